@@ -1,0 +1,118 @@
+"""The losses against theorems, closed forms and torch's own functions."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from jaxtyping import TypeCheckError
+from torch import nn
+
+from gancourse.objectives import (
+    discriminator_loss,
+    non_saturating_loss,
+    r1_penalty,
+    saturating_loss,
+    value,
+)
+
+ALL = [value, discriminator_loss]
+ONE = [non_saturating_loss, saturating_loss]
+
+
+def test_value_at_equilibrium_is_minus_log_4():
+    """Theorem 1, Goodfellow et al. (2014): D = 1/2 everywhere gives V = -log 4."""
+    undecided = torch.zeros(16)
+    assert value(undecided, undecided).item() == pytest.approx(-math.log(4))
+    assert discriminator_loss(undecided, undecided).item() == pytest.approx(math.log(4))
+
+
+@given(st.integers(0, 10_000))
+def test_losses_are_torchs_cross_entropies_with_real_1_and_fake_0(seed):
+    real, fake = torch.randn(2, 7, 3, generator=torch.Generator().manual_seed(seed)) * 4
+    bce, ones, zeros = F.binary_cross_entropy_with_logits, torch.ones(7, 3), torch.zeros(7, 3)
+    torch.testing.assert_close(discriminator_loss(real, fake), bce(real, ones) + bce(fake, zeros))
+    torch.testing.assert_close(value(real, fake), -bce(real, ones) - bce(fake, zeros))
+    torch.testing.assert_close(non_saturating_loss(fake), bce(fake, ones))
+    torch.testing.assert_close(saturating_loss(fake), -bce(fake, zeros))
+
+
+@pytest.mark.parametrize("p", [0.01, 0.3, 0.5, 0.9])
+def test_closed_forms(p):
+    logit = torch.tensor([p]).logit()
+    assert non_saturating_loss(logit).item() == pytest.approx(-math.log(p), rel=1e-5)
+    assert saturating_loss(logit).item() == pytest.approx(math.log(1 - p), rel=1e-5)
+    expected = math.log(p) + math.log(1 - p)
+    assert value(logit, logit).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_optimal_discriminator_turns_the_value_into_a_jensen_shannon_divergence():
+    """Equation 6: max_D V = -log 4 + 2 JSD, here on two coins, by sums over both sides."""
+    p, q = torch.tensor([0.7, 0.3]), torch.tensor([0.2, 0.8])
+    best = (p / q).log()  # the logit of p / (p + q)
+    zero = torch.zeros(1)  # a logit of 0 adds log 1/2, which is taken off again
+    real = torch.stack([value(logit[None], zero) + math.log(2) for logit in best])  # log D
+    fake = torch.stack([value(zero, logit[None]) + math.log(2) for logit in best])  # log (1 - D)
+    v = (p * real).sum() + (q * fake).sum()
+    m = (p + q) / 2
+    jsd = 0.5 * ((p * (p / m).log()).sum() + (q * (q / m).log()).sum())
+    assert v.item() == pytest.approx((-math.log(4) + 2 * jsd).item(), abs=1e-5)
+
+
+@pytest.mark.parametrize("logit, slope", [(-6.0, -0.9975), (0.0, -0.5), (6.0, -0.0025)])
+def test_non_saturating_gradient_survives_a_confident_discriminator(logit, slope):
+    fake = torch.tensor([logit], requires_grad=True)
+    non_saturating_loss(fake).backward()
+    assert fake.grad.item() == pytest.approx(slope, abs=1e-4)
+
+
+@pytest.mark.parametrize("logit, slope", [(-6.0, -0.0025), (0.0, -0.5), (6.0, -0.9975)])
+def test_saturating_gradient_dies_there(logit, slope):
+    fake = torch.tensor([logit], requires_grad=True)
+    saturating_loss(fake).backward()
+    assert fake.grad.item() == pytest.approx(slope, abs=1e-4)
+
+
+def test_extreme_logits_stay_finite():
+    extreme = torch.tensor([-1e4, 1e4], requires_grad=True)
+    for loss in [*(f(extreme, extreme) for f in ALL), *(f(extreme) for f in ONE)]:
+        (slope,) = torch.autograd.grad(loss, extreme, retain_graph=True)
+        assert loss.isfinite() and slope.isfinite().all()
+
+
+@pytest.mark.parametrize("loss", ALL)
+def test_broadcasting_real_against_fake_is_refused(loss):
+    with pytest.raises(TypeCheckError, match="batch"):
+        loss(torch.zeros(32), torch.zeros(32, 1, 1, 1))
+
+
+def test_empty_batch_is_refused():
+    for loss in ONE:
+        with pytest.raises(ValueError, match="at least one logit"):
+            loss(torch.zeros(0))
+    for loss in ALL:
+        with pytest.raises(ValueError, match="at least one logit"):
+            loss(torch.zeros(0), torch.zeros(0))
+    with pytest.raises(ValueError, match="at least one logit"):
+        r1_penalty(nn.Linear(2, 1), torch.zeros(0, 2))
+
+
+def test_r1_of_a_linear_discriminator_is_its_squared_weight():
+    D = nn.Linear(3, 1)
+    r1 = r1_penalty(D, torch.randn(5, 3))
+    assert r1.item() == pytest.approx(D.weight.square().sum().item(), rel=1e-5)
+    r1.backward()  # d |w|^2 / dw = 2 w: the penalty trains D
+    torch.testing.assert_close(D.weight.grad, 2 * D.weight.detach())
+
+
+def test_r1_of_a_quadratic_by_hand_and_leaves_its_input_alone():
+    class Quadratic(nn.Module):
+        def forward(self, x):
+            return x.square().sum(dim=(1, 2))  # slope 2x
+
+    x = torch.randn(4, 2, 3)
+    expected = (4 * x.square()).sum(dim=(1, 2)).mean()
+    torch.testing.assert_close(r1_penalty(Quadratic(), x).detach(), expected)
+    assert not x.requires_grad and x.grad is None

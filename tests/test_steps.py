@@ -1,0 +1,160 @@
+"""The step against the plain textbook step, and who moves when."""
+
+import copy
+import itertools
+
+import pytest
+import torch
+from torch import nn
+
+from gancourse import env
+from gancourse.objectives import r1_penalty, saturating_loss
+from gancourse.steps import descend, ema_update, frozen, gan_step
+
+
+def game(seed=0, opt=torch.optim.SGD, norm=False):
+    """Two tiny players, their optimizers, an endless source of batches and a noise sampler."""
+    torch.manual_seed(seed)
+    middle = [nn.BatchNorm1d(8)] if norm else []
+    G = nn.Sequential(nn.Linear(3, 8, bias=not norm), *middle, nn.Tanh(), nn.Linear(8, 2))
+    # BN straight after a Linear would cancel biases: gradients of rounding errors, under Adam
+    D = nn.Sequential(nn.Linear(2, 8), nn.LeakyReLU(0.2), *copy.deepcopy(middle), nn.Linear(8, 1))
+    data = torch.randn(6, 16, 2, generator=env.rng(seed, on="cpu"))
+    players = (G, D, opt(G.parameters(), lr=0.05), opt(D.parameters(), lr=0.05))
+    return (*players, itertools.cycle(data), env.noise(3, env.rng(seed + 1, on="cpu")))
+
+
+def weights(net):
+    return torch.cat([p.detach().flatten().clone() for p in net.parameters()])
+
+
+def textbook_step(G, D, opt_G, opt_D, batches, sample_z, k):
+    """Algorithm 1 as in most tutorials: probabilities, BCELoss, one step of each."""
+    bce = nn.BCELoss()
+    for _ in range(k):
+        x = next(batches)
+        fake = G(sample_z(len(x))).detach()
+        opt_D.zero_grad()
+        loss_D = bce(D(x).sigmoid(), torch.ones(len(x), 1))
+        loss_D = loss_D + bce(D(fake).sigmoid(), torch.zeros(len(x), 1))
+        loss_D.backward()
+        opt_D.step()
+    opt_G.zero_grad()
+    loss_G = bce(D(G(sample_z(len(x)))).sigmoid(), torch.ones(len(x), 1))
+    loss_G.backward()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
+
+
+@pytest.mark.parametrize("norm", [False, True])
+@pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("opt", [torch.optim.SGD, torch.optim.Adam])
+def test_does_what_the_textbook_step_does(opt, k, norm):
+    ours, theirs = game(opt=opt, norm=norm), game(opt=opt, norm=norm)
+    for _ in range(5):
+        losses = gan_step(*ours, k=k)
+        loss_D, loss_G = textbook_step(*theirs, k=k)
+        assert losses["loss_D"].item() == pytest.approx(loss_D, abs=1e-5)
+        assert losses["loss_G"].item() == pytest.approx(loss_G, abs=1e-5)
+    for net, twin in zip(ours[:2], theirs[:2], strict=True):
+        tolerance = 1e-6 if opt is torch.optim.SGD else 1e-4  # Adam divides by tiny numbers
+        torch.testing.assert_close(weights(net), weights(twin), atol=tolerance, rtol=tolerance)
+
+
+def test_each_turn_moves_its_own_player_alone():
+    G, D, opt_G, opt_D, batches, sample_z = game()
+    still_G = torch.optim.SGD(G.parameters(), lr=0.0)
+    still_D = torch.optim.SGD(D.parameters(), lr=0.0)
+    before_G, before_D = weights(G), weights(D)
+    gan_step(G, D, still_G, opt_D, batches, sample_z)  # D's turn counts
+    assert weights(G).equal(before_G) and not weights(D).equal(before_D)
+    before_D = weights(D)
+    gan_step(G, D, opt_G, still_D, batches, sample_z)  # G's turn counts
+    assert weights(D).equal(before_D) and not weights(G).equal(before_G)
+
+
+def test_turn_of_g_leaves_no_gradient_on_d():
+    seen = []
+    G, D, opt_G, _, batches, sample_z = game()
+
+    class Spy(torch.optim.SGD):
+        def step(self, closure=None):
+            seen.append([p.grad.clone() for p in D.parameters()])
+            return super().step(closure)
+
+    gan_step(G, D, opt_G, Spy(D.parameters(), lr=0.0), batches, sample_z)
+    after = [p.grad for p in D.parameters()]  # those of D's turn, and nothing added
+    assert all(a.equal(b) for a, b in zip(seen[0], after, strict=True))
+    assert all(p.requires_grad for p in D.parameters())
+
+
+def test_losses_come_back_detached_and_penalty_is_left_out():
+    plain, fined = game(), game()
+    without = gan_step(*plain)
+    with_r1 = gan_step(*fined, penalty=lambda D, x: 5 * r1_penalty(D, x))
+    assert not any(loss.requires_grad for loss in without.values())
+    assert without["loss_D"].equal(with_r1["loss_D"])
+    assert not weights(plain[1]).equal(weights(fined[1]))
+
+
+def test_another_loss_reaches_the_generator():
+    losses = gan_step(*game(), generator_loss=saturating_loss)
+    assert losses["loss_G"] < 0  # log(1 - D) is never positive
+
+
+def test_randomness_comes_from_the_sampler_alone():
+    a, b = game(), game()
+    gan_step(*a)
+    torch.manual_seed(99)  # the global state is neither read ...
+    state = torch.get_rng_state()
+    gan_step(*b)
+    assert torch.get_rng_state().equal(state)  # ... nor changed
+    assert weights(a[0]).equal(weights(b[0])) and weights(a[1]).equal(weights(b[1]))
+
+
+def test_autocast_moves_both_players():
+    G, D, opt_G, opt_D, batches, sample_z = game()
+    before_G, before_D = weights(G), weights(D)
+
+    def bf16():
+        return torch.autocast("cpu", dtype=torch.bfloat16)
+
+    losses = gan_step(G, D, opt_G, opt_D, batches, sample_z, autocast=bf16)
+    assert not weights(G).equal(before_G) and not weights(D).equal(before_D)
+    assert losses["loss_G"].dtype == torch.float32
+
+
+def test_k_below_1_is_refused():
+    with pytest.raises(ValueError, match="at least one step"):
+        gan_step(*game(), k=0)
+
+
+def test_frozen_restores_what_it_found_even_after_an_error():
+    net = nn.Linear(2, 1)
+    net.bias.requires_grad_(False)
+    with pytest.raises(RuntimeError), frozen(net):
+        assert not net.weight.requires_grad
+        raise RuntimeError
+    assert net.weight.requires_grad and not net.bias.requires_grad
+
+
+def test_descend_is_one_step_of_gradient_descent():
+    w = torch.tensor([2.0], requires_grad=True)
+    w.grad = torch.tensor([100.0])  # stale
+    descend(torch.optim.SGD([w], lr=0.1), (w**2).sum())
+    assert w.item() == pytest.approx(2.0 - 0.1 * 4.0)
+
+
+def test_ema_follows_the_closed_form_and_copies_buffers():
+    net = nn.BatchNorm1d(2)
+    average = copy.deepcopy(net)
+    nn.init.constant_(net.weight, 3.0)
+    net.running_mean.fill_(7.0)
+    for _ in range(4):
+        ema_update(average, net, 0.9)
+    expected = 3.0 - (3.0 - 1.0) * 0.9**4
+    assert average.weight.detach().tolist() == pytest.approx([expected] * 2)
+    assert average.running_mean.tolist() == [7.0, 7.0]
+    assert average.num_batches_tracked.equal(net.num_batches_tracked)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        ema_update(average, net, 1.5)
