@@ -1,0 +1,14 @@
+"""The helper package of the GAN course, small enough to read.
+
+Data flows one way, and a notebook joins the parts by passing things as arguments::
+
+    datasets -> nets -> objectives -> steps -> loop -> metrics -> figures -> widgets
+
+``shapes`` says what B, C, H and W mean; ``env`` knows the machine, the profile and the seeds;
+``attacks`` belongs to notebook 01 and ``probes`` looks inside networks; ``exercises`` holds every
+exercise with its checks; ``instructor`` builds and grades; ``cli`` is the ``gancourse`` command.
+
+Importing the package does no work: import the modules that you need.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,50 @@
+"""Mini-batches from tensors that live on the device: no worker processes, no copies."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gancourse.env import CourseError
+
+
+class Batches(Iterator):
+    """Endless mini-batches, each of ``size`` examples drawn with replacement.
+
+    Algorithm 1 of Goodfellow et al. (2014) says "sample a minibatch of m examples from p_data"; so
+    does this. The only state is `rng`, so a run that is resumed sees the batches it would have seen.
+
+    Parameters
+    ----------
+    examples : Tensor
+        (N, ...) floats, or pictures as uint8, which come out as floats in [-1, 1].
+    *more : Tensor
+        Labels or captions, (N, ...): a batch is then a tuple.
+    size : int
+        Examples in a batch.
+    rng : torch.Generator
+        Draws the indices; on the device of the tensors.
+    """
+
+    def __init__(self, examples: Tensor, *more: Tensor, size: int, rng: torch.Generator) -> None:
+        lengths = {len(t) for t in (examples, *more)}
+        if len(lengths) != 1 or len(examples) == 0 or size < 1:
+            raise CourseError(
+                f"Batches of {size} can't be drawn from {[tuple(t.shape) for t in (examples, *more)]}.",
+                "Every tensor needs the same number of examples, at least one, and size >= 1.",
+            )
+        self.tensors = (examples, *more)
+        self.size = size
+        self.rng = rng
+
+    def __next__(self) -> Any:
+        n = len(self.tensors[0])
+        i = torch.randint(n, (self.size,), generator=self.rng, device=self.rng.device)
+        picked = tuple(to_float(t[i.to(t.device)]) for t in self.tensors)
+        return picked if len(picked) > 1 else picked[0]
+
+
+def to_float(tensor: Tensor) -> Tensor:
+    """Bytes 0..255 to floats in [-1, 1]; everything else as it is."""
+    return tensor.float().div(127.5).sub(1) if tensor.dtype == torch.uint8 else tensor

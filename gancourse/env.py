@@ -1,0 +1,219 @@
+"""Where a notebook runs and how much it may spend: device, precision, profile, seeds, folders.
+
+Everything that depends on the machine is decided here, once. Environment variables override:
+``GANCOURSE_PROFILE`` (smoke, cpu, gpu), ``GANCOURSE_DEVICE`` (cpu, cuda, mps),
+``GANCOURSE_PRECISION`` (fp32, bf16), ``GANCOURSE_RUNS`` and ``GANCOURSE_DATA`` (folders), and
+``GANCOURSE_STATIC=1`` (no sliders, no progress bars).
+"""
+
+import contextlib
+import json
+import math
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import torch
+
+from gancourse.shapes import Noise
+
+T = TypeVar("T")
+PROFILES = ("smoke", "cpu", "gpu")
+
+
+class CourseError(Exception):
+    """An expected failure. Its message says what happened, why, and what to do next."""
+
+    def __init__(self, what: str, why: str = "", do: str = "") -> None:
+        super().__init__("\n".join(part for part in (what, why, do) if part))
+        self.what, self.why, self.do = what, why, do
+
+
+def _choice(variable: str, allowed: tuple[str, ...]) -> str | None:
+    """The value of an environment variable, lower case, or None where it is not set."""
+    value = os.environ.get(variable, "").strip().lower()
+    if value and value not in allowed:
+        raise CourseError(
+            f"{variable}={value!r} is not known.",
+            f"It can be one of: {', '.join(allowed)}.",
+            f"Set it to one of these, or remove it to use the default: unset {variable}",
+        )
+    return value or None
+
+
+def device() -> torch.device:
+    """The device that networks and data live on: CUDA where there is one, else the CPU.
+
+    Apple's MPS is used on request only (``GANCOURSE_DEVICE=mps``): the course is not tested on it.
+    """
+    name = _choice("GANCOURSE_DEVICE", ("cpu", "cuda", "mps"))
+    if name == "cuda" and not torch.cuda.is_available():
+        raise CourseError(
+            "GANCOURSE_DEVICE=cuda, but torch sees no CUDA device.",
+            "Either there is no NVIDIA GPU, or its driver is missing, or torch is a CPU build.",
+            "On Colab: Runtime > Change runtime type > GPU. Elsewhere: unset GANCOURSE_DEVICE.",
+        )
+    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def profile() -> str:
+    """How much a notebook may spend: 'smoke' (a test), 'cpu' (a laptop) or 'gpu' (Colab)."""
+    default = "gpu" if device().type == "cuda" else "cpu"
+    return _choice("GANCOURSE_PROFILE", PROFILES) or default
+
+
+def budget(*, smoke: T, cpu: T, gpu: T) -> T:
+    """Pick the value for the profile that is in force: ``steps = budget(smoke=20, ...)``."""
+    return {"smoke": smoke, "cpu": cpu, "gpu": gpu}[profile()]
+
+
+def precision() -> Literal["bf16", "fp32"]:
+    """'bf16' where the hardware computes in bfloat16 at full speed, else 'fp32'.
+
+    On a CPU that means AVX512-BF16 or AMX instructions. Weights stay in fp32 in both cases; only
+    what runs under `autocast` changes.
+    """
+    asked = _choice("GANCOURSE_PRECISION", ("fp32", "bf16"))
+    if asked:
+        return "bf16" if asked == "bf16" else "fp32"
+    kind = device().type
+    if kind == "cuda":
+        return "bf16" if torch.cuda.get_device_capability()[0] >= 8 else "fp32"
+    return "bf16" if kind == "cpu" and _cpu_has_bf16() else "fp32"
+
+
+def _cpu_has_bf16() -> bool:
+    try:  # Linux says it plainly; elsewhere bf16 is emulated or unknown, and fp32 is safe
+        return "avx512_bf16" in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+
+
+def autocast(enabled: bool = True) -> contextlib.AbstractContextManager:
+    """Run matrix products and convolutions in bf16 where `precision` says so.
+
+    Small networks gain nothing from it on a CPU; notebooks pass ``enabled`` where it was measured.
+    """
+    if enabled and precision() == "bf16":
+        return torch.autocast(device().type, dtype=torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+def memory_format() -> torch.memory_format:
+    """The memory layout for convolution networks: channels_last, which oneDNN and cuDNN prefer."""
+    return torch.contiguous_format if device().type == "mps" else torch.channels_last
+
+
+def rng(seed: int, on: torch.device | str | None = None) -> torch.Generator:
+    """A source of randomness of its own, on the course's device or on another.
+
+    Every function that draws numbers takes one. Nothing here touches torch's global generator, so
+    drawing a picture of samples can't change the training that goes on around it.
+    """
+    return torch.Generator(device() if on is None else on).manual_seed(seed)
+
+
+def noise(
+    dim: int, rng: torch.Generator, kind: Literal["normal", "uniform", "sphere"] = "normal"
+) -> Callable[[int], Noise]:
+    """A sampler of noise vectors: ``sample_z(m)`` returns z of shape (m, dim), on `rng`'s device.
+
+    Parameters
+    ----------
+    dim : int
+        Length of a noise vector.
+    rng : torch.Generator
+        Where the randomness comes from. The sampler owns no other state.
+    kind : {"normal", "uniform", "sphere"}
+        N(0, 1); uniform in [-1, 1], as Radford et al. (2016) use; uniform on the sphere of
+        radius sqrt(dim), where nearly all of a normal distribution's mass lies.
+    """
+
+    def sample_z(m: int) -> Noise:
+        if kind == "uniform":
+            return torch.rand(m, dim, generator=rng, device=rng.device) * 2 - 1
+        z = torch.randn(m, dim, generator=rng, device=rng.device)
+        return z if kind == "normal" else z * (math.sqrt(dim) / z.norm(dim=1, keepdim=True))
+
+    if dim < 1 or kind not in ("normal", "uniform", "sphere"):
+        raise ValueError(f"dim must be at least 1 and kind a known one, got {dim=} and {kind=}")
+    return sample_z
+
+
+def static() -> bool:
+    """Whether sliders and progress bars are left out (GANCOURSE_STATIC=1), for saved notebooks."""
+    return os.environ.get("GANCOURSE_STATIC") == "1"
+
+
+def root() -> Path:
+    """The course's folder: the nearest parent of the working folder that has ``notebooks/``.
+
+    Where there is none (a notebook alone, on Colab), the working folder itself.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "notebooks").is_dir() and (folder / "solutions").is_dir():
+            return folder
+    return here
+
+
+def data_dir() -> Path:
+    """Where downloads land and real data sets are looked for: ``data/``, or GANCOURSE_DATA."""
+    return Path(os.environ.get("GANCOURSE_DATA") or root() / "data")
+
+
+def run_dir(name: str) -> Path:
+    """Where a notebook keeps its checkpoints: ``runs/<name>``, or below GANCOURSE_RUNS."""
+    return Path(os.environ.get("GANCOURSE_RUNS") or root() / "runs") / name
+
+
+def start() -> None:
+    """Say where this notebook runs: called by the first cell of every notebook."""
+    place = device()
+    if place.type == "cuda":
+        machine = torch.cuda.get_device_name()
+    else:
+        machine = f"{torch.get_num_threads()} threads"
+    found = ["embedded sets (no internet needed)"]
+    if data_dir().is_dir():
+        found += sorted(p.name for p in data_dir().iterdir() if p.name[0] != "." and p.is_dir())
+    print(f"device     {place.type} ({machine}), {precision()}; torch {torch.__version__}")
+    print(f"profile    {profile()} (GANCOURSE_PROFILE = smoke, cpu or gpu overrides)")
+    print(f"data       {', '.join(found)}")
+
+
+def report(**figures: float) -> None:
+    """Show measured figures, and keep them for ``report.json`` under ``gancourse run``.
+
+    Parameters
+    ----------
+    **figures : float
+        Name and value: ``report(clean_correct=5)``. Tensors of one element are accepted.
+    """
+    values = {name: float(value) for name, value in figures.items()}
+    for name, value in values.items():
+        print(f"{name} = {value:.4g}")
+    target = os.environ.get("GANCOURSE_REPORT")
+    if target:
+        path = Path(target)
+        known = json.loads(path.read_text()) if path.exists() else {}
+        path.write_text(json.dumps(known | values, indent=1))
+
+
+def resources() -> dict[str, float]:
+    """Peak memory of this process so far: ``peak_mb``, and ``gpu_peak_mb`` on CUDA. In MB (1e6)."""
+    if sys.platform == "win32":
+        import psutil
+
+        peak = float(psutil.Process().memory_info().peak_wset)
+    else:
+        import resource
+
+        unit = 1 if sys.platform == "darwin" else 1024  # Linux counts in KiB, macOS in bytes
+        peak = float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+    found = {"peak_mb": peak / 1e6}
+    if torch.cuda.is_available():
+        found["gpu_peak_mb"] = torch.cuda.max_memory_allocated() / 1e6
+    return found

@@ -1,0 +1,242 @@
+"""The training loop: it counts, records, shows progress, guards and checkpoints.
+
+What a step does is not its business: ``step()`` is a function of the notebook's, which closes over
+networks, optimizers, batches and noise.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+from tqdm.auto import tqdm
+
+from gancourse import checkpoint
+from gancourse.env import CourseError, static
+
+
+@dataclass(frozen=True)
+class Record:
+    """What happened since the record before it."""
+
+    step: int
+    """Steps done so far."""
+    seconds: float
+    """Seconds of training so far, those before an interruption included."""
+    losses: dict[str, float]
+    """Mean of each loss since the last record, in nats unless the step says otherwise."""
+    resumed: bool = False
+    """Made before an interruption and shown again."""
+
+
+class TrainingDiverged(CourseError):
+    """A loss is not finite. Says at which step, the last finite losses, and likely causes."""
+
+    def __init__(
+        self, step: int, name: str, last: Mapping[str, float], folder: Path | None
+    ) -> None:
+        numbers = ", ".join(f"{key} {value:.4g}" for key, value in last.items()) or "none yet"
+        super().__init__(
+            f"{name} stopped being a finite number at step {step}. Last finite losses: {numbers}.",
+            "Likely causes: a learning rate that is too high; log or sqrt of zero (work with "
+            "logits: softplus(-logit) is -log(sigmoid(logit))); data outside [-1, 1]; a division "
+            "by a standard deviation of zero; half precision without autocast.",
+            "Halve the learning rate or print the first bad batch. "
+            + (f"The last good state is in {folder}." if folder else "Nothing was checkpointed."),
+        )
+        self.step, self.last = step, dict(last)
+
+
+def train(
+    step: Callable[[], Mapping[str, Tensor]],
+    steps: int,
+    keep: Mapping[str, Any],
+    folder: Path | None = None,
+    *,
+    record_every: int = 50,
+    checkpoint_seconds: float = 10.0,
+    batches: Any = None,
+    fresh: bool = False,
+    title: str = "training",
+) -> Iterator[Record]:
+    """Take ``steps`` steps and yield a `Record` every few of them; the caller plots and prints.
+
+    Interrupt it, lose the kernel, run the cell again: it goes on from the last checkpoint with the
+    same numbers as an uninterrupted run. The records made before are yielded first.
+
+    Parameters
+    ----------
+    step : callable
+        Takes one step and returns its losses as detached scalar tensors. They are read once per
+        record: reading each would make a GPU wait.
+    steps : int
+        Steps in all, those before an interruption included.
+    keep : mapping
+        By name, all that has a state: networks, optimizers, schedules, generators. What is not
+        here starts anew after an interruption.
+    folder : Path, optional
+        Where checkpoints go: ``env.run_dir("03_dcgan")``. None: none are made.
+    record_every : int
+        Steps between records. Checkpoints are made at records.
+    checkpoint_seconds : float
+        At least this long between checkpoints: what a killed kernel can lose.
+    batches : Batches, optional
+        Has a ``size``: when memory runs out, smaller ones are tried, to say which fits.
+    fresh : bool
+        Start over even if there is a checkpoint. The old one is set aside, not deleted.
+
+    Raises
+    ------
+    TrainingDiverged
+        A loss is nan or infinite.
+    CourseError
+        Memory ran out; the message names the batch size that fits.
+    """
+    if steps < 1 or record_every < 1:
+        raise ValueError(f"steps and record_every must be at least 1, got {steps}, {record_every}")
+    run = _Run(keep, folder, fresh, steps, title)
+    yield from [replace(record, resumed=True) for record in run.records]
+    bar = tqdm(total=steps, initial=run.step, desc=title, unit="step", disable=static())
+    pending: dict[str, list[Tensor]] = {}
+    began, saved = time.perf_counter() - run.seconds, time.perf_counter()
+    try:
+        while run.step < steps:
+            try:
+                losses = step()
+            except (torch.OutOfMemoryError, RuntimeError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+                raise _out_of_memory(step, batches, run) from error
+            run.step += 1
+            bar.update()
+            for name, value in losses.items():
+                pending.setdefault(name, []).append(torch.as_tensor(value))
+            if run.step % record_every and run.step < steps:
+                continue
+            run.seconds = time.perf_counter() - began
+            means = _read(pending, run)
+            pending.clear()
+            bar.set_postfix({name: f"{value:.3f}" for name, value in means.items()})
+            run.records.append(Record(run.step, run.seconds, means))
+            if run.step == steps or time.perf_counter() - saved >= checkpoint_seconds:
+                run.save()
+                saved = time.perf_counter()
+            try:
+                yield run.records[-1]
+            except GeneratorExit:  # the caller left its loop: nothing of what was done is lost
+                run.save()
+                raise
+    finally:
+        bar.close()
+
+
+def linear_decay(optimizer: Optimizer, steps: int, hold: float = 0.5) -> LambdaLR:
+    """A schedule: the learning rate stays for a share of the steps, then falls to 0 in a line.
+
+    Zhu et al. (2017) train so: 100 epochs, then 100 in which it falls. Call its ``step()`` once
+    after the optimizer's, and put it in `train`'s ``keep``.
+    """
+    if not 0 <= hold <= 1:
+        raise ValueError(f"hold is a share between 0 and 1, got {hold}")
+    fall = max(1, math.ceil(steps * (1 - hold)))
+    return LambdaLR(optimizer, lambda done: min(1.0, max(0, steps - done) / fall))
+
+
+class _Run:
+    """Where a run stands, and its way to the disk and back."""
+
+    def __init__(
+        self, keep: Mapping[str, Any], folder: Path | None, fresh: bool, steps: int, title: str
+    ) -> None:
+        self.keep, self.folder, self.title = keep, folder, title
+        self.step, self.seconds, self.records = 0, 0.0, list[Record]()
+        self.mark = checkpoint.fingerprint(keep)
+        self.warned = False
+        found = checkpoint.read(folder) if folder else None
+        if folder and found and (fresh or found["mark"] != self.mark or found["step"] > steps):
+            why = "as asked" if fresh else "the one found is of other networks, settings or seeds"
+            place = checkpoint.set_aside(folder)
+            print(f"{title}: starts from step 0 ({why}; it was kept as {place.name}).")
+        elif folder and found:
+            self.load(found)
+            done = "finished before" if self.step >= steps else "goes on"
+            print(f"{title}: {done}, at step {self.step:,} of {steps:,}, from {folder.name}/. "
+                  "fresh=True starts over.")  # fmt: skip
+            return
+        self.save()
+
+    def load(self, found: Mapping[str, Any]) -> None:
+        checkpoint.restore(self.keep, found["state"])
+        self.step, self.seconds = found["step"], found["seconds"]
+        self.records = [Record(**record) for record in found["records"]]
+
+    def save(self) -> None:
+        """Checkpoint; a disk that is full or read-only is reported once and training goes on."""
+        if self.folder is None:
+            return
+        content = {
+            "mark": self.mark, "step": self.step, "seconds": self.seconds,
+            "records": [asdict(record) for record in self.records],
+            "state": checkpoint.state_of(self.keep),
+        }  # fmt: skip
+        try:
+            checkpoint.write(self.folder, content)
+        except OSError as error:
+            if not self.warned:
+                print(f"{self.title}: step {self.step} could not be saved in {self.folder}: "
+                      f"{error.strerror or error}. Training goes on; free some space or choose "
+                      "another folder with GANCOURSE_RUNS.")  # fmt: skip
+            self.warned = True
+
+
+def _read(pending: Mapping[str, list[Tensor]], run: _Run) -> dict[str, float]:
+    """Means of the pending losses: the one place where training waits for the device."""
+    values = {name: torch.stack(list_).double().cpu() for name, list_ in pending.items()}
+    for name, history in values.items():
+        bad = (~history.isfinite()).nonzero()
+        if len(bad):
+            i = int(bad[0])
+            last = {key: float(h[i - 1]) for key, h in values.items()} if i else (
+                run.records[-1].losses if run.records else {}
+            )  # fmt: skip
+            raise TrainingDiverged(run.step - len(history) + i + 1, name, last, run.folder)
+    return {name: history.mean().item() for name, history in values.items()}
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    return any(text in str(error) for text in ("DefaultCPUAllocator", "not enough memory"))
+
+
+def _out_of_memory(step: Callable[[], Any], batches: Any, run: _Run) -> CourseError:
+    """Try smaller batches, put the run back to its last checkpoint, and say which size fits."""
+    size = getattr(batches, "size", None)
+    what = f"Memory ran out at step {run.step + 1}" + (f" with batches of {size}." if size else ".")
+    if not size:
+        return CourseError(what, "", "Use smaller batches, or a narrower network.")
+    fits, trial = 0, size // 2
+    while trial and not fits:
+        batches.size = trial
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        try:
+            step()
+            fits = trial
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            trial //= 2
+    batches.size = size
+    found = checkpoint.read(run.folder) if run.folder else None
+    if found:
+        run.load(found)
+    if not fits:
+        return CourseError(what, "Not even a batch of one fits.", "Use a narrower network.")
+    return CourseError(what, f"A batch of {fits} fits (tried).", f"Set the batch size to {fits}.")
