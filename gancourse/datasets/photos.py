@@ -1,0 +1,143 @@
+"""Fourteen photographs that come inside scikit-image and scikit-learn: no download, ever.
+
+The files are read from the installed packages, not through ``skimage.data``, which would try the
+internet where a file is missing. Sources and licences: ``data/README.md``.
+"""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+
+from gancourse.env import CourseError
+from gancourse.shapes import Bytes, Images
+
+FILES = {
+    "astronaut": ("skimage", "data/astronaut.png"),
+    "brick": ("skimage", "data/brick.png"),
+    "camera": ("skimage", "data/camera.png"),
+    "cat": ("skimage", "data/chelsea.png"),
+    "coffee": ("skimage", "data/coffee.png"),
+    "grass": ("skimage", "data/grass.png"),
+    "gravel": ("skimage", "data/gravel.png"),
+    "hubble": ("skimage", "data/hubble_deep_field.jpg"),
+    "motorcycle_left": ("skimage", "data/motorcycle_left.png"),
+    "motorcycle_right": ("skimage", "data/motorcycle_right.png"),
+    "retina": ("skimage", "data/retina.jpg"),
+    "rocket": ("skimage", "data/rocket.jpg"),
+    "china": ("sklearn", "datasets/images/china.jpg"),
+    "flower": ("sklearn", "datasets/images/flower.jpg"),
+}
+"""Name of each photo: the package that carries it, and the path inside."""
+
+NAMES = tuple(FILES)
+TEST = ("cat", "coffee", "rocket")
+"""Never trained on, in any notebook."""
+
+TRAIN = tuple(name for name in NAMES if name not in TEST)
+"""The two motorcycles show one scene from two places: they must stay in the same part."""
+
+
+def load(names: Sequence[str] = NAMES) -> dict[str, Bytes]:
+    """The embedded photos by name, each as it is stored.
+
+    Parameters
+    ----------
+    names : Sequence[str]
+        Some of `NAMES`; for example `TRAIN` or `TEST`.
+
+    Returns
+    -------
+    dict[str, Bytes]
+        Name to a uint8 tensor (1, 3, H, W), 0 to 255, on the CPU. The sizes differ. Grey photos
+        have three equal channels.
+
+    Raises
+    ------
+    CourseError
+        If a name is not known, or its file is not in the installed package.
+    """
+    unknown = [name for name in names if name not in FILES]
+    if unknown:
+        raise CourseError(
+            f"There is no embedded photo {unknown[0]!r}.",
+            f"There are: {', '.join(NAMES)}.",
+            "For a picture of your own: photos.read('path/to/picture.jpg').",
+        )
+    return {name: read(_path(name)) for name in names}
+
+
+def read(path: str | Path) -> Bytes:
+    """One picture from a file, as a uint8 tensor (1, 3, H, W), 0 to 255.
+
+    Raises
+    ------
+    CourseError
+        If there is no such file, or it is not a picture, or it is cut off.
+    """
+    try:
+        with Image.open(path) as picture:
+            return _to_tensor(picture.convert("RGB"))
+    except FileNotFoundError as error:
+        raise CourseError(
+            f"There is no file {path}.",
+            f"The path is taken from the folder {Path.cwd()}.",
+            "Check the spelling, or give the full path.",
+        ) from error
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise CourseError(
+            f"{path} can't be read as a picture.",
+            f"The reader says: {error}",
+            "Open it in a picture viewer; save it again as PNG or JPEG.",
+        ) from error
+
+
+def square(photo: Bytes, size: int = 224, shorter: int = 256) -> Images:
+    """The middle of a photo as a classifier expects it: the course's [-1, 1], `size` x `size`.
+
+    The shorter side becomes `shorter` pixels (bicubic, with antialiasing), then the centre is cut
+    out. The values stay multiples of 1/255 of the range: the picture can still be saved as 8 bits.
+
+    Parameters
+    ----------
+    photo : Bytes
+        (1, 3, H, W), 0 to 255, as `load` and `read` return it.
+    size, shorter : int
+        In pixels; 224 and 256 are what ImageNet classifiers are usually evaluated with.
+
+    Returns
+    -------
+    Images
+        (1, 3, size, size) in [-1, 1], on the device of `photo`.
+    """
+    if not 1 <= size <= shorter:
+        raise ValueError(f"size must be between 1 and shorter, got {size=} and {shorter=}")
+    height, width = photo.shape[2:]
+    scale = shorter / min(height, width)
+    new = (max(shorter, int(width * scale)), max(shorter, int(height * scale)))
+    picture = Image.fromarray(photo[0].permute(1, 2, 0).cpu().numpy())
+    pixels = _to_tensor(picture.resize(new, Image.Resampling.BICUBIC))
+    top, left = round((new[1] - size) / 2), round((new[0] - size) / 2)
+    middle = pixels[:, :, top : top + size, left : left + size]
+    return middle.to(photo.device).float().div(127.5).sub(1)
+
+
+def _path(name: str) -> Path:
+    package, inside = FILES[name]
+    spec = find_spec(package)
+    path = Path(spec.origin).parent / inside if spec and spec.origin else None
+    if path is None or not path.is_file():
+        pip = {"skimage": "scikit-image", "sklearn": "scikit-learn"}[package]
+        raise CourseError(
+            f"The photo {name!r} is missing.",
+            f"It comes inside the package {pip}, " + (f"but {path} is not there." if path else ""),
+            f"Install the package again: pip install --force-reinstall --no-deps {pip}",
+        )
+    return path
+
+
+def _to_tensor(picture: Image.Image) -> Bytes:
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].contiguous()  # 1 x 3 x H x W

@@ -1,0 +1,91 @@
+"""Networks, one family a file: each maps tensors to logits or images, nothing else.
+
+`save` and `load` keep a trained network with its configuration in one safetensors file.
+"""
+
+import json
+import os
+from importlib import import_module
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from gancourse.env import CourseError
+
+
+def save(net: nn.Module, path: Path | str, like: nn.Module | None = None) -> Path:
+    """Write a network's weights and configuration to one file, atomically; returns the path.
+
+    Parameters
+    ----------
+    net : nn.Module
+        What to save.
+    path : Path
+        Ends in ``.safetensors``. Folders are made; a file that is there is replaced.
+    like : nn.Module, optional
+        A network of the package with the same layers in the same order. The weights are stored
+        under its names: so a class that a student wrote can be loaded by another notebook.
+
+    Raises
+    ------
+    CourseError
+        The network is not of the package and no `like` is given, or the two don't match.
+    """
+    path = Path(path)
+    home = net if like is None else like
+    kind = f"{type(home).__module__}.{type(home).__qualname__}"
+    if not kind.startswith("gancourse.nets.") or not hasattr(home, "config"):
+        raise CourseError(
+            f"A {type(net).__name__} of your own can't be saved by itself.",
+            "Only the package's networks carry the configuration that load() needs.",
+            "Pass like=: the network of the package that has the same layers.",
+        )
+    tensors = list(net.state_dict().values())
+    names = home.state_dict()
+    if [t.shape for t in tensors] != [t.shape for t in names.values()]:
+        raise CourseError(
+            f"The layers of this {type(net).__name__} are not those of {kind}.",
+            f"It has {len(tensors)} tensors, the other {len(names)}, or their shapes differ.",
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    weights = {name: t.detach().cpu().contiguous() for name, t in zip(names, tensors, strict=True)}
+    save_file(weights, part, {"class": kind, "config": json.dumps(home.config)})
+    os.replace(part, path)
+    return path
+
+
+def load(path: Path | str, device: torch.device | str = "cpu") -> nn.Module:
+    """Rebuild a network that `save` wrote, in eval mode. Only classes of the package are built.
+
+    Raises
+    ------
+    CourseError
+        There is no such file, or it is cut off, or it is not one of ours.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise CourseError(
+            f"There is no {path.name} in {path.parent.name}/.",
+            "It is written by the notebook that trains this network.",
+            "Run that notebook first, to its end.",
+        )
+    try:
+        with safe_open(path, "pt") as file:
+            facts = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}
+        module, _, name = facts["class"].rpartition(".")
+        if not module.startswith("gancourse.nets."):
+            raise KeyError(module)
+        net = getattr(import_module(module), name)(**json.loads(facts["config"]))
+        net.load_state_dict(weights)
+    except (SafetensorError, KeyError, ImportError, AttributeError, RuntimeError) as error:
+        raise CourseError(
+            f"{path.name} can't be read as a network ({type(error).__name__}: {error}).",
+            "It is cut off, or was not written by this version of the course.",
+            "Delete it and run the notebook that writes it.",
+        ) from error
+    return net.to(device).eval()
