@@ -1,11 +1,14 @@
-"""DCGAN: Radford, Metz and Chintala (2016), "Unsupervised representation learning with deep
-convolutional generative adversarial networks". First built in notebook 03.
+"""DCGAN, first built in notebook 03.
+
+Radford, Metz and Chintala (2016), "Unsupervised representation learning with deep convolutional
+generative adversarial networks".
 
 Differences from the paper: kernels are 4x4, not 5x5, so that the stride divides them and every
 output pixel is reached by equally many weights; the width and side are arguments.
 """
 
 import math
+from itertools import pairwise
 from typing import Any
 
 from torch import nn
@@ -48,7 +51,7 @@ class Generator(nn.Module):
         }  # fmt: skip
         self.noise_dim = noise_dim
         w = [width * 2**i for i in reversed(range(doublings(size)))]  # 8w, 4w, 2w, w for 64
-        ups = [layer for a, b in zip(w, w[1:], strict=False) for layer in up_block(a, b)]
+        ups = [layer for a, b in pairwise(w) for layer in up_block(a, b)]
         self.layers = nn.Sequential(
             nn.Unflatten(1, (noise_dim, 1, 1)),                     # z x 1 x 1
             *up_block(noise_dim, w[0], stride=1, padding=0),        # 8w x 4 x 4
@@ -71,7 +74,7 @@ class Discriminator(nn.Module):
         super().__init__()
         self.config: dict[str, Any] = {"channels": channels, "width": width, "size": size}
         w = [width * 2**i for i in range(doublings(size))]  # w, 2w, 4w, 8w for 64
-        downs = [layer for a, b in zip(w, w[1:], strict=False) for layer in down_block(a, b)]
+        downs = [layer for a, b in pairwise(w) for layer in down_block(a, b)]
         self.layers = nn.Sequential(
             *down_block(channels, w[0], norm=False),                # w x 32 x 32
             *downs,                                                 # ... 8w x 4 x 4

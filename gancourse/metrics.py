@@ -1,0 +1,80 @@
+"""Arrays in, numbers out: how well samples match the data."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gancourse.shapes import Bytes, Images
+
+
+def frechet_distance(a: Float[Tensor, "n features"], b: Float[Tensor, "m features"]) -> float:
+    r"""Fréchet distance between two clouds of features, each taken for a Gaussian.
+
+    :math:`\|\mu_a - \mu_b\|^2 + \mathrm{tr}(C_a + C_b - 2 (C_a C_b)^{1/2})`, the distance of
+    Dowson and Landau (1982) that Heusel et al. (2017) use on Inception features as FID. Here any
+    features do; a number means something only beside others on the same features and sample size,
+    such as that of one half of the real data against the other.
+
+    Parameters
+    ----------
+    a, b : Float[Tensor, "n features"]
+        One row an example, at least two rows each.
+
+    Returns
+    -------
+    float
+        At least 0, in squared units of the features. Biased upwards for few rows.
+
+    Raises
+    ------
+    ValueError
+        With fewer than two rows, where there is no covariance.
+    """
+    if min(len(a), len(b)) < 2:
+        raise ValueError(f"a covariance needs at least two rows, got {len(a)} and {len(b)}")
+    a, b = a.detach().double().cpu(), b.detach().double().cpu()
+    C_a, C_b = torch.atleast_2d(torch.cov(a.T)), torch.atleast_2d(torch.cov(b.T))
+    # tr (C_a C_b)^(1/2) = sum of roots of eigenvalues of R C_b R, symmetric, with R = C_a^(1/2)
+    values, vectors = torch.linalg.eigh(C_a)
+    R = vectors * values.clamp(min=0).sqrt() @ vectors.T
+    cross = torch.linalg.eigvalsh(R @ C_b @ R).clamp(min=0).sqrt().sum()
+    distance = (a.mean(0) - b.mean(0)).square().sum() + C_a.trace() + C_b.trace() - 2 * cross
+    return max(0.0, distance.item())
+
+
+def mode_coverage(
+    points: Float[Tensor, "n dim"], centres: Float[Tensor, "modes dim"], radius: float
+) -> tuple[int, float]:
+    """How many modes have at least one point within ``radius``, and the share of points that do.
+
+    Parameters
+    ----------
+    points, centres : Float[Tensor, "n dim"]
+        Samples, and the centre of each mode.
+    radius : float
+        In units of the data; 3 standard deviations of a mode is usual.
+    """
+    distance, nearest = torch.cdist(points.detach(), centres).min(dim=1)
+    near = distance <= radius
+    return int(nearest[near].unique().numel()), near.float().mean().item()
+
+
+def confident_share(probabilities: Float[Tensor, "n classes"], at_least: float = 0.9) -> float:
+    """Share of samples that a classifier gives to one class with at least this probability."""
+    return (probabilities.max(dim=1).values >= at_least).float().mean().item()
+
+
+@torch.no_grad()
+def in_batches(net: nn.Module, images: Images | Bytes, size: int = 500) -> Tensor:
+    """A network's output for many images, in eval mode; bytes are scaled to [-1, 1].
+
+    The network's mode is put back afterwards.
+    """
+    training = net.training
+    net.eval()
+    parts = []
+    for part in images.split(size):
+        scaled = part.float().div(127.5).sub(1) if part.dtype == torch.uint8 else part
+        parts.append(net(scaled))
+    net.train(training)
+    return torch.cat(parts)
