@@ -1,0 +1,22 @@
+# The two commands of the course. Both set up what they need the first time.
+#
+#   make lab                      open the course in JupyterLab
+#   make test                     run every test
+#   make lab PORT=9000            another port
+#   make lab PYTHON=python3.12    another Python (3.10 to 3.13)
+#   make test ARGS="-k digits"    further arguments for pytest, or for JupyterLab
+
+PORT ?= 8888
+
+.PHONY: lab test clean
+
+lab:
+	@sh tools/setup.sh lab
+	@sh tools/lab.sh $(PORT) $(ARGS)
+
+test:
+	@sh tools/setup.sh test
+	@.venv/bin/python -m pytest $(ARGS)
+
+clean:
+	rm -rf .venv
