@@ -75,7 +75,7 @@ def observe_value(answer: Any, case: Case) -> Observation:
 
 
 def as_tensor(value: Any, name: str = "result") -> Tensor:
-    """A detached tensor on the CPU from whatever an answer returned, or AnswerError saying why not."""
+    """A detached CPU tensor of whatever an answer returned, or AnswerError saying why not."""
     if value is None:
         raise AnswerError("Your function returned nothing (None). Is a `return` missing?")
     if value is Ellipsis:
@@ -230,11 +230,15 @@ def _unlike(name: str, wanted: Tensor, got: Tensor, rtol: float, atol: float) ->
     if name == "choice":
         return "that is not the best answer."
     if wanted.numel() == 1:
-        return f"{label}expected {wanted.item():.4f}, got {got.item():.4f}."
+        return f"{label}expected {_number(wanted.item())}, got {_number(got.item())}."
     i = int((~close).flatten().nonzero()[0])
     w, g = wanted.flatten()[i].item(), got.flatten()[i].item()
     share = f"{int((~close).sum())} of {close.numel()} values differ"
-    return f"{label}{share}; the first: expected {w:.4f}, got {g:.4f}."
+    return f"{label}{share}; the first: expected {_number(w)}, got {_number(g)}."
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.4f}"
 
 
 def _copy(value: Any) -> Any:
