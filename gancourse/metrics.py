@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gancourse.shapes import Bytes, Images
+from gancourse.shapes import to_float
 
 
 def frechet_distance(a: Float[Tensor, "n features"], b: Float[Tensor, "m features"]) -> float:
@@ -65,16 +65,15 @@ def confident_share(probabilities: Float[Tensor, "n classes"], at_least: float =
 
 
 @torch.no_grad()
-def in_batches(net: nn.Module, images: Images | Bytes, size: int = 500) -> Tensor:
-    """A network's output for many images, in eval mode; bytes are scaled to [-1, 1].
+def in_batches(net: nn.Module, inputs: Tensor, size: int = 500) -> Tensor:
+    """A network's output for many images or noise vectors, in eval mode, ``size`` at a time.
 
-    The network's mode is put back afterwards.
+    Pictures stored as bytes are scaled to [-1, 1]. The network's mode is put back afterwards.
     """
     training = net.training
     net.eval()
     parts = []
-    for part in images.split(size):
-        scaled = part.float().div(127.5).sub(1) if part.dtype == torch.uint8 else part
-        parts.append(net(scaled))
+    for part in inputs.split(size):
+        parts.append(net(to_float(part)))
     net.train(training)
     return torch.cat(parts)

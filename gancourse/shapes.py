@@ -8,6 +8,7 @@ Images are floats in [-1, 1], everywhere. Networks return logits: a discriminato
 ``sigmoid(logit)``, and a classifier's is ``softmax(logits)``.
 """
 
+import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
@@ -32,4 +33,25 @@ Labels = Int[Tensor, " batch"]
 Scalar = Float[Tensor, ""]
 """One number: a loss, a distance."""
 
-__all__ = ["Bytes", "ClassLogits", "Images", "Labels", "Logits", "Noise", "Scalar"]
+
+def to_float(pictures: Tensor) -> Tensor:
+    """Bytes 0..255 to floats in [-1, 1]; floats as they are."""
+    return pictures.float().div(127.5).sub(1) if pictures.dtype == torch.uint8 else pictures
+
+
+def to_bytes(images: Images) -> Bytes:
+    """Floats in [-1, 1] to bytes 0..255, rounded; what lies outside is clipped."""
+    return images.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+__all__ = [
+    "Bytes",
+    "ClassLogits",
+    "Images",
+    "Labels",
+    "Logits",
+    "Noise",
+    "Scalar",
+    "to_bytes",
+    "to_float",
+]

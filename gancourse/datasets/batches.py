@@ -7,13 +7,14 @@ import torch
 from torch import Tensor
 
 from gancourse.env import CourseError
+from gancourse.shapes import to_float
 
 
 class Batches(Iterator):
     """Endless mini-batches, each of ``size`` examples drawn with replacement.
 
-    Algorithm 1 of Goodfellow et al. (2014) says "sample a minibatch of m examples from p_data"; so
-    does this. The only state is `rng`, so a run that is resumed sees the batches it would have seen.
+    Algorithm 1 of Goodfellow et al. (2014) says "sample a minibatch of m examples from p_data".
+    The only state is `rng`: a run that is resumed sees the batches that it would have seen.
 
     Parameters
     ----------
@@ -30,8 +31,9 @@ class Batches(Iterator):
     def __init__(self, examples: Tensor, *more: Tensor, size: int, rng: torch.Generator) -> None:
         lengths = {len(t) for t in (examples, *more)}
         if len(lengths) != 1 or len(examples) == 0 or size < 1:
+            shapes = [tuple(t.shape) for t in (examples, *more)]
             raise CourseError(
-                f"Batches of {size} can't be drawn from {[tuple(t.shape) for t in (examples, *more)]}.",
+                f"Batches of {size} can't be drawn from tensors of shapes {shapes}.",
                 "Every tensor needs the same number of examples, at least one, and size >= 1.",
             )
         self.tensors = (examples, *more)
@@ -43,8 +45,3 @@ class Batches(Iterator):
         i = torch.randint(n, (self.size,), generator=self.rng, device=self.rng.device)
         picked = tuple(to_float(t[i.to(t.device)]) for t in self.tensors)
         return picked if len(picked) > 1 else picked[0]
-
-
-def to_float(tensor: Tensor) -> Tensor:
-    """Bytes 0..255 to floats in [-1, 1]; everything else as it is."""
-    return tensor.float().div(127.5).sub(1) if tensor.dtype == torch.uint8 else tensor
