@@ -1,0 +1,237 @@
+"""The ``gancourse`` command: build, run, doctor, fetch.
+
+Heavy modules are imported by the command that needs them, so that ``gancourse --help`` is quick.
+"""
+
+import json
+import shutil
+import sys
+import tempfile
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gancourse import __version__
+
+app = typer.Typer(
+    name="gancourse",
+    help="A course on generative adversarial networks: build, run and check its notebooks.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+Names = Annotated[
+    list[str] | None, typer.Argument(metavar="[NN]...", help="Numbers or names; none means all.")
+]
+
+
+class Profile(str, Enum):
+    """What a notebook may spend."""
+
+    smoke = "smoke"
+    cpu = "cpu"
+    gpu = "gpu"
+
+
+def main() -> None:
+    """Run the command; expected failures are printed plainly. Status: 0 well, 1 found, 2 use."""
+    try:
+        app()
+    except Exception as error:
+        env = sys.modules.get("gancourse.env")
+        if env is None or not isinstance(error, env.CourseError):
+            raise
+        print(error, file=sys.stderr)
+        sys.exit(1)
+
+
+def _version(wanted: bool) -> bool:
+    if wanted:
+        print(f"gancourse {__version__}")
+        raise typer.Exit
+    return wanted
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@contextmanager
+def _lab():
+    """Say plainly what to install where the notebook tools are missing."""
+    from gancourse.env import CourseError
+
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("gancourse"):
+            raise
+        raise CourseError(
+            f"This command needs {error.name}, which is not installed.",
+            "It belongs to the tools for notebooks, an extra of the package.",
+            'Install them: pip install "gancourse[lab]"  (in the course\'s folder: make lab)',
+        ) from error
+
+
+def _course(names: list[str] | None):
+    """The course that the working folder is in, and the chosen sources."""
+    from gancourse import env
+
+    with _lab():
+        from gancourse.instructor.build import Course
+    course = Course.at(env.root())
+    try:
+        return course, course.sources(names or [])
+    except env.CourseError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _execute(notebook, name: str, folder: Path, profile: str, runs: Path):
+    """Execute a notebook with a line of progress."""
+    from tqdm import tqdm
+
+    with _lab():
+        from gancourse.instructor import runner
+    quiet = 0.2 if sys.stderr.isatty() else 15.0  # seconds between lines in a log
+    form = "{desc}: cell {n} of {total}, {elapsed}"
+    with tqdm(desc=name, bar_format=form, mininterval=quiet, total=0) as bar:
+
+        def progress(done: int, cells: int) -> None:
+            bar.total = cells
+            bar.update(done - bar.n)
+
+        return runner.run(notebook, folder, profile, runs, progress)
+
+
+@app.command()
+def build(
+    names: Names = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; name what is out of step.")
+    ] = False,
+    execute: Annotated[
+        bool, typer.Option("--execute", help="Execute the solved notebooks too (cpu profile).")
+    ] = False,
+) -> None:
+    """Make both versions of the notebooks from solutions/NN_name.py, and README's table."""
+    course, sources = _course(names)
+    import nbformat
+
+    from gancourse.env import CourseError
+    from gancourse.instructor import build as tool
+    from gancourse.instructor import lint
+
+    if check and execute:
+        raise typer.BadParameter("--check writes nothing: leave out --execute.")
+    if check:
+        found = lint.out_of_step(course, [source.stem for source in sources])
+        print("\n".join(found) or f"{len(sources)} notebooks are in step with their sources.")
+        raise typer.Exit(1 if found else 0)
+    found = [line for source in sources for line in lint.problems(course, source)]
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as runs:
+        for source in sources:
+            target = source.with_suffix(".ipynb")
+            fresh = tool.solved(course, source)
+            if execute:
+                done = _execute(fresh, source.stem, source.parent, "cpu", Path(runs))
+                try:
+                    ready = None if done.error else tool.seal(done.notebook)
+                    found += [f"solutions/{target.name}: {done.error}"] if done.error else []
+                except CourseError as error:
+                    ready = None
+                    found.append(f"solutions/{target.name}: {error}")
+            else:
+                ready = tool.with_outputs(fresh, target)
+                if ready is None:
+                    how = f"gancourse build --execute {source.stem[:2]}"
+                    print(f"solutions/{target.name}: to be executed; run {how}")
+            pairs = [(course.root / "notebooks" / target.name, tool.student(course, source))]
+            pairs += [(target, ready)] if ready else []
+            for path, notebook in pairs:
+                if tool.write(path, nbformat.writes(notebook)):
+                    print(f"{path.relative_to(course.root)}: written")
+    text = tool.readme(course)
+    if text is not None and tool.write(course.root / "README.md", text):
+        print("README.md: table of notebooks written")
+    print("\n".join(found))
+    raise typer.Exit(1 if found else 0)
+
+
+@app.command()
+def run(
+    names: Names = None,
+    profile: Annotated[Profile, typer.Option(help="What they may spend.")] = Profile.cpu,
+    out: Annotated[Path, typer.Option(help="Folder for notebooks, report.json, runs/.")] = Path(
+        "report"
+    ),
+    student: Annotated[
+        bool, typer.Option("--student", help="The student's version, not edited.")
+    ] = False,
+    record: Annotated[
+        bool, typer.Option("--record", help="Keep the report in benchmarks/measured.json too.")
+    ] = False,
+) -> None:
+    """Run notebooks headless; write them executed, and what was measured to report.json."""
+    course, sources = _course(names)
+    import nbformat
+
+    from gancourse.instructor import build as tool
+    from gancourse.instructor import measured
+
+    if record and student:
+        raise typer.BadParameter("--record keeps figures of the solved notebooks: no --student.")
+    out = out.resolve()
+    if out == course.root.resolve():
+        raise typer.BadParameter("--out names a folder of its own: your runs/ lie in this one.")
+    runs = out / "runs"
+    runs.mkdir(parents=True, exist_ok=True)
+    version, folder = (tool.student, "notebooks") if student else (tool.solved, "solutions")
+    report: dict = {"machine": "", "notebooks": {}}
+    for source in sources:
+        shutil.rmtree(runs / source.stem, ignore_errors=True)  # an old checkpoint spares the work
+        done = _execute(
+            version(course, source), source.stem, course.root / folder, profile.value, runs
+        )
+        nbformat.write(done.notebook, out / f"{source.stem}.ipynb")
+        report["machine"] = done.facts.get("machine", report["machine"])
+        report["notebooks"][source.stem] = done.record()
+        tool.write(out / "report.json", json.dumps(report, indent=1))
+        print(f"{source.stem}: {done.error or 'well'}, {done.seconds:.1f} s", flush=True)
+    if record:
+        print(measured.record(course.root, profile.value, report))
+    failed = any("error" in entry for entry in report["notebooks"].values())
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="The findings as JSON.")] = False,
+) -> None:
+    """What is installed and found here, one line a finding, with the mend where one is needed."""
+    from gancourse import doctor as tool
+
+    findings = tool.examine()
+    if as_json:
+        print(json.dumps([finding.__dict__ for finding in findings], indent=1))
+    else:
+        print("\n".join(map(str, findings)))
+    raise typer.Exit(1 if any(finding.status == "wrong" for finding in findings) else 0)
+
+
+@app.command()
+def fetch(name: Annotated[str, typer.Argument(help="Name of a data set.")]) -> None:
+    """Download a real data set into data/, checked; an interrupted download goes on."""
+    from gancourse.datasets import downloads
+
+    if name not in downloads.KNOWN:
+        raise typer.BadParameter(f"{name!r} is not known. Known: {', '.join(downloads.KNOWN)}.")
+    print(downloads.fetch(name))

