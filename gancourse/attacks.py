@@ -5,10 +5,11 @@ model, its parameters' gradients and its inputs alone, and works on the device o
 ``eps`` is in units of the course's range [-1, 1]: write ``pixels(2)`` for two of 255 grey levels.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gancourse.shapes import ClassLogits, Images, Labels, Scalar
@@ -16,14 +17,17 @@ from gancourse.shapes import ClassLogits, Images, Labels, Scalar
 Model = Callable[[Tensor], Tensor]
 """Pictures (B, C, H, W) in [-1, 1] to logits (B, classes); an `nn.Module` or any function."""
 
+Attack = Callable[[Model, Tensor, Tensor, float], Tensor]
+"""Called as ``attack(model, x, y, eps)``; returns pictures like `x`."""
+
 
 def pixels(levels: float) -> float:
     """Grey levels of 0 to 255 in the course's units: the range [-1, 1] is 2 wide, not 1."""
     return levels * 2 / 255
 
 
-def l2_norm(images: Images) -> Tensor:
-    """Euclidean length of each picture, seen as one long vector: (B,)."""
+def l2_norm(images: Images) -> Float[Tensor, " batch"]:
+    """Euclidean length of each picture, seen as one long vector."""
     return images.flatten(1).norm(dim=1)
 
 
@@ -165,7 +169,34 @@ def adversarial_loss(model: Model, x: Images, y: Labels, eps: float, alpha: floa
 
 
 @torch.no_grad()
-def correct(model: Model, x: Images, y: Labels) -> Tensor:
-    """Whether the model's first choice is `y`, for each picture: (B,) booleans."""
+def correct(model: Model, x: Images, y: Labels) -> Bool[Tensor, " batch"]:
+    """Whether the model's first choice is `y`, for each picture."""
     logits: ClassLogits = model(x)
     return logits.argmax(dim=1) == y
+
+
+def accuracy_curve(
+    model: Model, attack: Attack, x: Images, y: Labels, sizes: Sequence[float]
+) -> Float[Tensor, " sizes"]:
+    """Share of pictures still classified as `y` after an attack, for each size of the attack.
+
+    Every size starts from the clean pictures, and the attack and the score use the same true
+    labels: a picture that is wrong before the attack counts as wrong throughout.
+
+    Parameters
+    ----------
+    model : Model
+        Pictures to logits.
+    attack : Attack
+        Called as ``attack(model, x, y, eps)``: `fgsm`, `fast_l2`, or a function of your own.
+    x, y : Images, Labels
+        Clean pictures and their true classes.
+    sizes : Sequence[float]
+        Values of eps, in the attack's own unit.
+
+    Returns
+    -------
+    Float[Tensor, " sizes"]
+        Between 0 and 1, one per size.
+    """
+    return torch.stack([correct(model, attack(model, x, y, s), y).float().mean() for s in sizes])

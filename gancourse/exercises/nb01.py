@@ -1,0 +1,273 @@
+"""Exercises of notebook 01, adversarial examples.
+
+Their questions are in ``cases01``, wrong and other right answers in ``answers01``.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from gancourse import attacks
+from gancourse.exercises import answers01, cases01
+from gancourse.exercises.base import Case, Exercise, Slip, observe_value
+
+VALUES = 3 * 224 * 224
+NOISE_NORM = attacks.pixels(2) * math.sqrt(VALUES)
+
+EXERCISES = (
+    Exercise(
+        id="1.1",
+        title="The length of the noise",
+        points=1,
+        minutes=5,
+        reference=NOISE_NORM,
+        cases=lambda rng: [Case()],
+        observe=observe_value,
+        rtol=5e-3,  # 6.1 and 6.09 are right answers too
+        slips=(
+            Slip(NOISE_NORM / 2, "The range [-1, 1] is 2 wide, so one grey level is 2/255 of it."),
+            Slip(attacks.pixels(2) * VALUES, "That is the sum of the changes: n, without a root."),
+            Slip(NOISE_NORM / math.sqrt(3), "A pixel has three values: red, green and blue."),
+            Slip(attacks.pixels(2), "That is the largest change of one value, the l-inf norm."),
+            Slip(2 * math.sqrt(VALUES), "That is in grey levels; state it in units of [-1, 1]."),
+            Slip(NOISE_NORM**2, "That is the squared length: take the root."),
+        ),
+        alternatives=(6.09, torch.full((VALUES,), attacks.pixels(2)).norm()),
+        advice="Square each of the n changes, add them up, take the root.",
+    ),
+    Exercise(
+        id="1.2",
+        title="Random sign noise",
+        points=2,
+        minutes=8,
+        reference=attacks.random_sign_noise,
+        cases=cases01.noise,
+        observe=cases01.observe_noise,
+        slips=(
+            Slip(
+                answers01.noise(lambda x, rng: torch.randn(x.shape, generator=rng)),
+                "That is Gaussian noise: some values move by more than eps, most by less.",
+            ),
+            Slip(
+                answers01.noise(lambda x, rng: 2 * torch.rand(x.shape, generator=rng) - 1),
+                "That is uniform noise: shorter than FGSM's step, so no fair baseline. Only +-eps.",
+            ),
+            Slip(
+                answers01.noise(answers01.coins),
+                "Your coins are 0 and 1; they should be -1 and +1.",
+            ),
+            Slip(
+                answers01.noise(lambda x, rng: 2.0 * torch.randint(2, (), generator=rng) - 1),
+                "One coin decides for all values: the picture gets brighter or darker as a whole.",
+            ),
+            Slip(
+                answers01.noise(lambda x, rng: 2 * torch.randint(2, x.shape).float() - 1),
+                "Your noise does not come from rng: the result can't be repeated.",
+            ),
+            Slip(
+                answers01.noise(lambda x, rng: 2 * answers01.coins(x, rng) - 1, clamp=False),
+                "Some values leave [-1, 1]: that is no picture. Clamp.",
+            ),
+        ),
+        alternatives=(
+            answers01.noise(
+                lambda x, rng: torch.where(torch.rand(x.shape, generator=rng) < 0.5, 1.0, -1.0)
+            ),
+            answers01.noise(lambda x, rng: (torch.rand(x.shape, generator=rng) - 0.5).sign()),
+        ),
+    ),
+    Exercise(
+        id="1.3",
+        title="The gradient in the picture",
+        points=2,
+        minutes=10,
+        reference=attacks.input_gradient,
+        cases=cases01.gradient,
+        observe=cases01.observe_clean,
+        slips=(
+            Slip(
+                answers01.gradient(F.cross_entropy),
+                "You averaged over the batch: add reduction='sum', so that no picture's gradient "
+                "depends on how many others there are.",
+            ),
+            Slip(
+                answers01.gradient(lambda logits, y: logits.gather(1, y[:, None]).sum()),
+                "That is the slope of the logit of y, not of the loss. It also has the other sign.",
+            ),
+            Slip(
+                answers01.gradient(
+                    lambda logits, y: F.cross_entropy(logits.softmax(1), y, reduction="sum")
+                ),
+                "cross_entropy takes logits: you applied softmax first, so it is applied twice.",
+            ),
+            Slip(
+                answers01.gradient(lambda logits, y: -F.cross_entropy(logits, y, reduction="sum")),
+                "Wrong sign: the loss itself, not minus the loss. The attack will go up.",
+            ),
+            Slip(
+                answers01.gradient_backward,
+                "The gradient is right, but backward() also filled the parameters' .grad: the next "
+                "training step would use it. torch.autograd.grad(loss, x) returns only what you "
+                "ask for.",
+            ),
+        ),
+        alternatives=(
+            answers01.gradient_one_by_one,
+            answers01.gradient(
+                lambda logits, y: -logits.log_softmax(1).gather(1, y[:, None]).sum()
+            ),
+        ),
+    ),
+    Exercise(
+        id="1.4",
+        title="FGSM",
+        points=3,
+        minutes=10,
+        reference=attacks.fgsm,
+        cases=cases01.one_step,
+        observe=cases01.observe_clean,
+        slips=(
+            Slip(answers01.step(lambda g: g), "The sign is missing: every value must move by eps."),
+            Slip(
+                answers01.step(lambda g: -g.sign()),
+                "Minus makes the loss smaller: the cat more a cat.",
+            ),
+            Slip(
+                answers01.step(torch.sign, -math.inf, math.inf), "Some values leave [-1, 1]: clamp."
+            ),
+            Slip(
+                answers01.step(torch.sign, 0),
+                "The course's pictures lie in [-1, 1], not in [0, 1].",
+            ),
+            Slip(
+                answers01.step(lambda g: g.sign() * 2 / 255),
+                "eps is already in units of [-1, 1]: pixels() was applied by the caller.",
+            ),
+            Slip(
+                answers01.step(lambda g: g / g.abs().amax((1, 2, 3), keepdim=True)),
+                "You scaled the gradient; only its sign counts, so that each value moves by eps.",
+            ),
+        ),
+        alternatives=(answers01.fgsm_where, answers01.step(lambda g: g / g.abs())),
+    ),
+    Exercise(
+        id="1.5",
+        title="Why high dimension matters",
+        points=1,
+        minutes=8,
+        reference="c",
+        cases=lambda rng: [Case()],
+        observe=observe_value,
+        slips=(
+            Slip("a", "A side twice as long has four times as many values: count n again."),
+            Slip("b", "Right for FGSM. Random signs cancel: n coins sum to about the root of n."),
+            Slip("d", "The other way round: it is the random signs that cancel each other."),
+            Slip("e", "Its mean is 0 for any n; its typical size, the root of n, is what grows."),
+        ),
+        alternatives=("C", " c "),
+    ),
+    Exercise(
+        id="1.6",
+        title="The L2 step",
+        points=2,
+        minutes=10,
+        reference=attacks.fast_l2,
+        cases=cases01.one_step,
+        observe=cases01.observe_clean,
+        slips=(
+            Slip(
+                answers01.step(lambda g: g / g.norm()),
+                "You divided by the norm of the whole batch: each picture needs its own.",
+            ),
+            Slip(
+                answers01.step(lambda g: g / answers01.length(g) ** 2),
+                "You divided by the squared norm.",
+            ),
+            Slip(
+                answers01.step(lambda g: g / g.abs().sum((1, 2, 3), keepdim=True)),
+                "You divided by the sum of sizes, the L1 norm: square, add, take the root.",
+            ),
+            Slip(
+                answers01.step(lambda g: g),
+                "The step's length should be eps: divide by the norm of g.",
+            ),
+            Slip(answers01.step(torch.sign), "That is FGSM again: each value moved by eps."),
+            Slip(
+                answers01.step(lambda g: F.normalize(g, dim=1)),
+                "F.normalize(g) works along the channels of one pixel: flatten each picture first.",
+            ),
+        ),
+        alternatives=(
+            answers01.step(lambda g: F.normalize(g.flatten(1), dim=1).view_as(g)),
+            answers01.step(lambda g: g / g.square().sum((1, 2, 3), keepdim=True).sqrt()),
+        ),
+    ),
+    Exercise(
+        id="1.7",
+        title="Many small steps, with a target",
+        points=4,
+        minutes=20,
+        reference=attacks.iterate,
+        cases=cases01.many_steps,
+        observe=cases01.observe_clean,
+        slips=(
+            Slip(
+                answers01.iterate(ball=False), "No projection: the steps add up to more than eps."
+            ),
+            Slip(
+                answers01.iterate(refresh=False),
+                "You took the gradient at x each time: take it at x_adv.",
+            ),
+            Slip(
+                answers01.iterate(sign=lambda t: 1),
+                "`targeted` is ignored: go down the loss of the target.",
+            ),
+            Slip(
+                answers01.iterate(sign=lambda t: -1),
+                "Without a target, go up the loss of the true class.",
+            ),
+            Slip(answers01.iterate(sign=lambda t: 1 if t else -1), "Up and down are exchanged."),
+            Slip(
+                answers01.iterate(limit=math.inf),
+                "Inside the ball, but outside [-1, 1]: clamp to both.",
+            ),
+            Slip(
+                answers01.iterate(whole=True),
+                "Each step has size `step`; eps is the radius of the ball.",
+            ),
+        ),
+        alternatives=(answers01.iterate(),),
+        advice="Compare with a single step first: steps=1 should be FGSM of size `step`.",
+    ),
+    Exercise(
+        id="1.8",
+        title="Accuracy against eps",
+        points=3,
+        minutes=12,
+        reference=attacks.accuracy_curve,
+        cases=cases01.curve,
+        slips=(
+            Slip(answers01.curve_piled, "Each size should start from the clean x; yours pile up."),
+            Slip(
+                answers01.curve(lambda h: 1 - h.float().mean()), "That is the error, 1 - accuracy."
+            ),
+            Slip(
+                answers01.curve(lambda h: h.float().sum()), "That is a count; divide by the batch."
+            ),
+            Slip(
+                answers01.curve(judge=True),
+                "You scored against the model's own first guess: its clean mistakes vanish.",
+            ),
+            Slip(
+                answers01.curve(own=True),
+                "You attacked the model's own guess: that repairs pictures it got wrong. Use y.",
+            ),
+            Slip(
+                answers01.curve(attacked=False),
+                "You scored the clean pictures: classify attack(...).",
+            ),
+        ),
+        alternatives=(answers01.curve(),),
+    ),
+)
