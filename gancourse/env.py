@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 import torch
+from torch import Tensor
 
 from gancourse.shapes import Noise
 
@@ -184,7 +185,7 @@ def start() -> None:
     print(f"data       {', '.join(found)}")
 
 
-def report(**figures: float) -> None:
+def report(**figures: float | Tensor) -> None:
     """Show measured figures, and keep them for ``report.json`` under ``gancourse run``.
 
     Parameters

@@ -12,7 +12,7 @@ from gancourse.nets import blocks, dcgan
 def test_parameter_counts_at_paper_like_size():
     """The two counts of a well-known DCGAN with 4x4 kernels, noise 100 and width 64."""
     assert blocks.count_parameters(dcgan.Generator(100, 3, 64, 64)) == 3_576_704 + 3  # output bias
-    assert blocks.count_parameters(dcgan.Discriminator(3, 64, 64)) == 2_765_568 + 1  # last bias
+    assert blocks.count_parameters(dcgan.Discriminator(3, 64, 64)) == 2_765_568 + 64 + 1  # 2 biases
 
 
 @pytest.mark.parametrize("size", [8, 16, 32, 64])

@@ -1,0 +1,85 @@
+"""What the machine allows, and randomness that belongs to somebody."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from gancourse import env
+
+
+@pytest.mark.parametrize("profile, value", [("smoke", 1), ("cpu", 2), ("gpu", 3)])
+def test_budget_follows_the_profile(monkeypatch, profile, value):
+    monkeypatch.setenv("GANCOURSE_PROFILE", profile.upper())
+    assert env.budget(smoke=1, cpu=2, gpu=3) == value
+
+
+def test_unknown_profile_names_the_known_ones(monkeypatch):
+    monkeypatch.setenv("GANCOURSE_PROFILE", "fast")
+    with pytest.raises(env.CourseError, match="smoke, cpu, gpu"):
+        env.profile()
+
+
+def test_asking_for_cuda_without_one_says_what_to_do(monkeypatch):
+    monkeypatch.setenv("GANCOURSE_DEVICE", "cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(env.CourseError, match="Runtime"):
+        env.device()
+
+
+@pytest.mark.parametrize("kind", ["normal", "uniform", "sphere"])
+def test_noise_comes_only_from_its_generator(kind):
+    before = torch.get_rng_state()
+    first = env.noise(5, env.rng(3, "cpu"), kind)(7)
+    again = env.noise(5, env.rng(3, "cpu"), kind)(7)
+    assert first.shape == (7, 5) and torch.equal(first, again)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_noise_has_the_distribution_that_it_says():
+    m, dim = 4000, 16
+    normal, uniform, sphere = (
+        env.noise(dim, env.rng(0, "cpu"), kind)(m) for kind in ("normal", "uniform", "sphere")
+    )
+    assert normal.var().item() == pytest.approx(1, rel=0.03)
+    assert uniform.abs().max() <= 1 and uniform.var().item() == pytest.approx(1 / 3, rel=0.03)
+    assert torch.allclose(sphere.norm(dim=1), torch.full((m,), math.sqrt(dim)))
+    with pytest.raises(ValueError, match="dim=0"):
+        env.noise(0, env.rng(0, "cpu"))
+
+
+def test_precision_can_be_asked_for(monkeypatch):
+    monkeypatch.setenv("GANCOURSE_PRECISION", "bf16")
+    with env.autocast():
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
+    with env.autocast(enabled=False):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+def test_report_prints_and_collects(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GANCOURSE_REPORT", str(tmp_path / "figures.json"))
+    env.report(a=1)
+    env.report(b=torch.tensor(0.25), a=2.0)
+    assert json.loads((tmp_path / "figures.json").read_text()) == {"a": 2.0, "b": 0.25}
+    assert "b = 0.25" in capsys.readouterr().out
+
+
+def test_folders_follow_the_course_or_the_variables(tmp_path, monkeypatch):
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "solutions").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    monkeypatch.delenv("GANCOURSE_RUNS", raising=False)
+    assert env.run_dir("03_dcgan") == tmp_path / "runs" / "03_dcgan"
+    monkeypatch.setenv("GANCOURSE_RUNS", str(tmp_path / "else"))
+    assert env.run_dir("x") == tmp_path / "else" / "x"
+
+
+def test_start_says_where_it_runs(capsys):
+    env.start()
+    out = capsys.readouterr().out
+    assert "device" in out and "profile" in out and "data" in out
+
+
+def test_resources_are_plausible():
+    assert 50 < env.resources()["peak_mb"] < 20_000

@@ -1,0 +1,81 @@
+"""Figures return Axes and say in words what they show; widgets leave pictures behind."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+
+from gancourse import figures, loop, widgets
+from gancourse.env import CourseError
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_range_of_images_is_fixed_not_stretched(channels):
+    grey = torch.zeros(3, channels, 4, 4)
+    shown = figures.show_images(grey, columns=3).get_images()[0].get_array()
+    inside = np.asarray(shown)[1:5, 1:5]
+    assert inside == pytest.approx(0.5)
+
+
+def test_images_outside_the_range_are_clipped_and_bf16_is_shown():
+    images = torch.full((1, 1, 2, 2), 7.0, dtype=torch.bfloat16)
+    assert np.asarray(figures.show_images(images).get_images()[0].get_array()).max() == 1
+
+
+def test_top_classes_are_sorted():
+    ax = figures.show_top(torch.tensor([0.1, 0.6, 0.3]), ["a", "b", "c"], k=2)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["b", "c"]
+
+
+def test_lines_differ_in_more_than_colour():
+    ax = figures.plot_curves([0, 1], {"x": [0, 1], "y": [1, 0]}, xlabel="s", ylabel="nats")
+    first, second = ax.get_lines()
+    assert first.get_linestyle() != second.get_linestyle()
+
+
+def test_records_become_curves_with_units():
+    records = [loop.Record(1, 0.1, {"loss_D": 1.0}), loop.Record(2, 0.2, {"loss_D": 0.5})]
+    ax = figures.plot_records(records)
+    assert list(ax.get_lines()[0].get_ydata()) == [1.0, 0.5] and "nats" in ax.get_ylabel()
+
+
+def test_bars_show_every_repeat():
+    ax = figures.plot_bars({"a": [1.0, 2.0], "b": [3.0, 5.0]}, xlabel="distance")
+    assert [p.get_width() for p in ax.patches] == [1.5, 4.0]
+    assert len(ax.collections[0].get_offsets()) == 2
+
+
+def test_show_wants_words_and_closes_the_figure():
+    ax = plt.subplots()[1]
+    with pytest.raises(ValueError, match="text alternative"):
+        figures.show(ax, alt=" ")
+    figures.show(ax, alt="an empty frame")
+    assert not plt.get_fignums()
+
+
+def test_widgets_leave_a_picture_for_every_still(monkeypatch):
+    monkeypatch.setenv("GANCOURSE_STATIC", "1")
+    drawn = []
+    draw = lambda a, b: drawn.append((a, b))  # noqa: E731
+    widgets.explore(draw, stills=[{"a": 1}, {"a": 2, "b": "y"}], a=(0, 3, 1, 0), b=["x", "y"])
+    assert drawn == [(1, "x"), (2, "y")]
+
+
+def test_sliders_are_made_where_a_front_end_may_be(monkeypatch):
+    monkeypatch.setenv("GANCOURSE_STATIC", "0")
+    drawn = []
+    widgets.explore(
+        lambda a, b, c: drawn.append(a), a=(0, 3, 1, 2), b=(0.0, 1.0, 0.1, 0.5), c="text"
+    )
+    assert drawn and set(drawn) == {2}
+
+
+def test_control_of_the_wrong_form_is_named():
+    with pytest.raises(CourseError, match="from a=3"):
+        widgets.explore(lambda a: None, a=3)
