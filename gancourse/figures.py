@@ -138,7 +138,7 @@ def show(figure: Axes | Figure, alt: str, handle: Any = None) -> Any:
 
     Returns
     -------
-    DisplayHandle or None
+    Shown or None
         For the next call's ``handle``; None outside IPython.
     """
     if not alt.strip():
@@ -157,6 +157,16 @@ def show(figure: Axes | Figure, alt: str, handle: Any = None) -> Any:
     data = {"image/png": buffer.getvalue(), "text/plain": alt}
     metadata = {"image/png": {"alt": alt}}
     if handle is None:
-        return display(data, metadata=metadata, raw=True, display_id=True)
-    handle.update(data, metadata=metadata, raw=True)
+        return Shown(display(data, metadata=metadata, raw=True, display_id=True))
+    handle.place.update(data, metadata=metadata, raw=True)
     return handle
+
+
+class Shown:
+    """Where a figure was displayed. As the last value of a cell it says nothing more."""
+
+    def __init__(self, place: Any) -> None:
+        self.place = place
+
+    def _ipython_display_(self) -> None:
+        pass

@@ -148,7 +148,7 @@ def draw(digit: int, first: float, second: float) -> None:
     )
 
 
-print("digit 7, from one end of the first direction to the other, then along the second:")
+print("digit 7: the two halves of the first direction, then the same far along the second")
 explore(
     draw,
     stills=[{"first": -1.5}, {"first": 1.5}, {"second": 2.0}],
@@ -159,8 +159,9 @@ explore(
 
 # %% [markdown]
 # *Each row shows five neighbours. In a saved notebook you see three rows; while it runs there are
-# sliders below them. The slant of the digit changes most: nobody told the model that there is such a
-# thing as slant. Beyond 2, where few of the data lie, the pictures fall apart.*
+# sliders below them. Along the first direction the 7 leans more and more, or less and less: nobody
+# told the model that there is such a thing as slant. Try a 1, then a 4, and look where the strokes
+# dissolve.*
 
 # %% [markdown]
 # ## 3 New, or copied?
@@ -196,9 +197,9 @@ for name, pictures in samples.items():
     print(f"{name:20}{distance[name][0]:12.2f}{distance[name][1]:15.2f}")
 
 # %% [markdown]
-# The third generator comes far nearer to real digits than the other two, and it is as far from the
-# pictures it learnt from as from those it never saw: it has not copied. Copies betray themselves by
-# the 0.00 in the first column.
+# The third generator comes nearer to real digits than the other two, and it is almost as far from
+# the pictures it learnt from as from those it never saw: it has not copied. Copies betray themselves
+# by the 0.00 in the first column.
 #
 # One thing is odd. Its samples lie *nearer* to unseen digits than real digits do (last row, second
 # column), and they are certainly not better. Blurred pictures are near to everything. Distances
@@ -404,7 +405,7 @@ assert drawn.isfinite().all() and drawn.abs().max() <= 1
 show(show_images(drawn, columns=15), alt="Thirty drawn digits, white on black")
 
 # %% [markdown]
-# **Practical things**
+# ### Practical things
 #
 # - **Profiles** decide how long a notebook trains: `cpu` (a laptop, within 5 minutes a notebook),
 #   `gpu` (Colab) and `smoke` (a test run that only shows that all cells work). To choose one, set
