@@ -89,6 +89,7 @@ def fit(pictures: Tensor, directions: int = 25) -> tuple[Tensor, Tensor]:
     flat = pictures.flatten(1)
     mean = flat.mean(0)
     _, spread, axes = torch.linalg.svd(flat - mean, full_matrices=False)
+    axes = axes * axes.sum(1, keepdim=True).sign()  # an SVD leaves the sign open
     return mean, axes[:directions].T * spread[:directions] / (len(flat) - 1) ** 0.5
 
 
