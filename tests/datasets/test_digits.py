@@ -79,7 +79,7 @@ def test_full_set_is_used_where_it_lies(tmp_path, place, packed):
     assert np.array_equal(loaded.images[:, 0].numpy(), test)
     assert np.array_equal(loaded.labels.numpy(), labels)
     assert len(digits.load(split="all", device="cpu")) == 37
-    assert place in loaded.source
+    assert loaded.source == f"full MNIST ({place})"
 
 
 def test_without_test_files_the_end_of_the_training_set_is_held_out(tmp_path):

@@ -5,6 +5,7 @@ import re
 import tarfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from torchvision import datasets
@@ -204,6 +205,13 @@ def test_known_sets_are_complete():
         for file in source.files:
             assert re.fullmatch("sha256:[0-9a-f]{64}|md5:[0-9a-f]{32}", file.checksum), file.name
             assert file.mirrors and all(m.startswith("http") for m in file.mirrors)
+
+
+def test_the_data_page_lists_every_known_set():
+    page = (Path(__file__).parents[2] / "data" / "README.md").read_text(encoding="utf-8")
+    sizes = re.findall(r"^\| `(\w+)` \|.*\| ([\d.]+) (MB|GB) \|", page, re.MULTILINE)
+    found = {name: float(size) * {"MB": 1e6, "GB": 1e9}[unit] for name, size, unit in sizes}
+    assert found == {name: pytest.approx(source.size, rel=0.05) for name, source in KNOWN.items()}
 
 
 def test_checksums_agree_with_torchvision():
