@@ -124,7 +124,7 @@ def plot_bars(
     return ax
 
 
-def show(figure: Axes | Figure, alt: str, handle: Any = None) -> Any:
+def show(figure: Axes | Figure, alt: str) -> None:
     """Display a figure with its text alternative, and close it.
 
     Parameters
@@ -133,13 +133,24 @@ def show(figure: Axes | Figure, alt: str, handle: Any = None) -> Any:
         What to show.
     alt : str
         What the picture shows, for readers who can't see it. Saved in the notebook.
+    """
+    show_live(figure, alt)
+
+
+def show_live(figure: Axes | Figure, alt: str, handle: Any = None) -> Any:
+    """Display a figure in place of the one before it: ``handle = show_live(fig, alt, handle)``.
+
+    Parameters
+    ----------
+    figure, alt
+        As for `show`.
     handle : optional
-        What an earlier call returned: that picture is replaced, so training shows live samples.
+        What the call before returned; None for the first.
 
     Returns
     -------
-    Shown or None
-        For the next call's ``handle``; None outside IPython.
+    DisplayHandle or None
+        For the next call; None outside IPython.
     """
     if not alt.strip():
         raise ValueError("a figure needs a text alternative: say what the picture shows")
@@ -157,16 +168,6 @@ def show(figure: Axes | Figure, alt: str, handle: Any = None) -> Any:
     data = {"image/png": buffer.getvalue(), "text/plain": alt}
     metadata = {"image/png": {"alt": alt}}
     if handle is None:
-        return Shown(display(data, metadata=metadata, raw=True, display_id=True))
-    handle.place.update(data, metadata=metadata, raw=True)
+        return display(data, metadata=metadata, raw=True, display_id=True)
+    handle.update(data, metadata=metadata, raw=True)
     return handle
-
-
-class Shown:
-    """Where a figure was displayed. As the last value of a cell it says nothing more."""
-
-    def __init__(self, place: Any) -> None:
-        self.place = place
-
-    def _ipython_display_(self) -> None:
-        pass

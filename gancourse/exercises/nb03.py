@@ -281,8 +281,8 @@ EXERCISES = (
             ),
             Slip(
                 "c",
-                "Both losses jump by whole nats and return: G moves to another few pictures as "
-                "soon as D has learnt these. This run is collapsing; look at its samples.",
+                "Its curves have settled, but look at the samples, and at the spread printed above: "
+                "every noise vector gives the same picture. This run has collapsed.",
             ),
             Slip("d", "One of these pairs of curves is healthy: losses need not fall for that."),
             Slip(

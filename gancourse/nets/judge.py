@@ -1,4 +1,4 @@
-"""A classifier of digits that judges samples; its features measure distances. First in notebook 03."""
+"""A classifier of digits that judges samples; distances are measured in its features."""
 
 from typing import Any
 
