@@ -187,6 +187,7 @@ def test_venv_that_fails_is_made_again(ready):
     "pip, said_of_it",
     [
         ("WARNING: Retrying after connection broken by 'NewConnectionError'", "no connection"),
+        ("ERROR: Could not find torch>=2.6 (from versions: none)", "no connection"),
         ("OSError: [Errno 28] No space left on device", "disk is full"),
         ("ERROR: No matching distribution at https://host.example/simple", "No matching"),
     ],

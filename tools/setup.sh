@@ -106,8 +106,8 @@ disk_is_full() {
 if ! { install "pip>=23.1" && install -e ".[$extra]"; }; then
     again="Then run this again; it starts afresh: make $extra"
     if disk_is_full; then
-        fail "The set-up stopped: the disk is full." "It needs about 6 GB on Linux, 2 GB elsewhere." "Free some space. $again"
-    elif grep -qiE 'connection broken|ConnectionError|ConnectTimeout|ReadTimeout|name resolution|Max retries|unreachable|ProxyError|SSLError' $log; then
+        fail "The set-up stopped: the disk is full." "It needs about 6 GB on Linux, 2 GB elsewhere." "Free some space here and in ${TMPDIR:-/tmp}. $again"
+    elif grep -qiE 'connection broken|ConnectionError|ConnectTimeout|ReadTimeout|name resolution|Max retries|unreachable|ProxyError|SSLError|from versions: none' $log; then
         fail "The set-up stopped: the packages could not be downloaded." "There is no connection to the package index: no network, a proxy, or a firewall." \
             "Check the connection (and pip's settings: pip config list). $again"
     fi
