@@ -1,0 +1,202 @@
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gancourse import exercises
+from gancourse.env import CourseError
+from gancourse.exercises import base
+from gancourse.exercises.base import Case, Exercise, Slip, assess, judge, look, observe_value
+
+
+def cases(rng: torch.Generator) -> list[Case]:
+    return [Case((torch.randn(3, generator=rng),), note="on three numbers")]
+
+
+def mean(x: Tensor) -> Tensor:
+    return x.mean()
+
+
+MEAN = Exercise(
+    "9.1",
+    "Mean",
+    2,
+    5,
+    mean,
+    cases,
+    slips=(Slip(lambda x: x.sum(), "Divide by the number."), Slip(lambda x: -x.mean(), "Sign.")),
+    alternatives=(lambda x: x.sum() / 3, lambda x: x.mean().item(), lambda x: x.numpy().mean()),
+)
+LETTER = Exercise("9.2", "Letter", 1, 2, "b", lambda rng: [Case()], observe_value)
+
+
+@pytest.mark.parametrize("answer", [mean, *MEAN.alternatives])
+def test_right_answers_of_every_kind_pass(answer):
+    verdict = assess(MEAN, answer, seed=1)
+    assert verdict.status == "right" and verdict.points == 2 and verdict.slip is None
+    assert str(verdict) == "\N{CHECK MARK} 9.1 Mean: right, 2 points."
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_a_slip_is_recognised_and_gets_its_own_hint(n):
+    verdict = assess(MEAN, MEAN.slips[n].answer, seed=1)
+    assert (verdict.status, verdict.slip, verdict.points) == ("wrong", n, 0)
+    assert "on three numbers: expected" in verdict.message
+    assert verdict.message.endswith(MEAN.slips[n].hint)
+
+
+def test_an_unknown_mistake_gets_expected_got_and_the_advice():
+    verdict = assess(MEAN, lambda x: x.mean() + 1, seed=1)
+    assert verdict.slip is None and MEAN.advice in verdict.message
+    expected, got = (float(w.strip(",.\n")) for w in verdict.message.split() if w[-2:-1].isdigit())
+    assert got == pytest.approx(expected + 1, abs=1e-3)
+
+
+def stub(x: Tensor) -> Tensor:
+    raise NotImplementedError("Exercise 9.1")
+
+
+def bare(x: Tensor) -> Tensor:
+    raise NotImplementedError
+
+
+class Blank(nn.Module):
+    def __init__(self, *_):
+        raise NotImplementedError("Exercise 9.1")
+
+
+@pytest.mark.parametrize("answer", [None, ..., stub, bare, Blank, lambda x: ...])
+def test_a_blank_is_unsolved(answer):
+    verdict = assess(MEAN, answer, seed=1)
+    assert (verdict.status, verdict.message) == ("unsolved", "not solved yet.")
+
+
+def test_no_cases_is_no_pass():
+    assert judge(MEAN, [], []).status == "unsolved"
+
+
+def leave(x: Tensor) -> None:
+    raise SystemExit("bye")
+
+
+def torch_raises(x: Tensor) -> Tensor:
+    raise NotImplementedError("\"mean\" not implemented for 'Long'")
+
+
+HOSTILE = {
+    "nan": lambda x: float("nan"),
+    "inf": lambda x: float("inf"),
+    "integer": lambda x: 10**6,
+    "bool": lambda x: x > 100,
+    "complex": lambda x: 1j,
+    "string": lambda x: "0.5",
+    "nothing": lambda x: None,
+    "object": lambda x: object(),
+    "ragged": lambda x: [[1.0], [1.0, 2.0]],
+    "dictionary": lambda x: {"result": x, 3: x},
+    "tuple": lambda x: (x.mean(), x.mean()),
+    "a huge view": lambda x: x[:1].expand(10**6, 10**6),
+    "not a function": 5,
+    "wrong arguments": lambda: 1,
+    "sparse": lambda x: x.to_sparse(),
+    "empty": lambda x: x[:0],
+    "in place": lambda x: x.mul_(2).mean() / 2,
+    "endless recursion": lambda x: HOSTILE["endless recursion"](x),
+    "exit": leave,
+    "torch's NotImplementedError": torch_raises,
+    "bytes": lambda x: b"0.5",
+    "meta": lambda x: torch.zeros((), device="meta"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_answers_are_wrong_and_nothing_crashes(name):
+    verdict = assess(MEAN, HOSTILE[name], seed=1)
+    assert verdict.status == "wrong" and verdict.points == 0
+    assert verdict.message and verdict._repr_html_().startswith("<div")
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("nothing", "Is a `return` missing?"),
+        ("string", "should be a number or a tensor, not a str"),
+        ("in place", "inputs left unchanged: expected True, got False"),
+        ("a huge view", "far too large"),
+        ("exit", "Your code raised SystemExit: bye"),
+        ("empty", "expected shape (), got (0,)"),
+        ("torch's NotImplementedError", "not implemented for 'Long'"),
+    ],
+)
+def test_the_diagnosis_says_what_happened(name, message):
+    assert message in assess(MEAN, HOSTILE[name], seed=1).message
+
+
+def test_an_answer_cannot_spoil_the_case():
+    case = cases(torch.Generator().manual_seed(0))[0]
+    before = case.args[0].clone()
+    look(MEAN, HOSTILE["in place"], case)
+    assert case.args[0].equal(before)
+
+
+@pytest.mark.parametrize(
+    "text, status",
+    [
+        ("b", "right"),
+        (" B ", "right"),
+        ("c", "wrong"),
+        ("bc", "wrong"),
+        ("", "wrong"),
+        (2, "wrong"),
+    ],
+)
+def test_choices_are_compared_as_letters(text, status):
+    verdict = assess(LETTER, text, seed=1)
+    assert verdict.status == status
+    assert "shape" not in verdict.message
+
+
+def test_what_must_raise_is_an_exercise_too():
+    def refuse(x):
+        raise ValueError("empty")
+
+    exercise = Exercise("9.3", "Refuse", 1, 1, refuse, cases)
+    assert assess(exercise, refuse, seed=1).status == "right"
+    assert "but it returned" in assess(exercise, mean, seed=1).message
+
+
+def test_html_is_escaped():
+    def raising(x):
+        raise ValueError("<script>alert(1)</script>")
+
+    assert "<script>" not in assess(MEAN, raising, seed=1)._repr_html_()
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    monkeypatch.setattr(exercises, "of_notebook", lambda number: (MEAN, LETTER))
+
+
+def test_check_goes_on_with_a_right_answer_or_the_courses_own(registered, capsys):
+    mine = MEAN.alternatives[0]
+    assert exercises.check("9.1", mine) is mine
+    assert "goes on" not in capsys.readouterr().out
+    assert exercises.check("9.1", MEAN.slips[0].answer) is mean
+    assert "goes on with the course's own version" in capsys.readouterr().out
+    assert exercises.check("9.1", stub) is mean
+    assert "not solved yet" in capsys.readouterr().out
+    assert exercises.check("9.1", mean) is mean
+    assert "this is the course's own version" in capsys.readouterr().out
+    assert exercises.check("9.2", "a") == "b"
+
+
+@pytest.mark.parametrize("id", ["9.7", "nonsense", ""])
+def test_an_unknown_id_names_the_known_ones(registered, id):
+    with pytest.raises(CourseError, match="There is no exercise"):
+        exercises.check(id, mean)
+
+
+def test_as_tensor_never_shares_memory_with_the_answer():
+    kept = torch.zeros(2)
+    seen = base.as_tensor(kept)
+    kept += 1
+    assert seen.tolist() == [0, 0]

@@ -1,0 +1,129 @@
+"""Every exercise: right answers always pass, slips are recognised, blanks never pass."""
+
+import pkgutil
+import re
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from gancourse import exercises
+from gancourse.exercises.base import Exercise, Failure, assess, look
+from gancourse.exercises.base import _difference as difference
+
+MODULES = sorted(m.name for m in pkgutil.iter_modules(exercises.__path__))
+NOTEBOOKS = [name[2:] for name in MODULES if re.fullmatch(r"nb\d\d", name)]
+ALL = [e for number in NOTEBOOKS for e in exercises.of_notebook(number)]
+SEEDS = range(1000)  # a check that fails an honest answer once in a thousand is a bug
+each = pytest.mark.parametrize("exercise", ALL, ids=[exercise.id for exercise in ALL])
+
+
+def stub(*args: Any, **kwargs: Any) -> Any:
+    raise NotImplementedError("Exercise 1.2")
+
+
+class Blank(nn.Module):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise NotImplementedError("Exercise 1.2")
+
+
+class HalfBlank(nn.Module):
+    """A class whose layers were written, but not what it does with them."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+        self.layer = nn.Linear(1, 1)
+
+    def forward(self, x: Any) -> Any:
+        raise NotImplementedError("Exercise 1.2")
+
+
+BLANKS = {"None": None, "...": ..., "stub": stub, "class": Blank, "half a class": HalfBlank}
+BLANKS |= {"pass": lambda *a, **k: None, "returns ...": lambda *a, **k: ...}
+HOSTILE = {
+    "nan": float("nan"),
+    "inf": float("inf"),
+    "string": "zzz",
+    "wrong type": {"a": object()},
+    "wrong dtype": torch.tensor([True, False, True]),
+    "complex": 1j,
+    "huge": torch.zeros(1).expand(5000, 5000),
+    "empty": torch.zeros(0),
+}
+
+
+def test_ids_are_in_order_and_belong_to_their_notebook():
+    for number in NOTEBOOKS:
+        ids = [exercise.id for exercise in exercises.of_notebook(number)]
+        assert ids == [f"{int(number)}.{n + 1}" for n in range(len(ids))]
+
+
+def test_ids_and_titles_are_unique():
+    assert len({e.id for e in ALL}) == len({e.title for e in ALL}) == len(ALL)
+
+
+@each
+def test_the_reference_and_every_alternative_pass_on_1000_seeds(exercise: Exercise):
+    answers = [exercise.reference, *exercise.alternatives]
+    for seed in SEEDS:
+        cases = exercise.cases(torch.Generator().manual_seed(seed))
+        wanted = [look(exercise, exercise.reference, case) for case in cases]
+        assert wanted and not all(isinstance(seen, Failure) for seen in wanted)
+        for seen in wanted:  # where it is to raise, that is a ValueError, not a slip of its own
+            assert not isinstance(seen, Failure) or seen.kind == "ValueError", seen
+        for n, answer in enumerate(answers):
+            for case, expected in zip(cases, wanted, strict=True):  # what `judge` does, but once
+                text = difference(exercise, expected, look(exercise, answer, case))
+                assert not text, f"answer {n} (0 is the reference), seed {seed}: {text}"
+
+
+@each
+def test_every_slip_gets_its_own_hint(exercise: Exercise):
+    hints = [slip.hint for slip in exercise.slips]
+    assert len(hints) >= 4 and len(set(hints)) == len(hints)
+    for seed in range(25):
+        for n, slip in enumerate(exercise.slips):
+            verdict = assess(exercise, slip.answer, seed)
+            assert verdict.status == "wrong", f"slip {n}, seed {seed}: {verdict}"
+            assert verdict.slip == n, f"slip {n} taken for {verdict.slip}, seed {seed}: {verdict}"
+            assert verdict.message.endswith(slip.hint)
+
+
+@each
+@pytest.mark.parametrize("name", BLANKS)
+def test_a_blank_never_passes(exercise: Exercise, name: str):
+    verdict = assess(exercise, BLANKS[name], seed=3)
+    assert verdict.status != "right" and verdict.points == 0
+    if name in ("None", "...", "stub"):
+        assert verdict.status == "unsolved"
+
+
+@each
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_answers_are_wrong_and_nothing_crashes(exercise: Exercise, name: str):
+    value = HOSTILE[name]
+    for answer in (value, lambda *args, **kwargs: value):
+        verdict = assess(exercise, answer, seed=3)
+        assert verdict.status == "wrong", f"{name}: {verdict}"
+        assert verdict.message and verdict._repr_html_()
+
+
+@each
+def test_check_goes_on_with_a_right_answer_or_the_reference(exercise: Exercise, capsys):
+    for slip in exercise.slips[:1]:
+        back = exercises.check(exercise.id, slip.answer)
+        said = "The notebook goes on with the course's own version." in capsys.readouterr().out
+        if isinstance(exercise.reference, str):  # a choice: nothing depends on it
+            assert back is slip.answer and not said
+        else:
+            assert back is exercise.reference and said
+    for answer in exercise.alternatives:
+        assert exercises.check(exercise.id, answer) is answer
+        assert "goes on" not in capsys.readouterr().out
+
+
+@each
+def test_the_card_has_sensible_numbers(exercise: Exercise):
+    assert exercise.points >= 1 and 1 <= exercise.minutes <= 45
+    assert exercise.title and exercise.title == exercise.title.strip()
