@@ -47,8 +47,8 @@ from gancourse.widgets import explore
 # %% [markdown]
 # ## 1 Draw something new
 #
-# Here are real digits from MNIST: people wrote them, and somebody labelled them. The 5,000 that
-# come with the course are split into 4,000 to learn from and 1,000 held out.
+# Here are real digits from MNIST: people wrote them, and somebody labelled them. We learn from
+# `train`, and keep `held_out` apart, to test with.
 
 # %%
 train = digits.load(28, "train", device="cpu")
@@ -167,7 +167,7 @@ explore(
 # %% [markdown]
 # ## 3 New, or copied?
 #
-# A model that stores its 4,000 pictures and hands them out would look perfect. So one question is
+# A model that stores its pictures and hands them out would look perfect. So one question is
 # asked of every generative model: how close do its samples come to real pictures that it has never
 # seen, and how close to those it learnt from? The distance here is the root mean square difference
 # of pixels, to the nearest picture of a set.
