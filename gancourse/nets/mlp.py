@@ -33,10 +33,12 @@ class MLP(nn.Sequential):
         for n_in, n_out in pairwise(sizes):
             layers += [nn.Linear(n_in, n_out), nn.LeakyReLU(slope)]
         super().__init__(*layers[:-1])  # the output is left as it is: a logit, or a point
-        for layer in self:
+        for layer in self.children():
             if isinstance(layer, nn.Linear):
                 nn.init.kaiming_normal_(layer.weight, a=slope, generator=rng)
-                nn.init.zeros_(layer.bias)
+                # not 0: each bias places a kink, and kinks are where the network can bend
+                bound = layer.in_features**-0.5
+                nn.init.uniform_(layer.bias, -bound, bound, generator=rng)
 
     def forward(self, x: Float[Tensor, " batch n_in"]) -> Float[Tensor, " batch n_out"]:
         return super().forward(x)
