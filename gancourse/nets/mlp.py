@@ -5,6 +5,7 @@ from itertools import pairwise
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 
 
 class MLP(nn.Sequential):
@@ -31,7 +32,8 @@ class MLP(nn.Sequential):
             raise ValueError(f"an MLP needs its input and output size, got {sizes}")
         layers: list[nn.Module] = []
         for n_in, n_out in pairwise(sizes):
-            layers += [nn.Linear(n_in, n_out), nn.LeakyReLU(slope)]
+            # skip_init: torch's own draw would come from the global generator
+            layers += [skip_init(nn.Linear, n_in, n_out), nn.LeakyReLU(slope)]
         super().__init__(*layers[:-1])  # the output is left as it is: a logit, or a point
         for layer in self.children():
             if isinstance(layer, nn.Linear):
