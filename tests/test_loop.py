@@ -124,15 +124,6 @@ def test_other_settings_start_anew_and_lose_nothing(tmp_path, capsys, change):
     assert (tmp_path / "aside-1.pt").exists()
 
 
-def test_checkpoint_cut_off_falls_back_to_the_one_before(tmp_path, capsys):
-    run = Tiny()
-    list(loop.train(run.step, 30, run.keep, tmp_path, record_every=10, checkpoint_seconds=0.0))
-    newest = tmp_path / checkpoint.NAME
-    newest.write_bytes(newest.read_bytes()[:100])
-    assert checkpoint.read(tmp_path)["step"] == 20
-    assert "can't be read" in capsys.readouterr().out
-
-
 def test_loss_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path):
     values = iter([1.0, 2.0, 3.0, math.nan, 5.0] * 10)
     run = Tiny()
@@ -171,11 +162,6 @@ def test_disk_that_refuses_is_reported_once_and_training_goes_on(tmp_path, capsy
     )
     assert len(records) == 3
     assert capsys.readouterr().out.count("No space left") == 1
-
-
-def test_what_has_no_state_is_refused():
-    with pytest.raises(CourseError, match="can't keep 'thing', a int"):
-        next(loop.train(lambda: {}, 1, {"thing": 3}))
 
 
 def test_other_errors_of_a_step_are_not_swallowed():
