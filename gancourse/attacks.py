@@ -91,7 +91,9 @@ def fgsm(model: Model, x: Images, y: Labels, eps: float, targeted: bool = False)
     Returns
     -------
     Images
-        Like `x`, in [-1, 1]. A value whose gradient is exactly 0 is left as it is.
+        Like `x`, in [-1, 1]. A value whose gradient is exactly 0 is left as it is; so is a whole
+        picture where the model is so sure that its slope rounds to 0 (in float32, from a gap of
+        about 17 between the logits).
     """
     step = -eps if targeted else eps
     return project(x + step * input_gradient(model, x, y).sign(), x, eps)

@@ -25,17 +25,19 @@
 # - **explain** with two norms why many dimensions make it possible,
 # - **test** a defence with an attack that knows the defence.
 #
-# | section | minutes |
-# |---|---|
-# | 1 A classifier that works | 8 |
-# | 2 How large is a change? (exercise 1.1) | 10 |
-# | 3 The baseline: random signs (1.2) | 12 |
-# | 4 The fast gradient sign method (1.3, 1.4) | 30 |
-# | 5 Why it works (1.5) | 18 |
-# | 6 Another ruler: the L2 step (1.6) | 15 |
-# | 7 Many small steps, with a target (1.7) | 25 |
-# | 8 Can it be defended? (1.8) | 22 |
-# | 9 From attack to game | 10 |
+# **You build:** FGSM, the L2 step and an attack with a target, against a real ImageNet classifier; then a defence, and a test that is fair to the attacker.
+#
+# | | Section | Minutes |
+# |---|---|---|
+# | 1 | A classifier that works | 8 |
+# | 2 | How large is a change? (exercise 1.1) | 10 |
+# | 3 | The baseline: random signs (1.2) | 12 |
+# | 4 | The fast gradient sign method (1.3, 1.4) | 30 |
+# | 5 | Why it works (1.5) | 18 |
+# | 6 | Another ruler: the L2 step (1.6) | 15 |
+# | 7 | Many small steps, with a target (1.7) | 25 |
+# | 8 | Can it be defended? (1.8) | 22 |
+# | 9 | From attack to game | 10 |
 #
 # It builds on basic PyTorch: tensors, autograd, `nn.Module`. How `check` and the hints work is in notebook 00.
 
@@ -379,7 +381,7 @@ assert still[0] == 5 and min(still) <= 1
 # Move the slider (in a running notebook) and watch the bars change while the picture does not.
 
 
-# %% tags=["nbval-ignore-output"]
+# %%
 def draw(photo: str, eps: float) -> None:
     """The chosen photo after an FGSM step of eps grey levels, and its five likeliest classes."""
     i = names.index(photo)
@@ -562,7 +564,7 @@ for name, attacked in trials.items():
     print(f"{name:13} {rises}   {largest:6.1f} levels {int(fooled(attacked).sum()):10} of 5")
 assert (rise(trials["L2 step"]) > rise(trials["random signs"])).all()
 
-# %% tags=["nbval-ignore-output"]
+# %%
 CAT = names.index("cat")
 fig, axes = panels(3, width=3.1, height=3.2)
 show_images(x[CAT : CAT + 1], columns=1, title="photo", ax=axes[0])
@@ -701,7 +703,7 @@ assert steps < 40 or confidences.min() > 0.5
 # %% [markdown]
 # **Do other networks see a gibbon too?** On Colab we ask torchvision's classifiers, which need a download. Where there is none, this cell says so and the lesson goes on.
 
-# %% tags=["nbval-ignore-output"]
+# %%
 OTHERS = ["resnet50", "mobilenet_v3_large"] if env.profile() == "gpu" else []
 if not OTHERS:
     print("NOTICE: skipped in this profile. To ask them, set OTHERS = ['resnet50'] above.")

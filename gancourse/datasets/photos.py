@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from PIL import Image, UnidentifiedImageError
+from torch import Tensor
 
 from gancourse.env import CourseError
-from gancourse.shapes import Bytes, Images
+from gancourse.shapes import Bytes
 
 FILES = {
     "astronaut": ("skimage", "data/astronaut.png"),
@@ -95,11 +97,11 @@ def read(path: str | Path) -> Bytes:
         ) from error
 
 
-def square(photo: Bytes, size: int = 224, shorter: int = 256) -> Images:
+def square(photo: Bytes, size: int = 224, shorter: int = 256) -> Float[Tensor, "1 3 side side"]:
     """The middle of a photo as a classifier expects it: the course's [-1, 1], `size` x `size`.
 
     The shorter side becomes `shorter` pixels (bicubic, with antialiasing), then the centre is cut
-    out. The values stay multiples of 1/255 of the range: the picture can still be saved as 8 bits.
+    out. The values stay whole grey levels: nothing is lost when the picture is saved as 8 bits.
 
     Parameters
     ----------
@@ -110,8 +112,8 @@ def square(photo: Bytes, size: int = 224, shorter: int = 256) -> Images:
 
     Returns
     -------
-    Images
-        (1, 3, size, size) in [-1, 1], on the device of `photo`.
+    Float[Tensor, "1 3 side side"]
+        With side = size; in [-1, 1], on the device of `photo`.
     """
     if not 1 <= size <= shorter:
         raise ValueError(f"size must be between 1 and shorter, got {size=} and {shorter=}")

