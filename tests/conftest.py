@@ -9,6 +9,7 @@ import torch
 from jaxtyping import install_import_hook
 
 install_import_hook("gancourse", "annotations.check")
+torch.set_num_threads(1)  # tests use tiny tensors: a second thread only waits
 matplotlib.use("Agg")  # set here and not by MPLBACKEND: the kernels of notebooks draw inline
 
 VARIABLES = ("GANCOURSE_PROFILE", "GANCOURSE_DEVICE", "GANCOURSE_PRECISION", "GANCOURSE_REPORT")

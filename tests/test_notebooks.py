@@ -1,0 +1,141 @@
+"""Every notebook is run by nbval, one after another, under the smoke profile.
+
+The student's version, not edited, has to run to its end. Of the solved version the saved outputs
+are compared too: text, but not pictures, and not what HTML tags say about its looks (see
+sanitize.cfg). Cells tagged nbval-ignore-output are not compared; they hold an assertion.
+
+GANCOURSE_SLOW=3 gives a slow machine three times the time.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from gancourse.instructor.runner import environment
+
+ROOT = Path(__file__).resolve().parents[1]
+STUDENT = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+SOLVED = sorted((ROOT / "solutions").glob("[0-9][0-9]_*.ipynb"))
+SECONDS = 30 * float(os.environ.get("GANCOURSE_SLOW", "1"))
+
+
+def nbval(path: Path, option: str, scratch: Path) -> tuple[str, float]:
+    """Run nbval in a process of its own; what it found wrong, and the seconds of the cells.
+
+    This project's settings stay out of it: it turns warnings into errors, and nbval has some.
+    """
+    settings = scratch / "pytest.ini"
+    settings.write_text("[pytest]\n")
+    begin = time.perf_counter()
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-c", settings, f"--rootdir={scratch}", path),
+            *(option, "--nbval-current-env", "--nbval-sanitize-with", ROOT / "tests/sanitize.cfg"),
+            *(f"--nbval-cell-timeout={4 * SECONDS}", "-q", "--color=no", "--no-header"),
+            *("-p", "no:cacheprovider", "-p", "no:jaxtyping", "-W", "ignore"),
+        ],
+        env=environment("smoke", scratch / "runs", scratch),
+        capture_output=True,
+        text=True,
+    )
+    seconds = time.perf_counter() - begin
+    return "" if done.returncode == 0 else f"{done.stdout}\n{done.stderr}", seconds
+
+
+def compared(path: Path) -> tuple[int, int]:
+    """How many cells of a solved notebook have outputs that are compared, and that have outputs."""
+    cells = [c for c in nbformat.read(path, as_version=4).cells if c.get("outputs")]
+    ignored = [c for c in cells if "nbval-ignore-output" in c.metadata.get("tags", [])]
+    return len(cells) - len(ignored), len(cells)
+
+
+def run(path: Path, option: str, scratch: Path, record_property) -> None:
+    assert path.exists(), f"{path.relative_to(ROOT)} is missing: run gancourse build --execute"
+    wrong, seconds = nbval(path, option, scratch)
+    record_property("seconds", round(seconds, 1))
+    assert not wrong, wrong
+    assert seconds <= SECONDS, f"took {seconds:.0f} s; GANCOURSE_SLOW=2 allows twice the time"
+
+
+@pytest.mark.parametrize("path", STUDENT, ids=lambda path: path.stem)
+def test_the_students_version_runs_to_its_end(path, tmp_path, record_property):
+    run(path, "--nbval-lax", tmp_path, record_property)
+
+
+@pytest.mark.parametrize("path", SOLVED, ids=lambda path: path.stem)
+def test_the_solved_version_gives_what_it_shows(path, tmp_path, record_property):
+    run(path, "--nbval", tmp_path, record_property)
+
+
+def test_every_source_has_both_versions():
+    sources = [path.stem for path in sorted((ROOT / "solutions").glob("[0-9][0-9]_*.py"))]
+    assert sources == [p.stem for p in STUDENT] == [p.stem for p in SOLVED]
+
+
+def test_at_least_half_of_the_outputs_are_compared(capsys):
+    """Over all solved notebooks; the share is shown with the results."""
+    counts = {path.stem: compared(path) for path in SOLVED}
+    same, all = (sum(column) for column in zip(*counts.values(), strict=True))
+    each = ", ".join(f"{name[:2]}: {a} of {b}" for name, (a, b) in counts.items())
+    with capsys.disabled():
+        print(f"\nnbval compares {same} of {all} cells with outputs, {same / all:.0%} ({each})")
+    assert same >= all / 2
+
+
+def notebook(path: Path, cells: list[tuple[dict, str]], *tags: str) -> Path:
+    """A saved notebook of cells with the outputs that they are said to have."""
+    new = [nbformat.v4.new_code_cell(source, metadata={"tags": list(tags)}) for _, source in cells]
+    for n, (cell, (output, _)) in enumerate(zip(new, cells, strict=True)):
+        cell.execution_count = n + 1
+        cell.outputs = [nbformat.v4.new_output(**output)]
+    nbformat.write(nbformat.v4.new_notebook(cells=new), path)
+    return path
+
+
+def show(**data: str) -> str:
+    return f"from IPython.display import display\ndisplay({data!r}, raw=True)"
+
+
+def stream(text: str) -> dict:
+    return {"output_type": "stream", "name": "stdout", "text": text}
+
+
+def display(**data: str) -> dict:
+    return {"output_type": "display_data", "data": data}
+
+
+SAME = [
+    (stream("1.50\n"), "print('1.50')"),
+    (display(**{"image/png": "aaaa"}), show(**{"image/png": "bbbb"})),
+    (display(**{"text/html": "<b>yes</b>"}), show(**{"text/html": "<p style='x:1'>yes</p>"})),
+    (display(**{"text/html": "<script>a = '1'</script>"}), show(**{"text/html": ""})),
+    (display(**{"text/plain": "<Figure size 1x1>"}), show(**{"text/plain": "<Figure size 2x2>"})),
+    (display(**{"text/plain": "[<a.B at 0x7f00aa>]"}), show(**{"text/plain": "[<a.B at 0x7f0>]"})),
+]
+OTHER = [
+    (stream("1.50\n"), "print('1.51')"),
+    (display(**{"text/html": "<b>yes</b>"}), show(**{"text/html": "<b>no</b>"})),
+    (display(**{"text/plain": "yes"}), show(**{"text/plain": "no"})),
+    (display(**{"image/png": "aaaa"}), "print('no picture')"),
+]
+
+
+def test_pictures_and_looks_are_no_differences(tmp_path):
+    wrong, _ = nbval(notebook(tmp_path / "same.ipynb", SAME), "--nbval", tmp_path)
+    assert not wrong, wrong
+
+
+def test_differences_in_text_and_errors_are_found(tmp_path):
+    path = tmp_path / "other.ipynb"
+    wrong, _ = nbval(notebook(path, [*OTHER, (stream(""), "assert 1 > 2")]), "--nbval", tmp_path)
+    assert wrong.count(": Cell outputs differ") == len(OTHER) and "AssertionError" in wrong
+
+
+def test_tagged_cells_are_not_compared(tmp_path):
+    path = notebook(tmp_path / "other.ipynb", OTHER, "nbval-ignore-output")
+    assert not nbval(path, "--nbval", tmp_path)[0]
