@@ -106,7 +106,7 @@ def test_lab_opens_notebook_00(ready):
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     status, said = ready.make("lab", f"PORT={port}")
-    assert status == 0 and f"notebooks/00_start_here.ipynb --port={port}" in said
+    assert status == 0 and f"/lab/tree/notebooks/00_start_here.ipynb --port={port}" in said
     assert "in use" not in said
     assert ("--allow-root" in said) == (os.geteuid() == 0)
 

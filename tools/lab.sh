@@ -9,4 +9,5 @@ if .venv/bin/python -c 'import socket, sys; socket.create_connection(("localhost
 fi
 root=
 [ "$(id -u)" -ne 0 ] || root=--allow-root
-exec .venv/bin/python -m jupyterlab notebooks/00_start_here.ipynb --port="$port" $root "$@"
+exec .venv/bin/python -m jupyterlab --ServerApp.root_dir="$PWD" \
+    --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb --port="$port" $root "$@"
