@@ -38,10 +38,10 @@ import torch
 from torch import Tensor
 
 from gancourse.datasets import digits
-from gancourse.datasets.batches import to_float
 from gancourse.exercises import check, find
 from gancourse.exercises.base import assess
 from gancourse.figures import show, show_images
+from gancourse.shapes import to_float
 from gancourse.widgets import explore
 
 # %% [markdown]

@@ -51,10 +51,11 @@ from torch import Tensor, nn
 
 from gancourse.attacks import adversarial_loss, l2_norm, pixels, project
 from gancourse.datasets import digits, photos
-from gancourse.datasets.batches import Batches, to_float
+from gancourse.datasets.batches import Batches
 from gancourse.exercises import check
 from gancourse.figures import panels, plot_curves, show, show_images, show_top
 from gancourse.nets import pretrained
+from gancourse.shapes import to_float
 from gancourse.steps import descend
 from gancourse.widgets import explore
 

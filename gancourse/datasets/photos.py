@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from gancourse.env import CourseError
-from gancourse.shapes import Bytes
+from gancourse.shapes import Bytes, to_float
 
 FILES = {
     "astronaut": ("skimage", "data/astronaut.png"),
@@ -124,7 +124,7 @@ def square(photo: Bytes, size: int = 224, shorter: int = 256) -> Float[Tensor, "
     pixels = _to_tensor(picture.resize(new, Image.Resampling.BICUBIC))
     top, left = round((new[1] - size) / 2), round((new[0] - size) / 2)
     middle = pixels[:, :, top : top + size, left : left + size]
-    return middle.to(photo.device).float().div(127.5).sub(1)
+    return to_float(middle.to(photo.device))
 
 
 def _path(name: str) -> Path:

@@ -281,8 +281,8 @@ EXERCISES = (
             ),
             Slip(
                 "c",
-                "Its curves have settled, but look at the samples, and at the spread printed above: "
-                "every noise vector gives the same picture. This run has collapsed.",
+                "Its curves have settled, but look at the samples, and at the spread printed "
+                "above: every noise vector gives the same picture. This run has collapsed.",
             ),
             Slip("d", "One of these pairs of curves is healthy: losses need not fall for that."),
             Slip(
