@@ -77,6 +77,51 @@ def gan_step(
     return {"loss_D": loss_D.detach(), "loss_G": loss_G.detach()}
 
 
+def cgan_step(
+    G: nn.Module,
+    D: nn.Module,
+    opt_G: Optimizer,
+    opt_D: Optimizer,
+    batches: Iterator[tuple[Tensor, Tensor]],
+    sample_z: Callable[[int], Tensor],
+    *,
+    penalty: Callable[[Callable[[Tensor], Tensor], Tensor], Tensor] | None = None,
+    autocast: Callable[[], AbstractContextManager] = nullcontext,
+) -> dict[str, Tensor]:
+    """One iteration of the conditional game, Mirza and Osindero (2014), Equation 2.
+
+    As `gan_step` with k = 1, but each example x comes with its condition c, labels or a picture,
+    and both players are told: G(z, c) and D(x, c). Fakes get the conditions of real examples.
+
+    Parameters
+    ----------
+    G, D : nn.Module
+        ``G(z, c)`` gives examples, ``D(x, c)`` logits.
+    batches : Iterator[tuple[Tensor, Tensor]]
+        Endless; each item holds m real examples and their conditions, (m, ...) each.
+    penalty : Callable, optional
+        ``penalty(D_c, x)`` is added to D's loss; ``D_c`` is D with the batch's conditions.
+
+    Other parameters and the result are those of `gan_step`.
+    """
+    x, c = next(batches)
+    with no_grad(), autocast():  # D's turn
+        fakes = G(sample_z(len(x)), c)
+    with autocast():
+        real, fake = D(x, c), D(fakes, c)
+    loss_D = discriminator_loss(real.float(), fake.float())
+    extra = penalty(lambda x: D(x, c), x) if penalty else 0.0
+    descend(opt_D, loss_D + extra)
+
+    _, c = next(batches)  # G's turn, with other conditions
+    with frozen(D):
+        with autocast():
+            fake = D(G(sample_z(len(c)), c), c)
+        loss_G = non_saturating_loss(fake.float())
+        descend(opt_G, loss_G)
+    return {"loss_D": loss_D.detach(), "loss_G": loss_G.detach()}
+
+
 def descend(optimizer: Optimizer, loss: Tensor) -> None:
     """Forget the last gradients, differentiate, move."""
     optimizer.zero_grad()

@@ -9,7 +9,7 @@ from torch import nn
 
 from gancourse import env
 from gancourse.objectives import r1_penalty, saturating_loss
-from gancourse.steps import descend, ema_update, frozen, gan_step
+from gancourse.steps import cgan_step, descend, ema_update, frozen, gan_step
 
 
 def game(seed=0, opt=torch.optim.SGD, norm=False):
@@ -158,3 +158,40 @@ def test_ema_follows_the_closed_form_and_copies_buffers():
     assert average.num_batches_tracked.equal(net.num_batches_tracked)
     with pytest.raises(ValueError, match="between 0 and 1"):
         ema_update(average, net, 1.5)
+
+
+class Told(nn.Module):
+    """Concatenates the condition to the input."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x, c):
+        return self.net(torch.cat([x, c], dim=1))
+
+
+def test_conditional_step_is_the_textbook_step_on_pairs():
+    def conditional(opt):
+        torch.manual_seed(0)
+        G, D = Told(nn.Linear(5, 2)), Told(nn.Linear(4, 1))
+        data = torch.randn(6, 16, 4, generator=env.rng(0, on="cpu")).split(2, dim=2)
+        pairs = itertools.cycle(zip(*data, strict=True))
+        sample_z = env.noise(3, env.rng(1, on="cpu"))
+        return G, D, opt(G.parameters(), lr=0.1), opt(D.parameters(), lr=0.1), pairs, sample_z
+
+    ours, (G, D, opt_G, opt_D, pairs, sample_z) = (conditional(torch.optim.SGD) for _ in "ab")
+    bce = nn.BCEWithLogitsLoss()
+    ones, zeros = torch.ones(16, 1), torch.zeros(16, 1)
+    for _ in range(3):
+        losses = cgan_step(*ours, penalty=lambda D_c, x: 0.0 * D_c(x).sum())
+        x, c = next(pairs)
+        loss_D = bce(D(x, c), ones) + bce(D(G(sample_z(16), c).detach(), c), zeros)
+        descend(opt_D, loss_D)
+        _, c = next(pairs)
+        loss_G = bce(D(G(sample_z(16), c), c), ones)
+        descend(opt_G, loss_G)
+        assert losses["loss_D"].item() == pytest.approx(loss_D.item(), abs=1e-5)
+        assert losses["loss_G"].item() == pytest.approx(loss_G.item(), abs=1e-5)
+    for net, twin in zip(ours[:2], (G, D), strict=True):
+        assert torch.allclose(weights(net), weights(twin), atol=1e-6)
