@@ -1,7 +1,7 @@
 """Arrays in, numbers out: how well samples match the data."""
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from gancourse.shapes import to_float
@@ -43,25 +43,66 @@ def frechet_distance(a: Float[Tensor, "n features"], b: Float[Tensor, "m feature
 
 
 def mode_coverage(
-    points: Float[Tensor, "n dim"], centres: Float[Tensor, "modes dim"], radius: float
+    points: Float[Tensor, "n dim"],
+    centres: Float[Tensor, "modes dim"],
+    radius: float,
+    least: int = 1,
 ) -> tuple[int, float]:
-    """How many modes have at least one point within ``radius``, and the share of points that do.
+    """How many modes have points near them, and the share of points near any: first in 02.
 
     Parameters
     ----------
-    points, centres : Float[Tensor, "n dim"]
-        Samples, and the centre of each mode.
+    points : Float[Tensor, "n dim"]
+        Samples.
+    centres : Float[Tensor, "modes dim"]
+        The centre of each mode.
     radius : float
-        In units of the data; 3 standard deviations of a mode is usual.
+        What counts as near, in units of the data; 3 standard deviations of a mode is usual.
+    least : int
+        Points that a mode must have near it to count.
+
+    Returns
+    -------
+    tuple[int, float]
+        Modes found, from 0 to ``len(centres)``; share of points within `radius` of some centre.
     """
     distance, nearest = torch.cdist(points.detach(), centres).min(dim=1)
     near = distance <= radius
-    return int(nearest[near].unique().numel()), near.float().mean().item()
+    points_at = torch.bincount(nearest[near], minlength=len(centres))
+    return int((points_at >= least).sum()), near.float().mean().item()
 
 
 def confident_share(probabilities: Float[Tensor, "n classes"], at_least: float = 0.9) -> float:
     """Share of samples that a classifier gives to one class with at least this probability."""
     return (probabilities.max(dim=1).values >= at_least).float().mean().item()
+
+
+@torch.no_grad()
+def nearest(
+    samples: Float[Tensor, " n *example"], examples: Float[Tensor, " m *example"]
+) -> tuple[Float[Tensor, " n"], Int[Tensor, " n"]]:
+    """Find the nearest example of each sample: Euclidean distance and index, first in notebook 06.
+
+    Parameters
+    ----------
+    samples, examples : Float[Tensor, "n *example"]
+        Pictures, features or points, of one shape. A picture's distance is over all its values.
+
+    Returns
+    -------
+    tuple[Tensor, Tensor]
+        Distances in the units of the data, and indices into `examples`, (n,) each.
+
+    Raises
+    ------
+    ValueError
+        If there is no example.
+    """
+    if len(examples) == 0:
+        raise ValueError("there is no example to be near to")
+    distances = torch.cdist(samples.flatten(start_dim=1), examples.flatten(start_dim=1))
+    found = distances.min(dim=1)
+    return found.values, found.indices
 
 
 @torch.no_grad()

@@ -38,6 +38,29 @@ def value(real: Logits, fake: Logits) -> Scalar:
     return -discriminator_loss(real, fake)
 
 
+def optimal_discriminator(
+    p: Float[Tensor, " batch"], q: Float[Tensor, " batch"]
+) -> Float[Tensor, " batch"]:
+    r"""The best D for a fixed G, :math:`D^*(x) = p(x) / (p(x) + q(x))`, at points x.
+
+    Goodfellow et al. (2014), Equation 2 (Proposition 1), with p for p_data and q for p_g. First
+    built in notebook 02.
+
+    Parameters
+    ----------
+    p : Float[Tensor, " batch"]
+        Density of the data at each point, at least 0.
+    q : Float[Tensor, " batch"]
+        Density of the generator's samples there.
+
+    Returns
+    -------
+    Float[Tensor, " batch"]
+        Probabilities that x is real, in [0, 1]; nan where both densities are 0 and nobody asks.
+    """
+    return p / (p + q)
+
+
 def discriminator_loss(real: Logits, fake: Logits) -> Scalar:
     r"""Discriminator's loss :math:`-E_x[\log D(x)] - E_z[\log(1 - D(G(z)))]`, that is -V(D, G).
 

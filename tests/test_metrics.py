@@ -35,6 +35,7 @@ def test_mode_coverage_counts_modes_and_points():
     centres = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
     points = torch.tensor([[0.1, 0.0], [0.0, 0.2], [10.0, 0.1], [5.0, 5.0]])
     assert metrics.mode_coverage(points, centres, radius=0.5) == (2, 0.75)
+    assert metrics.mode_coverage(points, centres, radius=0.5, least=2) == (1, 0.75)
 
 
 def test_confident_share():
@@ -47,3 +48,16 @@ def test_in_batches_scales_bytes_and_puts_the_mode_back():
     images = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1)
     assert metrics.in_batches(net, images, size=1).flatten().tolist() == [-1.0, 1.0]
     assert net.training
+
+
+def test_nearest_against_scipy(rng):
+    from scipy.spatial import cKDTree
+
+    samples = torch.randn(40, 2, 3, generator=rng)
+    examples = torch.randn(50, 2, 3, generator=rng)
+    distances, indices = metrics.nearest(samples, examples)
+    expected, where = cKDTree(examples.flatten(1).numpy()).query(samples.flatten(1).numpy())
+    assert indices.tolist() == where.tolist()
+    assert distances.tolist() == pytest.approx(expected.tolist(), rel=1e-4)
+    with pytest.raises(ValueError, match="no example"):
+        metrics.nearest(samples, examples[:0])

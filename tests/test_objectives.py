@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 from torch import nn
@@ -13,6 +13,7 @@ from torch import nn
 from gancourse.objectives import (
     discriminator_loss,
     non_saturating_loss,
+    optimal_discriminator,
     r1_penalty,
     saturating_loss,
     value,
@@ -29,6 +30,7 @@ def test_value_at_equilibrium_is_minus_log_4():
     assert discriminator_loss(undecided, undecided).item() == pytest.approx(math.log(4))
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.integers(0, 10_000))
 def test_losses_are_torchs_cross_entropies_with_real_1_and_fake_0(seed):
     real, fake = torch.randn(2, 7, 3, generator=torch.Generator().manual_seed(seed)) * 4
@@ -46,6 +48,14 @@ def test_closed_forms(p):
     assert saturating_loss(logit).item() == pytest.approx(math.log(1 - p), rel=1e-5)
     expected = math.log(p) + math.log(1 - p)
     assert value(logit, logit).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_no_other_discriminator_beats_the_optimal_one():
+    """Proposition 1, by search: p log D + q log(1 - D) over a fine grid of D."""
+    p, q = torch.rand(2, 50, generator=torch.Generator().manual_seed(0)).double() + 0.01
+    D = torch.linspace(0.001, 0.999, 999, dtype=torch.double)[:, None]
+    best = D[(p * D.log() + q * (1 - D).log()).argmax(dim=0), 0]
+    torch.testing.assert_close(optimal_discriminator(p, q), best, atol=1e-3, rtol=0)
 
 
 def test_optimal_discriminator_turns_the_value_into_a_jensen_shannon_divergence():
