@@ -162,7 +162,7 @@ def build(
     text = tool.readme(course)
     if text is not None and tool.write(course.root / "README.md", text):
         print("README.md: table of notebooks written")
-    print("\n".join(found))
+    print(*found, sep="\n", end="\n" * bool(found))
     raise typer.Exit(1 if found else 0)
 
 

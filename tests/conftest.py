@@ -38,7 +38,8 @@ SOURCE = '''\
 # %% [markdown] tags=["header"]
 # # 90 A small course
 #
-# **You build:** a doubled number.
+# **You build:** a number that
+# was doubled.
 #
 # | Section | Minutes |
 # |---|---|

@@ -205,9 +205,9 @@ def table(course: Course) -> str:
 def header_facts(text: str) -> tuple[str, str, int]:
     """Title, what is built, and the sum of the minutes (last column), from a header cell."""
     title = text.partition("\n")[0].lstrip("# ")
-    builds = re.search(r"^\*\*You build:\*\* *(.+)$", text, re.M)
+    builds = re.search(r"^\*\*You build:\*\* *(.+?)\s*(?:\n\s*\n|\Z)", text, re.M | re.S)
     minutes = re.findall(r"^\|.*\| *(\d+) *\|$", text, re.M)
-    return title, builds[1] if builds else "", sum(map(int, minutes))
+    return title, " ".join(builds[1].split()) if builds else "", sum(map(int, minutes))
 
 
 def readme(course: Course) -> str | None:

@@ -92,9 +92,12 @@ def test_links_come_from_the_one_address(course, source):
 
 def test_measured_seconds_are_under_the_title(course, source):
     record = {"cpu": {"machine": "two cores", "notebooks": {"90_small": ENTRY}}}
-    header = build.student(replace(course, measured=record), source).cells[0].source
+    course = replace(course, measured=record)
+    header = build.student(course, source).cells[0].source
     assert "61 s and 1.2 GB of memory (profile `cpu`, two cores)" in header
-    assert "| 12 | 61 s |" in build.table(replace(course, measured=record))
+    assert "| a number that was doubled. | 12 | 61 s |" in build.table(
+        replace(course, measured=record)
+    )
 
 
 def test_the_setup_cell_installs_where_the_package_is_missing(tmp_path):
