@@ -91,7 +91,7 @@ EXERCISES = (
         points=3,
         minutes=15,
         reference=partial(dcgan.Generator, size=32),
-        cases=lambda rng: drawn(rng, (3, 6), (1, 3), (2, 3)),
+        cases=lambda rng: drawn(rng, (3, 6), (1, 2), (2, 3)) + drawn(rng, (3, 6), (3, 3), (4, 5)),
         observe=a.observe_generator,
         slips=(
             Slip(
