@@ -581,7 +581,7 @@ show(
 # %% [markdown]
 # *Figure 1.7. Two changes of the same Euclidean length, each scaled by its own largest value.*
 #
-# At equal Euclidean length the L2 step may pay much into the few values that matter most, several levels, and FGSM spreads a fifth of a level over everything. To first order the L2 step gains $r\|g\|_2$ and FGSM $r\|g\|_1/\sqrt n$: with the ratios above, about 0.5 to 0.6 of it. The measured gains agree for four photos; for the palace the two are nearly equal, because even this short step is long enough for the slope to turn. Neither is "better": each is the best by its own ruler. When somebody reports robustness, ask by which norm, and at which size.
+# At equal Euclidean length the L2 step may pay much into the few values that matter most, several levels, and FGSM spreads a fifth of a level over everything. To first order the L2 step gains $r\|g\|_2$ and FGSM $r\|g\|_1/\sqrt n$: with the ratios above, about 0.5 to 0.6 of it. Measured, the L2 step is ahead on four photos, by less than that, and for the palace the two are nearly equal: even this short step is long enough for the slopes to change. Neither is "better": each is the best by its own ruler. When somebody reports robustness, ask by which norm, and at which size.
 #
 # ## 7 Many small steps, with a target
 #
