@@ -433,6 +433,13 @@ growth = "c"
 # %%
 growth = check("1.5", growth)
 
+# %% [markdown] tags=["solution"]
+# <details><summary>Why c</summary>
+#
+# A side twice as long means four times as many values. FGSM's change is $\epsilon\, n\, \overline{|w|}$, proportional to n: a factor of 4. The random change has the standard deviation $\epsilon \|w\|_2$, and the L2 norm of n numbers of equal size grows like the root of n: a factor of 2. Its *mean* is 0 for every n; that is the trap in answer e.
+#
+# </details>
+
 # %% [markdown]
 # Measured on linear classifiers with random weights, from ten inputs to the 150,528 of our photos:
 
