@@ -1,6 +1,6 @@
 """Exercises of notebook 01, adversarial examples.
 
-Their questions are in ``cases01``, wrong and other right answers in ``answers01``.
+Their questions are in ``nb01_cases``, wrong and other right answers in ``nb01_answers``.
 """
 
 import math
@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 
 from gancourse import attacks
-from gancourse.exercises import answers01, cases01
+from gancourse.exercises import nb01_answers as answers
+from gancourse.exercises import nb01_cases as cases
 from gancourse.exercises.base import Case, Exercise, Slip, observe_value
 
 VALUES = 3 * 224 * 224
@@ -42,39 +43,39 @@ EXERCISES = (
         points=2,
         minutes=8,
         reference=attacks.random_sign_noise,
-        cases=cases01.noise,
-        observe=cases01.observe_noise,
+        cases=cases.noise,
+        observe=cases.observe_noise,
         slips=(
             Slip(
-                answers01.noise(lambda x, rng: torch.randn(x.shape, generator=rng)),
+                answers.noise(lambda x, rng: torch.randn(x.shape, generator=rng)),
                 "That is Gaussian noise: some values move by more than eps, most by less.",
             ),
             Slip(
-                answers01.noise(lambda x, rng: 2 * torch.rand(x.shape, generator=rng) - 1),
+                answers.noise(lambda x, rng: 2 * torch.rand(x.shape, generator=rng) - 1),
                 "That is uniform noise: shorter than FGSM's step, so no fair baseline. Only +-eps.",
             ),
             Slip(
-                answers01.noise(answers01.coins),
+                answers.noise(answers.coins),
                 "Your coins are 0 and 1; they should be -1 and +1.",
             ),
             Slip(
-                answers01.noise(lambda x, rng: 2.0 * torch.randint(2, (), generator=rng) - 1),
+                answers.noise(lambda x, rng: 2.0 * torch.randint(2, (), generator=rng) - 1),
                 "One coin decides for all values: the picture gets brighter or darker as a whole.",
             ),
             Slip(
-                answers01.noise(lambda x, rng: 2 * torch.randint(2, x.shape).float() - 1),
+                answers.noise(lambda x, rng: 2 * torch.randint(2, x.shape).float() - 1),
                 "Your noise does not come from rng: the result can't be repeated.",
             ),
             Slip(
-                answers01.noise(lambda x, rng: 2 * answers01.coins(x, rng) - 1, clamp=False),
+                answers.noise(lambda x, rng: 2 * answers.coins(x, rng) - 1, clamp=False),
                 "Some values leave [-1, 1]: that is no picture. Clamp.",
             ),
         ),
         alternatives=(
-            answers01.noise(
+            answers.noise(
                 lambda x, rng: torch.where(torch.rand(x.shape, generator=rng) < 0.5, 1.0, -1.0)
             ),
-            answers01.noise(lambda x, rng: (torch.rand(x.shape, generator=rng) - 0.5).sign()),
+            answers.noise(lambda x, rng: (torch.rand(x.shape, generator=rng) - 0.5).sign()),
         ),
     ),
     Exercise(
@@ -83,40 +84,38 @@ EXERCISES = (
         points=2,
         minutes=10,
         reference=attacks.input_gradient,
-        cases=cases01.gradient,
-        observe=cases01.observe_clean,
+        cases=cases.gradient,
+        observe=cases.observe_clean,
         slips=(
             Slip(
-                answers01.gradient(F.cross_entropy),
+                answers.gradient(F.cross_entropy),
                 "You averaged over the batch: add reduction='sum', so that no picture's gradient "
                 "depends on how many others there are.",
             ),
             Slip(
-                answers01.gradient(lambda logits, y: logits.gather(1, y[:, None]).sum()),
+                answers.gradient(lambda logits, y: logits.gather(1, y[:, None]).sum()),
                 "That is the slope of the logit of y, not of the loss. It also has the other sign.",
             ),
             Slip(
-                answers01.gradient(
+                answers.gradient(
                     lambda logits, y: F.cross_entropy(logits.softmax(1), y, reduction="sum")
                 ),
                 "cross_entropy takes logits: you applied softmax first, so it is applied twice.",
             ),
             Slip(
-                answers01.gradient(lambda logits, y: -F.cross_entropy(logits, y, reduction="sum")),
+                answers.gradient(lambda logits, y: -F.cross_entropy(logits, y, reduction="sum")),
                 "Wrong sign: the loss itself, not minus the loss. The attack will go up.",
             ),
             Slip(
-                answers01.gradient_backward,
+                answers.gradient_backward,
                 "The gradient is right, but backward() also filled the parameters' .grad: the next "
                 "training step would use it. torch.autograd.grad(loss, x) returns only what you "
                 "ask for.",
             ),
         ),
         alternatives=(
-            answers01.gradient_one_by_one,
-            answers01.gradient(
-                lambda logits, y: -logits.log_softmax(1).gather(1, y[:, None]).sum()
-            ),
+            answers.gradient_one_by_one,
+            answers.gradient(lambda logits, y: -logits.log_softmax(1).gather(1, y[:, None]).sum()),
         ),
     ),
     Exercise(
@@ -125,31 +124,31 @@ EXERCISES = (
         points=3,
         minutes=10,
         reference=attacks.fgsm,
-        cases=cases01.one_step,
-        observe=cases01.observe_clean,
+        cases=cases.one_step,
+        observe=cases.observe_clean,
         slips=(
-            Slip(answers01.step(lambda g: g), "The sign is missing: every value must move by eps."),
+            Slip(answers.step(lambda g: g), "The sign is missing: every value must move by eps."),
             Slip(
-                answers01.step(lambda g: -g.sign()),
+                answers.step(lambda g: -g.sign()),
                 "Minus makes the loss smaller: the cat more a cat.",
             ),
             Slip(
-                answers01.step(torch.sign, -math.inf, math.inf), "Some values leave [-1, 1]: clamp."
+                answers.step(torch.sign, -math.inf, math.inf), "Some values leave [-1, 1]: clamp."
             ),
             Slip(
-                answers01.step(torch.sign, 0),
+                answers.step(torch.sign, 0),
                 "The course's pictures lie in [-1, 1], not in [0, 1].",
             ),
             Slip(
-                answers01.step(lambda g: g.sign() * 2 / 255),
+                answers.step(lambda g: g.sign() * 2 / 255),
                 "eps is already in units of [-1, 1]: pixels() was applied by the caller.",
             ),
             Slip(
-                answers01.step(lambda g: g / g.abs().amax((1, 2, 3), keepdim=True)),
+                answers.step(lambda g: g / g.abs().amax((1, 2, 3), keepdim=True)),
                 "You scaled the gradient; only its sign counts, so that each value moves by eps.",
             ),
         ),
-        alternatives=(answers01.fgsm_where, answers01.step(lambda g: g / g.abs())),
+        alternatives=(answers.fgsm_where, answers.step(lambda g: g / g.abs())),
     ),
     Exercise(
         id="1.5",
@@ -173,34 +172,34 @@ EXERCISES = (
         points=2,
         minutes=10,
         reference=attacks.fast_l2,
-        cases=cases01.one_step,
-        observe=cases01.observe_clean,
+        cases=cases.one_step,
+        observe=cases.observe_clean,
         slips=(
             Slip(
-                answers01.step(lambda g: g / g.norm()),
+                answers.step(lambda g: g / g.norm()),
                 "You divided by the norm of the whole batch: each picture needs its own.",
             ),
             Slip(
-                answers01.step(lambda g: g / answers01.length(g) ** 2),
+                answers.step(lambda g: g / answers.length(g) ** 2),
                 "You divided by the squared norm.",
             ),
             Slip(
-                answers01.step(lambda g: g / g.abs().sum((1, 2, 3), keepdim=True)),
+                answers.step(lambda g: g / g.abs().sum((1, 2, 3), keepdim=True)),
                 "You divided by the sum of sizes, the L1 norm: square, add, take the root.",
             ),
             Slip(
-                answers01.step(lambda g: g),
+                answers.step(lambda g: g),
                 "The step's length should be eps: divide by the norm of g.",
             ),
-            Slip(answers01.step(torch.sign), "That is FGSM again: each value moved by eps."),
+            Slip(answers.step(torch.sign), "That is FGSM again: each value moved by eps."),
             Slip(
-                answers01.step(lambda g: F.normalize(g, dim=1)),
+                answers.step(lambda g: F.normalize(g, dim=1)),
                 "F.normalize(g) works along the channels of one pixel: flatten each picture first.",
             ),
         ),
         alternatives=(
-            answers01.step(lambda g: F.normalize(g.flatten(1), dim=1).view_as(g)),
-            answers01.step(lambda g: g / g.square().sum((1, 2, 3), keepdim=True).sqrt()),
+            answers.step(lambda g: F.normalize(g.flatten(1), dim=1).view_as(g)),
+            answers.step(lambda g: g / g.square().sum((1, 2, 3), keepdim=True).sqrt()),
         ),
     ),
     Exercise(
@@ -209,35 +208,33 @@ EXERCISES = (
         points=4,
         minutes=20,
         reference=attacks.iterate,
-        cases=cases01.many_steps,
-        observe=cases01.observe_clean,
+        cases=cases.many_steps,
+        observe=cases.observe_clean,
         slips=(
+            Slip(answers.iterate(ball=False), "No projection: the steps add up to more than eps."),
             Slip(
-                answers01.iterate(ball=False), "No projection: the steps add up to more than eps."
-            ),
-            Slip(
-                answers01.iterate(refresh=False),
+                answers.iterate(refresh=False),
                 "You took the gradient at x each time: take it at x_adv.",
             ),
             Slip(
-                answers01.iterate(sign=lambda t: 1),
+                answers.iterate(sign=lambda t: 1),
                 "`targeted` is ignored: go down the loss of the target.",
             ),
             Slip(
-                answers01.iterate(sign=lambda t: -1),
+                answers.iterate(sign=lambda t: -1),
                 "Without a target, go up the loss of the true class.",
             ),
-            Slip(answers01.iterate(sign=lambda t: 1 if t else -1), "Up and down are exchanged."),
+            Slip(answers.iterate(sign=lambda t: 1 if t else -1), "Up and down are exchanged."),
             Slip(
-                answers01.iterate(limit=math.inf),
+                answers.iterate(limit=math.inf),
                 "Inside the ball, but outside [-1, 1]: clamp to both.",
             ),
             Slip(
-                answers01.iterate(whole=True),
+                answers.iterate(whole=True),
                 "Each step has size `step`; eps is the radius of the ball.",
             ),
         ),
-        alternatives=(answers01.iterate(),),
+        alternatives=(answers.iterate(),),
         advice="Compare with a single step first: steps=1 should be FGSM of size `step`.",
     ),
     Exercise(
@@ -246,28 +243,24 @@ EXERCISES = (
         points=3,
         minutes=12,
         reference=attacks.accuracy_curve,
-        cases=cases01.curve,
+        cases=cases.curve,
         slips=(
-            Slip(answers01.curve_piled, "Each size should start from the clean x; yours pile up."),
+            Slip(answers.curve_piled, "Each size should start from the clean x; yours pile up."),
+            Slip(answers.curve(lambda h: 1 - h.float().mean()), "That is the error, 1 - accuracy."),
+            Slip(answers.curve(lambda h: h.float().sum()), "That is a count; divide by the batch."),
             Slip(
-                answers01.curve(lambda h: 1 - h.float().mean()), "That is the error, 1 - accuracy."
-            ),
-            Slip(
-                answers01.curve(lambda h: h.float().sum()), "That is a count; divide by the batch."
-            ),
-            Slip(
-                answers01.curve(judge=True),
+                answers.curve(judge=True),
                 "You scored against the model's own first guess: its clean mistakes vanish.",
             ),
             Slip(
-                answers01.curve(own=True),
-                "You attacked the model's own guess: that repairs pictures it got wrong. Use y.",
+                answers.curve(own=True),
+                "You attacked the model's own guess: that repairs pictures it got answers. Use y.",
             ),
             Slip(
-                answers01.curve(attacked=False),
+                answers.curve(attacked=False),
                 "You scored the clean pictures: classify attack(...).",
             ),
         ),
-        alternatives=(answers01.curve(),),
+        alternatives=(answers.curve(),),
     ),
 )
