@@ -5,7 +5,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from gancourse.exercises import answers03 as a
+from gancourse.exercises import nb03_answers as a
 from gancourse.exercises.base import Case, Exercise, Slip, observe_value
 from gancourse.exercises.networks import drawn, number
 from gancourse.nets import blocks, dcgan
