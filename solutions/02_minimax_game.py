@@ -70,8 +70,8 @@ from gancourse.widgets import explore
 # *What can a model of the data do that a classifier can't?* Here are points in the plane with two labels. Some of our four models learn only $p(y\mid x)$, the label of a given point; they are called **discriminative**. Others learn $p(x, y)$, where points lie and with which label; they are called **generative**. Rules of probability turn the second into the first, $p(y\mid x) = p(x, y) / \sum_{y'} p(x, y')$, but not the first into the second.
 
 # %%
-x_train, y_train = make_moons(600, noise=0.15, random_state=0)
-x_test, y_test = make_moons(2000, noise=0.15, random_state=1)
+x_train, y_train = make_moons(600, noise=0.1, random_state=0)
+x_test, y_test = make_moons(2000, noise=0.1, random_state=1)
 
 
 class ClassMixtures:
@@ -119,51 +119,50 @@ samples["naive Bayes"] = sample_naive_bayes(models["naive Bayes"], 2000)
 samples["mixture for each label"] = models["mixture for each label"].sample(2000)
 
 # %% [markdown]
-# As classifiers the best of both kinds are equals. Now ask them for something new. Logistic regression and nearest neighbours have no answer: nothing in them says where points lie. The other two can be sampled. How many of 2,000 samples fall on the moons, that is, within 0.1 of a real test point? As a ruler, the same for real points that no model has seen:
+# As classifiers the best of both kinds are equals. Now ask them for something new. Logistic regression and nearest neighbours have no answer: nothing in them says where points lie. The other two can be sampled. How many of 2,000 samples fall on the moons, that is, within 0.05 of a real test point? As a ruler, the same for real points that no model has seen:
 
 # %%
 ruler = NearestNeighbors(n_neighbors=1).fit(x_test)
-for name, points in {**samples, "real points": make_moons(2000, noise=0.15, random_state=2)[0]}.items():
-    near = (ruler.kneighbors(points)[0] < 0.1).mean()
+for name, points in {**samples, "real points": make_moons(2000, noise=0.1, random_state=2)[0]}.items():
+    near = (ruler.kneighbors(points)[0] < 0.05).mean()
     print(f"{name:23} {near:.0%} of samples lie on the moons")
 
-far = np.array([[2.5, -3.0]])
+far = np.array([[3.0, -1.5]])
 belief = models["logistic regression"].predict_proba(far)[0].max()
 mixture = models["mixture for each label"]
-print(f"\nat (2.5, -3): the classifier is {belief:.2%} sure of its label;")
+print(f"\nat (3, -1.5): the classifier is {belief:.1%} sure of its label;")
 print(f"log p(x) there is below that of every training point: {bool(mixture.log_density(far) < mixture.log_density(x_train).min())}")
 
 # %%
-side = np.linspace(-3.5, 3.5, 120)
-grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
-fig, axes = panels(3, sharex=True, sharey=True)
+side_1, side_2 = np.linspace(-2.2, 3.7, 120), np.linspace(-2.2, 2.2, 120)
+grid = np.stack(np.meshgrid(side_1, side_2), axis=-1).reshape(-1, 2)
+fig, axes = panels(4, width=2.9, sharex=True, sharey=True)
 sure = models["logistic regression"].predict_proba(grid)[:, 1].reshape(120, 120)
-axes[0].contourf(side, side, sure, levels=10, cmap="PuOr")
+axes[0].contourf(side_1, side_2, sure, levels=10, cmap="PuOr")
 axes[0].set(title="p(y = 1 | x), logistic regression")
-axes[1].contourf(side, side, mixture.log_density(grid).reshape(120, 120).clip(-12), levels=12, cmap="Greys")
-axes[1].set(title="log p(x), mixture (cut at -12)")
-axes[2].scatter(*samples["naive Bayes"][::4].T, s=4, color=PALETTE[1], marker="x", label="naive Bayes")
-axes[2].scatter(*samples["mixture for each label"][::4].T, s=4, color=PALETTE[0], label="mixture")
-axes[2].set(title="samples")
-axes[2].legend(loc="lower left", markerscale=3)
+axes[1].contourf(side_1, side_2, mixture.log_density(grid).reshape(120, 120).clip(-12), levels=12, cmap="Greys")
+axes[1].set(title="log p(x), mixture, cut at -12")
 for ax in axes[:2]:
     for label, marker in ((0, "o"), (1, "^")):
         ax.scatter(*x_train[y_train == label][::4].T, s=6, color="black", marker=marker, linewidths=0)
+for ax, name, colour in zip(axes[2:], samples, PALETTE, strict=False):
+    ax.scatter(*samples[name][::3].T, s=3, color=colour)
+    ax.set(title=f"samples, {name}")
 for ax in axes:
     ax.plot(*far[0], "*", color=PALETTE[2], markersize=12)
     ax.set(xlabel="x1", ylabel="x2")
-show(fig, alt="Three maps of the plane. Left: the classifier is sure of a label far from any point. Middle: the density is high on two crescents only. Right: samples of the mixture form two crescents, those of naive Bayes fill two clouds")
+show(fig, alt="Four maps of the plane: a classifier that is sure of a label far from any point; a density that is high on two crescents only; samples of naive Bayes, two clouds; samples of the mixture, two crescents")
 
 # %% [markdown]
-# *Left: a classifier divides the whole plane and is surest far away, where there are no data (star). Middle: a density says where points are to be expected at all. Right: what you see is what the density knows: naive Bayes, a decent classifier, draws two shapeless clouds.*
+# *From left to right: a classifier divides the whole plane and is surest far away, where there are no data (star). A density says where points are to be expected at all. Samples show what a model knows: naive Bayes, a decent classifier here, draws two shapeless clouds; the mixture draws moons.*
 #
-# **Exercise 2.1** · *What a classifier can't tell* · difficulty ●○○○○ · importance ●●●●○ · 4 minutes · 1 points
+# **Exercise 2.1** · *What a classifier can't tell* · difficulty ●○○○○ · importance ●●●●○ · 4 minutes · 1 point
 #
 # You are given a perfect $p(y\mid x)$, and nothing else. Which of these questions can't be answered from it?
 #
 # - a: Which label is the likelier one at the point (0, 1)?
 # - b: How sure can one be of the label there?
-# - c: Is (2.5, -3) a point that is likely to occur in the data at all?
+# - c: Is (3, -1.5) a point that is likely to occur in the data at all?
 # - d: Where does the border between the labels run?
 # - e: How many of these 100 given points will be labelled rightly, on average?
 #
@@ -291,7 +290,7 @@ print(f"minus V = {discriminator_loss(real, fake):.4f}, cross-entropies with lab
 #
 # $$\frac{p}{D} - \frac{q}{1-D} = 0$$
 #
-# **Exercise 2.3** · *The best discriminator* · difficulty ●●○○○ · importance ●●●●● · 8 minutes · 1 points
+# **Exercise 2.3** · *The best discriminator* · difficulty ●●○○○ · importance ●●●●● · 8 minutes · 1 point
 #
 # - `p`, `q`: the densities of data and fakes at some points, both above 0, shape (n,).
 # - Return $D^*$, the best D at each of these points: probabilities, shape (n,).
@@ -401,7 +400,7 @@ assert error < 1 and (env.profile() == "smoke" or error <= 0.03)
 #
 # The Jensen-Shannon divergence JSD is 0 if q equals p, positive otherwise, and never more than log 2. So the best G has $p_g = p_\mathrm{data}$, and nothing else will do (the paper's Theorem 1).
 #
-# **Exercise 2.4** · *The value at the end of the game* · difficulty ●●○○○ · importance ●●●●○ · 4 minutes · 1 points
+# **Exercise 2.4** · *The value at the end of the game* · difficulty ●●○○○ · importance ●●●●○ · 4 minutes · 1 point
 #
 # G has reached $p_g = p_\mathrm{data}$, and D is the best that it can be. What is V, in nats? Give a number.
 #
@@ -437,7 +436,8 @@ value_at_the_end = check("2.4", value_at_the_end)
 def best_value(p_x: Tensor, q_x: Tensor, dx: float) -> float:
     """C(q): V with D = D*, by a sum over the line."""
     D_star = optimal_discriminator(p_x, q_x)
-    return ((torch.xlogy(p_x, D_star) + torch.xlogy(q_x, 1 - D_star)).sum() * dx).item()
+    not_D = optimal_discriminator(q_x, p_x)  # 1 - D* by symmetry; the difference would round to 0
+    return ((torch.xlogy(p_x, D_star) + torch.xlogy(q_x, not_D)).sum() * dx).item()
 
 
 def jensen_shannon(p_x: Tensor, q_x: Tensor, dx: float) -> float:
@@ -498,7 +498,7 @@ print(f"slope of log(1 - D) at logit -6: {slope(saturating_loss, -6.0):.3f}")
 # %% [markdown]
 # *Left: the loss; right: its slope.* Where D is sure of a fake (left), the loss is flat: it **saturates**. G is corrected least where it is worst. At the end of Section 3 of the paper the authors therefore propose to keep the aim and change the loss: instead of making "fake" less likely, make "real" more likely, and descend $-\mathbb{E}_z[\log D(G(z))]$.
 #
-# **Exercise 2.5** · *A loss for the generator that does not saturate* · difficulty ●●○○○ · importance ●●●●● · 6 minutes · 1 points
+# **Exercise 2.5** · *A loss for the generator that does not saturate* · difficulty ●●○○○ · importance ●●●●● · 6 minutes · 1 point
 #
 # - `fake`: logits of D on G's samples, shape (m,).
 # - Return $-\log D$, averaged over the batch; finite for logits of any size.
@@ -732,7 +732,7 @@ assert len(records) >= 2
 # %% [markdown]
 # *Losses of both players; grey lines at log 4 = 1.386 and log 2 = 0.693.* They start elsewhere, reach the two values of D = 1/2, and stay. Nothing falls: this is no minimisation but a balance. What may one conclude from it?
 #
-# **Exercise 2.7** · *What flat losses mean* · difficulty ●●●○○ · importance ●●●●● · 4 minutes · 1 points
+# **Exercise 2.7** · *What flat losses mean* · difficulty ●●●○○ · importance ●●●●● · 4 minutes · 1 point
 #
 # Another run, which you have not seen, shows loss_D = 1.386 and loss_G = 0.693 from early on to its end. What do you know?
 #
@@ -813,7 +813,7 @@ env.report(lag_k1=np.mean(lag["k = 1"][:half]), lag_k3=np.mean(lag["k = 3"][:hal
 assert all(0 <= e <= 1 for errors in lag.values() for e in errors)
 
 # %% [markdown]
-# *How far D is from its best, through both runs.* More steps for D keep it closer to $D^*$, and each step of G then follows a better estimate of the slope. It costs k times as much of D's work; on pictures, where D is the expensive player, most people take k = 1 and live with the lag. The paper used k = 1 as well (Section 4 of the paper names it the cheapest choice).
+# *How far D is from its best, through both runs.* More steps for D keep it closer to $D^*$, and each step of G then follows a better estimate of the slope. It costs k times as much of D's work; on pictures, where D is the expensive player, most people take k = 1 and live with the lag. The paper used k = 1 as well, as the least expensive option (caption of its Algorithm 1).
 #
 # ## 7. Eight modes on a ring
 #
@@ -979,9 +979,9 @@ assert all(x.isfinite().all() for pair in clouds.values() for x in pair)
 
 # %% tags=["nbval-ignore-output"]
 fig, axes = panels(3, width=3.6, height=3.0, sharey=True)
-plot_bars({name: [score(x)[0] for x in pair] for name, pair in clouds.items()}, xlabel="modes found, of 8", ax=axes[0])
-plot_bars({name: [100 * score(x)[1] for x in pair] for name, pair in clouds.items()}, xlabel="samples near a mode (%)", ax=axes[1])
-plot_bars({name: [100 * emptiest(x) for x in pair] for name, pair in clouds.items()}, xlabel="emptiest mode (% of fair share)", ax=axes[2])
+plot_bars({name: [score(x)[0] for x in pair] for name, pair in clouds.items()}, xlabel="modes found, of 8", ax=axes[0]).set(xlim=(0, 8.5))
+plot_bars({name: [100 * score(x)[1] for x in pair] for name, pair in clouds.items()}, xlabel="samples near a mode (%)", ax=axes[1]).set(xlim=(0, 100))
+plot_bars({name: [100 * emptiest(x) for x in pair] for name, pair in clouds.items()}, xlabel="emptiest mode (% of fair share)", ax=axes[2]).set(xlim=(0, 100))
 show(fig, alt="Three bar charts, one bar for each variant and a dot for each seed: modes found, share of samples near a mode, and how full the emptiest mode is")
 assert len(clouds) == len(VARIANTS)
 
@@ -1030,7 +1030,7 @@ def play(k: int = 1, log_lr_G: float = -2.5, log_lr_D: float = -2.5, momentum: f
     scatter(axes[0], points, f"{modes} modes, {quality:.0%} near one")
     curves = {name: [step[name].item() for step in losses] for name in ("loss_D", "loss_G")}
     plot_curves(range(1, rounds + 1), curves, xlabel="iteration", ylabel="loss (nats)", ax=axes[1],
-                title=f"k {k}, rates 10^{log_lr_G:g} (G), 10^{log_lr_D:g} (D), momentum {momentum:g}")
+                title=f"k = {k}, momentum {momentum:g}\nrates {10**log_lr_G:.2g} (G), {10**log_lr_D:.2g} (D)")
     show(fig, alt=f"Samples on the ring and both losses, with k = {k}, learning rates 10^{log_lr_G:g} for G and 10^{log_lr_D:g} for D, momentum {momentum:g}")
 
 
