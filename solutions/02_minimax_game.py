@@ -205,7 +205,7 @@ for side_ in (2, 28, 64):
 # | family | density p(x) | sampling | what it gives up |
 # |---|---|---|---|
 # | Gaussian mixtures, kernel densities | exact | easy | pictures: too many dimensions |
-# | Boltzmann machines | up to a constant that can't be computed | by a Markov chain, slowly | a known end of sampling |
+# | Boltzmann machines | up to a constant that can't be computed | by a Markov chain, slowly | exact sampling |
 # | autoregressive models | exact, pixel by pixel | one pixel after the other | speed |
 # | normalizing flows | exact | one pass | every layer must be invertible |
 # | variational autoencoders | a lower bound | one pass | exactness |
@@ -392,7 +392,7 @@ env.report(optimal_d_error=error)
 assert error < 1 and (env.profile() == "smoke" or error <= 0.03)
 
 # %% [markdown]
-# *The trained D lies on D\* wherever there are samples of either kind.* At the far left and right there are next to none, and D is free to be wrong: remember this when G later looks for places where D can be fooled. Note also that $D^*$ falls again on the right, where q, the wider of the two, has more mass than p.
+# *The trained D lies on D\* wherever there are samples of either kind.* $D^*$ falls again on the right, where q, the wider of the two, has more mass than p. Out there D departs from it, and hardly pays: almost no sample ever asks. Remember this when G later looks for places where D can be fooled.
 #
 # *Now let G choose q, knowing that D will answer with D\*. What is the best q?* Put $D^*$ into V:
 #
@@ -657,7 +657,7 @@ def line_game(k: int, steps: int, seed: int) -> tuple[nn.Module, nn.Module, list
         return losses
 
     keep = {"G": G, "D": D, "opt_G": opt_G, "opt_D": opt_D, "rng": rng}
-    for record in train(step, steps, keep, record_every=max(1, steps // 50), title=f"on the line, k = {k}"):
+    for record in train(step, steps, keep, record_every=max(1, steps // 125), title=f"on the line, k = {k}"):
         records.append(record)
         frames.append(snapshot(G, D, record.step))
     return average, D, frames, records
@@ -681,7 +681,7 @@ def draw_frame(frame: dict, ax) -> None:
     ax.text(-2.9, -0.2, "x = G(z)")
     ax.set(xlim=(-3, 4), ylim=(-0.9, 1.6), xlabel="x (and z)", ylabel="density; D", title=f"step {frame['step']:,}")
 
-moments = [0, 1, 4, len(frames) - 1]
+moments = [0, 1, 5, len(frames) - 1]
 fig, axes = panels(4, width=3.1, height=3.2, sharey=True)
 for ax, moment in zip(axes, moments, strict=True):
     draw_frame(frames[moment], ax)
@@ -690,7 +690,7 @@ show(fig, alt="Four panels like Figure 1 of the paper: the fakes' density moves 
 print(f"{len(moments)} of the stored frames; each has p, p_g and D along the line, and arrows from z to G(z)")
 
 # %% [markdown]
-# *Figure 1 of Goodfellow et al. (2014) from our own run: data (black, dotted), fakes (green, solid), D (blue, dashed); below, where G sends evenly spaced noise.* In the first panel nothing is trained. Then D leans towards the data, and G follows D's slope uphill. In the last panel the fakes lie on the data and D is near 1/2 wherever there are samples. The arrows show *how* G does it: it spreads them where the density should be low and crowds them where it should be high. With the slider below you can go through the whole run, frame by frame.
+# *Figure 1 of Goodfellow et al. (2014) from our own run: data (black, dotted), fakes (green, solid), D (blue, dashed); below, where G sends evenly spaced noise.* In the first panel nothing is trained. Then D leans towards the data, and G follows D's slope uphill. In the last panel the fakes lie on the data and D is near 1/2 wherever there are samples. The arrows show *how* G does it: they crowd where the density should be high. They may cross: many maps from noise give the same $p_g$, and the theory speaks of $p_g$ only. With the slider below you can go through the whole run, frame by frame.
 
 # %%
 def line_at(frame: int) -> None:
@@ -813,7 +813,7 @@ env.report(lag_k1=np.mean(lag["k = 1"][:half]), lag_k3=np.mean(lag["k = 3"][:hal
 assert all(0 <= e <= 1 for errors in lag.values() for e in errors)
 
 # %% [markdown]
-# *How far D is from its best, through both runs.* More steps for D keep it closer to $D^*$, and each step of G then follows a better estimate of the slope. It costs k times as much of D's work; on pictures, where D is the expensive player, most people take k = 1 and live with the lag. The paper used k = 1 as well, as the least expensive option (caption of its Algorithm 1).
+# *How far D is from its best, through both runs.* More steps for D keep it closer to $D^*$, and each step of G then follows a better estimate of the slope. It costs k times as much of D's work. The authors took k = 1 in their experiments, as the least expensive option (caption of its Algorithm 1), and so shall we on pictures.
 #
 # ## 7. Eight modes on a ring
 #
@@ -959,7 +959,7 @@ habit_modes, habit_quality = score(film[-1])
 assert len(film) == 4 and (env.profile() == "smoke" or habit_quality < 0.8)
 
 # %% [markdown]
-# *Samples after each quarter of the run; circles are the modes; the title counts.* G does not settle. It crowds its samples on a few modes, D learns that samples there are fake, G moves to others, and D follows. Modes that are empty at a given moment are the **mode collapse** that you will hear much of; note that it is not a state here but a chase. The losses of this run look no worse than others'.
+# *Samples after each quarter of the run; circles are the modes, 3 standard deviations wide; the title counts.* The number of modes goes up and down: G does not settle. Where it crowds its samples, D learns that they are fake; G moves on, and D follows. Modes that G leaves empty are called **mode collapse**. Here it is less a state than a chase.
 #
 # *What helps?* We take four remedies together: no momentum, R1, rates that fall with an average of G, and three hidden layers. Then we take away one at a time, with two seeds each, and measure after the same number of steps.
 
@@ -1045,7 +1045,7 @@ explore(
 )
 
 # %% [markdown]
-# *Samples (left) and losses (right) of three settings: equal rates; a fast G against a slow D; a slow G against a fast D with k = 5.* The second is the textbook way into collapse: G piles its samples up before D can object. In the third D wins every exchange, and G, though it gets slopes that don't saturate, is dragged along slowly.
+# *Samples (left) and losses (right) of three settings: equal rates; a fast G against a slow D; a slow G against a fast D with k = 5.* In the second G moves faster than D can object, and yet its losses are the calmest of the three. In the third D keeps winning: loss_D stays well below log 4 and loss_G far above log 2. G goes on learning all the same, since its loss does not saturate. Calm curves, worse samples; restless curves, better ones: the losses of a game don't rank its players.
 #
 # ## What we measured, and what the paper says
 #
@@ -1053,7 +1053,7 @@ explore(
 # - **Slopes at logit -6**: -0.002 for $\log(1-D)$, -0.998 for $-\log D$ (Section 4). The paper gives the argument at the end of its Section 3, without numbers.
 # - **The end of the game** (Theorem 1): -log 4 = -1.386 in theory; a fresh D against our trained G found a V within 0.05 of it, against the untrained G far above (Section 6).
 # - **Figure 1** of the paper is a drawing. Ours is a run, and D's bumps in the middle of it are real.
-# - **Proposition 2** of the paper says that the game converges if D is brought to its optimum at each step and $p_g$ itself, not G's weights, is improved. Networks and finite steps fulfil neither; Section 7 is what happens then. The remedies of Section 7 came later: R1 in 2018, and averaging became usual about then.
+# - **Proposition 2** of the paper says that the game converges if D is brought to its optimum at each step and $p_g$ itself, not G's weights, is improved. Networks and finite steps fulfil neither; Section 7 is what happens then. R1 came in 2018.
 #
 # **A mistake worth making.** In `gan_step`, use the same `fakes` (made without gradient) for G's turn as well. Everything runs, loss_D falls and G never moves: $D(G(z))$ has lost its way back to G. How would you notice from the losses alone?
 #
