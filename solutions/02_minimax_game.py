@@ -119,7 +119,7 @@ samples["naive Bayes"] = sample_naive_bayes(models["naive Bayes"], 2000)
 samples["mixture for each label"] = models["mixture for each label"].sample(2000)
 
 # %% [markdown]
-# As classifiers the best of both kinds are equals. Now ask them for something new. Logistic regression and nearest neighbours have no answer: nothing in them says where points lie. The other two can be sampled. How many of 2,000 samples fall on the moons, that is, within 0.05 of a real test point? As a ruler, the same for real points that no model has seen:
+# As classifiers the best of both kinds are equals. Now ask them for something new. Logistic regression has no answer: nothing in it says where points lie. Nearest neighbours could only repeat points of the training set. The other two can be sampled. How many of 2,000 samples fall on the moons, that is, within 0.05 of a real test point? As a ruler, the same for real points that no model has seen:
 
 # %%
 ruler = NearestNeighbors(n_neighbors=1).fit(x_test)
@@ -703,7 +703,7 @@ def line_at(frame: int) -> None:
 explore(line_at, frame=(0, len(frames) - 1, 1, min(2, len(frames) - 1)))
 
 # %% [markdown]
-# Now the numbers. First G: mean and standard deviation of 100,000 fresh samples against those of the data. Both errors are in percent of the data's standard deviation, the stricter scale of the two.
+# Now the numbers. First G: mean and standard deviation of 100,000 fresh samples against those of the data. Both errors are fractions of the data's standard deviation (for the mean that is stricter than a fraction of the mean itself).
 
 # %% tags=["nbval-ignore-output"]
 with torch.no_grad():
@@ -711,7 +711,7 @@ with torch.no_grad():
 mean_error = abs(fakes.mean().item() - p.mean) / p.std
 std_error = abs(fakes.std().item() - p.std) / p.std
 print(f"data: mean {p.mean:.3f}, std {p.std:.3f}; G: mean {fakes.mean():.3f}, std {fakes.std():.3f}")
-env.report(generator_mean_error=100 * mean_error, generator_std_error=100 * std_error)
+env.report(generator_mean_error=mean_error, generator_std_error=std_error)
 assert env.profile() == "smoke" or max(mean_error, std_error) <= 0.05
 
 # %% [markdown]
@@ -749,7 +749,7 @@ assert len(records) >= 2
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# D says 1/2 of everything. A freshly initialised D nearly does so too.
+# A D that says 1/2 of everything. A D that never learned anything about its samples can do that too.
 #
 # </details>
 # <details><summary>Hint 3</summary>
@@ -813,7 +813,7 @@ env.report(lag_k1=np.mean(lag["k = 1"][:half]), lag_k3=np.mean(lag["k = 3"][:hal
 assert all(0 <= e <= 1 for errors in lag.values() for e in errors)
 
 # %% [markdown]
-# *How far D is from its best, through both runs.* More steps for D keep it closer to $D^*$, and each step of G then follows a better estimate of the slope. It costs k times as much of D's work. The authors took k = 1 in their experiments, as the least expensive option (caption of its Algorithm 1), and so shall we on pictures.
+# *How far D is from its best, through both runs.* More steps for D keep it closer to $D^*$, and each step of G then follows a better estimate of the slope. It costs k times as much of D's work. The authors took k = 1 in their experiments, as the least expensive option (caption of Algorithm 1), and so shall we on pictures.
 #
 # ## 7. Eight modes on a ring
 #
