@@ -87,7 +87,7 @@ def slant(images: Images) -> Values:
     r"""How far strokes lean: columns to the right for each row upwards; 0 is upright.
 
     The ink's second moments :math:`-\mu_{11} / \mu_{02}`, about its centre: the shear that would
-    make picture upright. Ink is (x + 1) / 2, averaged over the channels; bright on dark.
+    make the picture upright. Ink is (x + 1) / 2, averaged over the channels; bright on dark.
     """
     mass, x, y = _moments(images)
     return -(mass * x * y).sum((1, 2)) / (mass * y * y).sum((1, 2)).clamp(min=1e-8)
