@@ -177,7 +177,7 @@ def run(
         bool, typer.Option("--student", help="The student's version, not edited.")
     ] = False,
     record: Annotated[
-        bool, typer.Option("--record", help="Keep the report in benchmarks/measured.json too.")
+        bool, typer.Option("--record", help="Keep figures and executed notebooks.")
     ] = False,
 ) -> None:
     """Run notebooks headless; write them executed, and what was measured to report.json."""
@@ -202,6 +202,9 @@ def run(
             version(course, source), source.stem, course.root / folder, profile.value, runs
         )
         nbformat.write(done.notebook, out / f"{source.stem}.ipynb")
+        if record and not done.error:  # the solved notebook shows the run that was measured
+            sealed = nbformat.writes(tool.seal(done.notebook))
+            tool.write(source.with_suffix(".ipynb"), sealed)
         report["machine"] = done.facts.get("machine", report["machine"])
         report["notebooks"][source.stem] = done.record()
         tool.write(out / "report.json", json.dumps(report, indent=1))
