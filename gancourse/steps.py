@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from torch import Tensor, nn, no_grad
 from torch.optim import Optimizer
 
-from gancourse.objectives import discriminator_loss, non_saturating_loss
+from gancourse.objectives import discriminator_loss, non_saturating_loss, saturating_loss
 
 
 def gan_step(
@@ -77,49 +77,65 @@ def gan_step(
     return {"loss_D": loss_D.detach(), "loss_G": loss_G.detach()}
 
 
-def cgan_step(
+class Given(nn.Module):
+    """A network with its condition filled in: ``Given(D, c)(x)`` is D(x, c), in papers D(x|c)."""
+
+    def __init__(self, net: nn.Module, c: Tensor) -> None:
+        super().__init__()
+        self.net, self.c = net, c
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x, self.c)
+
+
+def conditional_step(
     G: nn.Module,
     D: nn.Module,
     opt_G: Optimizer,
     opt_D: Optimizer,
     batches: Iterator[tuple[Tensor, Tensor]],
     sample_z: Callable[[int], Tensor],
+    mislead: Callable[[Tensor], Tensor] | None = None,
     *,
-    penalty: Callable[[Callable[[Tensor], Tensor], Tensor], Tensor] | None = None,
+    penalty: Callable[[nn.Module, Tensor], Tensor] | None = None,
     autocast: Callable[[], AbstractContextManager] = nullcontext,
 ) -> dict[str, Tensor]:
-    """One iteration of the conditional game, Mirza and Osindero (2014), Equation 2.
+    """`gan_step` for the conditional game, Mirza and Osindero (2014), Equation 2.
 
-    As `gan_step` with k = 1, but each example x comes with its condition c, labels or a picture,
-    and both players are told: G(z, c) and D(x, c). Fakes get the conditions of real examples.
+    First used in notebook 05. The fakes are made for the conditions of the real batch, so real and
+    fake differ in nothing but their pictures.
 
     Parameters
     ----------
     G, D : nn.Module
         ``G(z, c)`` gives examples, ``D(x, c)`` logits.
     batches : Iterator[tuple[Tensor, Tensor]]
-        Endless; each item holds m real examples and their conditions, (m, ...) each.
-    penalty : Callable, optional
-        ``penalty(D_c, x)`` is added to D's loss; ``D_c`` is D with the batch's conditions.
+        Endless; each item holds m real examples and their m conditions.
+    mislead : Callable[[Tensor], Tensor], optional
+        Conditions to wrong ones. With it D also has to reject real
+        examples with wrong conditions, as in GAN-CLS (Reed et al. 2016).
+    opt_G, opt_D, sample_z, penalty, autocast
+        As in `gan_step`; ``penalty(D, x)`` gets a D with its condition filled in.
 
-    Other parameters and the result are those of `gan_step`.
+    Returns
+    -------
+    dict[str, Tensor]
+        "loss_D", without what `mislead` and `penalty` add, and "loss_G": as from `gan_step`.
     """
     x, c = next(batches)
-    with no_grad(), autocast():  # D's turn
-        fakes = G(sample_z(len(x)), c)
-    with autocast():
-        real, fake = D(x, c), D(fakes, c)
-    loss_D = discriminator_loss(real.float(), fake.float())
-    extra = penalty(lambda x: D(x, c), x) if penalty else 0.0
-    descend(opt_D, loss_D + extra)
 
-    _, c = next(batches)  # G's turn, with other conditions
-    with frozen(D):
-        with autocast():
-            fake = D(G(sample_z(len(c)), c), c)
-        loss_G = non_saturating_loss(fake.float())
-        descend(opt_G, loss_G)
-    return {"loss_D": loss_D.detach(), "loss_G": loss_G.detach()}
+    def more(given: nn.Module, x: Tensor) -> Tensor:
+        loss = penalty(given, x) if penalty else x.new_zeros(())
+        if mislead:
+            with autocast():
+                wrong = D(x, mislead(c))
+            loss = loss - saturating_loss(wrong.float())  # -log(1 - D(x|c'))
+        return loss
+
+    return gan_step(
+        Given(G, c), Given(D, c), opt_G, opt_D, iter([x]), sample_z,
+        penalty=more if penalty or mislead else None, autocast=autocast,
+    )  # fmt: skip
 
 
 def descend(optimizer: Optimizer, loss: Tensor) -> None:
