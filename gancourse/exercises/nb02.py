@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from gancourse import metrics, objectives, steps
-from gancourse.exercises import answers02 as a
+from gancourse.exercises import nb02_answers as a
 from gancourse.exercises.base import Case, Exercise, Slip, observe_value
 
 logsigmoid = F.logsigmoid
