@@ -68,7 +68,7 @@ from gancourse.widgets import explore
 
 # %%
 real = digits.load(size=32, split="all")
-NOISE = 64  # length of z; the paper has 100, for richer pictures
+NOISE = 24  # length of z; the paper has 100, for richer pictures
 
 show(
     show_images(to_float(real.images[:: len(real) // 32][:32]), columns=16, title="real digits"),
@@ -89,8 +89,8 @@ def game(
     steps: int,
     seed: int,
     *,
-    lr_G: float = 1e-3,
-    lr_D: float = 1e-3,
+    lr_G: float = 2e-3,
+    lr_D: float = 2e-3,
     hold: float = 0.5,  # share of the run before the learning rate falls; 1: it never does
     gamma: float = 0.1,  # weight of the R1 penalty; 0: none
     decay: float = 0.999,  # of G's running average; 0: the average is G itself
@@ -251,7 +251,7 @@ assert 0 <= floor < mlp_score["Fréchet distance"]
 # ```
 
 # %% [markdown]
-# **Exercise 3.1** · *Side of a transposed convolution* · difficulty ●●○○○ · importance ●●●○○ · 5 minutes · 1 points
+# **Exercise 3.1** · *Side of a transposed convolution* · difficulty ●●○○○ · importance ●●●○○ · 5 minutes · 1 point
 #
 # Give the side of the output.
 # - `side`: of the input; `kernel`, `stride`, `padding`: whole numbers, as in `nn.ConvTranspose2d` (no output padding, no dilation).
@@ -530,7 +530,7 @@ G, D = pair(seed=0)
 with torch.no_grad():
     logits = D(to_float(real.images[:64].cpu()))
 print(f"mean |logit| of an untrained D on real digits: {logits.abs().mean():.1f}")
-assert logits.abs().mean() < 0.5
+assert logits.abs().mean() < 1
 
 # %% [markdown]
 # Batch norm brings a question that notebook 02 did not have. It normalises each picture with the mean and spread of the **batch** that it is in. In D's turn there are real pictures and fakes. Shall they share a batch?
@@ -581,10 +581,10 @@ with torch.no_grad():
 scale = alone.std()
 for name, change in moved.items():
     print(f"beside {name:15} the logits move by {change / scale:5.2f} of their spread")
-assert moved["noise"] > moved["real digits"]
+assert min(moved["noise"], moved["black pictures"]) > 2 * moved["real digits"]
 
 # %% [markdown]
-# Beside noise the answers on the same digits change beyond recognition. In one mixed batch, D could spot fakes by what they do to the *statistics*, and G would chase that instead of drawing digits. So `gan_step` judges the two batches apart, as you do. (Inside each batch pictures still lean on each other: notebook 10 makes that visible, and cures it.)
+# Other digits as neighbours hardly matter. Black pictures or noise move the answers on the very same 32 digits many times as far. In one mixed batch, D could spot fakes by what they do to the *statistics*, and G would chase that instead of drawing digits. So `gan_step` judges the two batches apart, as you do. (Inside each batch pictures still lean on each other: notebook 10 makes that visible, and cures it.)
 #
 # ## 5. Training
 #
@@ -632,9 +632,9 @@ ema_update = check("3.7", ema_update)
 #
 # | | paper (64 x 64, photos) | here (32 x 32, digits) | why |
 # |---|---|---|---|
-# | optimizer | Adam, rate 0.0002, $\beta_1$ = 0.5 | rate 0.001, falling to 0; $\beta_1$ = 0.5, $\beta_2$ = 0.99 | minutes, not days |
+# | optimizer | Adam, rate 0.0002, $\beta_1$ = 0.5 | rate 0.002, falling to 0; $\beta_1$ = 0.5, $\beta_2$ = 0.99 | minutes, not days |
 # | batch | 128 | 32 | more, smaller steps in the same time |
-# | z | 100, uniform | 64, normal | simpler pictures |
+# | z | 100, uniform | 24, normal | digits vary in fewer ways, and G has less to map |
 # | kernels | 5 x 5 | 4 x 4 | no checkerboard |
 # | penalty | none | R1, weight 0.1, every 8th step | holds D back at this rate |
 # | who draws | the last G | its running average | steadier |
@@ -678,12 +678,12 @@ assert history[-1].step == STEPS
 # %% tags=["nbval-ignore-output"]
 ax = plot_records(history, title="our run")
 ax.axhline(torch.tensor(4.0).log().item(), color="black", linewidth=0.8)
-ax.text(0, 1.40, "log 4: an undecided D", fontsize=8)
-show(ax, alt="Losses over steps: D's lies a little below log 4 and G's around 1.2, both level after a short start")
+ax.text(history[0].step, 1.40, "log 4: an undecided D", fontsize=8)
+show(ax, alt="Losses over steps: D's stays below log 4 and falls slowly in the second half; G's comes down at the start and stays near 1")
 assert all(torch.tensor(list(r.losses.values())).isfinite().all() for r in history)
 
 # %% [markdown]
-# Both curves are level for most of the run, while the samples become better and better: the players improve together. Three shorter runs follow. One has our settings; the other two were made ill on purpose. Below the curves stand samples, and the cell prints how much the samples of each run differ from one another.
+# After the first steps neither curve moves by more than a few tenths of a nat, while the samples become better and better: the players improve together. When the learning rates fall, in the second half, D gains a little. Three shorter runs follow. One has our settings; the other two were made ill on purpose. Below the curves stand samples, and the cell prints how much the samples of each run differ from one another.
 
 # %% tags=["training", "nbval-ignore-output"]
 SHORT = env.budget(smoke=8, cpu=300, gpu=1000)
@@ -708,16 +708,16 @@ for i, (name, settings) in enumerate(runs.items()):
 show(
     fig,
     alt="Three pairs of loss curves with samples below. Run a: D's loss near 0, G's climbs; grey noise. "
-    "Run b: D's loss near 1, G's falling towards it; strokes. Run c: after a fall both level; 32 equal pictures",
+    "Run b: D's loss near 1, G's falling towards it; strokes. Run c: G's loss climbs, falls and joins D's; 32 nearly equal pictures",
 )
 spread["real digits"] = to_float(real.images[:32]).std(dim=0).mean().item()
 for name, value in spread.items():
     print(f"{name:12} samples differ by {value:.3f}")
 if env.profile() != "smoke":
-    assert spread["c"] < spread["b"] < 2 * spread["real digits"]
+    assert spread["c"] < 0.6 * spread["b"] and spread["b"] > 0.7 * spread["real digits"]
 
 # %% [markdown]
-# **Exercise 3.8** · *Which run is healthy?* · difficulty ●○○○○ · importance ●●●●○ · 5 minutes · 1 points
+# **Exercise 3.8** · *Which run is healthy?* · difficulty ●○○○○ · importance ●●●●○ · 5 minutes · 1 point
 #
 # Decide by the curves and the samples together. Answer `"a"`, `"b"`, `"c"`, `"d"` (none of them) or `"a and b"`.
 #
@@ -747,7 +747,7 @@ healthy = "b"
 healthy = check("3.8", healthy)
 
 # %% [markdown] tags=["solution"]
-# Run **b**: D pays clearly more than 0 and less than log 4, G's loss comes down to a level, and the samples differ. In run **a** D learns a hundred times faster than G: it knows every fake, and G hardly moves. Run **c** is the treacherous one. Its curves end near log 4, and look the calmest of all; but all noise vectors give the same picture, with which G has found a spot where D is undecided. It has neither batch norm nor the penalty, and G's rate is five times ours. **No loss curve shows a collapse: look at samples, always.**
+# Run **b**: D pays clearly more than 0 and less than log 4, G's loss comes down towards it, and the samples differ as much as real digits do. In run **a** D learns a hundred times faster than G: it knows every fake, and G hardly moves. Run **c** is the treacherous one: it has neither batch norm nor the penalty, and G learns five times faster than D. Its losses come back from a bad start and end near those of run b, but all noise vectors give nearly the same picture: G has found one spot where D is undecided, and sends everything there. **No loss curve shows a collapse: look at samples, always.**
 
 # %% [markdown]
 # ## 7. How good are the samples?
@@ -782,7 +782,7 @@ if env.profile() != "smoke":
     assert trained["Fréchet distance"] < halfway["Fréchet distance"] < fresh_["Fréchet distance"]
 
 # %% [markdown]
-# The scale means something: it orders what we know to be ordered, and the trained generator stands much nearer to real digits than to the untrained one. It does not reach them, and the samples of which the judge is least sure show where it fails:
+# Begin with the first row, which is a warning. What a classifier says of pictures unlike any that it was trained on is arbitrary: of the grey fields of an untrained G it may be sure of none, or of every single one, all the same digit. The classes seen and the Fréchet distance are not fooled. From there on the scale orders what we know to be ordered, and the trained generator stands much nearer to real digits than to the untrained one. It does not reach them, and the samples of which the judge is least sure show where it fails:
 
 # %% tags=["nbval-ignore-output"]
 samples = in_batches(average, Z[:N])
@@ -842,7 +842,7 @@ def as_it_is(G: nn.Module, D: nn.Module) -> None:
     """Nothing undone."""
 
 # %% [markdown]
-# The last rows of the table undo *our* additions instead of the paper's: the rate that falls, the penalty, the average; and one takes the paper's own rate.
+# The last two rows change what *we* added: one takes the paper's learning rate, one leaves out the penalty. (The falling rate and the average are for the end of a run, and can't show in a short one.)
 
 # %% tags=["training", "nbval-ignore-output"]
 ABLATION_STEPS = env.budget(smoke=2, cpu=200, gpu=3000)
@@ -855,9 +855,7 @@ rows = {
     "4 LeakyReLU in G": (leaky_generator, {}),
     "5 ReLU in D": (plain_discriminator, {}),
     "rate 0.0002": (as_it_is, {"lr_G": 2e-4, "lr_D": 2e-4}),
-    "rate never falls": (as_it_is, {"hold": 1.0}),
     "no penalty": (as_it_is, {"gamma": 0.0}),
-    "no average": (as_it_is, {"decay": 0.0}),
 }
 ablation = {name: [] for name in rows}
 for name, (undo, settings) in rows.items():
@@ -878,10 +876,14 @@ ax = plot_bars(ablation, xlabel=f"Fréchet distance after {ABLATION_STEPS} steps
 show(ax, alt="A bar for each variant of the network, with a dot for each seed")
 means = {name: sum(values) / len(values) for name, values in ablation.items()}
 env.report(ablation_full=means["all five guidelines"], ablation_no_norm=means["2 no batch norm"], ablation_paper_rate=means["rate 0.0002"])
-assert min(means.values()) > 0
+if env.profile() == "cpu":
+    for name in ("2 no batch norm", "3 hidden layers", "rate 0.0002"):
+        assert min(ablation[name]) > max(ablation["all five guidelines"])
 
 # %% [markdown]
-# *Mean Fréchet distance of each variant; each dot is one seed.* Read the dots before the bars: where the dots of two rows overlap, this experiment can't tell them apart. And keep its limits in mind. The runs are short, the pictures small and the network shallow; a guideline that matters at 64 x 64 after a day may not show here. What you can say is what you measured: with these digits, this size and this many steps.
+# *Mean Fréchet distance of each variant; each dot is one seed.* Read the dots before the bars: where the dots of two rows overlap, this experiment can't tell them apart.
+#
+# Two guidelines show at once: without batch norm (2), or with fully connected hidden layers (3), the start is far slower than with all five, for every seed. So does the paper's own learning rate, which was chosen for a day of training, not for this. **The honest failure**: the other three guidelines don't show, and where pooling in D, or LeakyReLU in G, comes out *better* than the full set, that is what was measured. These are the first steps of short runs, on small pictures, with a shallow network. Where every layer already gets a clear gradient, there is little to win by guarding it; at 64 x 64 after a day it may be otherwise, and the `gpu` profile runs this table longer. An ablation tells you about *its* setting; so does a guideline.
 #
 # ## 9. A first look inside
 #

@@ -39,7 +39,8 @@ def nbval(path: Path, option: str, scratch: Path) -> tuple[str, float]:
             *(f"--nbval-cell-timeout={4 * SECONDS}", "-q", "--color=no", "--no-header"),
             *("-p", "no:cacheprovider", "-p", "no:jaxtyping", "-W", "ignore"),
         ],
-        env=environment("smoke", scratch / "runs", scratch),
+        env=environment("smoke", scratch / "runs", scratch)
+        | {"GANCOURSE_DATA": str(scratch / "data")},  # the embedded sets, whatever lies in data/
         capture_output=True,
         text=True,
     )

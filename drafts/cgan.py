@@ -1,0 +1,187 @@
+"""Conditional DCGAN, first built in notebook 05.
+
+Mirza and Osindero (2014), "Conditional generative adversarial nets": both players are told what the
+picture is to show. Their networks are fully connected; these are DCGAN's with the condition joined
+to the noise in G, and to the 4 x 4 features in D.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils import skip_init
+
+from gancourse.nets.blocks import down_block, up_block
+from gancourse.shapes import Images, Labels, Logits, Noise
+
+Condition = Float[Tensor, "batch classes"]
+"""What is asked for: usually one-hot, a row a picture."""
+
+
+class Generator(nn.Module):
+    """Noise and condition to a 32 x 32 picture: a DCGAN whose input is z and c, joined.
+
+    The first layer multiplies a one-hot c by its weights, and so looks up one learned block of
+    numbers for each class: an embedding (Section 4.1 of the paper has a layer of its own for it).
+
+    Parameters
+    ----------
+    noise_dim : int
+        Length of z.
+    classes : int
+        Length of c.
+    channels : int
+        Of the picture: 3 for colour, 1 for grey.
+    width : int
+        Channels before the last layer; each earlier layer has twice as many.
+    """
+
+    def __init__(
+        self, noise_dim: int = 64, classes: int = 10, channels: int = 1, width: int = 24
+    ) -> None:
+        super().__init__()
+        self.config: dict[str, Any] = {
+            "noise_dim": noise_dim, "classes": classes, "channels": channels, "width": width,
+        }  # fmt: skip
+        self.noise_dim, self.classes = noise_dim, classes
+        w = width
+        self.layers = nn.Sequential(
+            nn.Unflatten(1, (noise_dim + classes, 1, 1)),                    # z + c x 1 x 1
+            *up_block(noise_dim + classes, 4 * w, stride=1, padding=0),      # 4w x  4 x  4
+            *up_block(4 * w, 2 * w),                                         # 2w x  8 x  8
+            *up_block(2 * w, w),                                             #  w x 16 x 16
+            nn.ConvTranspose2d(w, channels, 4, stride=2, padding=1),         # ch x 32 x 32
+            nn.Tanh(),
+        )  # fmt: skip
+
+    def forward(self, z: Noise, c: Condition) -> Images:
+        return self.layers(torch.cat([z, c], dim=1))
+
+
+class Discriminator(nn.Module):
+    """Picture and condition to a logit: whether it is a real picture of that.
+
+    The picture becomes 4w maps of 4 x 4; c is repeated at each of the 16 places and joined to them;
+    a 1 x 1 convolution mixes the two before the last layer. Without that layer and its LeakyReLU
+    the logit would be a number from the picture plus a number from the label: D could say which
+    labels are rare, but not whether a label fits.
+
+    Parameters as in `Generator`. Returns one logit a picture, shape (B,).
+    """
+
+    def __init__(self, classes: int = 10, channels: int = 1, width: int = 24) -> None:
+        super().__init__()
+        self.config: dict[str, Any] = {"classes": classes, "channels": channels, "width": width}
+        self.classes = classes
+        w = width
+        self.look = nn.Sequential(
+            *down_block(channels, w, norm=False),                            #  w x 16 x 16
+            *down_block(w, 2 * w),                                           # 2w x  8 x  8
+            *down_block(2 * w, 4 * w),                                       # 4w x  4 x  4
+        )  # fmt: skip
+        self.judge = nn.Sequential(
+            nn.Conv2d(4 * w + classes, 4 * w, 1),                            # mixes maps and c
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(4 * w, 1, 4),                                          # 1 x 1 x 1
+            nn.Flatten(0),                                                   # B
+        )  # fmt: skip
+
+    def forward(self, x: Images, c: Condition) -> Logits:
+        return self.judge(join_maps(self.look(x), c))
+
+
+def join_maps(h: Images, c: Condition) -> Float[Tensor, "batch joined height width"]:
+    """Repeat c at every place of the maps h, and join the two along the channels.
+
+    First built in notebook 05. Also called depth concatenation (Reed et al. 2016).
+
+    Parameters
+    ----------
+    h : Float[Tensor, "batch channels height width"]
+        Feature maps.
+    c : Float[Tensor, "batch classes"]
+        One vector a picture.
+
+    Returns
+    -------
+    Float[Tensor, "batch channels+classes height width"]
+        First the channels of h, then those of c.
+    """
+    planes = c[:, :, None, None].expand(-1, -1, *h.shape[2:])  # (B, classes, H, W), no copy
+    return torch.cat([h, planes], dim=1)
+
+
+def one_hot(labels: Labels, classes: int) -> Condition:
+    """Labels as vectors: 1 at the label's place, 0 elsewhere, in float32.
+
+    First built in notebook 05.
+
+    Parameters
+    ----------
+    labels : Int[Tensor, " batch"]
+        From 0 to classes - 1.
+    classes : int
+        How many there are.
+
+    Raises
+    ------
+    RuntimeError
+        If a label lies outside.
+    """
+    return F.one_hot(labels.long(), classes).float()
+
+
+def mislabel(labels: Labels, classes: int, rng: torch.Generator) -> Labels:
+    """For each label another one, every other one equally often. First built in notebook 05.
+
+    Parameters
+    ----------
+    labels : Int[Tensor, " batch"]
+        The right ones, from 0 to classes - 1.
+    classes : int
+        How many there are, at least 2.
+    rng : torch.Generator
+        Where the randomness comes from.
+    """
+    step = torch.randint(1, classes, labels.shape, generator=rng, device=rng.device)
+    return (labels + step.to(labels.device)) % classes
+
+
+class Joined(nn.Module):
+    """Two inputs, a layer for each, and a joint layer: the form of all the paper's networks.
+
+    As a generator it takes noise and a condition, as a discriminator an example and a condition.
+    The paper has ReLU in G and maxout in D; this has LeakyReLU 0.2 in both.
+
+    Parameters
+    ----------
+    first, second : int
+        Lengths of the two inputs.
+    hidden : int
+        Units of each of the three layers.
+    out : int
+        Length of the output (B, out); 0 for one logit each, of shape (B,).
+    rng : torch.Generator
+        Draws the weights (He et al. 2015), on the CPU.
+    """
+
+    def __init__(
+        self, first: int, second: int, hidden: int, out: int, rng: torch.Generator
+    ) -> None:
+        super().__init__()
+        layers = ((first, hidden), (second, hidden), (2 * hidden, hidden), (hidden, out or 1))
+        made = [skip_init(nn.Linear, n_in, n_out) for n_in, n_out in layers]
+        for layer in made:
+            nn.init.kaiming_normal_(layer.weight, a=0.2, generator=rng)
+            nn.init.zeros_(layer.bias)
+        self.first, self.second, self.joint, self.last = made
+        self.end = nn.Identity() if out else nn.Flatten(0)
+
+    def forward(
+        self, a: Float[Tensor, "batch first"], c: Float[Tensor, "batch second"]
+    ) -> Float[Tensor, " batch *out"]:
+        both = torch.cat([self.first(a), self.second(c)], dim=1)
+        hidden = self.joint(F.leaky_relu(both, 0.2))
+        return self.end(self.last(F.leaky_relu(hidden, 0.2)))
