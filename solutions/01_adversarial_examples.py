@@ -764,7 +764,7 @@ with torch.no_grad():
 assert scores["many steps that know it"] <= scores["no attack"] - 3
 
 # %% [markdown]
-# The blur already costs one clean photo. Against an attacker who has not heard of it, it saves some; against one who has, nothing is left. Athalye et al. (2018) examined published defences in this spirit: most of them only hid the gradient, and fell to attacks that were made for them.
+# The blur already costs one clean photo. Against a single FGSM step that has not heard of it, it saves some; against many steps, or a step that has heard of it, nothing is left. Athalye et al. (2018) examined published defences in this spirit: most of them only hid the gradient, and fell to attacks that were made for them.
 #
 # So the defence has to change what the network has *learnt*. For that we need a network that we can train here: a small one on handwritten digits, where accuracy can also be measured on a thousand pictures instead of five.
 #
@@ -1002,7 +1002,7 @@ assert same
 # | size of the step | 2 of 255 levels; a quarter of a level is enough for some | reported: 0.007, the smallest bit of 8 |
 # | after one step | at least 4 of 5 fooled, mostly with low confidence | reported: gibbon with 99.3 % |
 # | random noise of that size | at most the one photo that was a tie | - |
-# | chosen class | gibbon, above 0.9, in thirty steps | - |
+# | chosen class | gibbon for all five, above 0.9, in forty steps | - |
 # | adversarial training, clean digits | better, see figure 1.9 | better, reported 0.94 to 0.84 % error |
 #
 # Why they differ: one step overshoots on our network (figure 1.6), and we show all five photos, not the best. Our digits are few and the network small, so the accuracies are far below the paper's; the directions agree.

@@ -185,8 +185,8 @@ def test_linear_decay_holds_and_falls_to_zero():
 
 
 def test_loop_costs_little():
-    """Less than 50 microseconds a step beside the step itself, so small networks stay quick."""
+    """Less than 200 microseconds a step beside the step itself, so small networks stay quick."""
     nothing = {"loss": torch.tensor(0.0)}
     began = time.perf_counter()
     list(loop.train(lambda: nothing, 2000, {}, record_every=100))
-    assert (time.perf_counter() - began) / 2000 < 5e-5 * 4  # a loaded machine gets four times that
+    assert (time.perf_counter() - began) / 2000 < 2e-4
