@@ -37,7 +37,7 @@ def nbval(path: Path, option: str, scratch: Path) -> tuple[str, float]:
             *(sys.executable, "-m", "pytest", "-c", settings, f"--rootdir={scratch}", path),
             *(option, "--nbval-current-env", "--nbval-sanitize-with", ROOT / "tests/sanitize.cfg"),
             *(f"--nbval-cell-timeout={4 * SECONDS}", "-q", "--color=no", "--no-header"),
-            *("-p", "no:cacheprovider", "-p", "no:jaxtyping", "-W", "ignore"),
+            *("-rN", "-p", "no:cacheprovider", "-p", "no:jaxtyping", "-W", "ignore"),
         ],
         env=environment("smoke", scratch / "runs", scratch)
         | {"GANCOURSE_DATA": str(scratch / "data")},  # the embedded sets, whatever lies in data/
