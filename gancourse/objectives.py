@@ -147,7 +147,8 @@ def r1_penalty(D: nn.Module, x: Float[Tensor, " batch *example"]) -> Scalar:
     Parameters
     ----------
     D : nn.Module
-        Returns logits. It must treat examples one by one (no batch norm), or slopes mix.
+        Returns logits. Meant for a D that treats examples one by one: with batch norm the slopes
+        of a batch mix.
     x : Float[Tensor, " batch *example"]
         Real examples. A part of the batch is enough and costs less: the mean stays the same.
 

@@ -259,7 +259,10 @@ def linear_probe(
 
 
 def map_weights(
-    maps: Float[Tensor, "batch maps h w"], here: Bool[Tensor, "batch h w"], rng: torch.Generator
+    maps: Float[Tensor, "batch maps h w"],
+    here: Bool[Tensor, "batch h w"],
+    rng: torch.Generator,
+    alone: bool = False,
 ) -> Float[Tensor, " maps"]:
     """One weight for each feature map: how strongly it speaks for an object being at a place.
 
@@ -269,17 +272,18 @@ def map_weights(
 
     Parameters
     ----------
-    maps : Float[Tensor, "batch maps h w"]
-        Activations of a layer.
-    here : Bool[Tensor, "batch h w"]
-        Where the object is, at the maps' resolution.
+    maps, here : Float[Tensor, "batch maps h w"], Bool[Tensor, "batch h w"]
+        Activations of a layer, and where the object is.
     rng : torch.Generator
         Draws the negatives; on the CPU.
+    alone : bool
+        False: one regression on all maps, as in the paper; of maps that say the same it may need
+        only one. True: one regression for each map.
 
     Returns
     -------
     Float[Tensor, " maps"]
-        Above 0 for maps that are more active where the object is, the others being equal.
+        Above 0 for maps that are more active where the object is.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -289,8 +293,8 @@ def map_weights(
     if not len(yes) or not len(no):
         raise ValueError("the object has to be at some places, and not at all of them")
     no = no[torch.randperm(len(no), generator=rng)[: len(yes)]]
-    X = torch.cat([yes, no])
-    X = X / X.std(0).clamp(min=1e-6)
+    X = torch.cat([yes, no]) / torch.cat([yes, no]).std(0).clamp(min=1e-6)
     y = torch.cat([torch.ones(len(yes)), torch.zeros(len(no))])
-    model = LogisticRegression(C=0.1, max_iter=2000).fit(X.numpy(), y.numpy())
-    return torch.from_numpy(model.coef_[0]).float()
+    groups = X.split(1, dim=1) if alone else (X,)
+    fits = [LogisticRegression(C=0.1, max_iter=2000).fit(x.numpy(), y.numpy()) for x in groups]
+    return torch.cat([torch.from_numpy(fit.coef_[0]) for fit in fits]).float()

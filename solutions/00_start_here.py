@@ -31,7 +31,8 @@
 # %% [markdown]
 # The lines above are the environment check: the device, the *profile* (how much the notebooks may
 # spend here) and the data that was found. No internet is needed. If something is missing, the
-# command `gancourse doctor` in a terminal names it, with the mend.
+# command `.venv/bin/gancourse doctor`, in a terminal in the course's folder, names it and says how to
+# mend it (with conda or on Colab: `gancourse doctor`).
 
 # %%
 import torch
@@ -55,7 +56,7 @@ train = digits.load(28, "train", device="cpu")
 held_out = digits.load(28, "test", device="cpu")
 rng = env.rng(0, on="cpu")
 
-x = to_float(train.images)  # (4000, 1, 28, 28), bytes 0..255 to floats in [-1, 1]
+x = to_float(train.images)  # (n, 1, 28, 28), bytes 0..255 to floats in [-1, 1]
 real = x[torch.randperm(len(x), generator=rng)[:16]]
 print(tuple(x.shape[1:]), "a picture, values from", x.min().item(), "to", x.max().item())
 
@@ -64,8 +65,7 @@ show(show_images(real, columns=16), alt="Sixteen handwritten digits, white on bl
 # %% [markdown]
 # A *discriminative* model answers a question about a picture: which digit is this? A *generative*
 # model makes a picture. That is what fills holes in photographs, sharpens small ones, draws what a
-# sentence says, or turns a horse into a zebra, and this course ends there. The idea is the same
-# throughout: learn the distribution of the data well enough to draw from it.
+# sentence says, or turns a horse into a zebra. The idea is the same throughout: learn the distribution of the data well enough to draw from it.
 #
 # How hard can it be? Three guesses, each knowing more than the one before:
 #
@@ -80,7 +80,7 @@ show(show_images(real, columns=16), alt="Sixteen handwritten digits, white on bl
 #
 # where $\mu_c$ is the mean picture of digit $c$, and the columns of $W_c$ are the directions in
 # which its pictures vary most (its principal components, each as long as the pictures spread along
-# it). We keep 25 directions.
+# it). We keep 25 directions, and cut the result to [-1, 1].
 
 
 # %%
@@ -124,7 +124,7 @@ show(
 
 # %% [markdown]
 # *From the top: the three guesses, then real digits. See how much of a digit lies in which pixels
-# go together: the second row has every single pixel right, and no digit in it.*
+# go together: in the second row the mean and spread of each pixel are about right, and there is no digit in it.*
 #
 # The third row can be read, and took a moment to learn. It is also blurred, with ghosts of strokes
 # that are half there. Look at a 4 or a 7: a pen stroke is either here or there, but adding pictures
@@ -143,9 +143,10 @@ def draw(digit: int, first: float, second: float) -> None:
     z = torch.zeros(5, G.noise_dim)
     z[:, 0] = first + torch.linspace(-1, 1, 5)  # five neighbours along the first direction
     z[:, 1] = second
+    where = f"first {first - 1:g} to {first + 1:g}, second {second:g}"
     show(
-        show_images(G(z, digit), columns=5),
-        alt=f"Five pictures of the digit {digit}, each a small step from the one before",
+        show_images(G(z, digit), columns=5, title=where),
+        alt=f"Five pictures of the digit {digit}, each a small step from the one before: {where}",
     )
 
 
@@ -160,7 +161,7 @@ explore(
 
 # %% [markdown]
 # *Each row shows five neighbours. In a saved notebook you see three rows; while it runs there are
-# sliders below them. Along the first direction the 7 leans more and more, or less and less: nobody
+# sliders below them. Along the first direction the 7 leans differently from picture to picture: nobody
 # told the model that there is such a thing as slant. Try a 1, then a 4, and look where the strokes
 # dissolve.*
 
@@ -179,7 +180,8 @@ def nearest(pictures: Tensor, others: Tensor) -> Tensor:
     return torch.cdist(pictures.flatten(1), others.flatten(1)).min(1).values / 28
 
 
-seen, unseen = x[torch.arange(0, len(x), 4)], to_float(held_out.images)  # as many of each
+unseen = to_float(held_out.images)
+seen = x[torch.randperm(len(x), generator=rng)[: len(unseen)]]  # as many of each
 m = 200
 samples = {
     "1 nothing known": 2 * torch.rand(m, 1, 28, 28, generator=rng) - 1,
@@ -198,7 +200,7 @@ for name, pictures in samples.items():
     print(f"{name:20}{distance[name][0]:12.2f}{distance[name][1]:15.2f}")
 
 # %% [markdown]
-# The third generator comes nearer to real digits than the other two, and it is almost as far from
+# The third generator comes nearer to real digits than the other two, and it is about as far from
 # the pictures it learnt from as from those it never saw: it has not copied. Copies betray themselves
 # by the 0.00 in the first column.
 #
@@ -215,6 +217,7 @@ for name, pictures in samples.items():
 #
 # - You fill in a cell that ends in `raise NotImplementedError`, and run the cell after it: the
 #   **check**. It puts fresh random questions to your answer, as often as you like.
+# - Some exercises ask for a letter or a number: put it in place of the three dots, a letter in quotes.
 # - A right answer is used from there on. For a wrong one you are told what was expected, what came,
 #   and, if the mistake is a known one, what it is.
 # - **You can't get stuck.** Where an answer is wrong or missing, `check` returns the course's own
@@ -232,7 +235,7 @@ print(assess(find("0.1"), lambda images: 2 * images / 255 - 1, seed=0))
 # **Exercise 0.1** · *Bytes to [-1, 1]* · difficulty ●○○○○ · importance ●●●●● · 3 minutes · 1 point
 #
 # Pictures are stored as bytes: 0 is black, 255 is white. Networks of this course see floats in
-# [-1, 1], because a generator ends in a tanh, which gives exactly that range.
+# [-1, 1], because the generators of later notebooks end in a tanh, whose values lie between -1 and 1.
 #
 # | byte | 0 | 127.5 | 255 |
 # |---|---|---|---|
@@ -381,9 +384,9 @@ for logit in (-6.0, -1.0, 0.0, 1.0, 6.0):
 # %% [markdown]
 # ## What comes next
 #
-# We measured that a normal distribution per digit draws digits that can be read and are not copies,
-# that they are blurred, and that the distance between pixels does not notice. The next three
-# notebooks mend this step by step:
+# We saw that a normal distribution per digit draws digits that can be read, though blurred. We
+# measured that they are not copies, and that the distance between pixels does not notice the blur.
+# The next three notebooks lead to the cure:
 #
 # - **01** looks into a classifier and fools it: the gradient with respect to a *picture*.
 # - **02** turns that into a game between two networks, with the theory of the 2014 paper, measured.
@@ -411,14 +414,15 @@ show(show_images(drawn, columns=15), alt="Thirty drawn digits, white on black")
 # - **Profiles** decide how long a notebook trains: `cpu` (a laptop, within 5 minutes a notebook),
 #   `gpu` (Colab) and `smoke` (a test run that only shows that all cells work). To choose one, set
 #   the environment variable `GANCOURSE_PROFILE` before Jupyter starts.
-# - **Training is kept** under `runs/`. If you interrupt a training cell, run it again: it goes on
-#   where it stopped. To train afresh, delete that notebook's folder there.
-# - **Your own data**: put MNIST's files into `data/`, or run `gancourse fetch mnist`, and the digits
+# - **Long training is kept** under `runs/`, from notebook 03 on. If you interrupt such a cell, run it
+#   again: it goes on where it stopped. To train afresh, delete that notebook's folder there. Runs of
+#   a few seconds start over.
+# - **Your own data**: put MNIST's files into `data/`, or run `.venv/bin/gancourse fetch mnist`, and the digits
 #   notebooks use all of it. Any folder of pictures loads with `gancourse.datasets.folder.load`.
 #
 # **A mistake worth making.** In the cell that defines `fit`, set `directions` to 2, then to 200, and
 # run it and the two cells after it again (`noise_dim` must follow). With few directions all samples
-# look alike. With many, the ghosts get sharper, but they stay: the model's trouble is not that it
+# of a digit look alike. With many, the ghosts get sharper, but they stay: the model's trouble is not that it
 # knows too little.
 #
 # **Reference.** I. Goodfellow, J. Pouget-Abadie, M. Mirza, B. Xu, D. Warde-Farley, S. Ozair,

@@ -133,28 +133,34 @@ mixture = models["mixture for each label"]
 print(f"\nat (3, -1.5): the classifier is {belief:.1%} sure of its label;")
 print(f"log p(x) there is below that of every training point: {bool(mixture.log_density(far) < mixture.log_density(x_train).min())}")
 
+# %% [markdown]
+# The mixture's samples can't be told from real points by this ruler. Naive Bayes gets a good half of its samples onto the moons, but only because its cloud lies across them, as the picture shows.
+
 # %%
 side_1, side_2 = np.linspace(-2.2, 3.7, 120), np.linspace(-2.2, 2.2, 120)
 grid = np.stack(np.meshgrid(side_1, side_2), axis=-1).reshape(-1, 2)
 fig, axes = panels(4, width=2.9, sharex=True, sharey=True)
 sure = models["logistic regression"].predict_proba(grid)[:, 1].reshape(120, 120)
-axes[0].contourf(side_1, side_2, sure, levels=10, cmap="PuOr")
+axes[0].contourf(side_1, side_2, sure, levels=10, cmap="Greys", alpha=0.5)
+axes[0].contour(side_1, side_2, sure, levels=[0.5], colors="black")
+axes[0].text(1.2, 1.4, "label 0 (o)")
+axes[0].text(-2.0, -1.8, "label 1 (triangles)")
 axes[0].set(title="p(y = 1 | x), logistic regression")
 axes[1].contourf(side_1, side_2, mixture.log_density(grid).reshape(120, 120).clip(-12), levels=12, cmap="Greys")
 axes[1].set(title="log p(x), mixture, cut at -12")
 for ax in axes[:2]:
     for label, marker in ((0, "o"), (1, "^")):
-        ax.scatter(*x_train[y_train == label][::4].T, s=6, color="black", marker=marker, linewidths=0)
+        ax.scatter(*x_train[y_train == label][::4].T, s=14, color="black", marker=marker, edgecolors="white", linewidths=0.4)
 for ax, name, colour in zip(axes[2:], samples, PALETTE, strict=False):
     ax.scatter(*samples[name][::3].T, s=3, color=colour)
     ax.set(title=f"samples, {name}")
 for ax in axes:
     ax.plot(*far[0], "*", color=PALETTE[2], markersize=12)
     ax.set(xlabel="x1", ylabel="x2")
-show(fig, alt="Four maps of the plane: a classifier that is sure of a label far from any point; a density that is high on two crescents only; samples of naive Bayes, two clouds; samples of the mixture, two crescents")
+show(fig, alt="Four maps of the plane: a classifier that is sure of a label far from any point; a density that is high on two crescents only; samples of naive Bayes, one shapeless cloud; samples of the mixture, two crescents")
 
 # %% [markdown]
-# *From left to right: a classifier divides the whole plane and is surest far away, where there are no data (star). A density says where points are to be expected at all. Samples show what a model knows: naive Bayes, a decent classifier here, draws two shapeless clouds; the mixture draws moons.*
+# *From left to right: a classifier divides the whole plane and is surest far away, where there are no data (star). A density says where points are to be expected at all. Samples show what a model knows: naive Bayes, a decent classifier here, draws a shapeless cloud; the mixture draws moons.*
 #
 # **Exercise 2.1** · *What a classifier can't tell* · difficulty ●○○○○ · importance ●●●●○ · 4 minutes · 1 point
 #
@@ -164,7 +170,7 @@ show(fig, alt="Four maps of the plane: a classifier that is sure of a label far 
 # - b: How sure can one be of the label there?
 # - c: Is (3, -1.5) a point that is likely to occur in the data at all?
 # - d: Where does the border between the labels run?
-# - e: How many of these 100 given points will be labelled rightly, on average?
+# - e: How many of these 100 given points would you label rightly, on average, always taking the likelier label?
 #
 # <details><summary>Hint 1</summary>
 #
@@ -183,7 +189,7 @@ show(fig, alt="Four maps of the plane: a classifier that is sure of a label far 
 # </details>
 
 # %% tags=["exercise"]
-answer = ...
+answer = ...  # a letter in quotes
 # BEGIN SOLUTION
 answer = "c"
 # END SOLUTION
@@ -191,13 +197,20 @@ answer = "c"
 # %%
 answer = check("2.1", answer)
 
+# %% [markdown] tags=["solution"]
+# <details><summary>Why c</summary>
+#
+# a, b and d only compare $p(y\mid x)$ between labels at given points, and e averages the larger of the two over given points. How likely the point itself is, p(x), cancels out of $p(y\mid x)$: a classifier never learns it.
+#
+# </details>
+
 # %% [markdown]
-# So why not fit mixtures and be done? In the plane a mixture is hard to beat. On pictures it is not: a full covariance for one component of a mixture over $n$ pixels has $n(n+1)/2$ numbers.
+# So why not fit mixtures and be done? In the plane a mixture is hard to beat. On pictures it is not (notebook 00 kept 25 directions for each digit, and its samples were blurred): a full covariance for one component of a mixture over $n$ pixels has $n(n+1)/2$ numbers.
 
 # %%
-for side_ in (2, 28, 64):
-    values = side_**2
-    print(f"{side_:2} x {side_:2} grey pixels: {values * (values + 1) // 2:12,} numbers in one covariance matrix")
+for side in (2, 28, 64):
+    values = side**2
+    print(f"{side:2} x {side:2} grey pixels: {values * (values + 1) // 2:12,} numbers in one covariance matrix")
 
 # %% [markdown]
 # Every family of generative models gives something up:
@@ -212,7 +225,7 @@ for side_ in (2, 28, 64):
 # | diffusion models | a lower bound | many passes | speed |
 # | **GANs** | **none** | one pass | the density, and a loss that says how well it goes |
 #
-# A GAN keeps only the sampler. That sounds like too little to learn from: without p(x) there is no likelihood to raise. The idea of 2014 is to let a classifier be the judge.
+# A GAN keeps only the sampler. That sounds like too little to learn from: without p(x) there is no likelihood, the density of the training data under the model, that one could raise. The idea of 2014 is to let a classifier be the judge.
 #
 # ## 2. The game and its value
 #
@@ -231,8 +244,8 @@ for side_ in (2, 28, 64):
 # **Exercise 2.2** · *Value of the game* · difficulty ●●○○○ · importance ●●●●● · 8 minutes · 2 points
 #
 # - `real`: logits of D on real samples, shape (m,); `fake`: logits on fakes, shape (m,).
-# - Return V as one number (a tensor without dimensions), estimating each expectation by the mean.
-# - Stay finite for logits of any size: D may be very sure.
+# - Return V as one number (a tensor without dimensions), estimating each expectation by the mean. With the natural logarithm, as always here, its unit is the *nat*.
+# - Be finite **and right** for logits of any size, without a clamp or an added epsilon: D may be very sure.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -273,8 +286,8 @@ def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
     return -value(real, fake)
 
 
-generator = env.rng(0, "cpu")
-real, fake = torch.randn(2, 64, generator=generator)
+rng = env.rng(0, "cpu")
+real, fake = torch.randn(2, 64, generator=rng)
 bce = F.binary_cross_entropy_with_logits
 by_labels = bce(real, torch.ones(64)) + bce(fake, torch.zeros(64))
 print(f"minus V = {discriminator_loss(real, fake):.4f}, cross-entropies with labels 1 and 0 = {by_labels:.4f}")
@@ -282,9 +295,9 @@ print(f"minus V = {discriminator_loss(real, fake):.4f}, cross-entropies with lab
 # %% [markdown]
 # ## 3. The best discriminator, and the best generator against it
 #
-# *Suppose G stands still. What is the best that D can do?* Write both expectations as integrals over x, with p for $p_\mathrm{data}$ and q for $p_g$:
+# *Suppose G stands still. What is the best that D can do?* Write both expectations as integrals over x, with p for $p_\mathrm{data}$ and q for $p_g$ (noise z, sent through G, is an x drawn from $p_g$):
 #
-# $$V = \int p(x)\log D(x) + q(x)\log(1 - D(x))\,dx$$
+# $$V = \int \big[\, p(x)\log D(x) + q(x)\log(1 - D(x)) \,\big]\, dx$$
 #
 # If D may take any value at each x, every x is a problem of its own: maximise $p\log D + q\log(1-D)$ over one number D. That sum is concave in D, so the best D is where its derivative vanishes:
 #
@@ -386,19 +399,17 @@ ax = plot_curves(
     xlabel="x",
     ylabel="density, or probability of real",
 )
-show(ax, alt="Two bell curves, p around 1 and a wider q around 0.2, and two curves for D* and the trained D, which lie on each other and peak near x = 1.3")
+show(ax, alt="Two bell curves, p around 1 and a wider q around 0.2, and two curves for D* and the trained D, which lie on each other up to about x = 2.4, peak near x = 1.5, and part further right")
 error = discriminator_error(D_x, p_x, q_x)
 env.report(optimal_d_error=error)
 assert error < 1 and (env.profile() == "smoke" or error <= 0.03)
 
 # %% [markdown]
-# *The trained D lies on D\* wherever there are samples of either kind.* $D^*$ falls again on the right, where q, the wider of the two, has more mass than p. Out there D departs from it, and hardly pays: almost no sample ever asks. Remember this when G later looks for places where D can be fooled.
+# *The trained D lies on D\* wherever there are more than a few samples.* $D^*$ falls again on the right, since q is the wider of the two: beyond about x = 2.54 it is the larger one. Out there D departs from it, and hardly pays: almost no sample ever asks. Remember this when G later looks for places where D can be fooled.
 #
 # *Now let G choose q, knowing that D will answer with D\*. What is the best q?* Put $D^*$ into V:
 #
-# $$C(q) = \int p\log\frac{p}{p+q} + q\log\frac{q}{p+q}\,dx = -\log 4 + 2\,\mathrm{JSD}(p \,\|\, q)$$
-#
-# The Jensen-Shannon divergence JSD is 0 if q equals p, positive otherwise, and never more than log 2. So the best G has $p_g = p_\mathrm{data}$, and nothing else will do (the paper's Theorem 1).
+# $$C(q) = \int \Big[\, p\log\frac{p}{p+q} + q\log\frac{q}{p+q} \,\Big]\, dx .$$
 #
 # **Exercise 2.4** · *The value at the end of the game* · difficulty ●●○○○ · importance ●●●●○ · 4 minutes · 1 point
 #
@@ -421,7 +432,7 @@ assert error < 1 and (env.profile() == "smoke" or error <= 0.03)
 # </details>
 
 # %% tags=["exercise"]
-value_at_the_end = ...
+value_at_the_end = ...  # a number
 # BEGIN SOLUTION
 value_at_the_end = -math.log(4)
 # END SOLUTION
@@ -430,7 +441,13 @@ value_at_the_end = -math.log(4)
 value_at_the_end = check("2.4", value_at_the_end)
 
 # %% [markdown]
-# To see the shape of the landscape that G has to descend, slide q = N(1 + d, 0.5) away from p, and compute V at $D^*$ by a sum over the line; beside it, JSD from its own definition, as the mean of two Kullback-Leibler divergences.
+# Is that the least that G can reach? Let $m = (p+q)/2$. Then $\frac{p}{p+q} = \frac12\cdot\frac pm$, so each of the two terms gives a $\log\frac12$ and a *Kullback-Leibler divergence*, $\mathrm{KL}(p\,\|\,m) = \int p\log\frac pm\,dx$, which is never negative. The mean of the two divergences is called the Jensen-Shannon divergence:
+#
+# $$C(q) = -\log 4 + \mathrm{KL}(p\,\|\,m) + \mathrm{KL}(q\,\|\,m) = -\log 4 + 2\,\mathrm{JSD}(p \,\|\, q) .$$
+#
+# JSD is 0 if q equals p, positive otherwise, and never more than log 2. So the best G has $p_g = p_\mathrm{data}$, and nothing else will do (the paper's Theorem 1).
+#
+# To see the shape of the landscape that G has to descend, slide q = N(1 + d, 0.5) away from p, and compute V at $D^*$ by a sum over the line; beside it, $-\log 4 + 2\,\mathrm{JSD}$ with JSD from its own definition.
 
 # %%
 def best_value(p_x: Tensor, q_x: Tensor, dx: float) -> float:
@@ -461,7 +478,7 @@ show(ax, alt="V at the best D rises from -log 4 at shift 0 and becomes flat just
 print(f"slope of V at d = 0.5: {(curve[11] - curve[9]) / (many[11] - many[9]):.2f} nats per unit; at d = 3.5: {(curve[71] - curve[69]) / (many[71] - many[69]):.3f}")
 
 # %% [markdown]
-# *V against the distance between fakes and data.* A single valley with its floor at -log 4: that is the promise of the theory. The plateau on the right is the catch. If fakes and data hardly overlap, a perfect D leaves G no slope to follow. At the start of training they hardly overlap.
+# *V against the distance between fakes and data.* A single valley with its floor at -log 4 (negative shifts mirror it): that is the promise of the theory. The plateau on the right is the catch. If fakes and data hardly overlap, a perfect D leaves G almost no slope to follow. At the start of training they hardly overlap.
 #
 # ## 4. Two losses for the generator
 #
@@ -490,18 +507,18 @@ def losses_and_slopes(losses: dict[str, Callable[[Tensor], Tensor]]) -> None:
         ax.grid(alpha=0.25)
         ax.axvline(-6, color="grey", linewidth=0.8)
     names = " and ".join(losses)
-    show(fig, alt=f"Loss and slope over the logit for {names}; a grey line marks logit -6")
+    show(fig, alt=f"Loss and slope over the logit for {names}; a grey line marks logit -6. log(1 - D) is flat on the left" + (", -log D on the right" if len(losses) > 1 else ""))
 
 losses_and_slopes({"log(1 - D)": saturating_loss})
-print(f"slope of log(1 - D) at logit -6: {slope(saturating_loss, -6.0):.3f}")
+print(f"slope of log(1 - D) at logit -6: {slope(saturating_loss, -6.0):.4f}")
 
 # %% [markdown]
-# *Left: the loss; right: its slope.* Where D is sure of a fake (left), the loss is flat: it **saturates**. G is corrected least where it is worst. At the end of Section 3 of the paper the authors therefore propose to keep the aim and change the loss: instead of making "fake" less likely, make "real" more likely, and descend $-\mathbb{E}_z[\log D(G(z))]$.
+# *Left panel: the loss; right panel: its slope.* Where D is sure of a fake (at the left end of both), the loss is flat: it **saturates**. G is corrected least where it is worst. At the end of Section 3 of the paper the authors therefore propose to keep the aim and change the loss: instead of making "fake" less likely, make "real" more likely, and descend $-\mathbb{E}_z[\log D(G(z))]$.
 #
 # **Exercise 2.5** · *A loss for the generator that does not saturate* · difficulty ●●○○○ · importance ●●●●● · 6 minutes · 1 point
 #
 # - `fake`: logits of D on G's samples, shape (m,).
-# - Return $-\log D$, averaged over the batch; finite for logits of any size.
+# - Return $-\log D$, averaged over the batch; finite and right for logits of any size, without a clamp or an added epsilon.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -534,7 +551,7 @@ losses_and_slopes({"log(1 - D), saturates": saturating_loss, "-log D, does not":
 env.report(slope_saturating=round(slope(saturating_loss, -6.0), 4), slope_nonsaturating=round(slope(generator_loss, -6.0), 4))
 
 # %% [markdown]
-# *Both losses fall as the logit rises, so they agree on the direction.* At logit 0, where D does not know, their slopes are equal. At logit -6 they differ by the factor $e^6$, about 400. The two are sometimes called the same loss; they have the same fixed point, not the same gradient. Take care with the signs when you read code: there are four cost functions about, and each can be written as a cross-entropy with a label.
+# *Both losses fall as the logit rises, so they agree on the direction.* At logit 0, where D does not know, their slopes are equal. At logit -6 they differ by the factor $e^6$, about 400. The two are sometimes called the same loss; they have the same fixed point, not the same gradient. Take care with the signs when you read code: there are four cost functions in use, and each can be written as a cross-entropy with a label.
 #
 # | player | descends | cross-entropy with label | slope vanishes where |
 # |---|---|---|---|
@@ -551,11 +568,11 @@ env.report(slope_saturating=round(slope(saturating_loss, -6.0), 4), slope_nonsat
 # |---|---|
 # | for each training iteration | the loop around `gan_step` |
 # | &nbsp;&nbsp;repeat k times: | `for _ in range(k):` |
-# | &nbsp;&nbsp;&nbsp;&nbsp;draw m noise vectors | `z = sample_z(m)` |
-# | &nbsp;&nbsp;&nbsp;&nbsp;draw m examples of the data | `x = next(batches)` |
+# | &nbsp;&nbsp;&nbsp;&nbsp;draw m examples of the data | `x = next(batches)`; m is `len(x)` |
+# | &nbsp;&nbsp;&nbsp;&nbsp;draw m noise vectors | `z = sample_z(m)`, `fakes = G(z)` without gradient |
 # | &nbsp;&nbsp;&nbsp;&nbsp;move D up the gradient of V | descend `discriminator_loss(D(x), D(fakes))` with `opt_D` |
 # | &nbsp;&nbsp;draw m noise vectors, fresh ones | `z = sample_z(m)` |
-# | &nbsp;&nbsp;move G down the gradient of its term | descend `generator_loss(D(G(z)))` with `opt_G` (Section 4's loss) |
+# | &nbsp;&nbsp;move G down the gradient of its term | descend `generator_loss(D(G(z)))` with `opt_G` (exercise 2.5's loss) |
 #
 # Two things deserve care, and both are about gradients that go where they should not.
 #
@@ -564,7 +581,7 @@ env.report(slope_saturating=round(slope(saturating_loss, -6.0), 4), slope_nonsat
 #
 # **Exercise 2.6** · *One iteration of Algorithm 1* · difficulty ●●●○○ · importance ●●●●● · 20 minutes · 4 points
 #
-# - `batches` is an endless iterator: `next(batches)` gives m real examples. `sample_z(m)` gives m noise vectors.
+# - `batches` is an endless iterator: `next(batches)` gives m real examples. `sample_z(m)` gives m noise vectors. m is no argument: take it from the batch.
 # - k steps of D, each on a fresh batch and fresh noise; then one step of G on m fresh noise vectors.
 # - Use `discriminator_loss` and `generator_loss` from above, and clear old gradients before each `backward()`.
 # - Return the last of D's losses and G's loss as `{"loss_D": ..., "loss_G": ...}`, detached.
@@ -595,7 +612,7 @@ def gan_step(
     sample_z: Callable[[int], Tensor],
     k: int = 1,
 ) -> dict[str, Tensor]:
-    """One iteration of Algorithm 1, with the loss of Section 4 for G."""
+    """One iteration of Algorithm 1, with -log D for G (exercise 2.5)."""
     # BEGIN SOLUTION
     for _ in range(k):
         x = next(batches)
@@ -614,11 +631,11 @@ gan_step = check("2.6", gan_step)
 # %% [markdown]
 # ## 6. Figure 1, from a real run
 #
-# *Does the game end where the theorem says?* The data are $N(1, 0.5)$ again; G and D are networks with two hidden layers of 32 units. Noise and output of G have one dimension each. Three choices make the run steady, and each has a reason:
+# *Does the game end where the theorem says?* The data are $N(1, 0.5)$ again; G (an `MLP`) and D (a `Critic`: an MLP that gives one logit a point) have two hidden layers of 32 units. Noise and output of G have one dimension each. Three choices make the run steady, and each has a reason:
 #
-# - **k = 3**: the theory assumes D near its optimum. We measure below what that buys.
+# - **k = 3**: the theory assumes D near its optimum. For the same reason D's learning rate is twice G's. We measure below what k buys.
 # - **no momentum** (Adam with $\beta_1 = 0$): momentum remembers where the opponent was, not where it is. Section 7 measures what this is worth.
-# - the learning rates **fall to 0** over the second half, and a **running average** of G's weights is kept: players in a game circle around the end point, and an average lies nearer to the centre than any moment of the orbit.
+# - the learning rates **fall to 0** over the second half, and a **running average** of G's weights is kept: players in a game circle around the end point, and an average lies nearer to the centre than most moments of the orbit.
 
 # %%
 LINE_STEPS = env.budget(smoke=24, cpu=2500, gpu=2500)
@@ -627,7 +644,7 @@ z_fixed = torch.randn(4000, 1, generator=env.rng(9, "cpu"))  # the same noise fo
 
 def kernel_density(samples: Tensor, width: float = 0.06) -> Tensor:
     """p_g along the line, estimated from samples (n, 1) by a small Gaussian on each."""
-    parts = samples[:, 0].split(250)  # one table of all distances would take much memory
+    parts = samples[:, 0].split(250)  # in pieces, which the memory's allocator can use again
     bells = sum(torch.exp(-0.5 * ((x_line - part) / width) ** 2).sum(dim=1) for part in parts)
     return bells / (len(samples) * width * math.sqrt(2 * math.pi))
 
@@ -657,7 +674,8 @@ def line_game(k: int, steps: int, seed: int) -> tuple[nn.Module, nn.Module, list
             schedule.step()
         return losses
 
-    keep = {"G": G, "D": D, "opt_G": opt_G, "opt_D": opt_D, "rng": rng}
+    keep = {"G": G, "D": D, "average": average, "opt_G": opt_G, "opt_D": opt_D, "rng": rng}
+    keep |= {"slow_G": slow[0], "slow_D": slow[1]}
     for record in train(step, steps, keep, record_every=max(1, steps // 125), title=f"on the line, k = {k}"):
         records.append(record)
         frames.append(snapshot(G, D, record.step))
@@ -680,7 +698,7 @@ def draw_frame(frame: dict, ax) -> None:
         ax.annotate("", (x, -0.25), (z, -0.75), arrowprops={"arrowstyle": "->", "linewidth": 0.6})
     ax.text(-2.9, -0.7, "z")
     ax.text(-2.9, -0.2, "x = G(z)")
-    ax.set(xlim=(-3, 4), ylim=(-0.9, 1.6), xlabel="x (and z)", ylabel="density; D", title=f"step {frame['step']:,}")
+    ax.set(xlim=(-3, 4), ylim=(-0.9, 2.2), yticks=[0, 0.5, 1, 1.5, 2], xlabel="x (and z)", ylabel="density; D", title=f"step {frame['step']:,}")
 
 moments = [0, 1, 5, len(frames) - 1]
 fig, axes = panels(4, width=3.1, height=3.2, sharey=True)
@@ -698,7 +716,7 @@ def line_at(frame: int) -> None:
     """Draw one stored frame."""
     _, axes = panels(1, width=6, height=3.4)
     draw_frame(frames[frame], axes[0])
-    axes[0].legend(loc="upper left")
+    axes[0].legend(loc="upper left", ncols=3, fontsize=8)
     show(axes[0], alt=f"Data density, fakes' density and D along the line in frame {frame} of the run, with arrows from noise to samples")
 
 explore(line_at, frame=(0, len(frames) - 1, 1, min(2, len(frames) - 1)))
@@ -731,7 +749,7 @@ show(ax, alt="The loss of D rises to log 4 and the loss of G falls to log 2, mar
 assert len(records) >= 2
 
 # %% [markdown]
-# *Losses of both players; grey lines at log 4 = 1.386 and log 2 = 0.693.* They start elsewhere, reach the two values of D = 1/2, and stay. Nothing falls: this is no minimisation but a balance. What may one conclude from it?
+# *Losses of both players; grey lines at log 4 = 1.386 and log 2 = 0.693.* They start elsewhere, reach the two values of D = 1/2, and stay. After the start neither falls: this is no minimisation but a balance. What may one conclude from it?
 #
 # **Exercise 2.7** · *What flat losses mean* · difficulty ●●●○○ · importance ●●●●● · 4 minutes · 1 point
 #
@@ -741,7 +759,7 @@ assert len(records) >= 2
 # - b: Its D can't tell its fakes from data. Whether they differ, you don't know yet.
 # - c: G has stopped learning, and D goes on.
 # - d: G's loss has saturated.
-# - e: The labels of real and fake are mixed up.
+# - e: The labels of real and fake are swapped in D's turn.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -760,7 +778,7 @@ assert len(records) >= 2
 # </details>
 
 # %% tags=["exercise"]
-answer = ...
+answer = ...  # a letter in quotes
 # BEGIN SOLUTION
 answer = "b"
 # END SOLUTION
@@ -768,8 +786,15 @@ answer = "b"
 # %%
 answer = check("2.7", answer)
 
+# %% [markdown] tags=["solution"]
+# <details><summary>Why b</summary>
+#
+# The two losses say that D answers 1/2 to everything, and no more. A perfect G is one reason. A D that never learned anything is another. (a) would need the best D. In (c) loss_D would fall below log 4 as soon as D saw a difference. (d) log 2 is a loss at logit 0, where neither of G's losses is flat. (e) A D with swapped labels still learns to tell the two apart, so loss_D leaves log 4.
+#
+# </details>
+
 # %% [markdown]
-# So the losses of the game are no proof. The test that theory asks for: freeze G, and train a **fresh, larger D** against it until it learns nothing more. Its V on samples that it was not trained on estimates $C(p_g) = -\log 4 + 2\,\mathrm{JSD}$ (from below, since it may miss something). As a control the same D is put against the generator as it was *before* training; if the test is worth anything, it must see the difference.
+# So the losses of the game are no proof. The test that theory asks for: freeze G, and train a **fresh, larger D** against it, with a learning rate that falls to 0. Its V on samples that it was not trained on estimates $C(p_g) = -\log 4 + 2\,\mathrm{JSD}$ (from below, since it may miss something). As a control the same D is put against the generator as it was *before* training; if the test is worth anything, it must see the difference.
 
 # %% tags=["training", "nbval-ignore-output"]
 def test_of_equilibrium(G: nn.Module, title: str) -> float:
@@ -806,7 +831,7 @@ lag = {
     for k, film in ((1, frames_1), (3, frames))
 }
 ax = plot_curves([f["step"] for f in frames[1:]], lag, xlabel="step of G", ylabel="mean |D - D*|")
-show(ax, alt="Distance of D from the best D over the run, for one and three steps of D per step of G")
+show(ax, alt="Distance of D from the best D over the run, for one and three steps of D per step of G; the curve of k = 3 lies below for most of the run")
 half = max(1, len(frames) // 2)
 for name, errors in lag.items():
     print(f"{name}: mean |D - D*| over the first half {np.mean(errors[:half]):.3f}")
@@ -818,7 +843,7 @@ assert all(0 <= e <= 1 for errors in lag.values() for e in errors)
 #
 # ## 7. Eight modes on a ring
 #
-# *On the line every sample can slide to where it is missing. What if the data have holes?* The standard test is a ring of eight Gaussians in the plane. Between them there are no data, and G, a continuous function of z, has to tear its samples apart. First the data, and a ruler.
+# *On the line every sample can slide to where it is missing. What if the data have holes?* The usual test is a ring of eight Gaussians in the plane (Metz et al., 2017). Each is a **mode**, a peak of the density. Between them there are no data, and G, a continuous function of z, has to tear its samples apart. First the data, and a ruler.
 
 # %%
 ring = toy.Ring(modes=8, radius=2.0, std=0.1)
@@ -828,7 +853,7 @@ def scatter(ax, points: Tensor, title: str) -> None:
     """Points in the plane, over circles of 3 standard deviations round each mode."""
     for centre in ring.centres.tolist():
         ax.add_patch(Circle(centre, 3 * ring.std, fill=False, color="grey", linewidth=0.8))
-    ax.scatter(*points.T, s=2, color=PALETTE[0])
+    ax.scatter(*points.T, s=3, color=PALETTE[0], alpha=0.3, linewidths=0)
     ax.set(title=title, xlim=(-3, 3), ylim=(-3, 3), xlabel="x1", ylabel="x2", aspect="equal")
 
 fig, axes = panels(1, width=3.2, height=3.2)
@@ -841,7 +866,8 @@ show(fig, alt="Eight round clusters of points, evenly spaced on a circle of radi
 # A picture of samples convinces too easily. Write a function that returns two numbers:
 # - **modes found**: how many centres have at least `least` points within `radius` of them;
 # - **share of points** (0 to 1) that lie within `radius` of some centre.
-# - `points`: (n, 2); `centres`: (modes, 2). Distances are Euclidean. Circles don't overlap.
+#
+# `points` is (n, 2), `centres` is (modes, 2). Distances are Euclidean. Circles don't overlap.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -881,14 +907,15 @@ def emptiest(points: Tensor) -> float:
     near = torch.cdist(points, ring.centres) <= 3 * ring.std
     return near.sum(dim=0).min().item() * 8 / len(points)
 
-real_modes, real_quality = score(ring.sample(10_000, env.rng(1, "cpu")))
-print(f"real points: {real_modes} of 8 modes, {real_quality:.0%} within 3 standard deviations")
+real_points = ring.sample(10_000, env.rng(1, "cpu"))
+real_modes, real_quality = score(real_points)
+print(f"real points: {real_modes} of 8 modes, {real_quality:.0%} within 3 standard deviations, emptiest {emptiest(real_points):.0%}")
 print(f"in theory:   8 of 8 modes, {1 - math.exp(-4.5):.0%} (a round Gaussian in the plane)")
 
 # %% [markdown]
-# The two numbers don't say whether the modes get equal shares. So we also look at the **emptiest mode**: the points near it, in percent of an eighth of all points.
+# The two numbers don't say whether the modes get equal shares. So we also look at the **emptiest mode**: the points near it, in percent of an eighth of all points. Real points don't reach 100 % there either: one of eight is always the emptiest.
 #
-# Now the game, with everything that we may want to change as an argument. From here on we take `gan_step` from the package: it is yours, with D frozen in G's turn, and with one more option, a `penalty` that is added to D's loss. The penalty that we try is **R1** (Mescheder et al., 2018): $\frac{\gamma}{2}\,\mathbb{E}_{x\sim p_\mathrm{data}}\big[\lVert\nabla_x \ell(x)\rVert^2\big]$, with $\ell$ the logit. It makes D pay for being steep at the data. At the end of the game D should be flat there; a D that is not pushes G, which has already arrived, away again.
+# Now the game, with everything that we may want to change as an argument. From here on we take `gan_step` from the package: it is yours, with D frozen in G's turn, and with more options, of which we use one: a `penalty` that is added to D's loss. The penalty that we try is **R1** (Mescheder et al., 2018): $\frac{\gamma}{2}\,\mathbb{E}_{x\sim p_\mathrm{data}}\big[\lVert\nabla_x \ell(x)\rVert^2\big]$, with $\ell$ the logit. It makes D pay for being steep at the data. At the end of the game D should be flat there; a D that is not pushes G, which has already arrived, away again.
 
 # %%
 from gancourse.steps import gan_step
@@ -929,7 +956,8 @@ def ring_game(
             schedule.step()
         return losses
 
-    keep = {"G": G, "D": D, "opt_G": opt_G, "opt_D": opt_D, "rng": rng}
+    keep = {"G": G, "D": D, "average": average, "opt_G": opt_G, "opt_D": opt_D, "rng": rng}
+    keep |= {"slow_G": slow[0], "slow_D": slow[1]}
     every = math.gcd(*watch) if watch else steps
     for record in train(step, steps, keep, record_every=every, title="on the ring"):
         if record.step in watch:
@@ -944,7 +972,7 @@ def draw(G: nn.Module, n: int = 10_000) -> Tensor:
     return G(torch.randn(n, 2, generator=env.rng(31, "cpu")))
 
 # %% [markdown]
-# First the baseline: the game as one would set it up from habit. Adam with its usual momentum of 0.9, the same learning rate throughout, no penalty, no average.
+# First the baseline: the game as one would set it up from habit. Adam with its usual momentum of 0.9 (rate 0.003 and $\beta_2 = 0.9$, as in all runs on the ring), the same learning rate throughout, no penalty, no average.
 
 # %% tags=["training", "nbval-ignore-output"]
 RING_STEPS = env.budget(smoke=24, cpu=1600, gpu=1600)
@@ -955,14 +983,14 @@ fig, axes = panels(4, width=2.6, height=2.9, sharey=True)
 for ax, points, at in zip(axes, film, quarters, strict=True):
     modes, quality = score(points)
     scatter(ax, points, f"step {at}: {modes} modes, {quality:.0%}")
-show(fig, alt="Samples after each quarter of a run with momentum: threads and clumps that change place from panel to panel, with several modes empty")
+show(fig, alt="Samples after each quarter of a run with momentum: threads and clumps that change place from panel to panel, and modes that fill and empty")
 habit_modes, habit_quality = score(film[-1])
 assert len(film) == 4 and (env.profile() == "smoke" or habit_quality < 0.8)
 
 # %% [markdown]
-# *Samples after each quarter of the run; circles are the modes, 3 standard deviations wide; the title counts.* The number of modes goes up and down: G does not settle. Where it crowds its samples, D learns that they are fake; G moves on, and D follows. Modes that G leaves empty are called **mode collapse**. Here it is less a state than a chase.
+# *Samples after each quarter of the run; circles of radius 3 standard deviations mark the modes; the title counts.* The number of modes goes up and down: G does not settle. Where it crowds its samples, D learns that they are fake; G moves on, and D follows. When G leaves modes empty, one speaks of **mode collapse**. Here it is less a state than a chase.
 #
-# *What helps?* We take four remedies together: no momentum, R1, rates that fall with an average of G, and three hidden layers. Then we take away one at a time, with two seeds each, and measure after the same number of steps.
+# *What helps?* We take four remedies together: no momentum, R1, rates that fall with an average of G, and three hidden layers (the baseline had these already). Then we take away one at a time, with two seeds each, and measure after the same number of steps; the last row lacks the first three at once.
 
 # %% tags=["training", "nbval-ignore-output"]
 VARIANTS = {
@@ -987,7 +1015,7 @@ show(fig, alt="Three bar charts, one bar for each variant and a dot for each see
 assert len(clouds) == len(VARIANTS)
 
 # %% [markdown]
-# *Three numbers for each variant; each dot is one seed.* Momentum does by far the most harm, with or without the other remedies. R1 shows what one number would have hidden: without it the share of samples near a mode is no lower, but some modes fill up at the cost of others, and given time they empty. Two hidden layers can't tear the samples apart as sharply as three. With two seeds, believe only differences that are much larger than the distance between two dots.
+# *Three numbers for each variant; each dot is one seed.* Momentum does the most harm to the share of samples near a mode. R1 shows what one number would have hidden: without it that share is hardly lower, if at all, but the emptiest mode is emptier. Two hidden layers, or steady rates without an average, cost something too, by an amount that differs from seed to seed. With two seeds, believe only differences that are much larger than the distance between two dots.
 #
 # Now all four, for longer.
 
@@ -1006,7 +1034,7 @@ env.report(ring_modes=ring_modes, ring_quality=ring_quality, ring_emptiest=empti
 assert env.profile() == "smoke" or (ring_modes == 8 and ring_quality >= 0.8)
 
 # %% [markdown]
-# *The same game with the remedies, at an eighth, a quarter, half and the end of the run.* All modes are there early, and then the bridges between them fade. They never vanish: G is continuous and the noise has no holes, so some noise must land between any two modes. Real points lie within 3 standard deviations 99 times in 100; ours fall short of that by the bridges. It is an honest limit of this G, not of its training.
+# *The same game with the remedies, at an eighth, a quarter, half and the end of the run.* All modes are there early, and then the bridges between them fade. They never vanish: G is continuous and the noise has no holes, so some noise must land between any two modes. Real points lie within 3 standard deviations 99 times in 100; ours fall short of that by the bridges. That there are bridges is a limit of every continuous G; how few samples lie on them is a matter of training.
 #
 # ## 8. Play the game yourself
 #
@@ -1032,7 +1060,7 @@ def play(k: int = 1, log_lr_G: float = -2.5, log_lr_D: float = -2.5, momentum: f
     curves = {name: [step[name].item() for step in losses] for name in ("loss_D", "loss_G")}
     plot_curves(range(1, rounds + 1), curves, xlabel="iteration", ylabel="loss (nats)", ax=axes[1],
                 title=f"k = {k}, momentum {momentum:g}\nrates {10**log_lr_G:.2g} (G), {10**log_lr_D:.2g} (D)")
-    show(fig, alt=f"Samples on the ring and both losses, with k = {k}, learning rates 10^{log_lr_G:g} for G and 10^{log_lr_D:g} for D, momentum {momentum:g}")
+    show(fig, alt=f"Samples on the ring and both losses, with k = {k}, learning rates 10^{log_lr_G:g} for G and 10^{log_lr_D:g} for D, momentum {momentum:g}: {modes} of 8 modes, {quality:.0%} of samples near one")
 
 
 explore(
@@ -1046,18 +1074,19 @@ explore(
 )
 
 # %% [markdown]
-# *Samples (left) and losses (right) of three settings: equal rates; a fast G against a slow D; a slow G against a fast D with k = 5.* In the second G moves faster than D can object, and yet its losses are the calmest of the three. In the third D keeps winning: loss_D stays well below log 4 and loss_G far above log 2. G goes on learning all the same, since its loss does not saturate. Calm curves, worse samples; restless curves, better ones: the losses of a game don't rank its players.
+# *Samples (left) and losses (right) of three settings: equal rates; a fast G against a slow D; a slow G against a fast D with k = 5.* In the second G moves faster than D can object, and yet its losses are the calmest of the three. In the third D keeps winning: loss_D stays well below log 4 and loss_G far above log 2. G goes on learning all the same, since its loss does not saturate. Calm curves, worse samples; restless curves, better ones: the losses don't tell which run has the better samples.
 #
 # ## What we measured, and what the paper says
 #
-# - **The best D** (Proposition 1): a small network trained on samples came within `optimal_d_error` of $p/(p+q)$, in the mean, where it is asked (Section 3).
-# - **Slopes at logit -6**: -0.002 for $\log(1-D)$, -0.998 for $-\log D$ (Section 4). The paper gives the argument at the end of its Section 3, without numbers.
+# - **The best D** (Proposition 1): a small network trained on samples came within 0.03 of $p/(p+q)$, in the mean, where it is asked (`optimal_d_error` in Section 3).
+# - **Slopes at logit -6**: -0.0025 for $\log(1-D)$, -0.9975 for $-\log D$ (Section 4). The paper gives the argument at the end of its Section 3, without numbers.
 # - **The end of the game** (Theorem 1): -log 4 = -1.386 in theory; a fresh D against our trained G found a V within 0.05 of it, against the untrained G far above (Section 6).
 # - **Figure 1** of the paper is a drawing. Ours is a run, and D's bumps in the middle of it are real.
 # - **Proposition 2** of the paper says that the game converges if D is brought to its optimum at each step and $p_g$ itself, not G's weights, is improved. Networks and finite steps fulfil neither; Section 7 is what happens then. R1 came in 2018.
 #
-# **A mistake worth making.** In `gan_step`, use the same `fakes` (made without gradient) for G's turn as well. Everything runs, loss_D falls and G never moves: $D(G(z))$ has lost its way back to G. How would you notice from the losses alone?
+# **A mistake worth making.** In your own `gan_step` (exercise 2.6), use the same `fakes`, made without gradient, for G's turn as well. Run that cell, skip its check (it would put the right step back), run the cells that define and call `line_game`, and then the one that draws the losses (the cell in between, which measures G, would stop at its assertion). The step raises no error, loss_D falls and G never moves: $D(G(z))$ has lost its way back to G. How would you notice from the losses alone?
 #
 # **References**
-# - Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville, Bengio (2014), *Generative adversarial nets*: Equation 1 (the game), Figure 1, Algorithm 1, Proposition 1 and Equation 2 (the best D), Theorem 1 (-log 4), Proposition 2 (convergence); the loss that does not saturate at the end of Section 3.
-# - Mescheder, Geiger, Nowozin (2018), *Which training methods for GANs do actually converge?*: the R1 penalty, and the orbit round the end point.
+# - Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville, Bengio (2014), *Generative adversarial nets*, arXiv 1406.2661: Equation 1 (the game), Figure 1, Algorithm 1, Proposition 1 and Equation 2 (the best D), Theorem 1 (-log 4), Proposition 2 (convergence); the loss that does not saturate at the end of Section 3.
+# - Metz, Poole, Pfau, Sohl-Dickstein (2017), *Unrolled generative adversarial networks*, arXiv 1611.02163: the ring of eight Gaussians.
+# - Mescheder, Geiger, Nowozin (2018), *Which training methods for GANs do actually converge?*, arXiv 1801.04406: the R1 penalty, and the orbit round the end point.

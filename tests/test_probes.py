@@ -171,5 +171,10 @@ def test_map_weights_find_the_maps_of_an_object(rng):
     maps[:, 1] -= here.float()
     weights = probes.map_weights(maps, here, rng)
     assert weights.argmax() == 4 and weights.argmin() == 1 and weights[1] < 0 < weights[4]
+    twins = maps.clone()
+    twins[:, 5] = maps[:, 4]  # two maps that say the same share the weight, unless each is alone
+    joint, alone = (probes.map_weights(twins, here, rng, alone=a) for a in (False, True))
+    assert joint[4] < 0.7 * weights[4] and torch.allclose(alone[4], alone[5], rtol=1e-3)
+    assert alone[4] > joint[4] and alone.argmin() == 1
     with pytest.raises(ValueError, match="some places"):
         probes.map_weights(maps, torch.zeros_like(here), rng)

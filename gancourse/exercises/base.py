@@ -64,14 +64,19 @@ def observe_call(answer: Callable[..., Any], case: Case) -> Observation:
     else:
         seen = {"result": as_tensor(result)}
     pairs = zip((*case.args, *case.kwargs.values()), (*args, *kwargs.values()), strict=True)
-    kept = all(_same(a.detach(), b.detach()) for a, b in pairs if isinstance(a, Tensor))
+    kept = all(
+        _same(a.detach(), b.detach()) and a.requires_grad == b.requires_grad
+        for a, b in pairs
+        if isinstance(a, Tensor)
+    )
     return {**seen, "inputs left unchanged": torch.tensor(kept)}
 
 
 def observe_value(answer: Any, case: Case) -> Observation:
     """A number, or a letter chosen from a list ("b"; case and spaces don't matter)."""
     if isinstance(answer, str):
-        return {"choice": torch.tensor([ord(letter) for letter in answer.strip().lower()])}
+        letters = answer.strip().lower().strip("().:")  # "(b)" and "b." are answers too
+        return {"choice": torch.tensor([ord(letter) for letter in letters])}
     return {"value": as_tensor(answer)}
 
 
@@ -213,12 +218,24 @@ def _difference(
     if isinstance(wanted, Failure):
         return f"expected it to raise {wanted.kind}, but it returned."
     if set(wanted) != set(got):
-        return f"expected {', '.join(sorted(wanted))}; got {', '.join(sorted(got))}."
+        return _other_kind(wanted, got)
     for name, value in wanted.items():
         text = _unlike(name, value, got[name], exercise.rtol, exercise.atol)
         if text:
             return text
     return ""
+
+
+def _other_kind(wanted: Observation, got: Observation) -> str:
+    """What to say where the answer is of another kind than the reference."""
+    if "choice" in wanted or "choice" in got:
+        return (
+            "expected a letter in quotes." if "choice" in wanted else "expected a number, no text."
+        )
+    if "result" in wanted and "result 0" in got:
+        n = sum(name.startswith("result ") for name in got)
+        return f"expected one result; your function returned a tuple of {n}."
+    return f"expected {', '.join(sorted(wanted))}; got {', '.join(sorted(got))}."
 
 
 def _unlike(name: str, wanted: Tensor, got: Tensor, rtol: float, atol: float) -> str:

@@ -48,16 +48,22 @@ EXERCISES = (
         slips=(
             Slip(
                 answers.noise(lambda x, rng: torch.randn(x.shape, generator=rng)),
-                "That is Gaussian noise: some values move by more than eps, most by less.",
+                "Some values move by more than eps: Gaussian noise, or a factor other than eps?",
             ),
             Slip(
                 answers.noise(lambda x, rng: 2 * torch.rand(x.shape, generator=rng) - 1),
-                "That is uniform noise: shorter than FGSM's step, so no fair baseline. Only +-eps.",
+                "Values move by less than eps: uniform noise, or a factor? Only +-eps.",
             ),
             Slip(
-                answers.noise(answers.coins),
-                "Your coins are 0 and 1; they should be -1 and +1.",
+                answers.noise(lambda x, rng: torch.randint(-1, 2, x.shape, generator=rng).float()),
+                "Some values don't move: randint(-1, 2) draws 0 as well. Only -1 and +1.",
             ),
+            Slip(
+                answers.noise(answers.shared_coins),
+                "Values share a coin: each value of each picture and channel needs its own.",
+            ),
+            Slip(answers.noise_in_place, "You changed the x that was given: it is used again."),
+            Slip(answers.noise(answers.coins), "Your coins are 0 and 1; they should be -1 and +1."),
             Slip(
                 answers.noise(lambda x, rng: 2.0 * torch.randint(2, (), generator=rng) - 1),
                 "One coin decides for all values: the picture gets brighter or darker as a whole.",
@@ -111,6 +117,15 @@ EXERCISES = (
                 "The gradient is right, but backward() also filled the parameters' .grad: the next "
                 "training step would use it. torch.autograd.grad(loss, x) returns only what you "
                 "ask for.",
+            ),
+            Slip(
+                answers.gradient_tuple,
+                "autograd.grad returns a tuple, with one gradient for each tensor: take its [0].",
+            ),
+            Slip(
+                answers.gradient_marked,
+                "The gradient is right, but you switched on requires_grad of the caller's x: what "
+                "is made from it later drags a graph along. Start from x.detach().",
             ),
         ),
         alternatives=(
@@ -211,11 +226,21 @@ EXERCISES = (
         cases=cases.many_steps,
         observe=cases.observe_clean,
         slips=(
-            Slip(answers.iterate(ball=False), "No projection: the steps add up to more than eps."),
             Slip(
-                answers.iterate(refresh=False),
-                "You took the gradient at x each time: take it at x_adv.",
+                answers.iterate(ball=False),
+                "The steps add up to more than eps: no projection, or one around the last point "
+                "instead of the original x.",
             ),
+            Slip(
+                answers.iterate_in_place,
+                "You changed the x that was given: x_adv += writes into it.",
+            ),
+            Slip(answers.iterate_clamp_late, "Clamp to [-1, 1] after every step too."),
+            Slip(
+                answers.iterate_late,
+                "You projected once, at the end: the slopes on the way were taken outside the box.",
+            ),
+            Slip(answers.iterate(refresh=False), "Take the gradient at x_adv, not at x each time."),
             Slip(
                 answers.iterate(sign=lambda t: 1),
                 "`targeted` is ignored: go down the loss of the target.",
@@ -227,15 +252,16 @@ EXERCISES = (
             Slip(answers.iterate(sign=lambda t: 1 if t else -1), "Up and down are exchanged."),
             Slip(
                 answers.iterate(limit=math.inf),
-                "Inside the ball, but outside [-1, 1]: clamp to both.",
+                "Inside the box, but outside [-1, 1]: clamp to both.",
             ),
             Slip(
                 answers.iterate(whole=True),
-                "Each step has size `step`; eps is the radius of the ball.",
+                "Each step has size `step`; eps is the half-width of the box.",
             ),
         ),
         alternatives=(answers.iterate(),),
-        advice="Compare with a single step first: steps=1 should be FGSM of size `step`.",
+        advice="With steps=1, is it FGSM of size `step`? If so: is x unchanged, and is every value "
+        "back in the box and in [-1, 1] after every step?",
     ),
     Exercise(
         id="1.8",
@@ -244,7 +270,13 @@ EXERCISES = (
         minutes=12,
         reference=attacks.accuracy_curve,
         cases=cases.curve,
+        observe=cases.observe_curve,
         slips=(
+            Slip(answers.curve_fgsm, "You called fgsm: call the `attack` that you are given."),
+            Slip(
+                torch.no_grad()(answers.curve()),
+                "The attack takes slopes: torch.no_grad() only around the scoring.",
+            ),
             Slip(answers.curve_piled, "Each size should start from the clean x; yours pile up."),
             Slip(answers.curve(lambda h: 1 - h.float().mean()), "That is the error, 1 - accuracy."),
             Slip(answers.curve(lambda h: h.float().sum()), "That is a count; divide by the batch."),

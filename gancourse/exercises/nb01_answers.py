@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from gancourse import attacks
 
@@ -25,24 +25,47 @@ def coins(x: Tensor, rng: torch.Generator) -> Tensor:
     return torch.randint(2, x.shape, generator=rng).float()
 
 
+def shared_coins(x: Tensor, rng: torch.Generator) -> Tensor:
+    """One coin for each place, the same for all pictures and channels."""
+    return (2.0 * torch.randint(2, x.shape[2:], generator=rng) - 1).expand_as(x)
+
+
+def noise_in_place(x: Tensor, eps: float, rng: torch.Generator) -> Tensor:
+    """The right noise, but x itself is changed."""
+    x += eps * (2 * coins(x, rng) - 1)
+    return x.clamp_(-1, 1)
+
+
 def gradient(objective: Callable[[Tensor, Tensor], Tensor]) -> Callable:
     """The slope in x of any objective of the logits and the labels."""
 
-    def answer(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    def answer(model: attacks.Model, x: Tensor, y: Tensor) -> Tensor:
         x = x.detach().requires_grad_()
         return torch.autograd.grad(objective(model(x), y), x)[0]
 
     return answer
 
 
-def gradient_backward(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+def gradient_backward(model: attacks.Model, x: Tensor, y: Tensor) -> Tensor:
     """Right numbers, but the parameters' gradients are filled too."""
     x = x.clone().requires_grad_()
     F.cross_entropy(model(x), y, reduction="sum").backward()
     return x.grad
 
 
-def gradient_one_by_one(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+def gradient_tuple(model: attacks.Model, x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
+    """The tuple that autograd returns."""
+    x = x.detach().requires_grad_()
+    return torch.autograd.grad(F.cross_entropy(model(x), y, reduction="sum"), x)
+
+
+def gradient_marked(model: attacks.Model, x: Tensor, y: Tensor) -> Tensor:
+    """Right numbers, but the caller's x asks for gradients from then on."""
+    x.requires_grad_()
+    return torch.autograd.grad(F.cross_entropy(model(x), y, reduction="sum"), x)[0]
+
+
+def gradient_one_by_one(model: attacks.Model, x: Tensor, y: Tensor) -> Tensor:
     """Slow and right."""
     one = [attacks.input_gradient(model, x[i : i + 1], y[i : i + 1]) for i in range(len(x))]
     return torch.cat(one)
@@ -51,13 +74,13 @@ def gradient_one_by_one(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
 def step(change: Callable[[Tensor], Tensor], low: float = -1, high: float = 1) -> Callable:
     """An attack of one step: x + eps * change(gradient), clamped."""
 
-    def answer(model: nn.Module, x: Tensor, y: Tensor, eps: float) -> Tensor:
+    def answer(model: attacks.Model, x: Tensor, y: Tensor, eps: float) -> Tensor:
         return (x + eps * change(attacks.input_gradient(model, x, y))).clamp(low, high)
 
     return answer
 
 
-def fgsm_where(model: nn.Module, x: Tensor, y: Tensor, eps: float) -> Tensor:
+def fgsm_where(model: attacks.Model, x: Tensor, y: Tensor, eps: float) -> Tensor:
     """FGSM without a sign."""
     up = attacks.input_gradient(model, x, y) > 0
     return torch.where(up, (x + eps).clamp(max=1), (x - eps).clamp(min=-1))
@@ -78,7 +101,7 @@ def iterate(
     """The iterative attack, with one thing left out or changed."""
 
     def answer(
-        model: nn.Module,
+        model: attacks.Model,
         x: Tensor,
         y: Tensor,
         eps: float,
@@ -96,6 +119,49 @@ def iterate(
     return answer
 
 
+def iterate_late(
+    model: attacks.Model,
+    x: Tensor,
+    y: Tensor,
+    eps: float,
+    step: float,
+    steps: int,
+    targeted: bool = False,
+) -> Tensor:
+    """Projected once, at the end."""
+    return attacks.project(attacks.iterate(model, x, y, 9.0, step, steps, targeted), x, eps)
+
+
+def iterate_in_place(
+    model: attacks.Model, x: Tensor, y: Tensor, eps: float, step: float, steps: int, targeted: bool
+) -> Tensor:
+    """x_adv is another name for x, and is written into."""
+    x_adv = x
+    for _ in range(steps):
+        g = attacks.input_gradient(model, x_adv, y).sign()
+        x_adv += (-step if targeted else step) * g
+        x_adv = attacks.project(x_adv, x, eps)
+    return x_adv
+
+
+def iterate_clamp_late(
+    model: attacks.Model,
+    x: Tensor,
+    y: Tensor,
+    eps: float,
+    step: float,
+    steps: int,
+    targeted: bool = False,
+) -> Tensor:
+    """Back into the box at every step, into [-1, 1] only at the end."""
+    return iterate(limit=math.inf)(model, x, y, eps, step, steps, targeted).clamp(-1, 1)
+
+
+def curve_fgsm(model: attacks.Model, attack: Callable, x: Tensor, y: Tensor, sizes: list) -> Tensor:
+    """FGSM, whatever attack is given."""
+    return curve()(model, attacks.fgsm, x, y, sizes)
+
+
 def curve(
     score: Callable[[Tensor], Tensor] = lambda hits: hits.float().mean(),
     own: bool = False,
@@ -104,7 +170,7 @@ def curve(
 ) -> Callable:
     """An accuracy curve; `own` attacks the model's own guesses, `judge` scores against them."""
 
-    def answer(model: nn.Module, attack: Callable, x: Tensor, y: Tensor, sizes: list) -> Tensor:
+    def answer(model: attacks.Model, attack: Callable, x: Tensor, y: Tensor, sizes: list) -> Tensor:
         guess = model(x).argmax(1)
         new = [attack(model, x, guess if own else y, s) if attacked else x for s in sizes]
         return torch.stack([score(model(a).argmax(1) == (guess if judge else y)) for a in new])
@@ -112,7 +178,9 @@ def curve(
     return answer
 
 
-def curve_piled(model: nn.Module, attack: Callable, x: Tensor, y: Tensor, sizes: list) -> Tensor:
+def curve_piled(
+    model: attacks.Model, attack: Callable, x: Tensor, y: Tensor, sizes: list
+) -> Tensor:
     """Each attack starts from the last one's result."""
     shares = []
     for eps in sizes:

@@ -65,8 +65,15 @@ EXERCISES = (
             ),
             Slip(
                 lambda real, fake: real.sigmoid().log().mean() + (1 - fake.sigmoid()).log().mean(),
-                "Right on paper, but far out the sigmoid rounds to 0 or 1 and its log is -inf. Use "
-                "F.logsigmoid, or -F.softplus(-l), which never leave the logits.",
+                "Right on paper, but far out the sigmoid rounds to 0 or 1, exp overflows, the log "
+                "is infinite. F.logsigmoid, or -F.softplus(-l), never leave the logits.",
+            ),
+            Slip(
+                lambda real, fake: (
+                    (real.sigmoid() + 1e-8).log().mean() + (1 - fake.sigmoid() + 1e-8).log().mean()
+                ),
+                "An epsilon makes it finite, not right: far out the value and its slope stop at "
+                "log(1e-8). F.logsigmoid needs none.",
             ),
         ),
         alternatives=(
@@ -162,8 +169,13 @@ EXERCISES = (
             ),
             Slip(
                 lambda fake: -fake.sigmoid().log().mean(),
-                "Right on paper, but far out the sigmoid rounds to 0 and its log is -inf, just "
-                "where G needs the gradient most. Use F.logsigmoid or F.softplus.",
+                "Right on paper, but far out the sigmoid rounds to 0, exp overflows, the loss is "
+                "infinite, where G needs the gradient most. Use F.logsigmoid or F.softplus.",
+            ),
+            Slip(
+                lambda fake: -(fake.sigmoid() + 1e-8).log().mean(),
+                "An epsilon makes it finite, not right: far out the loss and its slope stop at "
+                "log(1e-8). F.logsigmoid and F.softplus need none.",
             ),
         ),
         alternatives=(
@@ -206,8 +218,8 @@ EXERCISES = (
             ),
             Slip(
                 a.turns(cut=True),
-                "G never moved: the fakes are detached (or made under no_grad) in G's turn as "
-                "well. There the gradient must flow through D into G.",
+                "G never moved: opt_G.step() is missing, or the fakes are detached (or made under "
+                "no_grad) in G's turn too, where the gradient must flow through D into G.",
             ),
             Slip(
                 a.turns(graph=True),
@@ -228,12 +240,9 @@ EXERCISES = (
         observe=observe_value,
         slips=(
             Slip("a", "A D that has learned nothing says 1/2 as well, of any samples whatever."),
-            Slip(
-                "c",
-                "If G had stopped learning while D went on, D would win: loss_D would fall to 0.",
-            ),
-            Slip("d", "A saturated G means that D is sure: loss_D near 0 and loss_G large."),
-            Slip("e", "A label error would move the losses away from log 4 as D learns the rest."),
+            Slip("c", "If G had stopped, D would soon see a difference: loss_D below log 4."),
+            Slip("d", "log 2 belongs to logit 0, where neither of G's losses is flat."),
+            Slip("e", "A D with swapped labels learns to tell them apart too: it leaves log 4."),
         ),
         alternatives=("B", " b"),
         advice="When does a D say 1/2 of everything? There are two quite different reasons.",
@@ -251,6 +260,10 @@ EXERCISES = (
                 a.coverage(nearest_only=True),
                 "Every point was given to its nearest centre, however far away. Only points within "
                 "the radius count.",
+            ),
+            Slip(
+                a.coverage(more=True),
+                "A mode with exactly `least` points counts too: >=, not >.",
             ),
             Slip(
                 a.coverage(any_point=True),

@@ -16,7 +16,7 @@ from gancourse.nets.mlp import MLP, Critic
 def logits(rng: torch.Generator) -> list[Case]:
     """Logits of both kinds, ordinary ones and some that are far out."""
     real, fake = torch.randn(2, number(rng, 3, 6), generator=rng) * 2 + torch.tensor([[1.0], [-1]])
-    far = 40 + 10 * torch.rand(2, generator=rng)
+    far = 110 + 10 * torch.rand(2, generator=rng)
     pairs = ((real, fake), (-far[:1], far[1:]))
     return [Case(pair, note=f"On real = {show(pair[0])}, fake = {show(pair[1])}") for pair in pairs]
 
@@ -162,17 +162,18 @@ def turns(
 
 # 2.8 -------------------------------------------------------------------------------------------
 def clouds(rng: torch.Generator) -> list[Case]:
-    """Three modes: one well covered, one by too few points, one only from too far away."""
-    centres = torch.tensor([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0]]) + torch.rand(1, 2, generator=rng)
+    """Modes that are covered well, by one point too few, from too far away, and just enough."""
+    centres = torch.tensor([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0], [4.0, 4.0]])
+    centres = centres + torch.rand(1, 2, generator=rng)
     radius, least = 0.3, number(rng, 3, 5)
-    counts = (least + number(rng, 6, 9), least - 1, number(rng, 2, 6))
-    far = (0.0, 0.0, 0.45)  # beyond the radius, but 0.45 squared is below it
+    counts = (least + number(rng, 6, 9), least - 1, number(rng, 2, 6), least)
+    far = (0.0, 0.0, 0.45, 0.0)  # beyond the radius, but 0.45 squared is below it
     points = []
     for centre, n, away in zip(centres, counts, far, strict=True):
         angle = torch.rand(n, generator=rng) * 6.28
         length = away + 0.05 * torch.rand(n, generator=rng)
         points.append(centre + length[:, None] * torch.stack([angle.cos(), angle.sin()], dim=1))
-    cloud = torch.cat([*points, centres[2:] + 1.2])  # and one stray point
+    cloud = torch.cat([*points, centres[2:3] + 1.2])  # and one stray point
     cloud = cloud[torch.randperm(len(cloud), generator=rng)]
     return [Case((cloud, centres, radius, least), note=f"With radius {radius}, least = {least}")]
 
@@ -188,6 +189,7 @@ def observe_coverage(answer: Callable[..., tuple[int, float]], case: Case) -> Ob
 def coverage(
     squared: bool = False,
     any_point: bool = False,
+    more: bool = False,
     nearest_only: bool = False,
     share_of: str = "points",
 ) -> Callable[[Tensor, Tensor, float, int], tuple[int, float]]:
@@ -199,7 +201,7 @@ def coverage(
         near = distance <= radius
         if nearest_only:
             near = F.one_hot(distance.argmin(dim=1), len(centres)).bool()
-        found = int((near.sum(dim=0) >= (1 if any_point else least)).sum())
+        found = int((near.sum(dim=0) >= (1 if any_point else least + more)).sum())
         hits = float(near.any(dim=1).sum())
         share = {
             "points": hits / len(points),

@@ -156,8 +156,7 @@ EXERCISES = (
             ),
             Slip(
                 a.discriminator_like(end=(a.Squeezed(),)),
-                "squeeze() also eats the batch dimension where the batch has one picture. Use "
-                "flatten or view.",
+                "squeeze() also eats the batch dimension where the batch has one picture.",
             ),
         ),
         alternatives=(
@@ -175,19 +174,21 @@ EXERCISES = (
         observe=a.observe_init,
         slips=(
             Slip(a.init_like(std=0.2), "The standard deviation is 0.02, not 0.2."),
-            Slip(
-                a.init_like(gain=0.0),
-                "Batch norm's gain is centred on 1: a gain near 0 switches every layer off.",
-            ),
+            Slip(a.init_like(gain=0.0), "Batch norm's gain is centred on 1: 0 switches it off."),
             Slip(
                 a.init_like(seeded=False),
-                "You drew from torch's own generator: pass generator=rng, so that a seed gives the "
-                "same network and nothing else is disturbed.",
+                "You drew from torch's own generator, whose state others need: pass generator=rng.",
             ),
             Slip(
                 lambda net, rng: net,
                 "The weights are still torch's default. Change them in place, under no_grad.",
             ),
+            Slip(a.init_like(silent=True), "Return the network, too."),
+            Slip(
+                a.init_like(of=(nn.Conv2d, nn.Linear, nn.BatchNorm2d)),
+                "nn.ConvTranspose2d is no nn.Conv2d: G's layers were left out.",
+            ),
+            Slip(a.init_children, "net.children() holds no layer inside a layer: net.modules()."),
             Slip(a.init_like(std=0.02**0.5), "0.02 is the standard deviation, not the variance."),
         ),
         alternatives=(a.init_like(),),
@@ -200,7 +201,10 @@ EXERCISES = (
         points=2,
         minutes=10,
         reference=a.judge_apart,
-        cases=lambda rng: [Case((number(rng, 0, 10**6), number(rng, 4, 6)))],
+        cases=lambda rng: [
+            Case((number(rng, 0, 10**6), number(rng, 4, 6), mode), note=f"with D in {mode} mode")
+            for mode in ("train", "eval")
+        ],
         observe=a.observe_logits,
         slips=(
             Slip(
@@ -276,13 +280,12 @@ EXERCISES = (
         slips=(
             Slip(
                 "a",
-                "D's loss near 0 means that it knows every fake. G's loss climbs because it is "
-                "losing, and its gradient tells it little: this run is saturated.",
+                "D's loss near 0 means that it knows every fake, and G's climbs: saturated.",
             ),
             Slip(
                 "c",
-                "Its curves have settled, but look at the samples, and at the spread printed "
-                "above: every noise vector gives the same picture. This run has collapsed.",
+                "Look at the samples, and at the spread printed above: all noise vectors give "
+                "nearly the same picture. This run has collapsed.",
             ),
             Slip("d", "One of these pairs of curves is healthy: losses need not fall for that."),
             Slip(

@@ -43,6 +43,8 @@ def observe_layers(answer: Callable[..., Iterable[nn.Module]], case: Case) -> Ob
     layers = answer(c_in, c_out)
     if layers is None:
         raise AnswerError("up_block returned nothing. Is a `return` missing?")
+    if isinstance(layers, nn.Module) and not isinstance(layers, nn.Sequential):
+        raise AnswerError("Return a list of the three layers: it is unpacked, *up_block(8, 4).")
     net = layers if isinstance(layers, nn.Module) else nn.Sequential(*layers)
     return watch(net, torch.Generator().manual_seed(seed), 2, c_in, 4, 4)
 
@@ -124,36 +126,68 @@ class Squeezed(nn.Module):
 def observe_init(answer: Callable[..., Any], case: Case) -> Observation:
     """Statistics of many weights: the bounds are more than ten standard errors wide."""
     (seed,) = case.args
-    nets = [nn.Sequential(nn.Conv2d(50, 50, 4), nn.BatchNorm2d(20_000)) for _ in range(2)]
+    inner = (
+        lambda: nn.Conv2d(50, 50, 4),
+        lambda: nn.ConvTranspose2d(800, 10, 2, bias=False),
+        lambda: nn.Linear(20, 2000, bias=False),
+    )
+    nets = [  # layers lie inside the network's children, as in a Generator
+        nn.Sequential(nn.Sequential(*(make() for make in inner)), nn.BatchNorm2d(20_000))
+        for _ in range(3)
+    ]
     before = torch.get_rng_state()
-    for net in nets:
-        answer(net, torch.Generator().manual_seed(seed))
+    seeds = (seed, seed, seed + 1)
+    given = zip(nets, seeds, strict=True)
+    returned = [answer(net, torch.Generator().manual_seed(s)) for net, s in given]
     untouched = torch.equal(before, torch.get_rng_state())
-    conv, norm = nets[0]
+    (conv, transposed, linear), norm = nets[0]
+    again, other = (net[0][0].weight for net in nets[1:])
     return {
         "std of the convolution's weights": conv.weight.std().detach(),
+        "std of the transposed convolution's weights": transposed.weight.std().detach(),
+        "std of the linear layer's weights": linear.weight.std().detach(),
         "mean of the convolution's weights": conv.weight.mean().detach(),
         "mean of batch norm's gain": norm.weight.mean().detach(),
         "std of batch norm's gain": norm.weight.std().detach(),
-        "largest bias": torch.stack([conv.bias.abs().max(), norm.bias.abs().max()]).detach(),
-        "equal seeds give equal weights": torch.tensor(torch.equal(conv.weight, nets[1][0].weight)),
+        "largest bias": torch.stack([a.bias.abs().max() for a in (conv, norm)]).detach(),
+        "equal seeds give equal weights": torch.tensor(torch.equal(conv.weight, again)),
+        "another seed gives other weights": torch.tensor(not torch.equal(conv.weight, other)),
         "torch's own generator is left alone": torch.tensor(untouched),
+        "the network is returned": torch.tensor(
+            all(a is b for a, b in zip(returned, nets, strict=True))
+        ),
     }
 
 
-def init_like(std: float = 0.02, gain: float = 1.0, seeded: bool = True) -> Callable[..., Any]:
+def init_like(
+    std: float = 0.02,
+    gain: float = 1.0,
+    seeded: bool = True,
+    silent: bool = False,
+    of: Any = nn.Module,
+) -> Callable[..., Any]:
     """Make an init function, with a slip if asked for."""
 
-    def init(net: nn.Module, rng: torch.Generator) -> nn.Module:
-        for p in net.parameters():
+    def init(net: nn.Module, rng: torch.Generator) -> nn.Module | None:
+        leaves = [layer for layer in net.modules() if not list(layer.children())]
+        for p in (p for layer in leaves if isinstance(layer, of) for p in layer.parameters()):
             mean = gain if p.dim() == 1 else 0.0
             nn.init.normal_(p.data, mean, std, **({"generator": rng} if seeded else {}))
         for layer in net.modules():
             if getattr(layer, "bias", None) is not None:
                 nn.init.zeros_(layer.bias)
-        return net
+        return None if silent else net
 
     return init
+
+
+def init_children(net: nn.Module, rng: torch.Generator) -> nn.Module:
+    """Right for the network's children, but not for what is inside them."""
+    for layer in net.children():
+        if isinstance(layer, nn.BatchNorm2d):
+            nn.init.normal_(layer.weight, 1, 0.02, generator=rng)
+            nn.init.zeros_(layer.bias)
+    return net
 
 
 # 3.6 -------------------------------------------------------------------------------------------
@@ -163,20 +197,25 @@ def judge_apart(D: nn.Module, x: Tensor, fakes: Tensor) -> tuple[Tensor, Tensor]
 
 
 def observe_logits(answer: Callable[..., Any], case: Case) -> Observation:
-    seed, m = case.args
+    seed, m, mode = case.args
     rng = torch.Generator().manual_seed(seed)
-    D = fill(dcgan.Discriminator(1, 2, 16), rng).train()
+    D = fill(dcgan.Discriminator(1, 2, 16), rng).train(mode == "train")
     x = torch.randn(m, 1, 16, 16, generator=rng)
     fakes = (torch.randn(m, 1, 16, 16, generator=rng) * 0.5 + 1).requires_grad_()
     result = answer(D, x, fakes)
     if not isinstance(result, tuple) or len(result) != 2:
-        raise AnswerError("Return two tensors: the logits of the real pictures, and of the fakes.")
+        raise AnswerError("Return a tuple: the logits of the real pictures, and of the fakes.")
     real, fake = (as_tensor(t) for t in result)
-    if not any(t.requires_grad for t in result):
+    if not all(getattr(t, "requires_grad", False) for t in result):
         raise AnswerError("No gradient reaches D: it would not learn. Detach the fakes only.")
     (result[0].sum() + result[1].sum()).backward()
     reached = fakes.grad is not None
-    return {"real": real, "fake": fake, "a gradient reaches G": torch.tensor(reached)}
+    return {
+        "real": real,
+        "fake": fake,
+        "a gradient reaches G": torch.tensor(reached),
+        "D is in the mode in which it came": torch.tensor(D.training == (mode == "train")),
+    }
 
 
 def judge_together(D: nn.Module, x: Tensor, fakes: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,8 @@ Denton, Chintala, Szlam and Fergus (2015), "Deep generative image models using a
 of adversarial networks".
 
 Differences from the authors' code: the coarsest networks are convolutional and small, kernels are
-3 x 3 (theirs 7 x 7 and 5 x 5) in one layer more, LeakyReLU stands for ReLU, and D has no dropout.
+3 x 3 (theirs 7 x 7 and 5 x 5) in one layer more, LeakyReLU stands for ReLU, D has no dropout, and
+it sees the residual beside the sum.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,6 +21,9 @@ from gancourse.shapes import Images, Labels, Logits, Noise
 
 COARSE = 8
 """Side of the coarsest picture."""
+
+ENLARGED = 5
+"""How much larger than it is a level's D sees the residual."""
 
 Plane = Float[Tensor, "batch 1 height width"]
 """The noise of a level: one plane beside the picture's colours."""
@@ -109,13 +113,15 @@ class LevelGenerator(nn.Module):
 class LevelDiscriminator(nn.Module):
     """A residual and the blurred picture it belongs to, to a logit.
 
-    ``forward(residual, low)``. The two are added before the first layer, as in the authors' code:
-    D judges the sharpened picture.
+    ``forward(residual, low)``. D looks at two pictures beside each other: the sharpened one,
+    ``low + residual``, as in the authors' code, and the residual by itself, enlarged. The second is
+    ours: beside a picture of size 1, faint specks of noise are hard to see (notebook 06 measures
+    it).
 
     Parameters
     ----------
     channels, width : int
-        Colours; channels of the first layer, doubled up to 128.
+        Colours of a picture; channels of the first layer, doubled up to 128.
     side : int
         Of the pictures, 8 or more, divisible by 2 until 4 is reached.
     """
@@ -124,14 +130,14 @@ class LevelDiscriminator(nn.Module):
         super().__init__()
         self.config: dict[str, Any] = {"channels": channels, "width": width, "side": side}
         layers: list[nn.Module] = []
-        c_in, c_out = channels, width
+        c_in, c_out = 2 * channels, width
         while side > 4:
             layers += [nn.Conv2d(c_in, c_out, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
             c_in, c_out, side = c_out, min(2 * c_out, 128), side // 2
         self.layers = nn.Sequential(*layers, nn.Conv2d(c_in, 1, side), nn.Flatten(0))
 
     def forward(self, residual: Images, low: Images) -> Logits:
-        return self.layers(low + residual)
+        return self.layers(torch.cat([low + residual, ENLARGED * residual], dim=1))
 
 
 @torch.no_grad()

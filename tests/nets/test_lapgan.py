@@ -61,10 +61,11 @@ def test_a_residual_depends_on_nothing_farther_than_depth_plus_2(rng):
     assert (places - 8).abs().max() == depth + 2
 
 
-def test_discriminator_judges_the_sum(rng):
+def test_discriminator_judges_the_sum_and_the_enlarged_residual(rng):
     D = lapgan.LevelDiscriminator(3, 4, 16)
     low, residual = torch.randn(2, 2, 3, 16, 16, generator=rng)
-    assert torch.equal(D(residual, low), D(torch.zeros_like(low), low + residual))
+    seen = torch.cat([low + residual, lapgan.ENLARGED * residual], dim=1)
+    assert torch.equal(D(residual, low), D.layers(seen))
 
 
 def test_chain_with_the_true_residuals_reconstructs_the_picture(rng):

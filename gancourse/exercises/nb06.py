@@ -100,15 +100,13 @@ EXERCISES = (
         slips=(
             Slip(
                 a.reconstruct_like(clip=True),
-                "You clipped to [-1, 1] on the way. In between, values may lie outside: clipping "
-                "makes the reconstruction inexact.",
+                "You clipped on the way: values in between may lie outside [-1, 1].",
             ),
             Slip(a.reconstruct_like(sign=-1), "The residual is added: it was x - up(down(x))."),
             Slip(a.without_middle, "Only the finest residual was added. Each level has its own."),
             Slip(
                 a.reconstruct_like(up=a.near_copy),
-                "Doubling must be done by the same up that made the residuals, not by copying "
-                "pixels.",
+                "Double by the same up that made the residuals, not by copying pixels.",
             ),
             Slip(
                 a.reconstruct_like(pop=True),
@@ -143,8 +141,7 @@ EXERCISES = (
             ),
             Slip(
                 partial(b.LevelLike, join=lambda z, low: torch.cat([z, low], dim=1)),
-                "The noise comes first here. Either order would learn; the task says the picture "
-                "first, so that saved weights fit.",
+                "The noise comes first here. The task has the picture first.",
             ),
             Slip(
                 partial(b.LevelLike, join=lambda z, low: low, extra=0),
@@ -171,29 +168,35 @@ EXERCISES = (
         observe=b.observe_judge,
         slips=(
             Slip(
-                b.judge_like(lambda residual, low: residual),
-                "D sees the residual alone: it would accept edges that don't belong to this "
-                "picture.",
+                b.judge_like(lambda residual, low: (residual, 5 * residual)),
+                "D sees the residual alone: it would accept another picture's edges.",
             ),
             Slip(
-                b.judge_like(lambda residual, low: low + 0 * residual),
-                "D sees the blurred picture alone, which is the same for real and fake.",
+                b.judge_like(lambda residual, low: (low, 5 * residual)),
+                "The first picture should be the sharpened one, low + residual.",
             ),
             Slip(
-                b.judge_like(lambda residual, low: low - residual),
+                b.judge_like(lambda residual, low: (low + residual, residual)),
+                "The residual is not enlarged: faint noise stays hard to see.",
+            ),
+            Slip(
+                b.judge_like(lambda residual, low: (5 * residual, low + residual)),
+                "Right parts, wrong order: first the sum, then the enlarged residual.",
+            ),
+            Slip(
+                b.judge_like(lambda residual, low: (low - residual, 5 * residual)),
                 "The residual is subtracted: that sharpens the wrong way round.",
             ),
             Slip(
-                b.judge_like(lambda residual, low: low + residual, torch.sigmoid),
+                b.judge_like(lambda residual, low: (low + residual, 5 * residual), torch.sigmoid),
                 "These are probabilities. Networks of this course return logits.",
             ),
             Slip(
-                b.judge_like(lambda residual, low: (low + residual).clamp(-1, 1)),
-                "You clipped the sum. Where it is clipped no gradient reaches G, which then never "
-                "learns to stay inside.",
+                b.judge_like(lambda residual, low: ((low + residual).clamp(-1, 1), 5 * residual)),
+                "You clipped the sum. Where it is clipped no gradient reaches G.",
             ),
         ),
-        alternatives=(b.judge_like(lambda residual, low: residual + low),),
+        alternatives=(b.judge_like(lambda residual, low: (residual + low, residual * 5)),),
     ),
     Exercise(
         id="6.6",
@@ -210,13 +213,11 @@ EXERCISES = (
             ),
             Slip(
                 b.chain_like(add=False),
-                "You passed the residual on as if it were the picture. Add it to the doubled "
-                "picture first.",
+                "You passed the residual on as a picture. Add it to the doubled picture first.",
             ),
             Slip(
                 b.chain_like(alone=True),
-                "The chain is right, but the list holds the residuals; it should hold the "
-                "pictures.",
+                "The chain is right, but the list should hold pictures, not residuals.",
             ),
             Slip(
                 b.chain_like(clip=True),

@@ -28,6 +28,10 @@ EXERCISES = (
                 "floats and will complain. Add .float().",
             ),
             Slip(
+                lambda labels, classes: F.one_hot(labels, classes).to(float),
+                "`.to(float)` makes 64-bit numbers; torch's layers have 32. Write .float().",
+            ),
+            Slip(
                 lambda labels, classes: labels[:, None].float(),
                 "That hands over the label as a number. A network would take a 9 for nine times "
                 "as much as a 1; a label has no size. Give each class its own place.",
@@ -123,6 +127,10 @@ EXERCISES = (
             ),
             Slip(a.head_like(nn.ReLU), "Right but for one thing: D has LeakyReLU with slope 0.2."),
             Slip(
+                a.head_like(partial(nn.LeakyReLU, 0.01)),
+                "LeakyReLU's default slope is 0.01; D has 0.2.",
+            ),
+            Slip(
                 a.head_like(nn.LeakyReLU, kernel=3),
                 "A 1 x 1 kernel is enough to mix channels. 3 x 3 costs nine times as much and "
                 "blurs where things are.",
@@ -161,8 +169,8 @@ EXERCISES = (
             ),
             Slip(
                 lambda labels, classes, rng: (labels + 1) % classes,
-                "Always the next label: D learns to reject 3 for a 2, but never 8 for a 2. Every "
-                "other label has to occur.",
+                "Some labels never occur: D learns to reject 3 for a 2, say, but never 8. "
+                "(randint leaves its upper end out.)",
             ),
             Slip(
                 a.shuffled,
@@ -242,8 +250,8 @@ EXERCISES = (
             ),
             Slip(
                 "c",
-                "Close: copies do as well as fresh pictures, which is bad enough. But something "
-                "that nobody would call a digit does better still. Look at the bars.",
+                "Close: copies do as well as fresh pictures, which is bad enough. But blurred "
+                "mixtures of four digits do better still. Look at the bars.",
             ),
             Slip("e", "Look at the bars: the differences are many times the standard error."),
         ),

@@ -83,12 +83,12 @@ class LevelLike(nn.Module):
         return low + residual if self.plus else residual
 
 
-def judge_like(see: Callable[[Tensor, Tensor], Tensor], end: Callable = lambda y: y) -> type:
-    """Make a level's discriminator that looks at ``see(residual, low)``."""
+def judge_like(see: Callable[[Tensor, Tensor], tuple], end: Callable = lambda y: y) -> type:
+    """Make a level's discriminator that looks at the two pictures of ``see(residual, low)``."""
 
     class Judge(lapgan.LevelDiscriminator):
         def forward(self, residual, low):  # no annotations: slips break them
-            return end(self.layers(see(residual, low)))
+            return end(self.layers(torch.cat(see(residual, low), dim=1)))
 
     return Judge
 

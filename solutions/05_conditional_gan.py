@@ -64,7 +64,7 @@ from gancourse.widgets import explore
 # %% [markdown]
 # ## 1. The question: a digit of your choice
 #
-# **First question: what would it take to order a seven?** One could draw from notebook 03's G until a classifier says "seven", and throw away nine pictures of ten. But G would never know what it is doing, and with a thousand classes or a sentence instead of a label nothing would ever fit. Mirza and Osindero change the game instead. Let $c$ be the condition, here a label. G draws $G(z|c)$, a picture *of* $c$; D answers $D(x|c)$: is $x$ a real picture *of* $c$? The value function is that of notebook 02, with everything said under a condition (Equation 2 of their paper):
+# **First question: what would it take to order a seven?** One could draw from notebook 03's G until a classifier says "seven", and throw away nine pictures of ten. But G would never know what it is doing, and with a thousand classes or a sentence instead of a label nothing would ever fit. Mirza and Osindero change the game instead. Let $c$ be the condition, here a label. G draws $G(z|c)$, a picture *of* $c$; D answers $D(x|c)$: is $x$ a real picture *of* $c$? The value function is that of notebook 02, with everything said under a condition (Equation 2 of their paper, which writes $y$ for the condition and leaves out the last "$|c$", though its D gets the condition there too):
 #
 # $$V(D, G) = E_{x}\big[\log D(x|c)\big] + E_{z}\big[\log\big(1 - D(G(z|c)\,|\,c)\big)\big].$$
 #
@@ -73,7 +73,7 @@ from gancourse.widgets import explore
 # The data are the digits of notebook 03, this time with their labels. The last hundred of each class are kept from both players, for Sections 6 and 8.
 
 # %%
-CLASSES, NOISE = 10, 64
+CLASSES, NOISE = 10, 24
 device = env.device()
 real, unseen = digits.load(32, "train"), digits.load(32, "test")
 first = [int((real.labels == label).nonzero()[0]) for label in range(CLASSES)]
@@ -119,7 +119,7 @@ env.report(judge_accuracy=right.float().mean())
 assert right.float().mean() > (0.97 if env.profile() != "smoke" else 0.5)
 
 # %% [markdown]
-# The judge's own errors are the limit of what follows: no generator should agree with it more often than real digits do.
+# Real digits are the yardstick: some are so badly written that the judge misses them. Should a generator agree with it *more* often than real digits do, that is no triumph: it leaves out the hard ones.
 #
 # ## 2. How to tell a network something
 #
@@ -134,7 +134,7 @@ assert right.float().mean() > (0.97 if env.profile() != "smoke" else 0.5)
 # Write labels as one-hot vectors.
 # - `labels` has shape (B,), whole numbers from 0 to `classes - 1`.
 # - The result has shape (B, classes): 1 at the label's place, 0 elsewhere.
-# - Floats, since layers multiply them.
+# - 32-bit floats, since layers multiply them with their own.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -176,7 +176,7 @@ print("the layer's answer is column 7 of its weights:", torch.equal(layer(seven)
 # %% [markdown]
 # A linear layer after a one-hot vector does not calculate, it **looks up**: each class has four numbers of its own, and they are learned. That is what is called an embedding, and `nn.Embedding` is this layer without the multiplications by zero. So there is no choice to make between "one-hot" and "embedding": one-hot vectors into a layer *are* an embedding.
 #
-# For G this is all we need. Notebook 03's generator begins with a transposed convolution that turns a vector of 64 numbers into 4 x 4 maps. Ours gets $z$ and $c$ joined, 74 numbers, and its first layer therefore holds a learned 4 x 4 picture of features for every label, to which the noise adds the rest:
+# For G this is all we need. Notebook 03's generator begins with a transposed convolution that turns a vector of 24 numbers into 4 x 4 maps. Ours gets $z$ and $c$ joined, 34 numbers, and its first layer therefore holds a learned 4 x 4 picture of features for every label, to which the noise adds the rest:
 
 # %%
 G = cgan.Generator(NOISE, CLASSES, channels=1, width=24)
@@ -272,7 +272,7 @@ print("shape", tuple(joined.shape), " mean of each map:", joined.mean(dim=(0, 2,
 # </details>
 
 # %% tags=["exercise"]
-blind = ...
+blind = ...  # a letter in quotes
 # BEGIN SOLUTION
 blind = "c"
 # END SOLUTION
@@ -281,7 +281,7 @@ blind = "c"
 blind = check("5.3", blind)
 
 # %% [markdown]
-# In numbers: the label of many pictures is changed from 3 to 7, and we look at how much the logits move.
+# In numbers: the label of ten pictures, one of each digit, is changed from 3 to 7, and we look at how much the logits move.
 
 # %%
 with torch.random.fork_rng():
@@ -298,7 +298,7 @@ print(f"{len(x)} pictures; the moves of the logit differ by less than 0.0001:", 
 # %% [markdown]
 # All ten digits, the same move. Such a D can see whether a picture is good and whether a label is rare, but never whether the two belong together. G would learn to draw digits and to ignore the label. The flaw makes no noise: nothing crashes.
 #
-# The way out is one layer that **bends** between joining and judging. The paper has it too: a joint maxout layer of 240 units.
+# There are two ways out. A product, $h \cdot V c$, lets the features meet the label (Miyato and Koyama). The paper, and we, put one layer that **bends** between joining and judging; theirs is a joint maxout layer of 240 units.
 #
 # **Exercise 5.4** · *A head that compares* · difficulty ●●●○○ · importance ●●●●● · 10 minutes · 3 points
 #
@@ -310,7 +310,7 @@ print(f"{len(x)} pictures; the moves of the logit differ by less than 0.0001:", 
 #
 # <details><summary>Hint 1</summary>
 #
-# `nn.Conv2d(c_in, c_out, kernel)`; no stride, no padding, and biases may stay.
+# `nn.Conv2d(c_in, c_out, kernel)`; no stride, no padding; keep the biases.
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -371,7 +371,7 @@ print("D's logits:", tuple(Discriminator()(x, seven).shape))
 # %% [markdown]
 # ## 4. Wrong labels, and training
 #
-# **Next question: what makes D look at the label at all?** In Equation 2 a real pair always has the right label, and a fake pair has the label G was asked for. D learns about labels only if G gives it reason to: as long as fakes betray themselves by bad strokes, "is it a good digit?" settles every case, and the label is a side issue. G, in turn, obeys only as far as D insists.
+# **Next question: what makes D look at the label at all?** In Equation 2 a real pair always has the right label, and a fake pair has the label G was asked for. D learns about labels only if G gives it reason to: as long as fakes betray themselves by bad strokes, "is it a good digit?" settles every case, and the label weighs little. G, in turn, obeys only as far as D insists.
 #
 # Reed et al. (2016), whom we meet in notebook 07, give D the missing lesson directly: **real pictures with wrong labels**, to be rejected like fakes.
 #
@@ -383,7 +383,7 @@ print("D's logits:", tuple(Discriminator()(x, seven).shape))
 #
 # $$\text{loss of D} = -E\big[\log D(x|c)\big] - E\big[\log(1 - D(G(z|c)|c))\big] - E\big[\log(1 - D(x|c'))\big], \qquad c' \neq c .$$
 #
-# G's loss stays as it was. If D does this perfectly, the third term is 0, and the rest is the old game.
+# (Reed et al. give wrong and fake pairs half a weight each; here each has a full one.) G's loss stays as it was. The `loss_D` printed below holds the first two terms only, so log 4 = 1.386 is still an undecided D. If D rejects wrong labels perfectly, the third term is 0, and the rest is the old game.
 #
 # **Exercise 5.5** · *Wrong labels* · difficulty ●●○○○ · importance ●●●○○ · 8 minutes · 2 points
 #
@@ -436,7 +436,7 @@ def game(steps: int, seed: int, wrong_labels: bool, width: int = 24) -> tuple:
     rng = env.rng(seed)
     batches = Batches(real.images, one_hot(real.labels, CLASSES), size=32, rng=rng)
     sample_z = env.noise(NOISE, rng)
-    opt_G, opt_D = (torch.optim.Adam(net.parameters(), 1e-3, betas=(0.5, 0.99), fused=True) for net in (G, D))
+    opt_G, opt_D = (torch.optim.Adam(net.parameters(), 2e-3, betas=(0.5, 0.99), fused=True) for net in (G, D))
     slow_G, slow_D = (linear_decay(opt, steps) for opt in (opt_G, opt_D))
 
     def mislead(c: Tensor) -> Tensor:
@@ -493,7 +493,7 @@ print(f"an untrained G obeys in {label_accuracy(untrained).mean():.2f} of cases,
 assert label_accuracy(untrained).mean() < 0.2
 
 # %% tags=["training", "nbval-ignore-output"]
-STEPS = env.budget(smoke=24, cpu=4500, gpu=15000)
+STEPS = env.budget(smoke=24, cpu=3500, gpu=15000)
 WIDTH = env.budget(smoke=24, cpu=24, gpu=64)
 step, keep, G, D = game(STEPS, seed=0, wrong_labels=True, width=WIDTH)
 history, picture = [], None
@@ -505,13 +505,14 @@ for record in train(
     if not record.resumed or record.step == STEPS:
         ax = show_images(rows(G), columns=16, title=f"step {record.step:,}: a row a label")
         picture = show_live(ax, "Ten rows of generated digits; each row shows one digit, from 0 at the top to 9", picture)
-print(f"{history[-1].step:,} steps in {history[-1].seconds:.0f} s; losses {history[-1].losses}")
+losses = ", ".join(f"{name} {value:.2f}" for name, value in history[-1].losses.items())
+print(f"{history[-1].step:,} steps in {history[-1].seconds:.0f} s; {losses}")
 assert history[-1].step == STEPS
 
 # %% [markdown]
 # ## 5. Rows of digits
 #
-# *The picture above: every row has its label, every column its noise vector.* Look down a column before you read on. What stays the same from digit to digit? Usually the slant and the thickness of the stroke. The label says *what*, so $z$ is left with *how*; nobody told the two to share the work in this way.
+# *The picture above: every row has its label, every column its noise vector (the paper's columns are just different samples).* Look down a column before you read on. What stays the same from digit to digit? Usually the slant and the thickness of the stroke. The label says *what*, so $z$ is left with *how*; nobody told the two to share the work in this way.
 #
 # **Does G do as it is told?** The judge looks at 200 samples of each label.
 
@@ -526,15 +527,16 @@ else:
     assert obeyed.isfinite().all()
 
 # %% [markdown]
-# The worst rows are worth more attention than the mean. These are the samples in which the judge saw something else:
+# Compare the mean with the judge's accuracy on real digits, in Section 1: the judge agrees with G more often than with people. So obeying is not the same as drawing all that people write: G keeps to clear, typical digits. The failures are worth a look. These are the samples whose label the judge doubts most, wrong or nearly so:
 
 # %% tags=["nbval-ignore-output"]
 samples = draw(G, Z, one_hot(ASKED, CLASSES))
 p = in_batches(judge, samples).softmax(dim=1)
-doubt = p[torch.arange(len(p), device=device), ASKED].argsort()[:24]
-ax = show_images(samples[doubt], columns=12, title="asked for, seen as: " + ", ".join(f"{ASKED[i]} {p[i].argmax()}" for i in doubt[:12].tolist()))
-show(ax, alt="Two rows of malformed digits, the samples in which the judge trusts the label least")
-assert len(doubt) == 24
+doubt = p[torch.arange(len(p), device=device), ASKED].argsort()[:12]
+ax = show_images(samples[doubt], columns=12, title="asked for (upper number), seen as (lower)", ax=panels(1, width=9, height=1.5)[1][0])
+ax.set_xticks([17 + 33 * k for k in range(12)], [f"{ASKED[i]}\n{p[i].argmax()}" for i in doubt.tolist()])
+show(ax, alt="A row of malformed digits, the samples in which the judge trusts the label least, with the label asked for and the one seen")
+assert len(doubt) == 12
 
 # %% [markdown]
 # Order a digit yourself. `first` moves along the noise vectors.
@@ -580,24 +582,29 @@ def ask_all(D: nn.Module) -> Tensor:
 judges = {name: D_ for name, (_, D_) in short.items()} | {"long run, with wrong labels": D}
 fig, axes = panels(3, width=3.6, height=3.4)
 figures = {}
+some = torch.randperm(len(real), generator=env.rng(2, "cpu"))[:1000].to(device)  # digits of the training set
 for ax, (name, D_) in zip(axes, judges.items()):
     believed = ask_all(D_)
     table = torch.stack([believed[unseen.labels == shown].mean(dim=0) for shown in range(CLASSES)]).cpu()
-    ax.imshow(table, cmap="cividis", vmin=0, vmax=1)
+    table_image = ax.imshow(table, cmap="cividis", vmin=0, vmax=1)
     ax.set(title=name, xlabel="label D is told", ylabel="digit in the picture", xticks=range(CLASSES), yticks=range(CLASSES))
     true = believed[torch.arange(len(unseen), device=device), unseen.labels]
     wrong = believed[torch.arange(len(unseen), device=device), mislabel(unseen.labels, CLASSES, env.rng(3))]
-    figures[name] = {"right accepted": (true > 0.5).float().mean(), "wrong rejected": (wrong < 0.5).float().mean(), "right above wrong": (true > wrong).float().mean()}
+    with torch.no_grad():
+        known = D_(to_float(real.images[some]), one_hot(real.labels[some], CLASSES)).sigmoid()
+    figures[name] = {"right accepted, in training": (known > 0.5).float().mean(), "right accepted": (true > 0.5).float().mean(), "wrong rejected": (wrong < 0.5).float().mean(), "right above wrong": (true > wrong).float().mean()}
+fig.colorbar(table_image, ax=list(axes), label="D's mean probability")
 show(
     fig,
     alt="Three tables of D's mean probability, digits in the picture against labels told. Without wrong "
-    "labels the table has faint or no structure; with them the diagonal is bright and the rest dark.",
+    "labels the diagonal is brightest and the rest is uneven; with them the diagonal is grey and the rest nearly black.",
 )
-for name, row in figures.items():
-    print(f"{name:28} " + "   ".join(f"{what} {share:.3f}" for what, share in row.items()))
+for what in figures["Equation 2 alone"]:
+    print(f"{what:28}" + "".join(f"   {name}: {row[what]:.2f}" for name, row in figures.items()))
 long_run = figures["long run, with wrong labels"]
 env.report(
     wrong_label_rejected=long_run["wrong rejected"], right_label_accepted=long_run["right accepted"],
+    right_label_accepted_in_training=long_run["right accepted, in training"],
     right_above_wrong=long_run["right above wrong"],
     wrong_label_rejected_paper=figures["Equation 2 alone"]["wrong rejected"],
     right_above_wrong_paper=figures["Equation 2 alone"]["right above wrong"],
@@ -608,11 +615,11 @@ else:
     assert len(figures) == 3
 
 # %% [markdown]
-# *D's mean probability that a real, unseen digit (row) with a label (column) is a real pair. Yellow is 1, dark blue is 0.*
+# *D's mean probability that a real, unseen digit (row) with a label (column) is a real pair.*
 #
-# TO WRITE once measured: what the three tables show, which wrong labels D still lets pass.
+# With wrong labels in its training (middle and right) the diagonal alone stands out, at about one half or below; all the rest is near 0. Without them (left) the diagonal is brighter, but so is the rest. And yet read the last number: asked about one picture, this D too puts the true label above a false one nearly always. It has learned that labels matter, since a G that ignores them betrays itself by them. What differs is how sharply it says so, and what G makes of it: after as many steps the G of Equation 2 (printed above) obeys in a minority of cases, the other nearly always. Equation 2 is not wrong. It teaches the label more slowly; we have not measured how many steps it would need.
 #
-# Why is "right accepted" not 1? These are real digits with their own labels. But against a good G an honest D can't be sure of any picture, so its answers to true pairs lie around 1/2, on both sides. Read the third number: of a true and a false pair of the same picture, D prefers the true one. A single number would have hidden this: a D that rejects *everything* also has a perfect "wrong rejected".
+# Now look at "right accepted", which is far from 1 for the long run although these are real digits with their own labels. One half of the reason is good news: against a good G an honest D can't be sure of any picture, and its answers lie around 1/2, on both sides. The other half is not: compare the share for digits of the training set. D has begun to know them by heart, and to take unseen digits for fakes. And read the last number: of a true and a false pair of the same picture, D nearly always prefers the true one. A single number would have hidden all this: a D that rejects *everything* also has a perfect "wrong rejected".
 #
 # ## 7. Between labels
 #
@@ -638,19 +645,22 @@ print("walks:", tuple(walks.shape))
 
 # %% tags=["nbval-ignore-output"]
 t = torch.linspace(0, 1, 21, device=device)
+fig, axes = panels(3, width=3.2, sharey=True)
 curves = {}
-for a, b in PAIRS[:3]:
-    seen = torch.stack([in_batches(judge, between(a, b, z[None], t)).softmax(dim=1) for z in Z[:40]]).mean(dim=0)
-    curves[f"{a} or {b}, walking from {a} to {b}"] = (seen[:, a] + seen[:, b]).tolist()
-    curves[f"{b} alone"] = seen[:, b].tolist()
+for ax, (a, b) in zip(axes, PAIRS[:3], strict=True):
+    each = torch.stack([in_batches(judge, between(a, b, z[None], t)).softmax(dim=1) for z in Z[:40]])
+    mean = each.mean(dim=0)
+    curves = {f"{a} or {b}": (mean[:, a] + mean[:, b]).tolist(), f"{b} alone": mean[:, b].tolist()}
+    ax.plot(t.tolist(), each[:5, :, b].T.tolist(), color="grey", linewidth=0.6)
+    plot_curves(t.tolist(), curves, xlabel=f"t, from {a} to {b}", ylabel="judge's probability", ax=ax)
 show(
-    plot_curves(t.tolist(), curves, xlabel="t, share of the second label", ylabel="judge's probability"),
-    alt="Judge's probability over t: for the second label a curve that rises from 0 to 1 around the middle; for either of the two labels a curve near 1 with a dip in the middle",
+    fig,
+    alt="Judge's probability over t: for the second label a curve that rises from 0 to 1 around the middle; for either of the two labels a curve that stays above about 0.9. Five grey lines, single noise vectors, jump from 0 to 1 at places of their own",
 )
 assert all(0 <= v <= 1.001 for curve in curves.values() for v in curve)
 
 # %% [markdown]
-# *The judge's mean probability along three walks, 40 noise vectors each.* The pictures change gradually, and what lies between is mostly one digit or the other, with a stretch in the middle that is neither. The network has learned ten corners, and between them it does what smooth functions do. It is no proof that it "understands" what a 1 and a 7 have in common.
+# *The judge's mean probability along three walks, 40 noise vectors each; grey: five of them alone.* The pictures change gradually, and yet the judge sees one digit or the other nearly all the way; each noise vector changes over at a place of its own. The network has learned ten corners, and between them it does what smooth functions do. It is no proof that it "understands" what a 1 and a 7 have in common.
 #
 # ## 8. The Parzen window, and why it misleads
 #
@@ -702,7 +712,7 @@ parzen_log_density = check("5.6", parzen_log_density)
 # - **fresh real digits**: as good as a generator can be. They come from one half of the training set;
 # - **our G**, the trained one;
 # - **copies**: a generator that has memorised the other half of the training set and draws nothing else;
-# - **averages**: the same copies, but each is mixed with its three nearest neighbours among them. Look at them below: nobody would take them for handwriting;
+# - **averages**: the same copies, but each is mixed with its three nearest neighbours among them. Look at them below: soft, grey at the edges, some of them two digits at once;
 # - **noise**: uniform pixels.
 
 # %%
@@ -745,7 +755,7 @@ print("contenders:", ", ".join(contenders))
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# To reach a test digit at all, the window must be wide. What does a wide window do to a picture? It has blurred everything anyway.
+# To reach a test digit at all, the window must be wide. How much is a sharp stroke worth then, if it lies one pixel beside?
 #
 # </details>
 # <details><summary>Hint 3</summary>
@@ -755,7 +765,7 @@ print("contenders:", ", ".join(contenders))
 # </details>
 
 # %% tags=["exercise"]
-winner = ...
+winner = ...  # a letter in quotes
 # BEGIN SOLUTION
 winner = "d"
 # END SOLUTION
@@ -782,16 +792,16 @@ means = {name: value.mean() for name, value in parzen.items()}
 env.report(parzen_real=means["fresh real digits"], parzen_model=means["our G"], parzen_memorised=means["copies"], parzen_averaged=means["averages"])
 assert means["noise"] < means["fresh real digits"]
 if env.profile() != "smoke":
-    assert means["averages"] > means["fresh real digits"] and means["copies"] > means["our G"]
+    assert means["averages"] > means["fresh real digits"] + 20
 
 # %% [markdown]
 # *Mean Parzen log-likelihood of 500 unseen digits, sigma chosen on 500 others.*
 #
 # The winner is the blurred one, and by far more than the standard error. Three faults at once:
 #
-# 1. **It prefers memorised samples.** Copies and fresh digits are the same to it, though one of the two generators has learned nothing. Our G, which draws digits that nobody has written, stands below both.
+# 1. **It does not mind memorising.** Copies get as many nats as fresh digits, though a generator of copies has learned nothing, and our G, which draws digits that nobody has written, gets no more than they.
 # 2. **It prefers bad samples.** Averages win, because squared pixel distance is kind to blur.
-# 3. **It is far from a likelihood.** The chosen sigma is wide enough to blot out a digit, and with more samples every number goes on rising.
+# 3. **It is far from a likelihood.** A picture drawn from this density is a sample with grey noise of 0.2 at every pixel: nobody's handwriting. And 2,000 windows can't fill 784 dimensions.
 #
 # Theis et al. (2016) made this case on the full MNIST, and report that centres of k-means beat the true data. The paper's own table gives 132 ± 1.8 nats for the conditional GAN and 225 ± 2 for the first, unconditional GAN, and says itself that it is a proof of concept. Ours can't be compared with either: they had far more digits to train on, and their window has 10,000 samples.
 #
@@ -799,7 +809,7 @@ if env.profile() != "smoke":
 #
 # **Last question: can the condition be something richer than a label?** The second half of the paper (Section 4.2) turns the matter round: the condition is a *picture*, and what is generated are *words*. A picture has several good tags, so this is no classification with one right answer; it is a distribution, and drawing from distributions is what a GAN is for. They took 25,000 photographs from Flickr with the tags of their owners. We take emoji, whose tags are the words of their names and categories.
 #
-# *Pictures: Twemoji, © Twitter, Inc. and other contributors, [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/). In notebooks 06 and 09 also OpenMoji, [openmoji.org](https://openmoji.org), [CC BY-SA 4.0](https://creativecommons.org/licenses/by-sa/4.0/).*
+# *Pictures: Twemoji, © Twitter, Inc. and other contributors, [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/). In notebook 09 also OpenMoji, [openmoji.org](https://openmoji.org), [CC BY-SA 4.0](https://creativecommons.org/licenses/by-sa/4.0/).*
 #
 # Flags are left out, and so are emoji that are put together of several others: they are near-copies of one another ("woman surfing", "man surfing"), and would let a network look up the answer. One in five is kept as unseen.
 
@@ -828,15 +838,15 @@ for name in ("grinning face", "red apple", "tractor"):
     print(f"{name}: {', '.join(everything.tags[everything.names.index(name)])}")
 
 # %% [markdown]
-# **Words as vectors.** G can only make vectors, so words have to become vectors, and similar words similar ones. The paper reports 200 numbers for each word, from a skip-gram model that was trained on the tags, titles and descriptions of a far larger set of Flickr pictures. We learn ours from the tags of the training pictures, in three lines: count how often two words stand at the same picture, compare it with chance, and compress. Chance is $p(a)\,p(b)$; the *positive pointwise mutual information* is $\max\big(0, \log\frac{p(a, b)}{p(a)\,p(b)}\big)$. Levy and Goldberg (2014) showed that skip-gram with negative sampling factorises, without saying so, the matrix of pointwise mutual information, shifted by a constant.
+# **Words as vectors.** G can only make vectors, so words have to become vectors, and similar words similar ones. The paper reports 200 numbers for each word, from a skip-gram model that was trained on the tags, titles and descriptions of a far larger set of Flickr pictures. We learn ours from the tags of the training pictures, in three steps: count how often two words stand at the same picture, compare it with chance, and compress. Chance is $p(a)\,p(b)$; the *positive pointwise mutual information* is $\max\big(0, \log\frac{p(a, b)}{p(a)\,p(b)}\big)$. Levy and Goldberg (2014) showed that skip-gram with negative sampling factorises, without saying so, the matrix of pointwise mutual information, shifted by a constant.
 
 # %%
 LENGTH = 32  # of a word vector; the paper has 200
 
-together = tags[cut:].T @ tags[cut:]
+together = (tags[cut:].T @ tags[cut:]).fill_diagonal_(0)  # a word stands beside others, not itself
 p_ab = together / together.sum()
 p_a = p_ab.sum(dim=1, keepdim=True)
-ppmi = (p_ab / (p_a * p_a.T)).log().clamp(min=0)  # log 0 becomes 0: never together
+ppmi = (p_ab / (p_a * p_a.T)).log().clamp(min=0).nan_to_num(0)  # log 0 becomes 0: never together
 U, S, _ = torch.linalg.svd(ppmi)
 word_vectors = F.normalize(U[:, :LENGTH] * S[:LENGTH].sqrt(), dim=1)
 print("the vectors are finite and of length 1:", bool((word_vectors.norm(dim=1) - 1).abs().max() < 1e-3))
@@ -886,6 +896,8 @@ for word in ("dog", "fruit", "heart", "train"):
 assert most_similar(word_vectors[:1], word_vectors, 1).item() == 0  # each word is nearest to itself
 
 # %% [markdown]
+# Some of these are the company a word keeps, and not its meaning. With so few pictures a word may stand at four or five of them.
+#
 # **Pictures as vectors.** A network that has seen a million photographs knows edges, fur and wheels. We take what EfficientNet-Lite0 (notebook 01) computes just before its class logits, 1,280 numbers a picture; the paper took 4,096 from an earlier ImageNet network. It was never shown an emoji. The 100 directions in which the training pictures differ most are enough.
 
 # %% tags=["nbval-ignore-output"]
@@ -906,10 +918,10 @@ def features(pictures: Tensor) -> Tensor:
 raw = features(pictures)
 middle = raw[cut:].mean(dim=0)
 _, spread, axes_ = torch.linalg.svd(raw[cut:] - middle, full_matrices=False)
-seen = (raw - middle) @ axes_[:100].T
-seen = seen / seen[cut:].std(dim=0).mean()
-print(f"{len(seen)} pictures, of which {cut} unseen; {seen.shape[1]} numbers each; {len(vocabulary)} words")
-assert seen.isfinite().all()
+views = (raw - middle) @ axes_[:100].T
+views = views / views[cut:].std(dim=0).mean()
+print(f"{len(views)} pictures, of which {cut} unseen; {views.shape[1]} numbers each; {len(vocabulary)} words")
+assert views.isfinite().all()
 
 # %% [markdown]
 # Baselines before the method. Precision at 10: of ten words, how many are tags of the unseen picture? Most pictures have fewer than ten tags in the vocabulary, so not even the true tags reach 1: the ceiling is printed.
@@ -922,7 +934,7 @@ def precision_at_10(guesses: Tensor, truth: Tensor) -> Tensor:
 
 truth = tags[:cut]
 commonest = tags[cut:].sum(dim=0).topk(10).indices.expand(cut, -1)
-similar = F.normalize(seen[:cut], dim=1) @ F.normalize(seen[cut:], dim=1).T
+similar = F.normalize(views[:cut], dim=1) @ F.normalize(views[cut:], dim=1).T
 weights, neighbours = similar.topk(10, dim=1)
 votes = (tags[cut:][neighbours] * weights[:, :, None]).sum(dim=1) + tags[cut:].mean(dim=0) / 1000
 precision = {
@@ -933,19 +945,19 @@ precision = {
 ceiling = (truth.sum(dim=1).clamp(max=10) / 10).mean()
 
 # %% [markdown]
-# Now the game. A real pair is the vector of *one* tag, drawn at random from a picture's tags, with the features of that picture. G gets features and noise, and makes a vector. Both networks have the paper's form, a layer for each input and a joint layer (`cgan.Joined`); they are smaller, have LeakyReLU in place of maxout, and D is shown mismatched pairs, as in Section 4.
+# Now the game. A real pair is the vector of *one* tag, drawn at random from a picture's tags, with the features of that picture. G gets features and noise, and makes a vector. Both networks follow the paper: a layer for each input, then the two together (`cgan.Joined`). They are smaller and have LeakyReLU in place of ReLU and maxout, and G has one joint layer more (the paper's goes from 500 + 2,000 units straight to the 200 numbers). D is shown mismatched pairs, as in Section 4: a tag with the features of another picture. Unlike in Section 4 some of these pairs are true, since the other picture may have the same tag; the cell prints how many. So D is a little too hard on common words.
 
 # %% tags=["training", "nbval-ignore-output"]
 TAG_STEPS = env.budget(smoke=40, cpu=3000, gpu=6000)
 tag_rng = env.rng(7)
 start = env.rng(8, "cpu")
-G_tags = cgan.Joined(NOISE, seen.shape[1], 256, out=LENGTH, rng=start).to(device)
-D_tags = cgan.Joined(LENGTH, seen.shape[1], 256, out=0, rng=start).to(device)
+G_tags = cgan.Joined(NOISE, views.shape[1], 256, out=LENGTH, rng=start).to(device)
+D_tags = cgan.Joined(LENGTH, views.shape[1], 256, out=0, rng=start).to(device)
 opt_G, opt_D = (torch.optim.Adam(net.parameters(), 5e-4, betas=(0.5, 0.99), fused=True) for net in (G_tags, D_tags))
 slow_G, slow_D = (linear_decay(opt, TAG_STEPS) for opt in (opt_G, opt_D))
-owner, word = tags[cut:].nonzero().T  # every (picture, tag) pair of the training part
+owner, number = tags[cut:].nonzero().T  # every (picture, tag) pair of the training part
 SCALE = LENGTH**0.5  # so that each number of a word vector is about 1 in size
-tag_batches = Batches(word_vectors[word] * SCALE, seen[cut:][owner], size=128, rng=tag_rng)
+tag_batches = Batches(word_vectors[number] * SCALE, views[cut:][owner], size=128, rng=tag_rng)
 sample_z = env.noise(NOISE, tag_rng)
 
 
@@ -960,9 +972,12 @@ def tag_step() -> dict[str, Tensor]:
     return losses
 
 
+true_after_all = tags[cut:].mean(dim=0)[number].mean()  # another picture has the tag, too
+print(f"{true_after_all:.0%} of the mismatched pairs are true pairs")
 for record in train(tag_step, TAG_STEPS, {"G": G_tags, "D": D_tags}, record_every=max(1, TAG_STEPS // 10), title="tags"):
     pass
-print(f"{record.step} steps in {record.seconds:.0f} s, losses {record.losses}")
+losses = ", ".join(f"{name} {value:.2f}" for name, value in record.losses.items())
+print(f"{record.step:,} steps in {record.seconds:.0f} s; {losses}")
 assert record.step == TAG_STEPS
 
 # %% [markdown]
@@ -979,7 +994,7 @@ def tags_for(condition: Tensor, draws: int = 100, nearest: int = 5) -> Tensor:
     return votes.topk(10).indices
 
 
-guessed = tags_for(seen[:cut])
+guessed = tags_for(views[:cut])
 precision["conditional GAN"] = precision_at_10(guessed, truth).cpu()
 for name, each in precision.items():
     print(f"{name:28} precision at 10: {each.mean():.3f} +- {each.std() / cut**0.5:.3f}")
@@ -990,7 +1005,8 @@ env.report(
     tag_precision_neighbours=precision["tags of 10 nearest pictures"].mean(), tag_precision_ceiling=ceiling,
 )
 if env.profile() != "smoke":
-    assert precision["conditional GAN"].mean() >= 3 * precision["random words"].mean()
+    gan = precision["conditional GAN"].mean()
+    assert gan >= 3 * precision["random words"].mean() and gan > precision["the ten commonest words"].mean()
 else:
     assert precision["conditional GAN"].isfinite().all()
 
@@ -1008,7 +1024,7 @@ assert guessed.shape == (cut, 10)
 # %% [markdown]
 # *Unseen emoji with ten generated tags. CAPITALS: the word is among the picture's tags.*
 #
-# TO WRITE once measured: where the GAN stands among the baselines, and an honest failure. (A first trial of 1,500 steps without mismatched pairs lay below the ten commonest words and the nearest pictures.)
+# The words are far better than chance, and better than always naming the ten commonest. But **the honest failure** stands in the line above: to copy the tags of the ten nearest pictures is simpler, and better. With a thousand pictures there is little to learn that a look at the neighbours does not tell. What the GAN gives besides is a smooth distribution of vectors that can be drawn from at any picture. But to draw a tag of a random neighbour is a distribution too, and we have not shown that G's is better. And look at the pictures without a word in capitals. A network that was trained on photographs sees little in a letter on a blue square, and even plain things can get no word right.
 #
 # ## What we measured, and what the paper reports
 #
@@ -1023,7 +1039,13 @@ assert guessed.shape == (cut, 10)
 #
 # Why they differ: the aims are the same, but where the paper shows a figure we wanted a number that can fail. The two departures that matter are the mismatched pairs and the convolutions.
 #
-# **A mistake worth making.** In the training cell, give D the right labels and G's fakes *other* labels than those they were drawn for: draw fresh labels for `D(G(z, c), c')`. The losses look healthy. What does G learn now, what will the rows look like, and why is it not enough to say that "D sees labels"?
+# **A mistake worth making.** In `game`, hand `conditional_step` the function `lambda z, c: G(z, c.roll(1, 0))` in the place of `G`: each picture is drawn for the label of another picture in the batch. (Try it with few steps, under another folder name.) Nothing crashes. What does G learn now, what will the rows look like, where does D's loss settle, and why is it not enough to say that "D sees labels"?
+#
+# <details><summary>An answer</summary>
+#
+# D never sees the label that G was given, so for G the label is one more noise input: the rows are mixed digits. D can always point at pairs that don't match. Even if every picture is a perfect digit, nine fake pairs of ten show the wrong one, and the best D pays 0.335 nats instead of log 4 = 1.386.
+#
+# </details>
 #
 # ## References
 #

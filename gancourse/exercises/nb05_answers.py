@@ -30,6 +30,7 @@ def observe_one_hot(answer: Callable[..., Any], case: Case) -> Observation:
     return {
         "result": vectors,
         "numbers are floats": torch.tensor(vectors.is_floating_point()),
+        "not of 64 or 16 bits": torch.tensor(vectors.dtype not in (torch.float64, torch.float16)),
         "one row for each label": torch.tensor(vectors.shape[:1] == labels.shape),
     }
 
@@ -95,13 +96,13 @@ def joint_head(maps: int, classes: int) -> list[nn.Module]:
 
 
 def head_like(
-    bend: type[nn.Module] | None = None, end: nn.Module | None = None, kernel: int = 1
+    bend: Callable[[], nn.Module] | None = None, end: nn.Module | None = None, kernel: int = 1
 ) -> Callable[[int, int], list[nn.Module]]:
     """Make a joint_head with other layers."""
 
     def make(maps: int, classes: int) -> list[nn.Module]:
         first = nn.Conv2d(maps + classes, maps, kernel, padding=kernel // 2)
-        middle = [] if bend is None else [bend() if bend is nn.ReLU else nn.LeakyReLU(0.2)]
+        middle = [] if bend is None else [nn.LeakyReLU(0.2) if bend is nn.LeakyReLU else bend()]
         return [first, *middle, nn.Conv2d(maps, 1, 4), end or nn.Flatten(0)]
 
     return make

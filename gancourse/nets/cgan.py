@@ -150,10 +150,11 @@ def mislabel(labels: Labels, classes: int, rng: torch.Generator) -> Labels:
 
 
 class Joined(nn.Module):
-    """Two inputs, a layer for each, and a joint layer: the form of all the paper's networks.
+    """Two inputs, a layer for each, then a joint layer, as in the paper's networks.
 
     As a generator it takes noise and a condition, as a discriminator an example and a condition.
-    The paper has ReLU in G and maxout in D; this has LeakyReLU 0.2 in both.
+    The paper has ReLU, and maxout in D's joint layer; this has LeakyReLU 0.2 throughout. Its G for
+    tags has no joint layer before the output; this one has.
 
     Parameters
     ----------
