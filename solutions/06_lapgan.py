@@ -903,7 +903,7 @@ assert env.profile() == "smoke" or fid["LAPGAN"] < fid["one GAN, same seconds"]
 # %% [markdown]
 # *Figure 6.10. The same ruler for all.* Read the bars from the top. One level costs little, two cost more, three more still: faults add up along the chain, as exercise 6.7 predicts. From "real 8, then 3 levels" to "LAPGAN" is the price of drawing the first 192 numbers, too. And "real 8, only doubled" says what the details are worth: those pictures have the right colours at the right places, and no edge.
 #
-# The single GAN stands last, even behind pictures without any edge. Is it so bad? This ruler is a network that looks at textures first, and the fine grid is a texture that no flower has. Section 8 brings another ruler. And keep three things apart. It has the same seconds, not the same number of steps: one step at 64 x 64 costs many times one at 8 x 8, and that is the pyramid's whole advantage here. With the seconds of a day instead of a minute the order may change: the single GAN learns to draw edges in the end, while the chain keeps its mismatch. And nobody has tuned either for long.
+# In the saved run the single GAN stands last, even behind pictures without any edge. Is it so bad? This ruler is a network that looks at textures first, and the fine grid is a texture that no flower has. Section 8 brings another ruler. And keep three things apart. It has the same seconds, not the same number of steps: one step at 64 x 64 costs many times one at 8 x 8, and that is the pyramid's whole advantage here. With the seconds of a day instead of a minute the order may change: the single GAN learns to draw edges in the end, while the chain keeps its mismatch. And nobody has tuned either for long.
 #
 # ## 8 A class for the first step
 #
@@ -1003,7 +1003,7 @@ env.report(
 assert second["real, other half"] < min(second["LAPGAN"], second["one GAN, same seconds"])
 
 # %% [markdown]
-# TO WRITE SECOND
+# **The order is turned round.** By ImageNet's features LAPGAN is nearer to real flowers, by the gardener's the single GAN is. Both are right about what they see: LAPGAN loses on shapes, which its first GAN and the chain get wrong, and the single GAN loses on texture. A Fréchet distance is a distance in the eyes of one network, so "better" needs the question "for whom?". The paper asked people, which is why its claim is the stronger one.
 #
 # ## 9 Does it copy?
 #
@@ -1105,7 +1105,7 @@ assert ratios["LAPGAN"][0] >= 0.5 and ratios["copies with faint noise"][0] < 0.5
 # | optimizer | Adam, falling rate, R1 penalty | authors' code: SGD 0.02, momentum 0.5, batches of 128 |
 # | levels learn from squares of 16 x 16; averaged G | yes | no |
 # | reconstruction | exact | exact |
-# | quality | Fréchet distance below one GAN of equal seconds | taken for real by people: about 40 % (a plain GAN: 10 %) |
+# | quality | Fréchet distance below one GAN of equal seconds by ImageNet's features, above it by a flower classifier's | taken for real by people: about 40 % (a plain GAN: 10 %) |
 #
 # The paper also has a table of likelihoods. For CIFAR-10 it is reported to give -1799 (plus or minus 826) for LAPGAN and -3617 (353) for a GAN, estimated with Parzen windows. A higher number is better, so LAPGAN wins. Before you quote it, remember notebook 05: such an estimate does not mind stored pictures, and prefers blurred ones. And here its own spread is nearly half of the difference. The people are the better evidence, and they were asked to look at small pictures for a moment.
 #
