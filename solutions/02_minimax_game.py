@@ -1060,7 +1060,7 @@ def play(k: int = 1, log_lr_G: float = -2.5, log_lr_D: float = -2.5, momentum: f
     curves = {name: [step[name].item() for step in losses] for name in ("loss_D", "loss_G")}
     plot_curves(range(1, rounds + 1), curves, xlabel="iteration", ylabel="loss (nats)", ax=axes[1],
                 title=f"k = {k}, momentum {momentum:g}\nrates {10**log_lr_G:.2g} (G), {10**log_lr_D:.2g} (D)")
-    show(fig, alt=f"Samples on the ring and both losses, with k = {k}, learning rates 10^{log_lr_G:g} for G and 10^{log_lr_D:g} for D, momentum {momentum:g}: {modes} of 8 modes, {quality:.0%} of samples near one")
+    show(fig, alt=f"Samples on the ring and both losses, with k = {k}, learning rates 10^{log_lr_G:g} for G and 10^{log_lr_D:g} for D, momentum {momentum:g}")
 
 
 explore(

@@ -497,7 +497,7 @@ turn_vector = check("4.5", turn_vector)
 # The test is on samples that had no part in finding the direction. Each is moved along it in nine steps, over a length of 3 in all (z itself is about 4.9 long). On the pictures we measure the slant, its correlation with the position along each path, and how often the judge still sees the same digit at both ends. Three directions compete: four samples at each end, as in the paper; a hundred; and, since some digits lean more than others, one that compares like with like: a turn vector within each digit, averaged over the ten.
 
 # %% tags=["nbval-ignore-output"]
-fresh = env.noise(NOISE, env.rng(3))(200)
+fresh = env.noise(NOISE, env.rng(3))(env.budget(smoke=50, cpu=200, gpu=200))
 positions = torch.linspace(-0.5, 0.5, 9, device=device)
 many = len(Z) // 40
 
@@ -556,7 +556,7 @@ def steer(sample: int, lean: float, bold: float) -> None:
 explore(
     steer,
     stills=[{"lean": -0.5}, {"lean": 0.5}, {"bold": 0.5}],
-    sample=(0, 192, 8, 0), lean=(-1.0, 1.0, 0.1, 0.0), bold=(-1.0, 1.0, 0.1, 0.0),
+    sample=(0, len(fresh) - 8, 1, 0), lean=(-1.0, 1.0, 0.1, 0.0), bold=(-1.0, 1.0, 0.1, 0.0),
 )
 assert lean_axis.shape == bold_axis.shape == (NOISE,)
 
@@ -632,12 +632,13 @@ def random_discriminator(seed: int) -> nn.Module:
     return net.eval()
 
 
-random_Ds = [random_discriminator(seed) for seed in range(4, 7)]
+random_Ds = [random_discriminator(seed) for seed in range(4, env.budget(smoke=6, cpu=7, gpu=7))]
 random_D = random_Ds[0]
 print("same architecture:", random_D.config == D.config)
 
 # %% tags=["nbval-ignore-output"]
-pictures = to_float(test_set.images)
+some = slice(None, None, env.budget(smoke=5, cpu=1, gpu=1))
+pictures, names_of = to_float(test_set.images[some]), test_set.labels[some]
 discriminators = {"trained D": D, "random D": random_D}
 others = {f"random D, again {n}": net for n, net in enumerate(random_Ds[1:], 1)}
 top, purity, ink_share = {}, {}, {}
@@ -646,7 +647,7 @@ for name, net in (discriminators | others).items():
         response = feature_maps(net, pictures)[-1].amax((2, 3))  # (pictures, filters)
     best = response.topk(9, dim=0).indices  # the nine pictures that each filter likes best
     top[name] = best
-    most = [torch.bincount(test_set.labels[best[:, f]]).max() for f in range(best.shape[1])]
+    most = [torch.bincount(names_of[best[:, f]]).max() for f in range(best.shape[1])]
     purity[name] = torch.stack(most).float().mean().item() / 9
     slopes = torch.cat([guided_gradient(net, pictures[best[:, f]], -1, f) for f in range(24)])
     ink = pictures[best[:, :24].T.flatten()] > 0
@@ -654,7 +655,7 @@ for name, net in (discriminators | others).items():
     reached = slopes != 0  # a filter sees only a patch, and ink is in the middle
     area = ((ink & reached).sum() / reached.sum()).item()
     print(f"{name:18} {purity[name]:.2f} of a filter's nine pictures are the same digit; {ink_share[name]:.2f} of the slopes lie on ink, {area:.2f} by chance")
-lots = test_set.labels.cpu()[torch.randint(len(pictures), (1000, 9), generator=env.rng(10, "cpu"))]
+lots = names_of.cpu()[torch.randint(len(pictures), (1000, 9), generator=env.rng(10, "cpu"))]
 chance = F.one_hot(lots).sum(1).amax(1).float().mean().item() / 9
 print(f"by chance {chance:.2f} of nine pictures are the same digit")
 env.report(filter_purity_trained=purity["trained D"], filter_purity_random=purity["random D"], guided_on_ink_trained=ink_share["trained D"], guided_on_ink_random=ink_share["random D"])
@@ -757,7 +758,7 @@ draw_without = check("4.7", draw_without)
 
 # %% tags=["nbval-ignore-output"]
 second = activation_layers(flower_G)[1]
-Z_flowers = env.noise(NOISE, env.rng(7))(1000)
+Z_flowers = env.noise(NOISE, env.rng(7))(env.budget(smoke=200, cpu=1000, gpu=1000))
 before = in_batches(flower_G, Z_flowers)
 with torch.no_grad():
     maps = feature_maps(flower_G, Z_flowers)[1]  # (1000, maps, 8, 8)
@@ -925,7 +926,7 @@ SEEDS = range(env.budget(smoke=2, cpu=5, gpu=5))
 accuracy = {}
 for n in (10, 100):
     for name, features in train_features.items():
-        costs = (1e-4, 1e-3, 1e-2) if n == 10 else (1e-3,)
+        costs = (1e-4, 1e-3, 1e-2) if n == 10 and not smoke else (1e-3,)
         accuracy[f"{name}, {n} a digit"] = [
             linear_probe(features[i], train_set.labels[i], test_features[name], test_set.labels, costs)
             for i in (some_of_each(n, seed) for seed in SEEDS)

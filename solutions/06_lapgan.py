@@ -74,7 +74,7 @@ from gancourse.widgets import explore
 #
 # Our data are flowers that the course draws itself, 64 x 64 pixels, as in notebook 04 but larger: five petal colours, three shapes, five to eight petals, two grounds, and on every second flower a bee. So there can be as many as we like, and pictures that no network has seen are at hand for every test.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 device = env.device()
 N = env.budget(smoke=48, cpu=800, gpu=2000)  # pictures in each measurement
 garden = flowers.load(env.budget(smoke=300, cpu=2500, gpu=20000), 64, env.rng(0, "cpu"))
@@ -85,6 +85,7 @@ show(
     show_images(real[:32], columns=16),
     alt="Two rows of drawn flowers on green or light blue, in five colours; about half have a striped bee",
 )
+assert len(unseen) == 2 * N and real.abs().max() <= 1
 
 # %% [markdown]
 # *Figure 6.1. A few of the flowers.*
@@ -282,7 +283,7 @@ assert error <= 1e-5
 # %% [markdown]
 # Exact but for rounding, for flowers and for pure noise. It is no property of flowers, nor of our blur: whatever $d$ and $u$ are, each residual was computed from them. So a generator that draws good residuals loses nothing. And residuals are *easy* things to draw:
 
-# %%
+# %% tags=["nbval-ignore-output"]
 crops = torch.cat([photos.square(photo, 256).unfold(2, 64, 64).unfold(3, 64, 64) for photo in photos.load().values()])
 crops = crops.permute(0, 2, 3, 1, 4, 5).flatten(0, 2)  # 16 crops of 64 x 64 from each photograph
 print("level   values      spread of the pictures and of their residuals:  flowers         photo crops")
@@ -293,6 +294,7 @@ for level, side in enumerate((64, 32, 16)):
     print(f"{side:5} {3 * side * side:8,} {row[0]:>55} {row[1]:>19}")
 flat = (laplacian(real, 3)[0].abs() < 0.02).float().mean()
 print(f"nearly zero at 64 pixels: {flat:.0%} of a flower's residual")
+assert laplacian(real, 3)[0].std() < real.std() / 3 and flat > 0.5
 
 # %% [markdown]
 # The residuals have a fraction of the spread of the pictures, the less the finer the level, and so it is with photographs. At 64 pixels most values of a flower's residual are nearly zero: flat colour needs no correction. Here is one to play with: choose a flower, and what its pyramid loses before it is put together again.
@@ -1009,10 +1011,11 @@ assert second["real, other half"] < min(second["LAPGAN"], second["one GAN, same 
 #
 # **Last question: are the samples new?** A generator that stores the training set would have the best Fréchet distance of all. The authors argue that training the levels apart makes memorising harder. We can say precisely why it is hard here. The last level sees a few pixels around each place, and is a small fraction of the size of what it would have to store:
 
-# %%
+# %% tags=["nbval-ignore-output"]
 reach = DEPTH + 2
 print(f"G of the last level: {count_parameters(generators[64]):,} parameters; sees {2 * reach + 1} x {2 * reach + 1} pixels")
 print(f"the training pictures: {real.numel():,} values")
+assert count_parameters(generators[64]) < real.numel()
 
 # %% [markdown]
 # But arguments are no measurement. The usual one puts the nearest training picture beside each sample.
