@@ -153,7 +153,7 @@ def down(x: Tensor) -> Tensor:
 down = check("6.1", down)
 
 # %% [markdown]
-# The way back, $u(\cdot)$, doubles the side by bilinear interpolation: `up(x)`, from the package. Its weights are 1/4 and 3/4, the same as yours run backwards. It can't bring back what is lost; it makes a *smooth* guess. How much is lost?
+# The way back, $u(\cdot)$, doubles the side by bilinear interpolation: `up(x)`, from the package. Its weights are 1/4 and 3/4: yours run backwards, times two (each new pixel gets two of the four weights in each direction). It can't bring back what is lost; it makes a *smooth* guess. How much is lost?
 
 # %%
 print(f"contrast left in the stripes: {down(stripes)[0, 0, 4, 4:-4].std() / stripes.std():.2f}")
@@ -297,7 +297,7 @@ print(f"nearly zero at 64 pixels: {flat:.0%} of a flower's residual")
 assert laplacian(real, 3)[0].std() < real.std() / 3 and flat > 0.5
 
 # %% [markdown]
-# The residuals have a fraction of the spread of the pictures, the less the finer the level, and so it is with photographs. At 64 pixels most values of a flower's residual are nearly zero: flat colour needs no correction. Here is one to play with: choose a flower, and what its pyramid loses before it is put together again.
+# The residuals have a fraction of the spread of the pictures: with flowers the less the finer the level, with photographs about a fifth at every level. At 64 pixels most values of a flower's residual are nearly zero: flat colour needs no correction. Here is one to play with: choose a flower, and what its pyramid loses before it is put together again.
 
 
 # %%
@@ -322,7 +322,7 @@ explore(
 )
 
 # %% [markdown]
-# *Figure 6.4. A pyramid; grey is zero, residuals are shown at twice their contrast. Top: whole. Middle: without the two finest residuals. Bottom: without the coarse picture, edges hang in the air and all colour is gone.*
+# *Figure 6.4. A pyramid; grey is zero, residuals are shown at twice their contrast. Top: whole. Middle: without the two finest residuals. Bottom: without the coarse picture. The ground has gone grey; petals, centre and bee are still told apart, for the residual of 16 pixels holds the difference between each and its surroundings.*
 #
 # ## 4 The coarsest level: a plain GAN
 #
@@ -473,9 +473,9 @@ class LevelGenerator(nn.Module):
 LevelGenerator = check("6.4", LevelGenerator)
 
 # %% [markdown]
-# Now the discriminator. If it saw the residual alone, it could only ask "are these edges?", and not "are these the edges *of this picture*?" So it needs the blurred picture too. The authors' code uses no extra channels for that. It **adds** the two before the first layer, and so D judges the sharpened picture, which is a thing that every GAN's D can judge. (The text of the paper describes the condition; this detail is the code's.)
+# Now the discriminator. If it saw the residual alone, it could only ask "are these edges?", and not "are these the edges *of this picture*?" So it needs the blurred picture too. The paper uses no extra channels for that. It **adds** the two before the first layer (Section 2.3, and so does the authors' code), and so D judges the sharpened picture, which is a thing that every GAN's D can judge.
 #
-# We depart from it in one point. Residuals are small: where a flower is flat, they are 0, and faint specks of noise there are a hundredth of the picture's range. Beside the picture itself they are hard to see, for D too. So our D gets a second picture beside the sum: the residual by itself, five times enlarged (`ENLARGED`). What this is worth is measured below.
+# We depart from it in one point. Residuals are small: where a flower is flat, they are 0, and faint specks of noise there are a few hundredths of the picture's range. Beside the picture itself they are hard to see, for D too. So our D gets a second picture beside the sum: the residual by itself, five times enlarged (`ENLARGED`). What this is worth is measured below.
 #
 # **Exercise 6.5** · *What the discriminator of a level sees* · difficulty ●●○○○ · importance ●●●●○ · 8 minutes · 2 points
 #
@@ -525,7 +525,7 @@ LevelDiscriminator = check("6.5", LevelDiscriminator)
 # %% [markdown]
 # The training data of a level are pairs of real residuals and real blurred pictures. **No level needs another level for its training**: all could run at the same time, on three machines.
 #
-# One saving of ours: whether an edge is right shows in what is beside it, not in what is far away. So the levels of 32 and 64 pixels learn from squares of 16 x 16, cut out at random places. Then every level has the same networks and the same cost, and a step at 64 pixels is 16 times cheaper than with whole pictures. G is fully convolutional; what it learnt on squares it can draw at any size.
+# One saving of ours: whether an edge is right shows in what is beside it, not in what is far away. So the levels of 32 and 64 pixels learn from squares of 16 x 16, cut out at random places. Then every level has the same networks and the same cost, and a step at 64 pixels is 16 times cheaper than with whole pictures. G is fully convolutional; what it learnt on squares it can draw at any size. This has a price: near a square's border G sees the zeros of the padding, and in a small square most pixels are near the border; in a whole picture few are.
 
 
 # %%
@@ -621,7 +621,7 @@ env.report(noise_loss_sum=blind["the sum alone"], noise_loss_both=blind["the sum
 assert env.profile() == "smoke" or blind["the sum and the residual"] < blind["the sum alone"]
 
 # %% [markdown]
-# Nearly blind, and not blind: a speck that D can't see is a speck that G keeps. Now train the three levels.
+# After so few steps the one is nearly blind, the other is not. (With many more the first may learn it too; but G does not wait.) A speck that D can't see is a speck that G keeps. Now train the three levels.
 
 # %% tags=["training", "nbval-ignore-output"]
 STEPS = env.budget(smoke=25, cpu=1800, gpu=8000)
@@ -636,12 +636,12 @@ ax = plot_curves(
     xlabel="step", ylabel="loss of D (nats)",
 )
 ax.axhline(torch.tensor(4.0).log().item(), color="black", linewidth=0.8)
-ax.text(0, 1.40, "log 4: an undecided D", fontsize=8)
-show(ax, alt="D's loss over the steps at three levels: all stay below log 4 and well above 0.")
+ax.text(STEPS / 2, 1.42, "log 4: an undecided D", fontsize=8, ha="center")
+show(ax, alt="D's loss over the steps at three levels: after the first steps all are below log 4, and well above 0; the 16-pixel level is lowest.")
 assert all(records[-1].step == STEPS for records in histories.values())
 
 # %% [markdown]
-# *Figure 6.6. The loss of each level's D.* Three healthy games, by the rule of notebook 03: clearly above 0, not above log 4.
+# *Figure 6.6. The loss of each level's D.* Three healthy games, by the rule of notebook 03: clearly above 0 and, after the first steps, below log 4. The level of 16 pixels pays least: its D wins most often.
 #
 # **Does D really use the condition?** Give it real residuals and real blurred pictures, once paired rightly and once shuffled: the residual of one flower on another. Every single input is real; only the pairs are wrong. Then the samples of G, for comparison.
 
@@ -681,7 +681,7 @@ print(f"other noise changes the residual by {(h - other).std() / h.std():.2f} of
 assert h.isfinite().all()
 
 # %% [markdown]
-# *Figure 6.7. What the last level adds.* It has learnt what an edge is: blurred borders become crisp, flat fields stay flat. It does not know what the thing is, and need not.
+# *Figure 6.7. What the last level adds.* Other noise changes the residual by about a third of its spread: most of it is settled by the blurred picture. It has learnt what an edge is: blurred borders become crisp, flat fields stay flat. It does not know what the thing is, and need not.
 #
 # ## 6 The chain
 #
@@ -760,9 +760,11 @@ print(f"pictures of one column differ by {(again[0] - again[1]).std():.2f}, of t
 assert (again[0] - again[1]).std() < (again[0] - again[0].roll(1, 0)).std()
 
 # %% [markdown]
+# *Colour and outline stay. Bees do not always: in some columns their stripes turn or move.*
+#
 # **Exercise 6.7** · *What a level has never seen* · difficulty ●●●○○ · importance ●●●●○ · 5 minutes · 1 point
 #
-# The levels were trained apart. Now they work in a chain, and something reaches the generator of the 64-pixel level that it never saw in training. What?
+# Leave the size of the pictures aside. The levels were trained apart. Now they work in a chain, and something reaches the generator of the 64-pixel level that it never saw in training. What?
 #
 # - `"a"`: fresh noise
 # - `"b"`: blurred pictures that a generator drew
@@ -801,7 +803,7 @@ letter = check("6.7", letter)
 # %% [markdown]
 # ## 7 Against one GAN for everything
 #
-# **Next question: was the pyramid worth it?** The baseline is a DCGAN that draws 64 x 64 at once, with the same step, penalty, average and falling rate. It gets **the same seconds** as the four GANs together: we time a few of its steps, and give it as many as fit.
+# **Next question: was the pyramid worth it?** The baseline is a DCGAN that draws 64 x 64 at once, with the same kind of step, penalty, average and falling rate (the levels have a penalty weight and a rate of D of their own). It gets **the same seconds** as the four GANs together: we time a few of its steps, and give it as many as fit.
 
 # %% tags=["training", "nbval-ignore-output"]
 lapgan_seconds = sum(seconds.values())
@@ -840,13 +842,13 @@ single_samples = in_batches(G64, z[:N], size=200)
 fig, axes = panels(1, rows=2, width=11, height=2.4)
 show_images(lapgan_samples[-1][:48], columns=16, title="LAPGAN", ax=axes[0])
 show_images(single_samples[:48], columns=16, title="one GAN, the same seconds", ax=axes[1])
-show(fig, alt="Above, 48 samples of LAPGAN: smooth flowers, some of them blurred or mixed. Below, 48 samples of one GAN: flowers of definite shape with a fine grid of noise all over.")
+show(fig, alt="Above, 48 samples of LAPGAN: smooth flowers, many of them blurred or mixed. Below, 48 samples of one GAN: flowers of definite shape with a fine grid of noise all over.")
 assert single_samples.shape == lapgan_samples[-1].shape
 
 # %% [markdown]
-# *Figure 6.9. Samples, not chosen.* Look before you measure. Which has the better shapes, and which the better edges? LAPGAN's petals have smooth edges and even colours, and some of its flowers melt. The single GAN draws more definite flowers and bees, and covers them with a fine grid.
+# *Figure 6.9. Samples, not chosen.* Look before you measure. Which has the better shapes, and which the better edges? LAPGAN's pictures are smooth, but many flowers melt into their ground, and colours run into one another. The single GAN draws more definite flowers and bees, and covers them with a fine grid.
 #
-# Now the number. As in notebook 03 it is a Fréchet distance between clouds of features; this time the features come from the ImageNet classifier of notebook 01, after its fifth of seven stages, averaged over the places (112 numbers). It was not trained on flowers like these, so it favours nobody. The floor is the distance between real flowers and other real flowers, and every number has the same count of pictures. The real flowers of the ruler were never trained on.
+# Now the number. As in notebook 03 it is a Fréchet distance between clouds of features; this time the features come from the ImageNet classifier of notebook 01, after its fifth of seven stages, averaged over the places (112 numbers). It was not trained on flowers like these, and neither G was trained against it. Whether that makes it fair, we shall see. The floor is the distance between real flowers and other real flowers, and every number has the same count of pictures. The real flowers of the ruler were never trained on.
 
 # %%
 net = pretrained.classifier().net.to(device, memory_format=CHANNELS_LAST)
@@ -903,13 +905,13 @@ env.report(
 assert env.profile() == "smoke" or fid["LAPGAN"] < fid["one GAN, same seconds"]
 
 # %% [markdown]
-# *Figure 6.10. The same ruler for all.* Read the bars from the top. One level costs little, two cost more, three more still: faults add up along the chain, as exercise 6.7 predicts. From "real 8, then 3 levels" to "LAPGAN" is the price of drawing the first 192 numbers, too. And "real 8, only doubled" says what the details are worth: those pictures have the right colours at the right places, and no edge.
+# *Figure 6.10. The same ruler for all.* Read the bars from the top. One level costs least, though already several times the floor; two cost more, three more still. Each level adds faults of its own, and passes on those it is given (exercise 6.7); these bars can't tell the two apart. From "real 8, then 3 levels" to "LAPGAN" is the price of drawing the first 192 numbers, too. And "real 8, only doubled" says what the details are worth: those pictures have the right colours at the right places, and no edge.
 #
-# In the saved run the single GAN stands last, even behind pictures without any edge. Is it so bad? This ruler is a network that looks at textures first, and the fine grid is a texture that no flower has. Section 8 brings another ruler. And keep three things apart. It has the same seconds, not the same number of steps: one step at 64 x 64 costs many times one at 8 x 8, and that is the pyramid's whole advantage here. With the seconds of a day instead of a minute the order may change: the single GAN learns to draw edges in the end, while the chain keeps its mismatch. And nobody has tuned either for long.
+# In the saved run the single GAN stands last, even behind pictures without any edge. Is it so bad? This ruler is a network that looks at textures first, and the fine grid is a texture that no flower has. Section 8 brings another ruler. And keep three things apart. The single GAN has the same seconds, not the same number of steps: in the saved run one of its steps takes about three times as long as one of a level, which learns from 16 x 16 pixels. With a day instead of a minute and a half the order may change: the single GAN may learn to draw clean edges, while the chain keeps its mismatch. And we looked at LAPGAN's samples and mended its levels; the single GAN had no such care.
 #
 # ## 8 A class for the first step
 #
-# **Next question: can we ask for a red flower with a bee?** The paper's best numbers are those of a class-conditional LAPGAN, which is reported to tell the class to every level. We exploit that our levels are independent: we train a new *first* GAN that is told the class (one-hot, beside z in G, as planes of ones and zeros in D), and **keep the three other levels as they are**. The 8 x 8 picture tells them what they need. There are ten classes: five petal colours, with and without a bee.
+# **Next question: can we ask for a red flower with a bee?** The paper's best numbers are those of a class-conditional LAPGAN, which is reported to tell the class to every level. We exploit that our levels are independent: we train a new *first* GAN that is told the class (one-hot, beside z in G, as planes of ones and zeros in D), and **keep the three other levels as they are**. All that they learn of the class is what the 8 x 8 picture shows. Is that enough? There are ten classes: five petal colours, with and without a bee.
 
 # %% tags=["training", "nbval-ignore-output"]
 names = [f"{colour}{bee}" for colour in flowers.PETAL_COLOURS for bee in ("", ", bee")]
@@ -936,7 +938,7 @@ fig, axes = panels(1, rows=len(names), width=8, height=0.75)
 for ax, name, row in zip(axes, names, draw_classes(asked).split(12), strict=True):
     show_images(row, columns=12, ax=ax)
     ax.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
-show(fig, alt="Ten rows of samples, one a class: each has the petal colour that was asked for, and every second row has bees")
+show(fig, alt="Ten rows of samples, one a class: nearly all have the petal colour that was asked for; in the rows that ask for a bee, only some have a clear one")
 assert record.step == STEPS_8
 
 # %% [markdown]
@@ -978,7 +980,7 @@ env.report(
 assert env.profile() == "smoke" or agreement["samples"] > 0.5
 
 # %% [markdown]
-# The colour nearly always comes out as asked, the bee less often: at 8 x 8 pixels a colour is half of the picture, a bee a few dark pixels, which the levels above may take for a shadow.
+# The colour nearly always comes out as asked. The bee does not: guessing would be right half of the time, and this is not far above it. At 8 x 8 pixels a colour is half of the picture, and a bee a few dark pixels, which the finer levels may take for a shadow. Telling the class to every level, as the paper is reported to do, could help here.
 #
 # The gardener is a second ruler, and a different one: it was trained to see shapes and colours, and at half the side a fine grid is averaged away. What does it say of the two rivals of Section 7?
 
@@ -1068,7 +1070,7 @@ show(
 assert len(by_pixels) == 14
 
 # %% [markdown]
-# *Figure 6.12. Samples, and the training pictures nearest to them.* Similar in colour and place, and not the same. Now for all samples, against a yardstick: how far is a real flower that was never trained on from the nearest training picture? The ratio of the two means is 0 for a generator that copies, and about 1 for one whose samples are as new as a real flower is. And we test the test, on two generators that do copy: one adds faint noise to training pictures, one moves them by two pixels.
+# *Figure 6.12. Samples, and the training pictures nearest to them.* None is a copy. By pixels the nearest is mostly alike in colour and ground. By features it often has another colour: these features, measured on blurred and melted samples, don't find the flower that we would choose. Now for all samples, against a yardstick: how far is a real flower that was never trained on from the nearest training picture? The ratio of the two means is 0 for a generator that copies, and about 1 for one whose samples are as new as a real flower is. More than 1 is not "newer": it means that the samples are unlike any real flower. And we test the test, on two generators that do copy: one adds faint noise to training pictures, one moves them by two pixels.
 
 # %% tags=["nbval-ignore-output"]
 copies = real[:N]
@@ -1095,15 +1097,15 @@ env.report(
 assert ratios["LAPGAN"][0] >= 0.5 and ratios["copies with faint noise"][0] < 0.5
 
 # %% [markdown]
-# LAPGAN's samples keep their distance, and the noisy copies are found out. But look at the moved copies, **the honest failure of this test**. By pixels they pass as new, though every one is a training picture: moved by two pixels, an edge no longer lies on itself. The features are no better judges: they notice faint noise, or a strip at the border that has moved, more than that the flower is the same. So a large distance proves little; this test finds lazy copies only. The row of 8 x 8 pictures is the one that matters: if anything here could be stored, it is those 192 numbers.
+# By pixels LAPGAN's samples keep their distance, and the noisy copies are found out. By features they are not: faint noise puts them farther away than LAPGAN's samples. But look at the moved copies, **the honest failure of this test**. By pixels they pass as new, though every one is a training picture: moved by two pixels, an edge no longer lies on itself. The features are no better judges: they notice faint noise, or a strip at the border that has moved, more than that the flower is the same. So a large distance proves little; this test finds lazy copies only. The row of 8 x 8 pictures is the one that matters: if anything here could be stored, it is those 192 numbers. Its ratio is well above 1: they are not stored, and not quite like real ones either.
 #
 # ## What we measured, and what the paper reports
 #
 # | | here | Denton et al. (2015) |
 # |---|---|---|
 # | pyramid | 8, 16, 32, 64 pixels; weights [1, 3, 3, 1] / 8 | CIFAR-10 reported as 8, 14, 28 |
-# | G of a level | five 3 x 3 convolutions, 32 maps, LeakyReLU | authors' code: 7 x 7, 7 x 7, 5 x 5 with 64 maps, ReLU |
-# | D of a level | adds, and sees the enlarged residual beside the sum; strided convolutions, one logit | authors' code: adds, 5 x 5 twice, dropout, linear |
+# | G of a level | five 3 x 3 convolutions, 32 maps, LeakyReLU (profile `cpu`) | authors' code: 7 x 7, 7 x 7, 5 x 5 with 64 maps, ReLU |
+# | D of a level | adds, and sees the enlarged residual beside the sum; strided convolutions, one logit | paper and authors' code: adds; code: 5 x 5 twice, dropout, linear |
 # | coarsest GAN | convolutional | authors' code: fully connected |
 # | optimizer | Adam, falling rate, R1 penalty | authors' code: SGD 0.02, momentum 0.5, batches of 128 |
 # | levels learn from squares of 16 x 16; averaged G | yes | no |
@@ -1112,7 +1114,7 @@ assert ratios["LAPGAN"][0] >= 0.5 and ratios["copies with faint noise"][0] < 0.5
 #
 # The paper also has a table of likelihoods. For CIFAR-10 it is reported to give -1799 (plus or minus 826) for LAPGAN and -3617 (353) for a GAN, estimated with Parzen windows. A higher number is better, so LAPGAN wins. Before you quote it, remember notebook 05: such an estimate does not mind stored pictures, and prefers blurred ones. And here its own spread is nearly half of the difference. The people are the better evidence, and they were asked to look at small pictures for a moment.
 #
-# What surprised us when we made this notebook: how blind a D can be. The specks that spoilt our first samples were not G's fault: the D of Section 5 that sees the sum alone hardly noticed noise that anybody can see, and what D does not see, G does not learn to leave out.
+# What surprised us when we made this notebook: how blind a D can be. The specks that spoilt our first samples were not G's fault: the D of Section 5 that sees the sum alone hardly noticed faint noise after 300 steps, and what D does not see, G does not learn to leave out.
 #
 # **A mistake worth making.** Train a level on pictures of the level *above* drawn by G instead of real ones halved. It sounds right, since that is what it will see. But which residual is the real one for a picture that nobody has ever drawn? There is none, and the game has no data.
 #
