@@ -536,7 +536,7 @@ if not smoke:
 assert -1 <= r_4 <= 1
 
 # %% [markdown]
-# Four samples at each end are enough to find leaning. A hundred find it a little better: over the same length the slant changes more. But in nearly half of the walks the digit does not survive. Some digits truly lean more than others, and one would think that comparing within digits mends it. It hardly does: the last two rows are nearly the same. A walk of 3 is a long way for a z of length 4.9: see what a random direction of that length does to the digits, and how little to the slant.
+# Four samples at each end are enough to find leaning. A hundred find it a little better: over the same length the slant changes more. But in nearly half of the walks the digit does not survive. Some digits truly lean more than others, and one would think that comparing within digits mends it. It hardly does: the row `within digits` is nearly the same as the one above it. A walk of 3 is a long way for a z of length 4.9: see what a random direction of that length does to the digits, and how little to the slant.
 #
 # Try it: two directions, one slider each.
 

@@ -1024,7 +1024,7 @@ assert guessed.shape == (cut, 10)
 # %% [markdown]
 # *Unseen emoji with ten generated tags. CAPITALS: the word is among the picture's tags.*
 #
-# The words are far better than chance, and better than always naming the ten commonest. But **the honest failure** stands in the line above: to copy the tags of the ten nearest pictures is simpler, and better. With a thousand pictures there is little to learn that a look at the neighbours does not tell. What the GAN gives besides is a smooth distribution of vectors that can be drawn from at any picture. But to draw a tag of a random neighbour is a distribution too, and we have not shown that G's is better. And look at the pictures without a word in capitals. A network that was trained on photographs sees little in a letter on a blue square, and even plain things can get no word right.
+# The words are far better than chance, and better than always naming the ten commonest. But **the honest failure** stands in the line above: to copy the tags of the ten nearest pictures is simpler, and better. With a thousand pictures there is little to learn that a look at the neighbours does not tell. What the GAN gives besides is a smooth distribution of vectors that can be drawn from at any picture. But to draw a tag of a random neighbour is a distribution too, and we have not shown that G's is better. And look at the words in small letters. A network that was trained on photographs sees little in a letter on a blue square, and even plain things can get few words right, or none.
 #
 # ## What we measured, and what the paper reports
 #
