@@ -209,11 +209,13 @@ def resources() -> dict[str, float]:
         import psutil
 
         peak = float(psutil.Process().memory_info().peak_wset)
+    elif (status := Path("/proc/self/status")).exists():
+        # In KiB. Not ru_maxrss: a process inherits that from the one that started it.
+        peak = 1024.0 * int(status.read_text().split("VmHWM:")[1].split()[0])
     else:
         import resource
 
-        unit = 1 if sys.platform == "darwin" else 1024  # Linux counts in KiB, macOS in bytes
-        peak = float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+        peak = float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)  # macOS: in bytes
     found = {"peak_mb": peak / 1e6}
     if torch.cuda.is_available():
         found["gpu_peak_mb"] = torch.cuda.max_memory_allocated() / 1e6

@@ -3,10 +3,14 @@
 A saved notebook has no live front end, so every widget also leaves pictures behind.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from gancourse.env import CourseError, static
+from gancourse.figures import panels, show, show_images
 
 
 def explore(
@@ -37,6 +41,99 @@ def explore(
     from ipywidgets import interact
 
     interact(draw, **{name: _widget(control) for name, control in controls.items()})
+
+
+class OpinionTest:
+    """A blinded opinion test: pictures in random order, rated 1 (bad) to 5 (excellent).
+
+    Ledig et al. (2017), Section 3.2, asked 26 people so. Nothing that is shown or that a front end
+    holds says which method made a picture until all are rated. First used in notebook 08.
+
+    Parameters
+    ----------
+    pictures : Mapping[str, Sequence[Tensor]]
+        Method to its pictures (C, H, W) in [-1, 1], all of one size.
+    rng : torch.Generator
+        On the CPU; draws the order.
+    """
+
+    def __init__(self, pictures: Mapping[str, Sequence[Tensor]], rng: torch.Generator) -> None:
+        shown = [(name, x) for name, part in pictures.items() for x in part]
+        if not shown or len({x.shape for _, x in shown}) > 1:
+            raise CourseError("An opinion test needs pictures, all of one size.")
+        self._shown = [shown[i] for i in torch.randperm(len(shown), generator=rng).tolist()]
+        self.ratings: list[int] = []
+        """In the order in which the pictures are shown."""
+
+    def __len__(self) -> int:
+        return len(self._shown)
+
+    def rate(self, *ratings: int) -> None:
+        """Rate the next picture, or the next few."""
+        left = len(self) - len(self.ratings)
+        if len(ratings) > left or any(r not in (1, 2, 3, 4, 5) for r in ratings):
+            raise CourseError(
+                f"{ratings} can't be taken.", f"Ratings are 1 to 5; {left} pictures are left."
+            )
+        self.ratings += ratings
+
+    def scores(self) -> dict[str, float]:
+        """Mean opinion score by method, best first; empty until every picture is rated."""
+        if len(self.ratings) < len(self):
+            return {}
+        found: dict[str, list[int]] = {}
+        for (name, _), rating in zip(self._shown, self.ratings, strict=True):
+            found.setdefault(name, []).append(rating)
+        means = {name: sum(part) / len(part) for name, part in found.items()}
+        return dict(sorted(means.items(), key=lambda item: -item[1]))
+
+    def sheet(self, columns: int = 6) -> None:
+        """Draw every picture with its number, and no name: what a saved or printed page shows."""
+        rows = -(-len(self) // columns)
+        fig, axes = panels(columns, rows, width=1.9, height=2.1)
+        for n, ax in enumerate(axes):
+            ax.axis("off")
+            if n < len(self):
+                show_images(self._shown[n][1][None], columns=1, title=f"picture {n + 1}", ax=ax)
+        show(fig, alt=f"{len(self)} numbered pictures in random order; their methods are not named")
+
+    def ask(self) -> None:
+        """Show one picture after another above five buttons, at the end the scores.
+
+        With GANCOURSE_STATIC=1 `sheet` is drawn instead, for ratings on paper.
+        """
+        if static():
+            self.sheet()
+            return
+        import ipywidgets
+        from IPython.display import display
+
+        place, line = ipywidgets.Output(), ipywidgets.Label()
+        names = ("1 bad", "2 poor", "3 fair", "4 good", "5 excellent")
+        buttons = [ipywidgets.Button(description=name) for name in names]
+
+        def refresh() -> None:
+            place.clear_output(wait=True)
+            done = len(self.ratings)
+            with place:
+                if done < len(self):
+                    line.value = f"picture {done + 1} of {len(self)}: how good is it?"
+                    fig, axes = panels(1, width=4, height=4)
+                    show_images(self._shown[done][1][None], columns=1, ax=axes[0])
+                    show(fig, alt=f"Picture {done + 1}, to be rated")
+                else:
+                    line.value = "Thank you. Mean opinion score by method:"
+                    print("\n".join(f"{name:12} {s:.2f}" for name, s in self.scores().items()))
+
+        def clicked(button: Any) -> None:
+            if len(self.ratings) < len(self):
+                self.rate(buttons.index(button) + 1)
+                refresh()
+
+        for button in buttons:
+            button.on_click(clicked)
+        display(ipywidgets.VBox([line, place, ipywidgets.HBox(buttons)]))
+        refresh()
 
 
 def _start(name: str, control: Any) -> Any:

@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -83,3 +85,12 @@ def test_start_says_where_it_runs(capsys):
 
 def test_resources_are_plausible():
     assert 50 < env.resources()["peak_mb"] < 20_000
+
+
+def test_peak_memory_is_not_that_of_the_parent():
+    """Linux hands ru_maxrss on to a program that is started; a notebook's kernel is started."""
+    ballast = torch.ones(150_000_000)  # 600 MB
+    code = "from gancourse import env; print(env.resources()['peak_mb'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < env.resources()["peak_mb"] - 300
+    assert len(ballast)

@@ -1,5 +1,7 @@
 """Numbers against closed forms."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -61,3 +63,82 @@ def test_nearest_against_scipy(rng):
     assert distances.tolist() == pytest.approx(expected.tolist(), rel=1e-4)
     with pytest.raises(ValueError, match="no example"):
         metrics.nearest(samples, examples[:0])
+
+
+def test_luminance_of_black_white_and_the_primaries():
+    """ITU-R BT.601: 16 to 235; red 81.481, green 144.553, blue 40.966."""
+    x = torch.tensor([[-1.0, -1, -1], [1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
+    y = metrics.luminance(x[:, :, None, None]).flatten()
+    assert y.tolist() == pytest.approx([16, 235, 81.481, 144.553, 40.966], abs=1e-3)
+
+
+def test_psnr_agrees_with_scikit_image_and_ignores_the_border(rng):
+    from skimage.metrics import peak_signal_noise_ratio
+
+    real = torch.rand(2, 3, 20, 24, generator=rng) * 2 - 1
+    x = (real + 0.2 * torch.randn(real.shape, generator=rng)).clamp(-1, 1)
+    for border in (0, 4):
+        got = metrics.psnr(x, real, border)
+        for i in range(2):
+            inside = slice(border, 20 - border), slice(border, 24 - border)
+            a, b = (metrics.luminance(p)[i][inside].double().numpy() for p in (real, x))
+            assert got[i].item() == pytest.approx(peak_signal_noise_ratio(a, b, data_range=255))
+    x[:, :, :4] = 1
+    assert metrics.psnr(x, real, 4).equal(got)
+    assert metrics.psnr(real, real).tolist() == [float("inf")] * 2
+    with pytest.raises(ValueError, match="leaves nothing"):
+        metrics.psnr(x, real, 10)
+
+
+def test_halving_the_squared_error_is_3_decibels(rng):
+    real = torch.zeros(1, 3, 16, 16)
+    noise = torch.randn(real.shape, generator=rng) * 0.1
+    gain = metrics.psnr(noise / 2**0.5, real) - metrics.psnr(noise, real)
+    assert gain.item() == pytest.approx(10 * math.log10(2), abs=1e-4)
+
+
+def test_ssim_is_wangs_with_an_11_x_11_gaussian_window(rng):
+    """Written out: moments under the window, where it fits into the picture."""
+    real = torch.rand(1, 3, 40, 44, generator=rng) * 2 - 1
+    x = (real + 0.3 * torch.randn(real.shape, generator=rng)).clamp(-1, 1)
+    a, b = (metrics.luminance(p)[:, None, 4:-4, 4:-4].double() for p in (x, real))
+    g = torch.exp(-torch.arange(-5, 6).double().square() / (2 * 1.5**2))
+    window = torch.outer(g, g)[None, None] / g.sum() ** 2
+
+    def m(p):
+        return torch.nn.functional.conv2d(p, window)
+
+    va, vb, cov = m(a * a) - m(a) ** 2, m(b * b) - m(b) ** 2, m(a * b) - m(a) * m(b)
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    index = (2 * m(a) * m(b) + c1) * (2 * cov + c2)
+    index = index / ((m(a) ** 2 + m(b) ** 2 + c1) * (va + vb + c2))
+    assert metrics.ssim(x, real).item() == pytest.approx(index.mean().item(), abs=1e-5)
+    assert metrics.ssim(real, real).item() == pytest.approx(1)
+
+
+def test_perceptual_distance_by_hand():
+    """Two maps: one whose vectors are at right angles (2), one with equal directions (0)."""
+    x, real = torch.zeros(1, 3, 2, 2), torch.ones(1, 3, 2, 2)
+    maps = {0.0: [torch.tensor([3.0, 0]), torch.tensor([1.0, 1])]}
+    maps[1.0] = [torch.tensor([0, 0.5]), torch.tensor([4.0, 4])]
+
+    def phi(p):
+        return [v.view(1, 2, 1, 1).expand(1, 2, 2, 2) for v in maps[p.mean().item()]]
+
+    assert metrics.perceptual_distance(phi, x, real).item() == pytest.approx(1)
+    assert metrics.perceptual_distance(phi, x, x).item() == 0
+
+
+def test_recall_by_ranks(rng):
+    """Against a loop that counts how many are more similar than the partner."""
+    gallery = torch.randn(30, 4, generator=rng)
+    queries = 5 * (gallery + 0.8 * torch.randn(30, 4, generator=rng))
+    for k in (1, 3, 30):
+        hits = 0
+        for i, q in enumerate(queries):
+            cosine = torch.cosine_similarity(q[None], gallery)
+            hits += int((cosine > cosine[i]).sum() < k)
+        assert metrics.recall_at(queries, gallery, k) == pytest.approx(hits / 30)
+    assert metrics.recall_at(gallery, gallery, 1) == 1
+    with pytest.raises(ValueError, match="partners"):
+        metrics.recall_at(queries, gallery, 31)

@@ -10,8 +10,13 @@ from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 from torch import nn
 
+from gancourse import objectives
 from gancourse.objectives import (
+    LSGAN,
+    cycle_loss,
     discriminator_loss,
+    lsgan_discriminator_loss,
+    lsgan_generator_loss,
     non_saturating_loss,
     optimal_discriminator,
     r1_penalty,
@@ -126,3 +131,59 @@ def test_r1_of_a_quadratic_by_hand_and_leaves_its_input_alone():
     expected = (4 * x.square()).sum(dim=(1, 2)).mean()
     torch.testing.assert_close(r1_penalty(Quadratic(), x).detach(), expected)
     assert not x.requires_grad and x.grad is None
+
+
+def test_content_loss_is_the_mean_over_maps_and_trains_the_fake_alone(rng):
+    """A popular implementation rebuilds the tensor and so trains nothing; this one must not."""
+    fake = torch.randn(2, 3, 4, 4, generator=rng).requires_grad_()
+    real = torch.randn(2, 3, 4, 4, generator=rng).requires_grad_()
+
+    def phi(x):
+        return [x, 2 * x.mean(dim=1, keepdim=True)]
+
+    loss = objectives.content_loss(phi, fake, real)
+    d = (fake - real).detach()
+    wanted = (d.square().mean() + 4 * d.mean(dim=1).square().mean()) / 2
+    assert loss.item() == pytest.approx(wanted.item(), rel=1e-5)
+    loss.backward()
+    assert fake.grad.abs().sum() > 0 and real.grad is None
+
+
+def test_total_variation_of_a_ramp_a_step_and_a_flat_picture():
+    ramp = torch.linspace(0, 0.9, 10).expand(1, 3, 4, 10)
+    assert objectives.total_variation(ramp).item() == pytest.approx(0.1)
+    board = torch.ones(6, 6)
+    board[::2, ::2] = board[1::2, 1::2] = -1
+    assert objectives.total_variation(board.expand(1, 1, 6, 6)).item() == 4
+    assert objectives.total_variation(torch.full((1, 3, 4, 4), 0.3)) == 0
+    with pytest.raises(ValueError, match="2 x 2"):
+        objectives.total_variation(torch.zeros(1, 3, 1, 5))
+
+
+def test_least_squares_by_torch_and_at_the_undecided_point(rng):
+    real, fake = torch.randn(2, 4, 3, 3, generator=rng)
+    mse = torch.nn.functional.mse_loss
+    expected = mse(real, torch.ones_like(real)) + mse(fake, torch.zeros_like(fake))
+    assert torch.allclose(lsgan_discriminator_loss(real, fake), expected)
+    assert torch.allclose(lsgan_generator_loss(fake), mse(fake, torch.ones_like(fake)))
+    half = torch.full((5,), 0.5)
+    assert lsgan_discriminator_loss(half, half).item() == pytest.approx(0.5)
+    assert LSGAN == (lsgan_discriminator_loss, lsgan_generator_loss)
+
+
+def test_least_squares_pulls_back_what_is_taken_for_more_than_real():
+    fake = torch.tensor([-1.0, 1.0, 3.0], requires_grad=True)
+    lsgan_generator_loss(fake).backward()
+    assert fake.grad.tolist() == pytest.approx([-4 / 3, 0.0, 4 / 3])
+
+
+def test_cycle_loss_is_a_mean_of_absolute_differences(rng):
+    x, again = torch.randn(2, 3, 3, 4, 4, generator=rng)
+    assert torch.allclose(cycle_loss(x, again), torch.nn.functional.l1_loss(again, x))
+    assert cycle_loss(torch.ones(1, 3, 2, 2), -torch.ones(1, 3, 2, 2)).item() == 2
+
+
+@pytest.mark.parametrize("loss", [lsgan_generator_loss, lambda a: cycle_loss(a, a)])
+def test_an_empty_batch_has_no_squares(loss):
+    with pytest.raises(ValueError, match="at least one"):
+        loss(torch.zeros(0, 3))

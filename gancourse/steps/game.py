@@ -1,4 +1,4 @@
-"""One function per algorithm box: hold each beside its paper. Everything is passed in."""
+"""The game itself, with and without a condition, and what every step is made of."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
