@@ -170,7 +170,7 @@ one_hot = check("5.1", one_hot)
 # %%
 layer = nn.Linear(CLASSES, 4, bias=False)
 seven = one_hot(torch.tensor([7]), CLASSES)
-looked_up = layer.weight[:, 7]  # (out, in): the column of the seventh input
+looked_up = layer.weight[:, 7]  # (out, in): the column of label 7
 print("the layer's answer is column 7 of its weights:", torch.equal(layer(seven)[0], looked_up))
 
 # %% [markdown]

@@ -1,0 +1,174 @@
+"""Drawn flowers with ten sentences each, and what every sentence says, as data.
+
+A sentence names some of a flower's six attributes and leaves others out, as people do. Three
+combinations of colour and shape are kept out of training: what was never shown can be asked for.
+"""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from gancourse.datasets import flowers
+from gancourse.datasets.flowers import PETAL_COLOURS, PETALS, SHAPES, Looks
+from gancourse.shapes import Bytes
+
+WORDS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "colour": (
+        ("red", "crimson"), ("pink", "rose"), ("white", "snowy"), ("violet", "purple"),
+        ("blue", "azure"),
+    ),
+    "shape": (("round", "rounded"), ("narrow", "thin"), ("pointed", "sharp")),
+    "petals": (("five", "5"), ("six", "6"), ("seven", "7"), ("eight", "8")),
+    "centre": (("yellow", "golden"), ("orange", "amber")),
+    "background": (("on a meadow", "in the grass"), ("against the sky", "in the air")),
+    "size": (("small", "little"), ("large", "big")),
+}  # fmt: skip
+"""The attributes; for each of an attribute's values the words that name it."""
+
+FORMS = (
+    "a[ {size}][ {colour}] flower with[ {petals}][ {shape}] petals[ and a {centre} centre]"
+    "[ {background}]",
+    "this[ {size}] flower has[ {petals}][ {shape}][ {colour}] petals[ around a {centre} heart]"
+    "[ and grows {background}]",
+    "[{background} ]there is a[ {size}] flower with[ {shape}][ {colour}] petals[, {petals} in all]"
+    "[, and a {centre} centre]",
+    "[{petals} ][{shape} ][{colour} ]petals[ with a {centre} middle][, a {size} flower]"
+    "[ {background}]",
+    "a[ {colour}] bloom[ {background}][, its heart {centre}][, its petals {shape}]"
+    "[, {petals} of them][, rather {size}]",
+)
+"""Ways to say it. What stands in brackets is left out with its attribute."""
+
+NAMED = {"colour": 0.8, "shape": 0.6, "petals": 0.5, "centre": 0.6, "background": 0.5, "size": 0.5}
+"""How often each attribute is named."""
+
+SENTENCES = 10
+SMALL, LARGE = 0.62, 0.78  # radii: what lies between is neither
+HELD_OUT = (("red", "narrow"), ("white", "pointed"), ("violet", "round"))
+"""Colour and shape that never meet in training."""
+
+Truth = Int[Tensor, "batch 6"]
+"""For each attribute of `WORDS` an index into its values, or -1: not said, or neither."""
+
+Said = Int[Tensor, "batch sentences 6"]
+"""The same for each of several sentences."""
+
+
+@dataclass(frozen=True)
+class Captioned:
+    """Pictures, their sentences, and the truth about both."""
+
+    images: Bytes
+    looks: Looks
+    sentences: tuple[tuple[str, ...], ...]
+    """`SENTENCES` for each picture."""
+    said: Said
+    """What each sentence says."""
+    truth: Truth
+    """What is so."""
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def load(count: int, size: int, rng: torch.Generator, held_out: bool = False) -> Captioned:
+    """Draw random flowers, of more sizes than `flowers` has, and describe them.
+
+    Parameters
+    ----------
+    count, size : int
+        How many; side of a picture in pixels.
+    rng : torch.Generator
+        Draws attributes and words; the pictures are on its device.
+    held_out : bool
+        Only the combinations of `HELD_OUT`, or only the others.
+    """
+    pairs = [(c, s) for c in PETAL_COLOURS for s in SHAPES if ((c, s) in HELD_OUT) == held_out]
+    places = [[list(PETAL_COLOURS).index(c), list(SHAPES).index(s)] for c, s in pairs]
+    pick = torch.randint(len(pairs), (count,), generator=rng, device=rng.device)
+    colour, shape = torch.tensor(places, device=rng.device)[pick].unbind(1)
+    looks = flowers.sample(count, rng, bees=0)
+    radius = 0.5 + 0.4 * torch.rand(count, generator=rng, device=rng.device)
+    looks = replace(looks, colour=colour, shape=shape, radius=radius)
+    truth = attributes(looks)
+    sentences, said = describe(truth, rng)
+    parts = [flowers.draw(looks[i : i + 1000], size) for i in range(0, count, 1000)]
+    return Captioned(torch.cat(parts), looks, sentences, said, truth)
+
+
+def attributes(looks: Looks) -> Truth:
+    """What is so: a column for each attribute of `WORDS`; -1 for a size that is neither."""
+    middling = (looks.radius >= SMALL) & (looks.radius <= LARGE)
+    size = (looks.radius > LARGE).long().masked_fill(middling, -1)
+    columns = [looks.colour, looks.shape, looks.petals - PETALS[0], looks.centre, looks.background]
+    return torch.stack([*columns, size], dim=1)
+
+
+def describe(truth: Truth, rng: torch.Generator) -> tuple[tuple[tuple[str, ...], ...], Said]:
+    """Sentences for flowers: form, words and what is left out are drawn anew for each.
+
+    Returns
+    -------
+    tuple
+        ``sentences``, `SENTENCES` a flower, and ``said``, (B, SENTENCES, 6).
+    """
+    shape = (len(truth), SENTENCES)
+    named = torch.rand(*shape, len(WORDS), generator=rng, device=rng.device)
+    limits = torch.tensor(list(NAMED.values()), device=rng.device)
+    said = torch.where(named < limits, truth[:, None], -1)
+    form = torch.randint(len(FORMS), shape, generator=rng, device=rng.device).tolist()
+    word = torch.randint(2, (*shape, len(WORDS)), generator=rng, device=rng.device).tolist()
+    told = said.tolist()
+    sentences = tuple(
+        tuple(sentence(told[i][k], word[i][k], form[i][k]) for k in range(SENTENCES))
+        for i in range(len(truth))
+    )
+    return sentences, said
+
+
+def sentence(said: list[int], word: list[int] | None = None, form: int = 0) -> str:
+    """One sentence: values of the attributes (-1: left out), which word for each, which form."""
+    chosen = {
+        name: values[value][word[i] if word else 0]
+        for i, (value, (name, values)) in enumerate(zip(said, WORDS.items(), strict=True))
+        if value >= 0
+    }
+
+    def group(match: re.Match) -> str:
+        name = re.search(r"{(\w+)}", match[1])[1]
+        return match[1].format(**chosen) if name in chosen else ""
+
+    text = re.sub(r"\[(.*?)\]", group, FORMS[form])
+    return re.sub(r"\ba (?=[aeiou])", "an ", text)
+
+
+def fits(said: Int[Tensor, "*said 6"], truth: Int[Tensor, "*truth 6"]) -> Bool[Tensor, "*shape"]:
+    """Whether nothing that is said is false; the shapes before the last are broadcast."""
+    return ((said == -1) | (said == truth)).all(dim=-1)
+
+
+def vocabulary() -> frozenset[str]:
+    """Every word that sentences are made of."""
+    forms = re.sub(r"{\w+}", " ", " ".join(FORMS))
+    words = " ".join(word for values in WORDS.values() for value in values for word in value)
+    return frozenset(re.findall(r"\w+", f"{forms} {words} an".lower()))
+
+
+def unknown_words(text: str, known: Collection[str]) -> list[str]:
+    """The words of a text that are not among the known ones, in small letters, each once, in order.
+
+    A word is a run of letters and digits. First built in notebook 07.
+
+    Raises
+    ------
+    ValueError
+        If there is no word in the text.
+    """
+    words = re.findall(r"[^\W_]+", text.lower())
+    if not words:
+        raise ValueError("There is no word in the text.")
+    return [word for word in dict.fromkeys(words) if word not in known]
