@@ -81,7 +81,8 @@ def train(
         By name, all that has a state: networks, optimizers, schedules, generators. What is not
         here starts anew after an interruption.
     folder : Path, optional
-        Where checkpoints go: ``env.run_dir("03_dcgan")``. None: none are made.
+        Where checkpoints go: ``env.run_dir("03_dcgan")``. None: none are made. Where nothing can be
+        written, a notice says so and the training goes on.
     record_every : int
         Steps between records. Checkpoints are made at records.
     checkpoint_seconds : float
@@ -96,44 +97,43 @@ def train(
     TrainingDiverged
         A loss is nan or infinite.
     CourseError
-        Memory ran out; the message names the batch size that fits.
+        Memory ran out: the message names the batch size that fits. Or another kernel trains in
+        `folder`. Or its checkpoint does not fit what is to be kept.
     """
     if steps < 1 or record_every < 1:
         raise ValueError(f"steps and record_every must be at least 1, got {steps}, {record_every}")
-    run = _Run(keep, folder, fresh, steps, title)
-    yield from [replace(record, resumed=True) for record in run.records]
-    bar = tqdm(total=steps, initial=run.step, desc=title, unit="step", disable=static())
-    pending: dict[str, list[Tensor]] = {}
-    began, saved = time.perf_counter() - run.seconds, time.perf_counter()
-    try:
-        while run.step < steps:
-            try:
-                losses = step()
-            except (torch.OutOfMemoryError, RuntimeError) as error:
-                if not _is_out_of_memory(error):
+    with checkpoint.alone(folder):
+        run = _Run(keep, folder, fresh, steps, title)
+        yield from [replace(record, resumed=True) for record in run.records]
+        pending: dict[str, list[Tensor]] = {}
+        began, saved = time.perf_counter() - run.seconds, time.perf_counter()
+        with tqdm(total=steps, initial=run.step, desc=title, unit="step", disable=static()) as bar:
+            while run.step < steps:
+                try:
+                    losses = step()
+                except (torch.OutOfMemoryError, RuntimeError) as error:
+                    if not _is_out_of_memory(error):
+                        raise
+                    raise _out_of_memory(step, batches, run) from error
+                run.step += 1
+                bar.update()
+                for name, value in losses.items():
+                    pending.setdefault(name, []).append(torch.as_tensor(value))
+                if run.step % record_every and run.step < steps:
+                    continue
+                run.seconds = time.perf_counter() - began
+                means = _read(pending, run)
+                pending.clear()
+                bar.set_postfix({name: f"{value:.3f}" for name, value in means.items()})
+                run.records.append(Record(run.step, run.seconds, means))
+                if run.step == steps or time.perf_counter() - saved >= checkpoint_seconds:
+                    run.save()
+                    saved = time.perf_counter()
+                try:
+                    yield run.records[-1]
+                except GeneratorExit:  # the caller left its loop: nothing of what was done is lost
+                    run.save()
                     raise
-                raise _out_of_memory(step, batches, run) from error
-            run.step += 1
-            bar.update()
-            for name, value in losses.items():
-                pending.setdefault(name, []).append(torch.as_tensor(value))
-            if run.step % record_every and run.step < steps:
-                continue
-            run.seconds = time.perf_counter() - began
-            means = _read(pending, run)
-            pending.clear()
-            bar.set_postfix({name: f"{value:.3f}" for name, value in means.items()})
-            run.records.append(Record(run.step, run.seconds, means))
-            if run.step == steps or time.perf_counter() - saved >= checkpoint_seconds:
-                run.save()
-                saved = time.perf_counter()
-            try:
-                yield run.records[-1]
-            except GeneratorExit:  # the caller left its loop: nothing of what was done is lost
-                run.save()
-                raise
-    finally:
-        bar.close()
 
 
 def linear_decay(optimizer: Optimizer, steps: int, hold: float = 0.5) -> LambdaLR:
@@ -154,15 +154,20 @@ class _Run:
     def __init__(
         self, keep: Mapping[str, Any], folder: Path | None, fresh: bool, steps: int, title: str
     ) -> None:
-        self.keep, self.folder, self.title = keep, folder, title
+        self.keep, self.folder, self.title, self.steps = keep, folder, title, steps
         self.step, self.seconds, self.records = 0, 0.0, list[Record]()
         self.mark = checkpoint.fingerprint(keep)
-        self.warned = False
+        self.saved, self.warned = 0, False
         found = checkpoint.read(folder) if folder else None
         if folder and found and (fresh or found["mark"] != self.mark or found["step"] > steps):
-            why = "as asked" if fresh else "the one found is of other networks, settings or seeds"
-            place = checkpoint.set_aside(folder)
-            print(f"{title}: starts from step 0 ({why}; it was kept as {place.name}).")
+            why = "as asked" if fresh else \
+                "the one found is of other networks, settings, seeds or device"  # fmt: skip
+            try:
+                kept = f"it was kept as {checkpoint.set_aside(folder).name}"
+            except OSError as error:
+                kept = f"it stays, and this run is not saved: {error.strerror or error}"
+                self.folder = None
+            print(f"{title}: starts from step 0 ({why}; {kept}).")
         elif folder and found:
             self.load(found)
             done = "finished before" if self.step >= steps else "goes on"
@@ -172,12 +177,21 @@ class _Run:
         self.save()
 
     def load(self, found: Mapping[str, Any]) -> None:
-        checkpoint.restore(self.keep, found["state"])
+        try:
+            checkpoint.restore(self.keep, found["state"])
+        except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise CourseError(
+                f"The checkpoint of step {found['step']} in {self.folder} does not fit.",
+                f"torch says: {error}. It may be from another version of torch or of the course.",
+                "Run the cells again that make the networks, then this one with fresh=True: it "
+                "starts over and keeps the checkpoint. Or install the version that wrote it.",
+            ) from error
         self.step, self.seconds = found["step"], found["seconds"]
         self.records = [Record(**record) for record in found["records"]]
+        self.saved = self.step
 
     def save(self) -> None:
-        """Checkpoint; a disk that is full or read-only is reported once and training goes on."""
+        """Checkpoint; where the disk refuses, say so when it begins and at the end, and go on."""
         if self.folder is None:
             return
         content = {
@@ -188,11 +202,16 @@ class _Run:
         try:
             checkpoint.write(self.folder, content)
         except OSError as error:
-            if not self.warned:
+            if not self.warned or self.step == self.steps:
                 print(f"{self.title}: step {self.step} could not be saved in {self.folder}: "
-                      f"{error.strerror or error}. Training goes on; free some space or choose "
-                      "another folder with GANCOURSE_RUNS.")  # fmt: skip
+                      f"{error.strerror or error}. Training goes on, but if this kernel ends, all "
+                      f"after step {self.saved} is lost. Free some space, or choose another "
+                      "folder with GANCOURSE_RUNS.")  # fmt: skip
             self.warned = True
+            return
+        if self.warned:
+            print(f"{self.title}: step {self.step} could be saved again.")
+        self.saved, self.warned = self.step, False
 
 
 def _read(pending: Mapping[str, list[Tensor]], run: _Run) -> dict[str, float]:

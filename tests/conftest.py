@@ -1,16 +1,23 @@
 """Annotations are checked while tests run: a wrong shape is an error where it enters a function."""
 
+import contextlib
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import matplotlib
 import pytest
 import torch
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 install_import_hook("gancourse", "annotations.check")
 torch.set_num_threads(1)  # tests use tiny tensors: a second thread only waits
 matplotlib.use("Agg")  # set here and not by MPLBACKEND: the kernels of notebooks draw inline
+
+# A busy machine is no failure; where nobody watches, every run tries the same examples.
+settings.register_profile("course", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("course")
 
 VARIABLES = ("GANCOURSE_PROFILE", "GANCOURSE_DEVICE", "GANCOURSE_PRECISION", "GANCOURSE_REPORT")
 
@@ -32,6 +39,23 @@ def private(tmp_path_factory, monkeypatch):
 def runs(private) -> Path:
     """The folder that GANCOURSE_RUNS names during this test."""
     return Path(os.environ["GANCOURSE_RUNS"])
+
+
+@pytest.fixture
+def small_files() -> Callable[[int], contextlib.AbstractContextManager]:
+    """``with small_files(n):`` the system refuses to make any file longer than n bytes."""
+    resource = pytest.importorskip("resource")
+
+    @contextlib.contextmanager
+    def limited(n: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (n, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
 
 
 SOURCE = '''\

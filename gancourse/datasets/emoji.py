@@ -10,8 +10,6 @@ import io
 import json
 import os
 import re
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -185,16 +183,20 @@ def _pictures(codes: list[str], size: int, design: str, skin_tones: bool) -> np.
     cache = env.data_dir() / ".cache" / f"emoji-{design}-{size}{tones}.npz"
     try:
         with np.load(io.BytesIO(cache.read_bytes())) as kept:
-            if kept["codes"].tolist() == codes and kept["images"].shape[2:] == (size, size):
+            wanted = (len(codes), 3, size, size)
+            if kept["codes"].tolist() == codes and kept["images"].shape == wanted:
                 return kept["images"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        pass  # not there yet, or damaged
+    except Exception:  # not there yet, or damaged: numpy raises many kinds
+        pass
     images = np.stack(list(_drawn(codes, size, design)))
     part = cache.with_name(f"{cache.stem}-{os.getpid()}.npz")
     with contextlib.suppress(OSError):  # a copy only saves time
         cache.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(part, images=images, codes=np.array(codes))
-        part.replace(cache)
+        try:
+            np.savez_compressed(part, images=images, codes=np.array(codes))
+            part.replace(cache)
+        finally:
+            part.unlink(missing_ok=True)
     return images
 
 

@@ -75,7 +75,7 @@ def load(names: Sequence[str]) -> dict[str, Pair]:
 
 
 def load_folder(path: str | Path) -> dict[str, Pair]:
-    """Every picture below a folder at its full size, small and large, by file name.
+    """Every picture below a folder at its full size, small and large, by its path without suffix.
 
     Raises
     ------
@@ -83,8 +83,9 @@ def load_folder(path: str | Path) -> dict[str, Pair]:
         If there is no such folder or no picture in it; if a picture can't be read, or has a side
         below 32 pixels, of which the small version would hold nothing.
     """
-    pairs = {}
-    for file in pictures_below(Path(path).expanduser()):
+    pairs: dict[str, Pair] = {}
+    root = Path(path).expanduser()
+    for file in pictures_below(root):
         photo = photos.read(file)
         if min(photo.shape[2:]) < 32:
             raise CourseError(
@@ -92,7 +93,9 @@ def load_folder(path: str | Path) -> dict[str, Pair]:
                 "Its quarter would hold next to nothing; 32 pixels a side are needed.",
                 "Take it out of the folder.",
             )
-        pairs[file.stem] = pair(photo)
+        inside = file.relative_to(root)
+        name = inside.with_suffix("").as_posix()
+        pairs[inside.as_posix() if name in pairs else name] = pair(photo)
     return pairs
 
 
@@ -119,7 +122,7 @@ class Crops(Iterator):
     Raises
     ------
     ValueError
-        If a photo is smaller than a square.
+        If there is no photo, or one is smaller than a square.
     """
 
     def __init__(
@@ -132,8 +135,9 @@ class Crops(Iterator):
     ) -> None:
         self.pairs, self.side, self.size = list(pairs.values()), side, size
         self.rng, self.device = rng, torch.device(device)
-        if size < 1 or any(min(low.shape[2:]) < side for low, _ in self.pairs):
-            raise ValueError(f"squares of {side} don't fit into every picture, or {size=} < 1")
+        if not pairs or size < 1 or any(min(low.shape[2:]) < side for low, _ in self.pairs):
+            found = f"{len(pairs)} pictures, {size=}"
+            raise ValueError(f"squares of {side} don't fit into every picture, or none: {found}")
         lost = [(enlarge(to_float(low)) - to_float(high)).norm() for low, high in self.pairs]
         self.weights = torch.stack(lost)
 

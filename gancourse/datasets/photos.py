@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
+from gancourse.datasets.folder import UNREADABLE
 from gancourse.env import CourseError
 from gancourse.shapes import Bytes, to_float
 
@@ -78,7 +79,7 @@ def read(path: str | Path) -> Bytes:
     Raises
     ------
     CourseError
-        If there is no such file, or it is not a picture, or it is cut off.
+        If there is no such file, or it is not a picture, cut off, or absurdly large.
     """
     try:
         with Image.open(path) as picture:
@@ -89,7 +90,7 @@ def read(path: str | Path) -> Bytes:
             f"The path is taken from the folder {Path.cwd()}.",
             "Check the spelling, or give the full path.",
         ) from error
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except UNREADABLE as error:
         raise CourseError(
             f"{path} can't be read as a picture.",
             f"The reader says: {error}",

@@ -3,6 +3,7 @@
 `save` and `load` keep a trained network with its configuration in one safetensors file.
 """
 
+import contextlib
 import json
 import os
 from importlib import import_module
@@ -24,7 +25,8 @@ def save(net: nn.Module, path: Path | str, like: nn.Module | None = None) -> Pat
     net : nn.Module
         What to save.
     path : Path
-        Ends in ``.safetensors``. Folders are made; a file that is there is replaced.
+        Ends in ``.safetensors``. Folders are made; a file that is there is replaced. Where nothing
+        can be written, a notice says so, and what was there before stays.
     like : nn.Module, optional
         A network of the package with the same layers in the same order. The weights are stored
         under its names: so a class that a student wrote can be loaded by another notebook.
@@ -50,11 +52,18 @@ def save(net: nn.Module, path: Path | str, like: nn.Module | None = None) -> Pat
             f"The layers of this {type(net).__name__} are not those of {kind}.",
             f"It has {len(tensors)} tensors, the other {len(names)}, or their shapes differ.",
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     weights = {name: t.detach().cpu().contiguous() for name, t in zip(names, tensors, strict=True)}
-    save_file(weights, part, {"class": kind, "config": json.dumps(home.config)})
-    os.replace(part, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(weights, part, {"class": kind, "config": json.dumps(home.config)})
+        os.replace(part, path)
+    except (OSError, SafetensorError) as error:  # full or read-only: no reason to end a lesson
+        with contextlib.suppress(OSError):
+            part.unlink()
+        print(f"NOTICE: {path} could not be saved ({error}). This notebook goes on; others that "
+              "load it will not find it. Free some space, or choose another folder with "
+              "GANCOURSE_RUNS, and run this cell again.")  # fmt: skip
     return path
 
 

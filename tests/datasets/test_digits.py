@@ -61,12 +61,51 @@ def test_size_32_adds_a_black_border():
     assert large.sum() == small.sum()
 
 
-def test_a_damaged_copy_is_made_again(tmp_path):
+DAMAGES = {
+    "cut off": lambda whole: whole[:1000],
+    "empty": lambda whole: b"",
+    "a byte changed": lambda whole: whole[:10] + bytes([whole[10] ^ 255]) + whole[11:],
+    "another head": lambda whole: b"PK\x03\x04" + whole[4:],
+    "no array": lambda whole: b"<html>",
+    "another array": lambda whole: idx(np.zeros((3, 3), np.uint8), 2),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_copy_is_made_again(tmp_path, damage):
     digits.load(device="cpu")
     copy = tmp_path / ".cache" / "digits.npy"
-    copy.write_bytes(copy.read_bytes()[:1000])
+    copy.write_bytes(DAMAGES[damage](copy.read_bytes()))
     assert len(digits.load(device="cpu")) == 4000
     assert np.load(copy).shape == (5000, 785)
+
+
+def test_a_full_disk_is_no_reason_to_stop_and_is_left_as_it_was(tmp_path, small_files):
+    with small_files(100_000):
+        assert len(digits.load(device="cpu")) == 4000
+    assert not list((tmp_path / ".cache").iterdir())
+
+
+HEADS = {
+    "more than there is": ((2**32 - 1, 28, 28), 0),
+    "more than 64 bits count": ((2**31, 2**31, 4), 0),
+    "other sides": ((2, 14, 56), 2 * 784),
+    "more bytes than said": ((2, 28, 28), 2 * 784 + 5),
+    "no picture": ((0, 28, 28), 0),
+}
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_file_whose_head_is_wrong_is_refused(tmp_path, head):
+    folder = tmp_path / "mnist"
+    shape, length = HEADS[head]
+    for stem in ("train", "t10k"):
+        write_set(folder, stem, shape[0] if shape[0] < 3 else 2, packed=False)
+        start = bytes((0, 0, 8, 3)) + struct.pack(">3I", *shape)
+        (folder / f"{stem}-images-idx3-ubyte").write_bytes(start + bytes(length))
+    with pytest.raises(CourseError, match="MNIST can't be read") as caught:
+        digits.load(device="cpu")
+    assert caught.value.why and "gancourse fetch mnist" in caught.value.do
 
 
 @pytest.mark.parametrize("place", ["MNIST/raw", "mnist"])

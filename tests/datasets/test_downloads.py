@@ -177,6 +177,17 @@ def test_a_full_disk_is_said_before_the_download(offer, server, tmp_path, monkey
     assert server.asked == []
 
 
+def test_a_disk_that_fills_up_on_the_way_is_said_and_the_download_goes_on(
+    offer, server, tmp_path, small_files
+):
+    offer("ranges")
+    with small_files(20_000), pytest.raises(CourseError, match="can't be written") as caught:
+        fetch("toy", tmp_path)
+    assert "GANCOURSE_DATA" in caught.value.do and not (tmp_path / "toy" / "data.bin").exists()
+    assert (fetch("toy", tmp_path) / "data.bin").read_bytes() == BODY
+    assert server.asked[-1][1] is not None, "what had come was not asked for again"
+
+
 def test_a_file_where_the_folder_should_be(offer, tmp_path):
     offer("good")
     (tmp_path / "toy").touch()

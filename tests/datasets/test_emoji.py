@@ -91,6 +91,8 @@ def test_the_copy_is_used_and_a_damaged_one_is_drawn_again(kept, monkeypatch):
     codes = np.array([*first.codes[:-1], "1f4a9-1f4a9"])
     np.savez(copy, images=first.images.numpy(), codes=codes)  # of other versions of the packages
     assert torch.equal(load().images, first.images) and len(times) == 5
+    np.savez(copy, images=first.images[:9].numpy(), codes=np.array(first.codes))
+    assert torch.equal(load().images, first.images) and len(times) == 6
     assert [p.name for p in copy.parent.iterdir() if "twemoji-32-" in p.name] in (
         [],
         ["emoji-twemoji-32-tones.npz"],

@@ -90,3 +90,17 @@ def test_a_folder_is_read_at_full_size(tmp_path):
     Image.new("L", (20, 90)).save(tmp_path / "tiny.png")
     with pytest.raises(CourseError, match=r"tiny\.png is too small"):
         lowres.load_folder(tmp_path)
+
+
+def test_pictures_of_one_name_in_two_folders_are_both_kept(tmp_path):
+    for shade, name in enumerate(("a/x.png", "b/x.png", "y.png", "y.bmp")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (40, 32), (shade, 0, 0)).save(tmp_path / name)
+    pairs = lowres.load_folder(tmp_path)
+    shades = {name: int(high[0, 0, 0, 0]) for name, (_, high) in pairs.items()}
+    assert shades == {"a/x": 0, "b/x": 1, "y": 3, "y.png": 2}
+
+
+def test_squares_of_no_picture_are_refused(rng):
+    with pytest.raises(ValueError, match="0 pictures"):
+        lowres.Crops({}, 8, 4, rng)

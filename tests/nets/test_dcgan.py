@@ -93,3 +93,13 @@ def test_files_that_are_no_network_are_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(CourseError, match="can't be read"):
         nets.load(path)
+
+
+def test_a_full_disk_ends_no_lesson_and_spoils_no_file(tmp_path, small_files, capsys):
+    path = tmp_path / "G.safetensors"
+    nets.save(dcgan.Generator(10, 1, 4, 16), path)
+    before = path.read_bytes()
+    with small_files(len(before) // 2):
+        nets.save(dcgan.Generator(10, 1, 4, 16), path)
+    assert "could not be saved" in capsys.readouterr().out
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
