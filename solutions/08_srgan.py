@@ -49,7 +49,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from PIL import Image, ImageChops, ImageOps, ImageStat
 from torch import Tensor, nn
 
 from gancourse.datasets import lowres, photos
@@ -76,7 +76,7 @@ test_photos = lowres.load(photos.TEST)
 print("to learn from:", ", ".join(training_photos))
 for name, (low, high) in test_photos.items():
     print(f"{name:7} {high.shape[3]} x {high.shape[2]}, made small: {low.shape[3]} x {low.shape[2]}")
-assert not set(training_photos) & set(test_photos)
+assert len(training_photos) == 11 and all(4 * low.shape[2] == high.shape[2] for low, high in test_photos.values())
 
 # %% [markdown]
 # The baseline needs no network: copy each pixel 16 times ("nearest"), or lay a smooth surface through them ("bicubic"). Here is a square of each photograph.
@@ -362,7 +362,7 @@ for n, kind in enumerate(("transposed", "subpixel", "resize")):
     axes[n + 3].set(title="its spectrum", xlabel="cycles per pixel", ylabel="cycles per pixel")
 show(fig, alt="Above, patterns of 4 x 4 pixels for the transposed and the sub-pixel doubling, nothing for resize. Below, their spectra: single bright dots at multiples of a quarter cycle per pixel for the first two, black for the third.")
 for kind, values in shares.items():
-    print(f"{kind:11} pattern, as a share of the picture's size: {mean(values):.2f} (mean of 20 seeds)")
+    print(f"{kind:11} pattern, as a share of the picture's size: {mean(values):.2f} (mean of {len(values)} seeds)")
 assert mean(shares["resize"]) < 0.01 < min(mean(shares["subpixel"]), mean(shares["transposed"]))
 
 # %% [markdown]
@@ -437,7 +437,7 @@ def enlarger(G: nn.Module) -> Callable[[Tensor], Tensor]:
 folder = env.run_dir("08_srgan")
 
 # %% [markdown]
-# A batch is 16 squares of 24 x 24 small pixels with the 96 x 96 that they come from, the paper's sizes, from random places, turned and mirrored at random. Photographs with much detail are drawn more often; from the sky behind a telescope there is little to learn.
+# A batch is 16 squares of 24 x 24 small pixels with the 96 x 96 that they come from, the paper's sizes, from random places, turned and mirrored at random. Photographs with much detail are drawn more often: grass most of all, and the smooth retina least, though it is the largest.
 
 # %% tags=["training", "nbval-ignore-output"]
 STEPS = env.budget(smoke=8, cpu=1700, gpu=6000)
@@ -459,7 +459,8 @@ assert env.profile() == "smoke" or mean(gain) >= 0.6
 
 # %% tags=["nbval-ignore-output"]
 compare("bicubic", "SRResNet")
-assert set(enlarged) == {"nearest", "bicubic", "SRResNet"}
+edges = {m: mean([total_variation(x).item() for x in enlarged[m].values()]) for m in ("bicubic", "SRResNet")}
+assert env.profile() == "smoke" or edges["SRResNet"] > edges["bicubic"]
 
 # %% [markdown]
 # *Figure 8.3. As near to the truth as a minute or two of training gets.* Edges are sharper: the rim of the cup, the lid of the eye. The fur is not. It is smoother than a cat can be, though all three measures are better than before. The next section asks why. The gain is not the same everywhere: most where there are clean edges, least where the picture is sky and fine lattice.
@@ -491,11 +492,11 @@ for name, changes in RACE.items():
     flat = 127.5 * enlarger(average)(greys)[:, :, 48:-48, 48:-48]
     patterns[name] = flat.std(dim=(2, 3)).mean().item()
 fig, axes = panels(1, width=7.5, height=2.8)
-plot_bars(race, xlabel=f"gain over bicubic (dB) after {RACE_STEPS} steps; dots: the three photos", ax=axes[0])
+plot_bars(race, xlabel=f"gain over bicubic (dB) after {RACE_STEPS} steps; dots: the {len(truth)} photos", ax=axes[0])
 show(fig, alt="Bars of the gain in decibels for five networks, each with a dot for each test photo")
 for name in RACE:
     print(f"{name:20} pattern on flat grey: {before[name]:.3f} of 255 grey levels untrained, {patterns[name]:.3f} trained")
-assert all(len(values) == len(truth) for values in race.values())
+assert min(race, key=lambda name: mean(race[name])).startswith("not added to bicubic")
 
 # %% [markdown]
 # *Figure 8.4. One change at a time, equal steps, one run each.* Not adding the bicubic picture costs most: its part must be learned first, and so far that network is worse than interpolation. It is no fault of the paper, which trained a million steps. Batch norm makes little difference here; later super-resolution networks left it out and could then be made much larger (Lim and others 2017). As to upsampling, the three are near each other in decibels (the two rivals have an eighth fewer weights), and what is left on flat grey is a small part of one grey level with every layer that is added to the bicubic picture. Partly it never was more: there our last layer starts small. The squared error has no use for a pattern and gives it no reason to grow. Remember this when a different loss comes.
@@ -506,6 +507,7 @@ assert all(len(values) == len(truth) for values in race.values())
 
 # %%
 N_ANSWERS = 16
+LIMIT = 0.5  # by how many grey levels their small pictures may differ
 
 
 def answers(photo: str, side: int = 128) -> Tensor:
@@ -524,12 +526,12 @@ def answers(photo: str, side: int = 128) -> Tensor:
     x = lowres.enlarge(seen) + pieces - lowres.enlarge(small(pieces))
     for _ in range(30):  # what the small picture still lacks is added to the large one
         x = x + lowres.enlarge(seen - small(x))
-    assert (small(x) - seen).abs().max() < 0.5 / 127.5
+    assert (small(x) - seen).abs().max() < LIMIT / 127.5
     return x
 
 
 textures = {name: answers(name) for name in ("grass", "gravel", "brick")}
-print("the small pictures of 16 answers differ by less than half a grey level:", list(textures))
+print(f"the small pictures of {N_ANSWERS} answers differ by less than {LIMIT} of a grey level:", list(textures))
 
 # %% [markdown]
 # **Exercise 8.4** · *What the squared error wants* · difficulty ●●○○○ · importance ●●●●● · 5 minutes · 1 point
@@ -649,16 +651,18 @@ MEASURES = ("PSNR (dB)", "SSIM", "perceptual distance", "texture distance")
 table(results)
 for method in enlarged:
     print(f"{method:9} has {variation(method):.2f} of the originals' total variation")
-assert mean(results["SRResNet"]["texture distance"]) > 0
+assert variation("SRResNet") < 1
 
 # %% [markdown]
 # The last lines are a simple-minded judge that no network stands behind: the **total variation**, the mean step from a pixel to the next. The originals have more than twice as much of it as SRResNet's pictures.
 #
 # ## 6. Losses that see
 #
-# **Next question: which loss does not want the mean?** The paper has two ideas, and uses both. The first: compare features, not pixels. With $\phi$ a map inside a classifier, the **content loss** is (Equation 5)
+# **Next question: which loss does not want the mean?** The paper has two ideas, and uses both. The first: compare features, not pixels. With $\phi$ a map inside a classifier, the **content loss** is
 #
 # $$l_\phi = \frac{1}{\text{size of } \phi}\sum \big(\phi(I^{HR}) - \phi(G(I^{LR}))\big)^2.$$
+#
+# (The paper's Equation 5 divides by width times height only. We divide by the number of maps too, and the scale in Section 7 makes up for it.)
 #
 # The paper's $\phi_{5,4}$ is the last convolution of VGG19 before its last pooling, after the activation, at a sixteenth of the side. In the `gpu` profile the notebook fetches that network where it can. In the `cpu` profile it takes EfficientNet-Lite0, for speed.
 #
@@ -775,12 +779,15 @@ class Discriminator(nn.Module):
 Discriminator = check("8.6", Discriminator)
 
 # %%
-print(f"the paper's D: {count_parameters(Discriminator()):,} parameters, fifteen times as many as its G")
+size = count_parameters(Discriminator())
+print(f"the paper's D: {size:,} parameters, {size / count_parameters(paper):.0f} times as many as its G")
 
 # %% [markdown]
 # G's loss is the sum of the two (Equation 3), with a small weight on the adversarial term:
 #
 # $$l = l_\phi + 10^{-3} \; \mathbb{E}\big[-\log D(G(I^{LR}))\big].$$
+#
+# The second term is the paper's Equation 6, with a mean over the pictures where the paper has a sum: so the batch size does not matter.
 #
 # **Exercise 8.7** · *The generator's loss* · difficulty ●●○○○ · importance ●●●●○ · 10 minutes · 2 points
 #
@@ -827,7 +834,7 @@ print(f"what D adds to the loss: {undecided:.5f} if it is undecided, {found_out:
 # %% [markdown]
 # ## 7. SRGAN
 #
-# Now the second training. It begins with SRResNet's weights, as in the paper: D then plays against a G that has the coarse things right. What the content loss is worth in numbers depends on the network that $\phi$ comes from; the paper scales VGG's features by 1/12.75. We scale so that the loss begins at 0.03, forty times what an undecided D adds.
+# Now the second training. It begins with SRResNet's weights, as in the paper: D then plays against a G that has the coarse things right. What the content loss is worth in numbers depends on the network that $\phi$ comes from; the paper scales VGG's features by 1/12.75. We scale so that the loss begins at 0.03, some forty times what an undecided D adds.
 
 # %% tags=["nbval-ignore-output"]
 phi = pretrained.content_features(env.budget(smoke="lite0", cpu="lite0", gpu="vgg19"))
@@ -837,8 +844,11 @@ low, high = next(lowres.Crops(training_photos, GAN_SIDE, 32, env.rng(0, "cpu"), 
 with torch.no_grad():
     x = enlarger(srresnet)(low)
     SCALE_CONTENT = (0.03 / content_loss(phi, x, high)).item()
+    low, high = next(lowres.Crops(training_photos, GAN_SIDE, 32, env.rng(1, "cpu"), device))
+    elsewhere = SCALE_CONTENT * content_loss(phi, enlarger(srresnet)(low), high).item()
 print(f"{len(phi(high[:1]))} maps; the content loss is multiplied by {SCALE_CONTENT:.2g}")
-assert not any(p.requires_grad for p in phi.parameters())
+print(f"on other squares it is {elsewhere:.3f}, {elsewhere / undecided.item():.0f} times what an undecided D adds")
+assert 0.015 < elsewhere < 0.06
 
 # %% tags=["training", "nbval-ignore-output"]
 GAN_STEPS = env.budget(smoke=6, cpu=650, gpu=2000)
@@ -898,7 +908,7 @@ if env.profile() != "smoke":
 
 # %% tags=["nbval-ignore-output"]
 compare("bicubic", "SRResNet", "SRGAN")
-assert "SRGAN" in enlarged
+assert env.profile() == "smoke" or variation("SRGAN") > variation("SRResNet")  # edges with more contrast
 
 # %% [markdown]
 # *Figure 8.7. The same network, trained with two other losses.* Now read the table above line by line. PSNR and SSIM say that SRGAN is worse than SRResNet: much of the gain in decibels is given back, as in the paper. The perceptual distance says that it is somewhat better, the texture distance that it is much better. Nobody is lying: the first two measure distortion, the last naturalness, and the third lies in between. But be careful: in the `cpu` profile both feature measures use maps of the very network that the content loss trained on, one of them the same four maps. That is teaching to the test. Total variation, and the spectrum below, had no part in the training.
@@ -970,7 +980,7 @@ for method, score in PAPER_MOS.items():
     print(f"{method:9} {mine.get(method, float('nan')):5.2f}   the paper, Set5: {score:.2f}")
 
 # %% [markdown]
-# One reader and three photographs are no study; the paper had 26 readers and, for this row, five pictures. And you have seen these squares with their names above; a fair test would take others: change `PLACES`.
+# One reader and three photographs are no study; the paper had 26 readers and, for this row, five pictures. And you have seen these squares with their names above; a fair test would take others. Write `PLACES.update(cat=(10, 60), coffee=(60, 20), rocket=(55, 0))` at the top of the cell that begins with `METHODS`, and run it again.
 #
 # ## 9. Pictures of your own
 #
@@ -1057,12 +1067,13 @@ assert worst[-1] < 0.01 < worst[0]
 # %% [markdown]
 # At the reach the tiles are equal to the whole, but for rounding. With half of it the seams are already hard to see: most of what a pixel needs to know lies close by.
 #
-# `srgan.upscale(G, picture)` does this for a picture from a file: grey, with transparency, with a palette, of odd sides; it pastes each tile into the result as bytes, so there is never more than one tile in floats. Put the path of your picture into the next cell.
+# `srgan.upscale(G, picture)` does this for a picture from a file: grey, with transparency, with a palette, of odd sides, turned by the camera; it pastes each tile into the result as bytes, so there is never more than one tile in floats. Put the path of your picture into the next cell.
 
 # %% tags=["nbval-ignore-output"]
 MY_PICTURE = ""  # for example "holiday/boat.jpg"
+MEGAPIXELS = 12  # of a phone's photo
 if MY_PICTURE:
-    given = Image.open(MY_PICTURE)
+    given = ImageOps.exif_transpose(Image.open(MY_PICTURE))  # as the camera was held
 else:  # a grey picture with a transparent corner, 101 x 75
     given = Image.fromarray(photos.load(["coffee"])["coffee"][0].permute(1, 2, 0).numpy())
     given = given.resize((101, 75), Image.Resampling.BICUBIC).convert("L")
@@ -1075,16 +1086,24 @@ seconds = time.perf_counter() - begin
 pace = seconds / (given.width * given.height / 1e6)
 pace *= ((128 + 2 * srgan_G.reach) / 128) ** 2  # margins, which this small picture did not need
 print(f"{given.mode} {given.width} x {given.height} to {mine.mode} {mine.width} x {mine.height} in {seconds:.2f} s")
-print(f"at this pace a picture of 12 megapixels takes {12 * pace / 60:.1f} minutes")
+print(f"at this pace a picture of {MEGAPIXELS} megapixels takes {MEGAPIXELS * pace / 60:.1f} minutes")
+w, h = min(given.width, 101), min(given.height, 75)  # the middle is enough to look at
+left, top = (given.width - w) // 2, (given.height - h) // 2
+part = given.crop((left, top, left + w, top + h))
+large = mine.crop((4 * left, 4 * top, 4 * (left + w), 4 * (top + h)))
 fig, axes = panels(2, width=4.0, height=3.1)
-for ax, title, picture in zip(axes, ("given, pixels copied", "upscaled"), (given.resize(mine.size, 0), mine)):
+for ax, title, picture in zip(axes, ("given, pixels copied", "upscaled"), (part.resize(large.size, 0), large)):
     ax.imshow(picture.convert("RGBA"))
     ax.set(title=title, xticks=[], yticks=[])
-show(fig, alt="A small picture with its pixels copied, and the same upscaled by SRGAN")
-assert mine.size == (4 * given.width, 4 * given.height)
+show(fig, alt="A small picture, or its middle, with its pixels copied, and the same upscaled by SRGAN")
+if not MY_PICTURE:
+    again = large.convert("L").resize(part.size, Image.Resampling.BICUBIC)
+    (lost,) = ImageStat.Stat(ImageChops.difference(part.convert("L"), again)).mean
+    print(f"made small again, it differs from the given picture by {lost:.1f} of 255 grey levels in the mean")
+    assert lost < 5
 
 # %% [markdown]
-# *Figure 8.9. A grey picture with a transparent corner.* What a picture of 12 megapixels costs is measured by `benchmarks/upscale_memory.py`, since memory can only be measured in a process of its own. The result alone, 192 megapixels, takes 768 MB as the library keeps it.
+# *Figure 8.9. A grey picture with a transparent corner; of a large picture of yours, the middle.* What a picture of 12 megapixels costs is measured by `benchmarks/upscale_memory.py`, since memory can only be measured in a process of its own. The result alone, 192 megapixels, takes 768 MB as the library keeps it.
 #
 # And here is the whole table once more for a folder of pictures that you name, by a variable or by `GANCOURSE_PICTURES`. Super-resolution papers measure on Set5, five small pictures; if you have them, the paper's numbers stand beside yours.
 
@@ -1108,7 +1127,10 @@ if FOLDER:
     for way, found in table_of_folder.items():
         names = ("psnr", "ssim", "perceptual", "texture")
         env.report(**{f"folder_{n}_{way.lower()}": mean(found[m]) for n, m in zip(names, MEASURES)})
-assert set(table_of_folder) == set(PAPER_SET5)
+psnrs = {way: mean(table_of_folder[way]["PSNR (dB)"]) for way in PAPER_SET5}
+if {name.split("_")[0] for name in pairs} == {"baby", "bird", "butterfly", "head", "woman"}:  # Set5
+    assert all(abs(psnrs[way] - PAPER_SET5[way][0]) < 0.01 for way in ("nearest", "bicubic"))
+assert FOLDER or env.profile() == "smoke" or max(psnrs, key=psnrs.get) == "SRResNet"
 
 # %% [markdown]
 # ## What we measured, and what the paper reports

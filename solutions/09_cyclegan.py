@@ -94,7 +94,7 @@ show_rows(
     {"X, day": pile_x, "": pile_x[12:], "Y, dusk": pile_y, " ": pile_y[12:]},
     alt="Four rows of drawn flowers: two on bright ground with plain petals, two on dark ground with petals of dark and light stripes; no flower is in both piles.",
 )
-assert len(garden.x) == len(garden.y)
+assert pile_y.mean() < pile_x.mean()  # it gets dark
 
 # %% [markdown]
 # *Figure 9.1. What the networks get to see. The flowers of the upper and the lower row have nothing to do with each other.*
@@ -130,13 +130,15 @@ assert error(darkened, dusk) < error(day, dusk) / 2
 
 
 # %% tags=["nbval-ignore-output"]
-def in_colour(c: int, dusk: bool) -> Tensor:
-    """All test flowers, with petals of colour c."""
-    looks = replace(garden.looks, colour=torch.full_like(garden.looks.colour, c))
-    return to_float(flowers.draw(looks, SIDE, dusk))
-
-
 COLOURS = list(flowers.PETAL_COLOURS)
+
+
+def in_colour(c: int | Tensor, dusk: bool) -> Tensor:
+    """All test flowers, with petals of colour c, or each of its own; after the last comes the first."""
+    colour = (torch.zeros_like(garden.looks.colour) + c) % len(COLOURS)
+    return to_float(flowers.draw(replace(garden.looks, colour=colour), SIDE, dusk))
+
+
 drawn = {at_dusk: [in_colour(c, at_dusk) for c in range(5)] for at_dusk in (False, True)}
 petals = (drawn[False][0] != drawn[False][4]).any(dim=1, keepdim=True).float()  # (n, 1, side, side)
 
@@ -149,14 +151,17 @@ def petal_mean(x: Tensor) -> Tensor:
 palette = {at_dusk: torch.stack([petal_mean(x) for x in drawn[at_dusk]]) for at_dusk in drawn}  # (5, n, 3)
 
 
-def colour_read(x: Tensor, at_dusk: bool) -> Tensor:
-    """Index of the petal colour in pictures of the test flowers, in their order: (n,)."""
-    return (petal_mean(x) - palette[at_dusk]).square().sum(2).argmin(0)
+def colour_read(x: Tensor, at_dusk: bool, palette_of: int = 0) -> Tensor:
+    """Index of the petal colour in pictures of the test flowers, in their order: (n,).
+
+    By the five means of the flower itself, or of the one that stands `palette_of` places before it.
+    """
+    return (petal_mean(x) - palette[at_dusk].roll(palette_of, 1)).square().sum(2).argmin(0)
 
 
-def colour_kept(x: Tensor, at_dusk: bool = True) -> float:
+def colour_kept(x: Tensor, at_dusk: bool = True, palette_of: int = 0) -> float:
     """Share of pictures whose petals have the colour of the source."""
-    return (colour_read(x, at_dusk) == garden.looks.colour).float().mean().item()
+    return (colour_read(x, at_dusk, palette_of) == garden.looks.colour).float().mean().item()
 
 
 def small(x: Tensor) -> Tensor:
@@ -183,12 +188,13 @@ def taken_for(x: Tensor, kind: int) -> float:
 
 
 for name, x in {"real, at dusk": dusk, "recoloured": darkened}.items():
-    print(f"{name:14} taken for dusk {taken_for(x, 1):.2f}   petal colour right {colour_kept(x):.2f}")
-env.report(judge_on_real=taken_for(dusk, 1), colour_read_on_real=colour_kept(dusk))
-assert colour_kept(dusk) == 1 and (env.profile() == "smoke" or taken_for(dusk, 1) > 0.95)
+    own, other = colour_kept(x), colour_kept(x, palette_of=1)
+    print(f"{name:14} taken for dusk {taken_for(x, 1):.2f}   petal colour right {own:.2f}, by another flower's means {other:.2f}")
+env.report(judge_on_real=taken_for(dusk, 1), colour_read_on_real=colour_kept(dusk, palette_of=1))
+assert colour_kept(dusk, palette_of=1) > 0.95 and (env.profile() == "smoke" or taken_for(dusk, 1) > 0.95)
 
 # %% [markdown]
-# Both rulers are right about real pictures, and neither is taken in by recoloured ones: the judge sees that the stripes are missing, and the reader finds the wrong colour in about two of five. Now for the networks.
+# The judge has never seen these flowers, and is right about the real ones. The reader could not fail on them: one of its five means was taken from that very picture. So we also made it compare with the five means of another flower, whose petals have a number, form and size of their own, and it is right all the same. Neither is taken in by recoloured pictures: the judge sees that the stripes are missing, and the reader finds the wrong colour in about two of five. Now for the networks.
 #
 # ## 2. The generator
 #
@@ -260,7 +266,8 @@ def new_generator(width: int, blocks: int, halvings: int) -> nn.Module:
 
 paper_G = cyclegan.Generator(width=64, blocks=9)
 print(f"the paper's generator: {count_parameters(paper_G):,} parameters")
-print(f"a narrow one for 32 x 32: {count_parameters(new_generator(16, 4, 1)):,}, which halves once only")
+narrow = {"width": 16, "blocks": 4, "halvings": 1}
+print(f"a narrow one: {count_parameters(new_generator(**narrow)):,}, with {', '.join(f'{k} {n}' for k, n in narrow.items())}")
 assert count_parameters(paper_G) == 11_378_179
 
 # %% [markdown]
@@ -330,7 +337,7 @@ for ax, layers in zip(axes, (1, 2, 3), strict=True):
     print(f"{layers} strided layers: computed {field_of(convolutions)}, by the gradient {side}")
     assert side == field_of(convolutions)
     ax.imshow((seen / seen.max()).sqrt().numpy(), cmap="gray")
-    ax.set(title=f"{side} x {side} of 128 x 128", xticks=[], yticks=[])
+    ax.set(title=f"{side} x {side} of {x.shape[2]} x {x.shape[3]}", xticks=[], yticks=[])
 show(fig, alt="Three black squares of 128 x 128 pixels; in each the pixels that one answer of D depends on are grey: a square of side 16, 34 and 70, brighter towards its middle.")
 env.report(receptive_field=field_of(convolutions))
 assert count_parameters(cyclegan.PatchDiscriminator()) == 2_764_737
@@ -400,16 +407,16 @@ show(
 # Why is D's loss halved? The authors' reason: to slow D down compared with G. Does it, with Adam?
 
 # %%
-moved = []
+moved, updates = [], 5
 for factor in (1.0, 0.5):
     D = init_normal(cyclegan.PatchDiscriminator(3, 8, 2), env.rng(1, "cpu"))
     before = [p.detach().clone() for p in D.parameters()]
     opt = torch.optim.Adam(D.parameters(), 2e-4)
     x = torch.rand(4, 3, 32, 32, generator=env.rng(3, "cpu"))
-    for _ in range(5):
+    for _ in range(updates):
         descend(opt, factor * D(x).square().mean())
     moved.append(torch.cat([(p - q).abs().flatten() for p, q in zip(D.parameters(), before, strict=True)]).mean().item())
-print(f"with half the loss D moves {moved[1] / moved[0]:.2f} times as far in 5 steps")
+print(f"with {factor:g} times the loss D moves {moved[1] / moved[0]:.2f} times as far in {updates} steps")
 
 # %% [markdown]
 # Adam divides by the size of the gradient, so half a loss moves D as far as a whole one. The factor does next to nothing. To slow D down with Adam, lower its learning rate.
@@ -417,7 +424,7 @@ print(f"with half the loss D moves {moved[1] / moved[0]:.2f} times as far in 5 s
 # %% [markdown]
 # ## 5. There and back
 #
-# **Next question: is style enough?** A generator that maps every day to one and the same beautiful dusk pleases D. So does one that draws some dusk or other, without regard to its input. With a pile on each side nothing says which dusk belongs to which day.
+# **Next question: is style enough?** A generator that draws some dusk or other, without regard to its input, pleases D as long as all that it draws looks like the real pile. (One that always draws the same dusk may please it for a while.) With a pile on each side nothing says which dusk belongs to which day.
 #
 # The paper's answer is a second generator $F$, from Y to X, and the demand that a round trip changes nothing (Equation 2):
 #
@@ -690,7 +697,7 @@ for ax, names, label in (
     plot_curves(steps, curves, xlabel="step", ylabel=label, ax=ax)
 show(fig, alt="Left: the two cycle costs and the identity cost fall during training. Right: the four adversarial losses; those of the generators go up and down, those of the discriminators soon stay level.")
 print(f"{steps[-1]} steps in {records[-1].seconds:.0f} seconds")
-assert records[-1].step == STEPS
+assert env.profile() == "smoke" or all(records[-1].losses[c] < records[0].losses[c] for c in ("cycle_X", "cycle_Y", "identity"))
 
 # %% [markdown]
 # *Figure 9.5. The costs of one run.* The left panel tells you that something is learnt. The right one tells you nearly nothing, as in every game: both sides get better at once.
@@ -731,7 +738,7 @@ for name, options in VARIANTS.items():
     *both, records = play(name, flower_batches(options.get("seed", 0)), **options)
     trips[name], trained[name] = there_and_back(*both), both
 show_rows({"by day": day, **{name: t["fake_y"] for name, t in trips.items()}, "true dusk": dusk}, alt="Rows of translations of the same flowers, one row for each variant, between the sources and the true answers. All have dark ground and stripes; without the identity term many petals have other colours than their sources.")
-assert records[-1].step == STEPS
+assert env.profile() == "smoke" or max(error(t["fake_y"], dusk) for t in trips.values()) < error(day, dusk) / 2
 
 # %% tags=["nbval-ignore-output"]
 def row_of(fake_y: Tensor, back_x: Tensor | None = None) -> dict[str, float]:
@@ -754,8 +761,7 @@ env.report(
 )
 if env.profile() != "smoke":
     assert full["pair"] <= table["untranslated"]["pair"] / 2 and full["pair"] < table["no cycle"]["pair"]
-    assert full["colour"] >= 0.7 and full["dusk"] >= 0.9
-assert set(table) >= set(trips)
+    assert full["colour"] >= 0.7 and full["dusk"] >= 0.9 and full["cycle"] < table["no cycle"]["cycle"]
 
 # %% [markdown]
 # *Figure 9.7 and its numbers.* Read the table from the top.
@@ -813,10 +819,12 @@ letter = check("9.7", letter)
 # No training is needed to see it. We know the true pairs, so we can build the perfect liar: it shows each flower as it truly looks at dusk, but in the next colour of the table. F takes the colour before.
 
 # %% tags=["nbval-ignore-output"]
-lie = to_float(flowers.draw(replace(garden.looks, colour=(garden.looks.colour + 1) % 5), SIDE, dusk=True))
-for name, x in {"truth": dusk, "lie": lie}.items():
-    print(f"{name:6} taken for dusk {taken_for(x, 1):.2f}   colour kept {colour_kept(x):.2f}   pair error {error(x, dusk):.3f}   round trip 0")
-assert colour_kept(lie) == 0 and (env.profile() == "smoke" or taken_for(lie, 1) > 0.95)
+for name, by in {"truth": 0, "lie": 1}.items():
+    x = in_colour(garden.looks.colour + by, dusk=True)  # G, that is
+    back = in_colour(colour_read(x, at_dusk=True) - by, dusk=False)  # F, which reads x
+    print(f"{name:6} taken for dusk {taken_for(x, 1):.2f}   colour kept {colour_kept(x):.2f}   pair error {error(x, dusk):.3f}   round trip {error(back, day):.3f}")
+assert error(back, day) < 1e-6 < error(x, dusk) < error(darkened, dusk)
+assert env.profile() == "smoke" or taken_for(x, 1) > 0.95
 
 # %% [markdown]
 # The liar pays nothing that the honest translator does not pay. (Zhu et al., Section 6, met such a swap: trees and buildings had exchanged their labels.) Strictly speaking, not even the identity term forbids it: a network could lie about pictures by day and leave pictures at dusk alone. What the term does is to make the lie *awkward*. A network is a smooth function: a petal by day and one at dusk that share hue and shape are treated alike. So whoever must leave dusk red alone finds it easiest to make bright red a dusk red, too. That is our explanation, not a measurement; by brightness alone a white petal at dusk is nearer to violet by day than to white.
@@ -852,12 +860,12 @@ env.report(
     colour_seen_no_identity=seen["no identity"][0], colour_back_no_identity=seen["no identity"][1],
     colour_guessed_no_identity=seen["no identity"][2],
 )
-assert confusion.sum() == len(day)
+assert colour_guessed(dusk) > 0.8 and (env.profile() == "smoke" or min(seen["all costs"]) > 0.7)
 
 # %% [markdown]
 # *Figure 9.8. Where the colours go without the identity term.* Colours move to others, and several to the same. In the saved run both seeds tell much the same lie (Figure 9.7: white petals turn blue), which we did not expect and can't explain.
 #
-# And yet the way back finds more right colours than our reader does. Is the colour hidden somewhere? The last column says no. Whoever knows the lie can guess most source colours from nothing but the mean colour of the petals in the translation: five neighbours suffice. Our reader only asks which of the five *true* colours is nearest; F has learnt the new code. The cycle term asks that information **survives**. It does not ask that it keeps its meaning. (It need not even stay visible: Chu, Zhmoginov and Sandler, 2017, found it in faint patterns on aerial photographs, and called that steganography.)
+# And yet the way back finds more right colours than our reader does. Is the colour hidden somewhere? The last column says no. Whoever knows the lie can guess most source colours from nothing but the mean colour of the petals in the translation: five neighbours suffice. Our reader only asks which of the five *true* colours is nearest; F has learnt the new code. The cycle term asks that information **survives**. It does not ask that it keeps its meaning. (It need not even stay visible: Chu, Zhmoginov and Sandler, 2017, found it in faint patterns on maps made from aerial photographs, and called that steganography.)
 #
 # ## 10. Shapes stay
 #
@@ -868,7 +876,7 @@ shapes = unpaired.few_and_many(len(garden.x), 100, SIDE, env.rng(20))
 five, eight = to_float(shapes.test_x), to_float(shapes.test_y)
 G5, F5, _ = play("5 to 8 petals", Pairs(shapes.x, shapes.y, BATCH, env.rng(21)), STEPS // 3)
 grown = in_batches(G5, five)
-show_rows({"5 petals": five, "G(x)": grown, "true, 8": eight}, alt="Three rows: flowers with 5 petals; their translations, which are not flowers of 8 petals; the true flowers with 8.")
+show_rows({shapes.names[0]: five, "G(x)": grown, f"true, {shapes.names[1]}": eight}, alt="Three rows: flowers with 5 petals; their translations, which are not flowers of 8 petals; the true flowers with 8.")
 geometry, style = error(grown, eight) / error(five, eight), full["pair"] / table["untranslated"]["pair"]
 print(f"error of the translation, of the untranslated picture's: {geometry:.2f}; from day to dusk it was {style:.2f}")
 env.report(geometry_ratio=geometry)
@@ -932,7 +940,7 @@ GE, FE, _ = play("emoji", emoji_batches, env.budget(smoke=4, cpu=500, gpu=1200),
 redrawn, flattened = in_batches(GE, flat), in_batches(FE, outlined)
 rows = {"x, Twemoji": flat, "G(x)": redrawn, "y, OpenMoji": outlined, "F(y)": flattened, "F(G(x))": in_batches(FE, redrawn)}
 show_rows(rows, alt="Five rows of emoji that were not trained on: flat Twemoji; their translations, with darker edges and OpenMoji's colours; OpenMoji's own drawings of the same things; those translated to Twemoji; and Twemoji translated there and back.")
-assert len(flat) == len(outlined)
+assert error(flat, outlined) < error(flat, outlined.roll(1, 0))  # partners are alike
 
 # %% [markdown]
 # *Figure 9.10. Emoji of subjects that neither generator has seen. Emoji: Twemoji (CC BY 4.0) and OpenMoji (CC BY-SA 4.0).* G darkens edges and takes over OpenMoji's paler colours; F lightens outlines, and loses some of them. Neither moves anything.
@@ -979,7 +987,8 @@ env.report(
     emoji_partner_recall_at_5=found["Twemoji", 5][1], emoji_recall_at_5_untranslated=found["Twemoji", 5][0],
     emoji_recall_at_5_back=found["OpenMoji", 5][1], emoji_recall_at_5_back_untranslated=found["OpenMoji", 5][0],
 )
-assert env.profile() == "smoke" or found["Twemoji", 5][1] > 10 * K / len(flat)
+assert min(plain for plain, _ in found.values()) > 2 * K / len(flat)
+assert env.profile() == "smoke" or all(found["Twemoji", n][1] > found["Twemoji", n][0] - 0.1 for n in STAGES)
 
 # %% [markdown]
 # Compare with chance first: even an untranslated picture finds its partner in about half of the cases. These features were trained to see through style, so they leave a translator little to gain. In the saved run G gains a little at the third and the fifth stage, where features are still close to colours and edges; at the last stage, which knows things rather than drawings, it gains nothing. We must add that we tried many rulers before we reported the fifth stage: with pictures enlarged to 128 x 128, or with maps averaged over all places, the untranslated pictures mostly won.
@@ -1014,7 +1023,7 @@ if mine:
     show(show_images(rows, columns=n), alt="Four rows: pictures of the first domain, their translations, pictures of the second, theirs.")
 else:
     print("Name a folder in MY_PICTURES, and run this cell again.")
-assert mine is None or len(mine.x) > 0
+assert mine is None or (rows.shape[2:] == (SQUARE, SQUARE) and rows.isfinite().all())
 
 # %% [markdown]
 # ## What we measured, and what the paper reports
