@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gancourse.datasets import captioned
+from gancourse.datasets import own_captions
 from gancourse.env import CourseError
 
 
@@ -19,7 +19,7 @@ def place(tmp_path):
 
 def load(place, text, **how):
     (place / "captions.txt").write_bytes(text if isinstance(text, bytes) else text.encode())
-    return captioned.load(place, place / "captions.txt", 16, device="cpu", **how)
+    return own_captions.load(place, place / "captions.txt", 16, device="cpu", **how)
 
 
 def test_pictures_and_sentences_are_paired(place):
@@ -56,4 +56,4 @@ def test_a_file_that_is_wrong_is_named_with_its_line(place, text, said):
 def test_what_is_missing_is_named(place, folder, file):
     (place / "captions.txt").write_text("jpg/image_00001.jpg\tred\n")
     with pytest.raises(CourseError, match=r"There is no (folder|captions file)"):
-        captioned.load(place / folder, place / file, 16)
+        own_captions.load(place / folder, place / file, 16)

@@ -96,6 +96,7 @@ def gan_cls_step(
     *,
     interpolate: bool = False,
     penalty: Callable[[nn.Module, Tensor], Tensor] | None = None,
+    also: Callable[[Tensor, Tensor], Tensor] | None = None,
     autocast: Callable[[], AbstractContextManager] = nullcontext,
 ) -> dict[str, Tensor]:
     """One iteration of Algorithm 1, Reed et al. (2016), with -log D for G: GAN-CLS.
@@ -113,14 +114,16 @@ def gan_cls_step(
         G also draws for m/2 embeddings `between` those of the batch and pays as much for these
         pictures as for the others: GAN-INT, Equation 5, and with wrong texts GAN-INT-CLS. D is not
         trained on them, since no real picture belongs to such a text.
+    also : callable, optional
+        ``also(x, z)`` is what G pays beside, for its pictures and the noise that they are made of.
     opt_G, opt_D, sample_z, penalty, autocast
         As in `gan_step`; ``penalty(D, x)`` gets a D with its text filled in.
 
     Returns
     -------
     dict[str, Tensor]
-        "loss_D", without `penalty`, and "loss_G", without what `interpolate` adds: detached
-        scalars in nats.
+        "loss_D", without `penalty`, and "loss_G", without what `interpolate` and `also` add:
+        detached scalars in nats.
     """
     x, phi, *others = next(batches)
     with no_grad(), autocast():  # D's turn: G is a fixed sampler
@@ -132,12 +135,14 @@ def gan_cls_step(
     descend(opt_D, loss_D + penalty(Given(D, phi), x) if penalty else loss_D)
 
     told = torch.cat([phi, between(phi)]) if interpolate else phi
+    z = sample_z(len(told))
     with frozen(D):
         with autocast():
-            fake = D(G(sample_z(len(told)), told), told).float()
+            fakes = G(z, told)
+            fake = D(fakes, told).float()
         loss_G = non_saturating_loss(fake[: len(x)])
         more = non_saturating_loss(fake[len(x) :]) if len(told) > len(x) else 0
-        descend(opt_G, loss_G + more)
+        descend(opt_G, loss_G + more + (also(fakes, z) if also else 0))
     return {"loss_D": loss_D.detach(), "loss_G": loss_G.detach()}
 
 

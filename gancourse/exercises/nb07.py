@@ -199,8 +199,8 @@ EXERCISES = (
         slips=(
             Slip(
                 "a",
-                "The text is squeezed to fewer numbers in one of the two runs, the noise has the "
-                "same length in both. And G could simply learn larger weights for z.",
+                "In both runs 24 numbers of the text reach that layer, beside 16 of noise, and G "
+                "could simply learn larger weights for z.",
             ),
             Slip(
                 "b",
@@ -212,7 +212,11 @@ EXERCISES = (
                 "Wrong pairs are real pictures. They tell D whether a text fits; they say nothing "
                 "of how many pictures a text may have.",
             ),
-            Slip("e", "Both runs have the same learning rate. Look at what differs."),
+            Slip(
+                "e",
+                "A learning rate sets how fast G learns, not whether z pays. What would D have to "
+                "see, in order to object?",
+            ),
         ),
         advice="The answers are the letters a to e.",
     ),

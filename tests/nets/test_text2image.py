@@ -197,6 +197,25 @@ def test_the_penalty_moves_d_and_is_not_in_the_loss(rng):
     assert plain["loss_D"].isfinite()
 
 
+def test_what_g_pays_beside_reaches_g_alone(rng):
+    """A huge price for bright pictures: they get darker; D and the losses know nothing of it."""
+    first, second = players(), players()
+    item = batch(rng)
+    seen = []
+
+    def bright(x, z):
+        seen.append((x.shape, z.shape))
+        return 100 * x.mean()
+
+    plain = gan_cls_step(*first[:4], itertools.repeat(item), first[4])
+    priced = gan_cls_step(*second[:4], itertools.repeat(item), second[4], also=bright)
+    assert plain == priced
+    assert torch.equal(weights(first[1]), weights(second[1]))
+    z, phi = torch.randn(50, 4, generator=rng), torch.randn(50, 6, generator=rng)
+    assert second[0](z, phi).mean() < first[0](z, phi).mean()
+    assert seen == [((6, 1, 8, 8), (6, 4))]
+
+
 def test_style_loss_trains_s_alone(rng):
     G, S = players()[0].eval(), nn.Sequential(nn.Flatten(), nn.Linear(64, 4))
     z, phi = torch.randn(5, 4, generator=rng), torch.randn(5, 6, generator=rng)
