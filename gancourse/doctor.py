@@ -14,7 +14,7 @@ import tempfile
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +67,20 @@ def examine(address: str = "https://github.com", seconds: float = 3.0) -> list[F
             text = f"{type(error).__name__}: {error}".split("\n")[0]
             found.append(Finding(look.__name__[1:], "wrong", text, "Set up again: make lab"))
     return [*found, _network(address, seconds)]
+
+
+def grading(guarantees: Callable[[], Sequence[str]]) -> Finding:
+    """What ``gancourse grade`` holds to on this machine, as `guarantees` says; students need none.
+
+    Parameters
+    ----------
+    guarantees : Callable[[], Sequence[str]]
+        `instructor.walls.guarantees`: it tries each, and raises CourseError where there is none.
+    """
+    try:
+        return Finding("grading", "well", "in a sandbox: " + "; ".join(guarantees()))
+    except env.CourseError as error:
+        return Finding("grading", "note", f"no sandbox for submissions: {error.why}", error.do)
 
 
 def _python() -> Iterator[Finding]:

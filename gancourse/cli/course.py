@@ -1,29 +1,17 @@
-"""The ``gancourse`` command: build, run, doctor, fetch.
-
-Heavy modules are imported by the command that needs them, so that ``gancourse --help`` is quick.
-"""
+"""Commands for the course itself: build, run, doctor, fetch."""
 
 import json
 import shutil
 import sys
 import tempfile
-from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gancourse import __version__
+from gancourse.cli.extras import extra
 
-app = typer.Typer(
-    name="gancourse",
-    help="A course on generative adversarial networks: build, run and check its notebooks.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
 Names = Annotated[
     list[str] | None, typer.Argument(metavar="[NN]...", help="Numbers or names; none means all.")
 ]
@@ -37,56 +25,11 @@ class Profile(str, Enum):
     gpu = "gpu"
 
 
-def main() -> None:
-    """Run the command; expected failures are printed plainly. Status: 0 well, 1 found, 2 use."""
-    try:
-        app()
-    except Exception as error:
-        env = sys.modules.get("gancourse.env")
-        if env is None or not isinstance(error, env.CourseError):
-            raise
-        print(error, file=sys.stderr)
-        sys.exit(1)
-
-
-def _version(wanted: bool) -> bool:
-    if wanted:
-        print(f"gancourse {__version__}")
-        raise typer.Exit
-    return wanted
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it and exit.")
-    ] = False,
-) -> None:
-    pass
-
-
-@contextmanager
-def _lab():
-    """Say plainly what to install where the notebook tools are missing."""
-    from gancourse.env import CourseError
-
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("gancourse"):
-            raise
-        raise CourseError(
-            f"This command needs {error.name}, which is not installed.",
-            "It belongs to the tools for notebooks, an extra of the package.",
-            'Install them: pip install "gancourse[lab]"  (in the course\'s folder: make lab)',
-        ) from error
-
-
 def _course(names: list[str] | None):
     """The course that the working folder is in, and the chosen sources."""
     from gancourse import env
 
-    with _lab():
+    with extra("lab"):
         from gancourse.instructor.build import Course
     course = Course.at(env.root())
     try:
@@ -99,7 +42,7 @@ def _execute(notebook, name: str, folder: Path, profile: str, runs: Path):
     """Execute a notebook with a line of progress."""
     from tqdm import tqdm
 
-    with _lab():
+    with extra("lab"):
         from gancourse.instructor import runner
     quiet = 0.2 if sys.stderr.isatty() else 15.0  # seconds between lines in a log
     form = "{desc}: cell {n} of {total}, {elapsed}"
@@ -112,7 +55,6 @@ def _execute(notebook, name: str, folder: Path, profile: str, runs: Path):
         return runner.run(notebook, folder, profile, runs, progress)
 
 
-@app.command()
 def build(
     names: Names = None,
     check: Annotated[
@@ -128,12 +70,15 @@ def build(
 
     from gancourse.env import CourseError
     from gancourse.instructor import build as tool
-    from gancourse.instructor import lint
+    from gancourse.instructor import handbook, lint
 
     if check and execute:
         raise typer.BadParameter("--check writes nothing: leave out --execute.")
     if check:
         found = lint.out_of_step(course, [source.stem for source in sources])
+        page = course.root / handbook.PAGE
+        if page.exists() and page.read_text("utf-8") != handbook.exercises_page(course):
+            found.append(f"{handbook.PAGE}: differs from the registry; run gancourse build")
         print("\n".join(found) or f"{len(sources)} notebooks are in step with their sources.")
         raise typer.Exit(1 if found else 0)
     found = [line for source in sources for line in lint.problems(course, source)]
@@ -162,11 +107,13 @@ def build(
     text = tool.readme(course)
     if text is not None and tool.write(course.root / "README.md", text):
         print("README.md: table of notebooks written")
+    page = course.root / handbook.PAGE
+    if page.exists() and tool.write(page, handbook.exercises_page(course)):
+        print(f"{handbook.PAGE}: written")
     print(*found, sep="\n", end="\n" * bool(found))
     raise typer.Exit(1 if found else 0)
 
 
-@app.command()
 def run(
     names: Names = None,
     profile: Annotated[Profile, typer.Option(help="What they may spend.")] = Profile.cpu,
@@ -215,14 +162,14 @@ def run(
     raise typer.Exit(1 if failed else 0)
 
 
-@app.command()
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="The findings as JSON.")] = False,
 ) -> None:
     """What is installed and found here, one line a finding, with the mend where one is needed."""
     from gancourse import doctor as tool
+    from gancourse.instructor import walls
 
-    findings = tool.examine()
+    findings = [*tool.examine(), tool.grading(walls.guarantees)]
     if as_json:
         print(json.dumps([finding.__dict__ for finding in findings], indent=1))
     else:
@@ -230,7 +177,6 @@ def doctor(
     raise typer.Exit(1 if any(finding.status == "wrong" for finding in findings) else 0)
 
 
-@app.command()
 def fetch(name: Annotated[str, typer.Argument(help="Name of a data set.")]) -> None:
     """Download a real data set into data/, checked; an interrupted download goes on."""
     from gancourse.datasets import downloads

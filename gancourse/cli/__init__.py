@@ -1,0 +1,52 @@
+"""The ``gancourse`` command.
+
+``course`` holds the commands for the course itself, ``grading`` those for its exercises. Heavy
+modules are imported by the command that needs them, so that ``gancourse --help`` is quick.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from gancourse import __version__
+from gancourse.cli import course, grading
+
+app = typer.Typer(
+    name="gancourse",
+    help="A course on generative adversarial networks: build, run, check and grade its notebooks.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for command in (course.build, course.run, course.doctor, course.fetch, *grading.COMMANDS):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command; expected failures are printed plainly. Status: 0 well, 1 found, 2 use."""
+    try:
+        app()
+    except Exception as error:
+        env = sys.modules.get("gancourse.env")
+        if env is None or not isinstance(error, env.CourseError):
+            raise
+        print(error, file=sys.stderr)
+        sys.exit(1)
+
+
+def _version(wanted: bool) -> bool:
+    if wanted:
+        print(f"gancourse {__version__}")
+        raise typer.Exit
+    return wanted
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it and exit.")
+    ] = False,
+) -> None:
+    pass

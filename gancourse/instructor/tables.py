@@ -1,0 +1,67 @@
+"""The tables of the gradebook. A new column or meaning is a new `SCHEMA` in gradebook.py."""
+
+import sqlalchemy as sql
+from sqlalchemy import Column, Float, Integer, String, Table, Text
+
+ALL = sql.MetaData()
+SETTINGS = Table(
+    "settings", ALL, Column("name", String(40), primary_key=True), Column("value", Text)
+)
+SUBMISSIONS = Table(
+    "submissions",
+    ALL,
+    Column("id", Integer, primary_key=True),
+    Column("student", String(200), index=True),
+    Column("notebook", String(8)),
+    Column("digest", String(64), index=True),
+    Column("file", Text),
+    Column("late", Integer),  # 1 where the LMS marked it as late
+    Column("problem", Text),
+    Column("note", Text),
+    Column("collection", Integer),  # number of the collection that held it last
+    sql.UniqueConstraint("student", "notebook", "digest", "file"),
+)
+JOBS = Table(
+    "jobs",
+    ALL,
+    Column("key", String(64), primary_key=True),
+    Column("digest", String(64), index=True),
+    Column("notebook", String(8)),
+    Column("scope", String(16)),  # "" for the whole notebook, or one exercise: "2.3"
+    Column("version", String(64)),
+    Column("state", String(8), index=True),  # queued, running, done, failed, review
+    Column("error", Text),
+    Column("owner", String(200)),
+    Column("lease", Float),
+    Column("result", Text),  # JSON of a Result
+    Column("round", Integer),  # later rounds replace the marks of earlier ones
+)
+MANUAL = Table(
+    "manual",
+    ALL,
+    Column("id", Integer, primary_key=True),
+    Column("student", String(200), index=True),
+    Column("exercise", String(16)),
+    Column("digest", String(64)),  # of the submission that was marked
+    Column("points", Float),  # None: only a comment
+    Column("comment", Text),
+)
+TIMES = Table(
+    "times",
+    ALL,
+    Column("id", Integer, primary_key=True),
+    Column("what", String(100)),
+    Column("at", Float),  # seconds since 1970
+    Column("seconds", Float),
+)
+
+
+def connect(url: str) -> sql.Engine:
+    """A database with these tables in it."""
+    wait = {"timeout": 60} if url.startswith("sqlite") else {}
+    engine = sql.create_engine(url, poolclass=sql.pool.NullPool, connect_args=wait)
+    if engine.dialect.name == "sqlite":  # take its lock when a transaction begins, and wait for it
+        sql.event.listen(engine, "connect", lambda raw, _: setattr(raw, "isolation_level", None))
+        sql.event.listen(engine, "begin", lambda db: db.exec_driver_sql("BEGIN IMMEDIATE"))
+    ALL.create_all(engine)
+    return engine

@@ -1,0 +1,40 @@
+"""A small notebook 02, cell by cell."""
+
+import json
+
+IMPORTS = "import torch\nimport torch.nn.functional as F\nfrom gancourse.exercises import check"
+CHOICE = 'answer = "c"'
+WRONG = "def value(real, fake):\n    return F.logsigmoid(real).mean() * 0.7"
+RIGHT = "def value(real, fake):\n    return F.logsigmoid(real).mean() + F.logsigmoid(-fake).mean()"
+LOSS = "def generator_loss(fake):\n    return F.softplus(-fake).mean()"
+NAMES = {"2.1": "answer", "2.2": "value", "2.4": "number", "2.5": "generator_loss"}
+
+
+def code(source, name="", tags=()) -> dict:
+    """A code cell as JSON."""
+    cell = {"cell_type": "code", "metadata": {"tags": list(tags)} if tags else {}, "source": source}
+    return cell | {"outputs": [], "execution_count": None} | ({"id": name} if name else {})
+
+
+def exercise(id: str, source: str) -> list[dict]:
+    """An exercise's cell and its check."""
+    name = id.replace(".", "-")
+    line = f'{NAMES[id]} = check("{id}", {NAMES[id]})'
+    return [code(source, f"exercise-{name}", ["exercise"]), code(line, f"check-{name}")]
+
+
+def cells(early: str = "", value: str = WRONG, late: str = "") -> list[dict]:
+    """The student's cells, with one more before or after the answers."""
+    return [
+        code(IMPORTS),
+        *([code(early)] if early else []),
+        *exercise("2.1", CHOICE),
+        *exercise("2.2", value),
+        *exercise("2.5", LOSS),
+        *([code(late)] if late else []),
+    ]
+
+
+def text(cells: list, **more) -> str:
+    """A notebook file."""
+    return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5} | more)

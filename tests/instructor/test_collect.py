@@ -1,0 +1,141 @@
+import os
+import stat
+import zipfile
+from pathlib import Path, PurePosixPath
+
+import pytest
+from fakes import notebook, recognise
+
+from gancourse.env import CourseError
+from gancourse.instructor import collect as module
+from gancourse.instructor.collect import collect, whose
+
+TWO, THREE = notebook("02"), notebook("03")
+
+
+def lay(root: Path, files: dict[str, bytes]) -> Path:
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    return root
+
+
+def packed(path: Path, files: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def found(place: Path) -> list[tuple[str, str, str]]:
+    return [(s.student, s.notebook, s.problem) for s in collect(place, recognise)]
+
+
+@pytest.mark.parametrize(
+    "path, expected",
+    [
+        ("alice/02_minimax_game.ipynb", ("alice", "02_minimax_game.ipynb", False)),
+        ("alice/deep/er/x.ipynb", ("alice", "x.ipynb", False)),
+        ("alice_02_minimax_game.ipynb", ("alice", "02_minimax_game.ipynb", False)),
+        ("alice_b_02_minimax_game.ipynb", ("alice_b", "02_minimax_game.ipynb", False)),
+        ("02_minimax_game-alice.ipynb", ("alice", "02_minimax_game.ipynb", False)),
+        ("doejane_12345_67890_02_x.ipynb", ("doejane_12345", "02_x.ipynb", False)),
+        ("doejane_LATE_12345_67890_my work-1.ipynb", ("doejane_12345", "my work-1.ipynb", True)),
+        ("LATE_anon_a1B2c_67890_x.ipynb", ("anon_a1B2c", "x.ipynb", True)),
+        ("Jane Doe_12345_assignsubmission_file/x.ipynb", ("Jane Doe_12345", "x.ipynb", False)),
+        ("Jane Doe_12345_assignsubmission_file_/x.ipynb", ("Jane Doe_12345", "x.ipynb", False)),
+        ("Jane Doe_12345_assignsubmission_file_x.ipynb", ("Jane Doe_12345", "x.ipynb", False)),
+        ("Participant_12_assignsubmission_file/x.ipynb", ("Participant_12", "x.ipynb", False)),
+        ("02_minimax_game.ipynb", ("", "02_minimax_game.ipynb", False)),
+        ("homework.ipynb", ("", "homework.ipynb", False)),
+    ],
+)  # fmt: skip
+def test_whose_file_it_is(path, expected):
+    assert whose(PurePosixPath(path)) == expected
+
+
+def test_a_folder_of_folders_with_renamed_notebooks(tmp_path):
+    files = {"bob/final FINAL.ipynb": TWO, "alice/03.ipynb": THREE, "alice/02.ipynb": TWO}
+    files |= {"alice/.ipynb_checkpoints/02-checkpoint.ipynb": THREE, "bob/picture.png": b"x"}
+    assert found(lay(tmp_path, files)) == [
+        ("alice", "02", ""),
+        ("alice", "03", ""),
+        ("bob", "02", ""),
+    ]
+
+
+@pytest.mark.parametrize("wrapped", ["", "submissions/"])
+def test_a_zip_of_canvas(tmp_path, wrapped):
+    files = {"doejane_LATE_11_2222_02_x.ipynb": TWO, "roejohn_12_2223_03_y.ipynb": THREE}
+    place = packed(tmp_path / "submissions.zip", {wrapped + name: c for name, c in files.items()})
+    if not wrapped:
+        assert found(place) == [("doejane_11", "02", ""), ("roejohn_12", "03", "")]
+        assert [s.late for s in collect(place, recognise)] == [True, False]
+
+
+def test_a_zip_of_moodle_and_one_that_was_packed_in_a_folder(tmp_path):
+    names = (
+        "Jane Doe_11_assignsubmission_file/x.ipynb",
+        "José Roe_12_assignsubmission_file/y.ipynb",
+    )
+    expected = [("Jane Doe_11", "02", ""), ("José Roe_12", "02", "")]
+    assert found(packed(tmp_path / "a.zip", dict.fromkeys(names, TWO))) == expected
+    wrapped = [f"course/{name}" for name in names]
+    assert found(packed(tmp_path / "b.zip", dict.fromkeys(wrapped, TWO))) == expected
+
+
+def test_who_can_not_be_graded_is_named_and_the_rest_goes_on(tmp_path):
+    lay(tmp_path, {"ann/02.ipynb": b"no json", "bob/report.pdf": b"x", "carl/02.ipynb": TWO})
+    lay(tmp_path, {"02_alone.ipynb": TWO, "dora/02.ipynb": TWO})
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to("/etc")
+    (tmp_path / "dora" / "03.ipynb").symlink_to("/etc/passwd")
+    os.mkfifo(tmp_path / "dora" / "pipe.ipynb")
+    problems = {(student, number): problem for student, number, problem in found(tmp_path)}
+    assert problems[("carl", "02")] == problems[("dora", "02")] == ""
+    assert "no notebook" in problems[("ann", "")] and "report.pdf" in problems[("bob", "")]
+    assert "nothing was handed in" in problems[("empty", "")]
+    assert "link" in problems[("link", "")] and problems[("dora", "")]
+    assert "whose it is" in problems[("? 02_alone.ipynb", "")]
+
+
+def test_hostile_zips(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "LARGEST", 10_000)
+    path = tmp_path / "evil.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("../../evil/02.ipynb", "/etc/02.ipynb", "good/02.ipynb", "..\\win/02.ipynb"):
+            archive.writestr(name, TWO)
+        archive.writestr("bomb/02.ipynb", b" " * 1_000_000)
+        archive.writestr("liar/02.ipynb", b" " * 20_000)
+        link = zipfile.ZipInfo("link/02.ipynb")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(link, "/etc/passwd")
+        archive.writestr("a\u202eb/02.ipynb", TWO)
+        archive.writestr(f"{'x' * 150}/02.ipynb", TWO)
+    content = path.read_bytes().replace(
+        (20_000).to_bytes(4, "little"), (9_000).to_bytes(4, "little")
+    )
+    path.write_bytes(content)
+    before = set(tmp_path.parent.rglob("*"))
+    problems = {student: problem for student, _, problem in found(path)}
+    assert problems.pop("good") == ""
+    assert len(problems) == 8 and all(problems.values()), problems
+    assert "leads out" in problems["evil"] and "leads out" in problems["etc"]
+    assert "larger" in problems["bomb"] and "link" in problems["link"] and problems["liar"]
+    assert "control characters" in problems["a?b"]
+    assert set(tmp_path.parent.rglob("*")) == before
+
+
+def test_the_newer_of_two_files_counts_and_says_so(tmp_path):
+    lay(tmp_path, {"ann/b.ipynb": TWO, "ann/a.ipynb": notebook("02", newer=True)})
+    os.utime(tmp_path / "ann" / "b.ipynb", (1, 1))
+    (one,) = collect(tmp_path, recognise)
+    assert one.file == "a.ipynb" and "b.ipynb" in one.note
+
+
+@pytest.mark.parametrize("what", ["nothing", "empty", "broken.zip"])
+def test_a_place_without_submissions_is_one_clear_error(tmp_path, what):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04 cut off")
+    with pytest.raises(CourseError):
+        found(tmp_path / what)

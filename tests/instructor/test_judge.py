@@ -1,0 +1,154 @@
+"""Marks: of right and wrong answers, of notebooks as students hand them in."""
+
+import json
+from pathlib import Path
+
+import nbformat
+import pytest
+from hostile import needs_a_sandbox, notebook
+from hostile.notebook import code, exercise, text
+
+from gancourse.env import CourseError
+from gancourse.exercises import of_notebook
+from gancourse.instructor import build, judge, sandbox
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = sorted((ROOT / "solutions").glob("[0-9][0-9]_*.py"))
+
+
+@pytest.fixture(scope="module")
+def server():
+    with sandbox.Server() as server:
+        yield server
+
+
+def grade(server, path: Path, cells: list, **more) -> judge.Result:
+    path = path / "x.ipynb"
+    path.write_text(text(cells), encoding="utf-8")
+    return judge.grade(path, b"secret", server=server, **more)
+
+
+def by_id(result: judge.Result) -> dict[str, judge.Mark]:
+    return {mark.exercise: mark for mark in result.marks}
+
+
+@needs_a_sandbox
+@pytest.mark.parametrize("source", SOURCES, ids=lambda p: p.stem)
+def test_a_solved_notebook_gets_every_point_and_no_flag(source, server, tmp_path):
+    """As a student would hand it in: the student's cells with the solutions in the stubs."""
+    solved = build.solved(build.Course.at(ROOT), source)
+    solved.cells = [cell for cell in solved.cells if "solution" not in build.tags(cell)]
+    path = tmp_path / "renamed (1).ipynb"
+    nbformat.write(solved, path)
+    result = judge.grade(path, b"secret", server=server)
+    assert result.notebook == source.stem[:2]
+    for mark in result.marks:
+        assert mark.status == "right" and mark.earned == mark.points, mark
+        assert all("but for names" in flag for flag in mark.flags), mark  # the course's own code
+    assert not result.flags
+    assert all("training is not run" in note for note in result.notes), result.notes
+
+
+@needs_a_sandbox
+@pytest.mark.parametrize("source", SOURCES[:3], ids=lambda p: p.stem)
+def test_an_unedited_notebook_is_unsolved_throughout(source, server):
+    path = ROOT / "notebooks" / f"{source.stem}.ipynb"
+    result = judge.grade(path, b"secret", server=server)
+    assert {mark.status for mark in result.marks} == {"unsolved"}
+    assert not result.flags and not any(mark.flags for mark in result.marks)
+
+
+@needs_a_sandbox
+def test_slips_are_named_and_the_same_file_gets_the_same_result(server, tmp_path):
+    slip = (
+        "def value(real, fake):\n    return -F.logsigmoid(real).mean() - F.logsigmoid(-fake).mean()"
+    )
+    one = grade(server, tmp_path, notebook.cells(value=slip))
+    mark = by_id(one)["2.2"]
+    assert (mark.status, mark.earned, mark.slip) == ("wrong", 0, 0)
+    assert mark.message.endswith(of_notebook("02")[1].slips[0].hint) and "expected" in mark.message
+    assert mark.answer == slip and by_id(one)["2.6"].status == "unsolved"
+    assert grade(server, tmp_path, notebook.cells(value=slip)).to_json() == one.to_json()
+    other = grade(server, tmp_path, [*notebook.cells(value=slip), code("# one more")])
+    assert by_id(other)["2.2"].message != mark.message  # other cases
+
+
+@needs_a_sandbox
+def test_where_the_check_is_gone_the_name_counts(server, tmp_path):
+    cells = [code(notebook.IMPORTS), exercise("2.2", notebook.RIGHT)[0]]
+    assert by_id(grade(server, tmp_path, cells))["2.2"].status == "right"
+
+
+@needs_a_sandbox
+def test_the_courses_own_version_under_the_name_is_no_answer(server, tmp_path):
+    """The check is gone, and a later cell imports the course's `gan_step` under the stub's name."""
+    nb = json.loads((ROOT / "notebooks" / "02_minimax_game.ipynb").read_text(encoding="utf-8"))
+    nb["cells"] = [c for c in nb["cells"] if 'check("2.6"' not in "".join(c["source"])]
+    nb["cells"].append(code("from gancourse.steps import gan_step") | {"id": "mine"})
+    path = tmp_path / "x.ipynb"
+    path.write_text(json.dumps(nb), encoding="utf-8")
+    assert by_id(judge.grade(path, b"secret", server=server))["2.6"].status == "unsolved"
+
+
+@needs_a_sandbox
+def test_a_number_given_by_check_is_no_answer(server, tmp_path):
+    given = [code(notebook.IMPORTS), code('number = check("2.4", 0.0)', "check-2-4")]
+    cells = [*given, code('number = check("2.4", number)')]
+    assert by_id(grade(server, tmp_path, cells))["2.4"].status == "wrong"
+    cells = [*given, code('number = check("2.4", number + 0.0)')]
+    mark = by_id(grade(server, tmp_path, cells))["2.4"]
+    assert mark.status == "right" and mark.flags
+
+
+@needs_a_sandbox
+def test_a_later_answer_counts(server, tmp_path):
+    cells = [*notebook.cells(), *exercise("2.2", notebook.RIGHT)]
+    mark = by_id(grade(server, tmp_path, cells))["2.2"]
+    assert mark.status == "right" and not mark.flags
+
+
+@needs_a_sandbox
+def test_a_copy_of_the_packages_source_is_flagged(server, tmp_path):
+    import inspect
+
+    from gancourse import steps
+
+    source = inspect.getsource(steps.gan_step).replace("loss_D", "mine")
+    cells = [code(notebook.IMPORTS), code(source, "exercise-2-6", ["exercise"])]
+    assert (
+        "its code is the package's own, but for names"
+        in by_id(grade(server, tmp_path, cells))["2.6"].flags
+    )
+
+
+def test_without_a_sandbox_nothing_is_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    sandbox.guarantees.cache_clear()
+    path = tmp_path / "x.ipynb"
+    path.write_text(text(notebook.cells()), encoding="utf-8")
+    with pytest.raises(CourseError, match="apt install bubblewrap") as error:
+        judge.grade(path, b"secret")
+    assert "bwrap" in error.value.why
+    sandbox.guarantees.cache_clear()
+
+
+def test_unsafe_results_are_stamped_and_nothing_is_left(tmp_path):
+    early = (
+        "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork():\n"
+        "        os._exit(0)\n    time.sleep(1000)"
+    )
+    with sandbox.Server(unsafe=True) as server:
+        result = grade(server, tmp_path, notebook.cells(early, notebook.RIGHT))
+        marks = by_id(result)
+        assert [marks[id].earned for id in ("2.1", "2.2", "2.5")] == [1, 2, 1]
+        assert all(line.startswith("UNSAFE") for line in result.guarantees)
+        import psutil
+
+        assert not psutil.Process(server.process.pid).children(recursive=True)
+
+
+def test_results_survive_json():
+    mark = judge.Mark("2.2", 2, 0, "wrong", "é\n<b>", 3, ("a", "b"), "x = 1")
+    result = judge.Result("02", (mark,), ("note",), (), ("no network",))
+    assert judge.Result.from_json(result.to_json()) == result
+    assert json.loads(result.to_json())["marks"][0]["slip"] == 3
