@@ -44,7 +44,7 @@ KINDS = ("healthy", *ILLNESSES)
 DEVELOPMENT = {"tasks": ("ring", "flowers", "digits"), "first seed": 0, "seeds": 5}
 EVALUATION = {"tasks": ("ring", "moons", "faces"), "first seed": 2000, "seeds": 10}
 FACES = "Smileys & Emotion"
-OUT = Path(__file__).with_suffix(".json")
+OUT = Path(__file__).parents[1] / "gancourse" / "tables" / "doctor.json"
 
 
 def points(task: str, rng: torch.Generator) -> Iterator[Tensor]:

@@ -1,4 +1,6 @@
-"""Measure each trick of notebook 10 against the plain run on digits; writes benchmarks/tricks.json.
+"""Measure each trick of notebook 10 against the plain run on digits.
+
+Writes tricks.json in gancourse/tables.
 
     python benchmarks/tricks.py [--seeds 5] [--steps 300] [--only NAME ...]
 
@@ -33,7 +35,7 @@ from gancourse.probes import lerp, slerp
 from gancourse.shapes import to_float
 from gancourse.steps import descend
 
-FILE = Path(__file__).with_suffix(".json")
+FILE = Path(__file__).parents[1] / "gancourse" / "tables" / "tricks.json"
 NOISE, WIDTH, BATCH, SAMPLES, REFERENCE = 24, 12, 32, 1000, 32
 BN, ACT = nn.BatchNorm2d, nn.LeakyReLU
 
