@@ -28,6 +28,15 @@ def rng() -> torch.Generator:
 
 
 @pytest.fixture(autouse=True)
+def same_environment():
+    """What a library sets in a test (Dask: one thread for every process) ends with it."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture(autouse=True)
 def private(tmp_path_factory, monkeypatch):
     """No test reads or writes the reader's own runs, whatever the environment says."""
     for name in VARIABLES:
