@@ -171,12 +171,19 @@ def _worker(grade: Grade) -> tuple[Connection, BaseProcess]:
 
 def _serve(pipe: Connection, grade: Grade) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command; it ends its workers
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that what it holds is cleared away
+    signal.signal(signal.SIGTERM, _leave)
     while True:
         try:
             pipe.send(work(pipe.recv(), grade))
         except (EOFError, OSError):  # the command has ended, or was killed
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is leaving already
             return
+
+
+def _leave(*_: object) -> None:
+    """End this process in good order, so that what it holds is cleared away."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit()
 
 
 def _end(pipe: Connection, process: BaseProcess) -> None:
