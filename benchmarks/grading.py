@@ -1,7 +1,7 @@
 """Seconds a submission: this course's grader beside nbgrader 0.9.6, in one run.
 
-    python -m venv /tmp/nbgrader && /tmp/nbgrader/bin/pip install nbgrader==0.9.6
-    python benchmarks/grading.py --nbgrader /tmp/nbgrader/bin/python
+    python -m venv nbgrader-0.9.6 && nbgrader-0.9.6/bin/pip install nbgrader==0.9.6
+    python benchmarks/grading.py --nbgrader nbgrader-0.9.6/bin/python
 
 Both grade the same answers: a notebook with six exercises that imports torch. nbgrader runs them in
 its own kernel, without a sandbox, as it ships, with six cells of assertions; it borrows this
