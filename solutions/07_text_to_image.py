@@ -41,6 +41,7 @@
 
 # %%
 import copy
+import math
 from collections.abc import Callable, Iterator
 
 import torch
@@ -348,7 +349,9 @@ def views(x: Tensor) -> Tensor:
 
 
 E = train_encoder(views(known.images), characters(known), READING, seed=8)
-assert all(p.isfinite().all() for p in E.parameters())
+learned = joint_embedding_loss(views(known.images[:64]) @ embed(E, characters(known)[:64, 0]).T).item()
+print(f"joint embedding loss on 64 flowers: {learned:.2f}; a constant phi pays 2")
+assert env.profile() == "smoke" or learned < 1
 
 # %% [markdown]
 # **Does it read?** The honest test is retrieval among flowers that nobody has trained on: 200 pictures, and one sentence each. For each sentence we rank the pictures by $s$, and look whether its own is among the first 5. Then the other way round. Chance is 5 in 200. A sentence that leaves much out fits many pictures; an oracle that knows exactly what is said and shown, and guesses among all the pictures that fit, shows about what can be reached from a sentence to its picture. (The other way has another mark: of the sentences that fit, one that says much is the better guess.)
@@ -383,7 +386,7 @@ for ax, k in zip(axes, range(4)):
     place = (ranked == k).nonzero()
     print(f"{unseen.sentences[k][0]}: its own picture is", f"number {int(place[0]) + 1}" if len(place) else "not among these 8")
 show(fig, alt="Four sentences, each above the eight pictures that fit it best according to the encoder")
-assert scores.shape == (N, N)
+assert env.profile() == "smoke" or first > 3 * fit.float().mean()  # the first picture is true far more often than any
 
 # %% [markdown]
 # And from a picture to sentences: what does the encoder find most fitting to say?
@@ -397,7 +400,9 @@ for ax, i in zip(axes, (5, 6, 7)):
     lines = [f"{'' if fit[i, j] else 'NOT TRUE: '}{unseen.sentences[j][0]}" for j in best]
     ax.text(1.15, 0.5, "\n".join(lines), transform=ax.transAxes, va="center", fontsize=9)
 show(fig, alt="Three flowers, and beside each the three sentences that fit it best; those that are not true are marked")
-assert len(best) == 3
+true_words = fit.gather(1, scores.topk(3, dim=1).indices).float().mean()
+env.report(encoder_first_three_true=true_words)
+assert env.profile() == "smoke" or true_words > 3 * fit.float().mean()
 
 # %% [markdown]
 # **What does it say loudly, and what in a whisper?** Retrieval needs only what tells pictures apart best. We look at the directions in which the embeddings of the training sentences differ, the strongest first.
@@ -700,7 +705,7 @@ for record in train(
 print("\n".join(f"{n + 1} {sentence}" for n, sentence in enumerate(asked)))
 losses = ", ".join(f"{name} {value:.2f}" for name, value in record.losses.items())
 print(f"{record.step:,} steps in {record.seconds:.0f} s; {losses}")
-assert history[-1].step == STEPS
+assert env.profile() == "smoke" or record.losses["loss_D"] < math.log(4)  # what an undecided D pays
 
 # %% [markdown]
 # *Every column is one sentence; the rows differ in their noise.* Read a sentence, then look down its column, attribute by attribute. Which words were heard? The judge counts them over all unseen flowers, and over the combinations that G was never shown.
@@ -788,7 +793,6 @@ env.report(
     petal_colour_match_seen_int=short["GAN-INT"]["seen"][0], petal_colour_match_seen_int_cls=short["GAN-INT-CLS"]["seen"][0],
     mismatch_rejected_short=short["GAN-CLS"]["rejects"], mismatch_rejected_gan=short["GAN"]["rejects"],
 )
-assert set(short) == set(VARIANTS)
 assert env.profile() == "smoke" or short["GAN-CLS"]["rejects"] > short["GAN"]["rejects"] + 0.1
 
 # %% tags=["nbval-ignore-output"]
@@ -796,7 +800,7 @@ fig, axes = panels(1, rows=4, width=6.5, height=1.05)
 for ax, (name, run) in zip(axes, short.items()):
     show_images(paint(run["G"], told_unseen[:8, 0]), columns=8, title=name, ax=ax)
 show(fig, alt="Four rows of eight generated flowers, a row for each variant, all for the same eight sentences and noise")
-assert len(short) == 4
+assert env.profile() == "smoke" or short["GAN-INT-CLS"]["seen"][0] > short["GAN-INT"]["seen"][0]
 
 # %% [markdown]
 # Look at the last column first. With wrong sentences D knows whether a sentence is true. Without them it still learns something of it, since a fake of the wrong colour is one of the things that give G away, but less; and the lesson reaches G later, if at all. The runs are short, so none is finished: this is a race to a fixed step, with one seed, in which differences of a few hundredths mean nothing. Note also that the INT variants draw half a batch more in each step. The paper compares by looking at pictures: on flowers it finds all four plausible; on birds the two with INT, while the other two get some of the colours right.
@@ -1008,7 +1012,7 @@ with torch.no_grad():
 ax = plot_curves([r.step for r in history], {"style loss": [r.losses["style"] for r in history], "S says 0": [NOISE] * len(history)}, xlabel="step", ylabel="squared distance")
 show(ax, alt="The loss of the style encoder over its steps, beside the loss of one that always says zero")
 env.report(style_explained=known_z)
-assert known_z < 1
+assert env.profile() == "smoke" or known_z > 0.5
 
 # %% [markdown]
 # The last figure is the share of z that S finds in pictures of new sentences and new noise. It is high by design: in the long run G paid for noise that a network like S can't read. The paper's G did not. What leaves no trace in a picture is lost to any S.
@@ -1147,7 +1151,7 @@ emoji_views = compressed(raw, raw[cut:])
 names = [things.names[i][:66] for i in order_]
 spoken = to_characters(names, 66).to(device)[:, None]
 R = train_encoder(emoji_views[cut:], spoken[cut:], env.budget(smoke=10, cpu=500, gpu=2000), seed=15, width=32, title="names")
-assert emoji_views.isfinite().all()
+assert abs(emoji_views[cut:].std() - 1) < 1e-3 and emoji_views.mean(0).abs().max() < 1
 
 # %% tags=["nbval-ignore-output"]
 emoji_scores = emoji_views[:cut] @ embed(R, spoken[:cut])[:, 0].T  # a row a picture, a column a name

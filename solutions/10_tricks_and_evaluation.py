@@ -146,6 +146,11 @@ def run(name: str, recipe: arena.Recipe = PLAIN, make_G=generator, make_D=discri
     return G, D, x
 
 
+def average(name: str) -> float:
+    """The misplaced share, mean over seeds."""
+    return sum(results[name]) / SEEDS
+
+
 def report(name: str) -> None:
     """Mean and standard error over seeds, and the difference from the plain run in standard errors."""
     v, w = (torch.tensor(results[key], dtype=torch.double) for key in (name, "plain"))
@@ -163,10 +168,10 @@ for i, ax in enumerate(axes):
     ax.scatter(*plain_x[i, :500].T, s=2, color=PALETTE[1])
     ax.set(title=f"seed {i}", xlim=(-2.7, 2.7), ylim=(-2.7, 2.7), xlabel="x1", ylabel="x2")
 show(fig, alt="Samples of four plain generators over the ring of eight small clouds")
-env.report(ring_plain_misplaced=sum(results["plain"]) / SEEDS)
+env.report(ring_plain_misplaced=average("plain"))
 assert plain_x.isfinite().all()
 if env.profile() != "smoke":
-    assert 0.1 < sum(results["plain"]) / SEEDS < 0.95  # neither solved nor hopeless: tricks can matter
+    assert 0.1 < average("plain") < 0.95  # neither solved nor hopeless: tricks can matter
 
 # %% [markdown]
 # *Four of the eight plain runs (orange) over real points (grey).* Same code, same data. Whoever runs one seed of each can "show" that anything helps.
@@ -197,7 +202,7 @@ with_norm = partial(tricks.BatchNorm, SEEDS, 1)
 run("D norm, apart", make_D=partial(discriminator, norm=with_norm))
 run("D norm, one batch", arena.Recipe(loss_D=tricks.joint_log_loss), make_D=partial(discriminator, norm=with_norm))
 norm_G, _, _ = run("G norm", make_G=partial(generator, norm=with_norm))
-assert all(0 <= v <= 1 for name in results for v in results[name])
+assert env.profile() != "cpu" or min(average("D norm, apart"), average("D norm, one batch")) > average("plain")
 
 # %% [markdown]
 # The third row has batch norm in G only. There it does something that one should see once: **the samples of a batch depend on each other.** One $z$ gives another sample in other company. The cure is *virtual batch norm* (Salimans et al., 2016): choose a reference batch once and for all. Each $x$ is normalised by the statistics of the reference batch **and itself**, never of its neighbours.
@@ -300,7 +305,7 @@ for kind in ("uniform", "normal", "sphere"):
 run("cube noise", kind="uniform")
 run("short normal noise", scale=3**-0.5)  # as short as the cube's
 run("sphere noise", kind="sphere")
-assert all(0 <= v <= 1 for name in results for v in results[name])
+assert env.profile() != "cpu" or average("cube noise") < average("plain")
 
 # %% [markdown]
 # ## 4. Labels, activations, steps and rates
@@ -370,7 +375,7 @@ run("smoothed labels", arena.Recipe(loss_D=tricks.smoothed_log_loss))
 run("ReLU in D", make_D=partial(discriminator, slope=0.0))
 run("k = 3", arena.Recipe(k=3))
 run("D's rate doubled", arena.Recipe(rate_D=4e-3))
-assert all(0 <= v <= 1 for name in results for v in results[name])
+assert env.profile() != "cpu" or max(abs(average(name) - average("plain")) for name in ("smoothed labels", "ReLU in D", "k = 3", "D's rate doubled")) < 0.3
 
 # %% [markdown]
 # None of the four differs by our rule. Look at the modes, too: with a D that is faster than G fewer are found, which hints at the opposite of "a better D gives a better slope". A possible reason: theory's G moves a little and waits. Ours runs to wherever D is weakest, all samples together.
@@ -532,7 +537,7 @@ for start in (0.5, -0.5):
 # %% tags=["training", "nbval-ignore-output"]
 critic_rng = env.rng(13, "cpu")
 run("WGAN-GP", arena.Recipe(loss_D=tricks.critic_loss(critic_rng, 1.0), loss_G=tricks.wasserstein_loss, betas=(0.0, 0.9)))
-assert all(0 <= v <= 1 for name in results for v in results[name])
+assert env.profile() != "cpu" or average("WGAN-GP") > average("plain")
 
 # %% [markdown]
 # In so few steps it has not arrived. (Here with $\lambda = 1$, Adam's first moment switched off as in the paper, and k = 1 where the paper has 5.)
@@ -595,7 +600,7 @@ def looking_discriminator(rng: torch.Generator, kernels: int = 4, dims: int = 3)
 
 run("minibatch discr.", make_D=looking_discriminator)
 run("feature matching", arena.Recipe(loss_G=tricks.feature_matching))
-assert all(0 <= v <= 1 for name in results for v in results[name])
+assert env.profile() != "cpu" or min(average("minibatch discr."), average("feature matching")) > average("plain")
 
 # %% [markdown]
 # Why should they fail here? A D that sees a whole batch can tell real from fake by the batch's statistics alone, too soon. And two batches can agree in the means of 64 features and still differ in where their points lie.
@@ -604,12 +609,11 @@ assert all(0 <= v <= 1 for name in results for v in results[name])
 
 # %% tags=["nbval-ignore-output"]
 ax = plot_bars(results, xlabel=f"misplaced share after {STEPS} steps (less is better); dots: {SEEDS} seeds")
-mean = sum(results["plain"]) / SEEDS
-ax.axvline(mean, color="black", linewidth=0.8, linestyle=":")
+ax.axvline(average("plain"), color="black", linewidth=0.8, linestyle=":")
 show(ax, alt="A bar for each trick with a dot for each of eight seeds; a dotted line marks the plain run")
 for name in results:
     report(name)
-assert len(results) >= 15 and all(len(v) == SEEDS for v in results.values())
+assert env.profile() != "cpu" or average("G virtual norm") < average("plain")
 
 # %% [markdown]
 # *Every trick on the ring; the dotted line is the plain run.* In the run printed with the course virtual batch norm in G and noise from the cube came out ahead of the plain run; six rows fell clearly behind. Beware of the cube: its vectors are also shorter, by 0.58 (Section 3). Compare the row below it, normal noise of that length, before you give the credit to the shape. This is **not** a verdict on the tricks: most were made for pictures. So here they are on digits, with a small DCGAN and five seeds each. That takes too long for a notebook: a script measured it, with the command that is printed.
@@ -1030,7 +1034,7 @@ for i, (name, records) in enumerate(ward.items()):
         plot_curves(at, curves, xlabel="step", ylabel="nats" if row == 0 else "relative to the data", title=f"run {'ABCD'[i]}" if row == 0 else name, ax=axes[i + 4 * row])
     axes[i].axhline(math.log(4), color="black", linewidth=0.8, linestyle=":")
 show(fig, alt="Losses above and two vital signs below for four runs. A, oscillation: both losses swing. B, healthy: flat losses, spread near 1, distance near 0. C, mode collapse: losses much as in the healthy run, spread near 0, distance near 1. D, D too strong: D's loss near 0, G's high")
-assert all(len(records) == 40 for records in ward.values())
+assert env.profile() == "smoke" or ward["mode collapse"][-1].losses["spread"] < 0.5 < ward["healthy"][-1].losses["spread"]
 
 # %% [markdown]
 # *Above the losses, with log 4 dotted; below the spread of the fakes and their energy distance from the data (0 in the mean if they have one distribution).* A D that is too strong and a game that swings can be read from losses. The collapse can't: D's loss is restless, but of ordinary size. Its spread gives it away at once.

@@ -9,13 +9,7 @@ from gancourse.steps.game import (
     gan_step,
 )
 from gancourse.steps.pictures import CYCLEGAN, cyclegan_step, srgan_step
-from gancourse.steps.text import (
-    between,
-    gan_cls_loss,
-    gan_cls_step,
-    joint_embedding_loss,
-    style_loss,
-)
+from gancourse.steps.text import between, gan_cls_step
 
 __all__ = [
     "CYCLEGAN",
@@ -26,10 +20,7 @@ __all__ = [
     "descend",
     "ema_update",
     "frozen",
-    "gan_cls_loss",
     "gan_cls_step",
     "gan_step",
-    "joint_embedding_loss",
     "srgan_step",
-    "style_loss",
 ]

@@ -1,18 +1,16 @@
-"""The losses of the papers: pure functions from logits to one number.
+"""Losses of the game itself: functions from logits to one number.
 
 They are finite for every logit up to 1e36, those that square up to 1e18: float32 ends at 3.4e38.
 Real is 1 and fake is 0, as in Goodfellow et al. (2014). D = sigmoid(logit), and two identities give
 the stable forms: -log D = softplus(-logit) and -log(1 - D) = softplus(logit).
 """
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gancourse.shapes import Images, Logits, Scalar
+from gancourse.shapes import Logits, Scalar
 
 
 def value(real: Logits, fake: Logits) -> Scalar:
@@ -88,7 +86,7 @@ def discriminator_loss(real: Logits, fake: Logits) -> Scalar:
     ValueError
         If there is no logit: the mean would be nan.
     """
-    return _mean(F.softplus(-real)) + _mean(F.softplus(fake))
+    return mean_loss(F.softplus(-real)) + mean_loss(F.softplus(fake))
 
 
 def non_saturating_loss(fake: Logits) -> Scalar:
@@ -113,7 +111,7 @@ def non_saturating_loss(fake: Logits) -> Scalar:
     ValueError
         If there is no logit: the mean would be nan and training would go on silently.
     """
-    return _mean(F.softplus(-fake))
+    return mean_loss(F.softplus(-fake))
 
 
 def saturating_loss(fake: Logits) -> Scalar:
@@ -138,7 +136,7 @@ def saturating_loss(fake: Logits) -> Scalar:
     ValueError
         If there is no logit: the mean would be nan.
     """
-    return -_mean(F.softplus(fake))
+    return -mean_loss(F.softplus(fake))
 
 
 def r1_penalty(D: nn.Module, x: Float[Tensor, " batch *example"]) -> Scalar:
@@ -167,57 +165,7 @@ def r1_penalty(D: nn.Module, x: Float[Tensor, " batch *example"]) -> Scalar:
     """
     x = x.detach().requires_grad_()
     (slope,) = torch.autograd.grad(D(x).sum(), x, create_graph=True)
-    return _mean(slope.flatten(start_dim=1).square().sum(dim=1))
-
-
-def content_loss(phi: Callable[[Images], list[Tensor]], fake: Images, real: Images) -> Scalar:
-    r"""Distance of pictures in the features of a network, Ledig et al. (2017), Equation 5.
-
-    The mean squared difference of each map, averaged over the maps that `phi` returns; the paper
-    has one. First built in notebook 08.
-
-    Parameters
-    ----------
-    phi : Callable
-        Pictures to a list of maps. Frozen: `nets.pretrained.content_features`.
-    fake, real : Images
-        (B, C, H, W) in [-1, 1]. The gradient flows to `fake` alone.
-
-    Returns
-    -------
-    Float[Tensor, ""]
-        At least 0, in squared units of the features.
-    """
-    with torch.no_grad():
-        wanted = phi(real.detach())
-    pairs = zip(phi(fake), wanted, strict=True)
-    return torch.stack([F.mse_loss(a.float(), b.float()) for a, b in pairs]).mean()
-
-
-def total_variation(x: Images) -> Scalar:
-    r"""Mean step to the next pixel: :math:`E|x_{i+1,j} - x_{ij}| + E|x_{i,j+1} - x_{ij}|`.
-
-    The anisotropic form of Rudin et al. (1992), which also has a slope where the picture is flat.
-    Ledig et al. (2017) use such a term in one of their experiments. First used in notebook 08.
-
-    Parameters
-    ----------
-    x : Images
-        (B, C, H, W), both sides at least 2.
-
-    Returns
-    -------
-    Float[Tensor, ""]
-        0 for a flat picture; at most 4 for pictures in [-1, 1].
-
-    Raises
-    ------
-    ValueError
-        If a side is shorter than 2 pixels, or there is no picture.
-    """
-    if x.numel() == 0 or min(x.shape[2:]) < 2:
-        raise ValueError(f"needs pictures of 2 x 2 pixels or more, got {tuple(x.shape)}")
-    return x.diff(dim=2).abs().mean() + x.diff(dim=3).abs().mean()
+    return mean_loss(slope.flatten(start_dim=1).square().sum(dim=1))
 
 
 def lsgan_discriminator_loss(real: Logits, fake: Logits) -> Scalar:
@@ -244,7 +192,7 @@ def lsgan_discriminator_loss(real: Logits, fake: Logits) -> Scalar:
     ValueError
         If there is no answer: the mean would be nan.
     """
-    return _mean((real - 1).square()) + _mean(fake.square())
+    return mean_loss((real - 1).square()) + mean_loss(fake.square())
 
 
 def lsgan_generator_loss(fake: Logits) -> Scalar:
@@ -253,40 +201,15 @@ def lsgan_generator_loss(fake: Logits) -> Scalar:
     Unlike a log loss it also pulls on fakes that D takes for more than real. First built in
     notebook 09.
     """
-    return _mean((fake - 1).square())
+    return mean_loss((fake - 1).square())
 
 
 LSGAN = (lsgan_discriminator_loss, lsgan_generator_loss)
 """The two, for `steps.cyclegan_step`."""
 
 
-def cycle_loss(
-    x: Float[Tensor, " batch *example"], again: Float[Tensor, " batch *example"]
-) -> Scalar:
-    r"""What a round trip changes, :math:`E_x[\|F(G(x)) - x\|_1]`, as a mean over all values.
-
-    One direction of Zhu et al. (2017), Equation 2. The identity term of their Section 5.2,
-    :math:`E_y[\|G(y) - y\|_1]`, is the same distance. First built in notebook 09.
-
-    Parameters
-    ----------
-    x, again : Float[Tensor, " batch *example"]
-        Pictures, and what came back; in [-1, 1].
-
-    Returns
-    -------
-    Float[Tensor, ""]
-        From 0 to 2.
-
-    Raises
-    ------
-    ValueError
-        If the batch is empty.
-    """
-    return _mean((again - x).abs())
-
-
-def _mean(losses: Tensor) -> Tensor:
+def mean_loss(losses: Tensor) -> Scalar:
+    """The mean of what each example pays; ValueError where there is none: it would be nan."""
     if losses.numel() == 0:
         raise ValueError(f"a loss needs at least one logit, got shape {tuple(losses.shape)}")
     return losses.mean()
