@@ -110,10 +110,11 @@ def write(path: Path, cells: list[dict]) -> Path:
 
 def worker(paths: list[Path], gate, results) -> None:
     """One worker of ours: a server, then submission by submission."""
-    from gancourse.instructor import judge, sandbox
+    from gancourse.instructor.judging import judge
+    from gancourse.instructor.sandbox.server import Server
 
     begin = time.perf_counter()
-    with sandbox.Server() as server:
+    with Server() as server:
         judge.grade(paths[0], b"secret", server=server)
         ready = time.perf_counter() - begin
         gate.wait()

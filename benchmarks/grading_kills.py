@@ -23,17 +23,18 @@ from pathlib import Path
 import psutil
 
 from gancourse.exercises import of_notebook
-from gancourse.instructor import exports, submission
-from gancourse.instructor.collect import Submission
-from gancourse.instructor.gradebook import Gradebook
+from gancourse.instructor.grading.collect import Submission
+from gancourse.instructor.grading.gradebook import Gradebook
+from gancourse.instructor.judging import submission
+from gancourse.instructor.reports import exports
 
 ROOT = Path(__file__).resolve().parents[1]
 SECRET = bytes(32)
 COMMAND = """
 import sys
 from pathlib import Path
-from gancourse.instructor import grade
-from gancourse.instructor.gradebook import Gradebook
+from gancourse.instructor.grading import grade
+from gancourse.instructor.grading.gradebook import Gradebook
 if __name__ == "__main__":
     grade.run(Gradebook(Path(sys.argv[1])), workers=int(sys.argv[2]))
 """

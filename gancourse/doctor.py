@@ -75,7 +75,7 @@ def grading(guarantees: Callable[[], Sequence[str]]) -> Finding:
     Parameters
     ----------
     guarantees : Callable[[], Sequence[str]]
-        `instructor.walls.guarantees`: it tries each, and raises CourseError where there is none.
+        `instructor.sandbox.walls.guarantees`: it tries each; CourseError where there is none.
     """
     try:
         return Finding("grading", "well", "in a sandbox: " + "; ".join(guarantees()))

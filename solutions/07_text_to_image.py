@@ -73,7 +73,7 @@ from gancourse.widgets import explore
 
 # %%
 SIDE = env.budget(smoke=32, cpu=32, gpu=64)
-LENGTH = 104  # characters that are read; the longest sentence of the grammar has 103
+LENGTH = 104  # characters that are read; as many as the longest sentence of the grammar has
 PICTURES = env.budget(smoke=300, cpu=3000, gpu=10000)
 device = env.device()
 known = captions.load(PICTURES, SIDE, env.rng(0))
@@ -340,12 +340,12 @@ def embed(E: TextEncoder, texts: Tensor) -> Tensor:
 
 
 seen_by_eye = in_batches(eye.features, small(known.images))
-middle, spread = seen_by_eye.mean(0), seen_by_eye.std(0) + 1e-3
+middle, deviation = seen_by_eye.mean(0), seen_by_eye.std(0) + 1e-3
 
 
 def views(x: Tensor) -> Tensor:
     """Fixed features of pictures, standardised: (B, 128)."""
-    return (in_batches(eye.features, small(x)) - middle) / spread
+    return (in_batches(eye.features, small(x)) - middle) / deviation
 
 
 E = train_encoder(views(known.images), characters(known), READING, seed=8)
@@ -727,7 +727,7 @@ else:
     assert long["seen"].isfinite().all()
 
 # %% [markdown]
-# Not all words are equal. Colour and background fill many pixels, and are obeyed. **The honest failure** is in the two lines that lie near guessing: shape and number of the petals. The number is hard to read before any picture is drawn, as the probe of Section 3 showed. The shape is not: the 24 numbers tell it, and yet G does not draw it. D would have to notice that pointed petals were asked for and round ones drawn, a matter of a few pixels at the tips, and G is only as obedient as D is strict. Whether larger pictures and longer runs mend it is a question for the gpu profile.
+# Not all words are equal. Colour and background fill many pixels, and are nearly always obeyed. Not in every sentence: on a CPU the third column of the figure was to be red. Look back at that sentence in Section 3: the encoder already ranked flowers of other colours before the red ones. **The honest failure** is in the two lines that lie near guessing: shape and number of the petals. The number is hard to read before any picture is drawn, as the probe of Section 3 showed. The shape is not: the 24 numbers tell it, and yet G does not draw it. D would have to notice that pointed petals were asked for and round ones drawn, a matter of a few pixels at the tips, and G is only as obedient as D is strict. Whether larger pictures and longer runs mend it is a question for the gpu profile.
 #
 # ## 6. Four variants
 #
@@ -940,7 +940,7 @@ env.report(variety=varied["blur and price, long run"][0], background_rarer=varie
 assert env.profile() == "smoke" or varied["blur and price"][0] > varied["24 even numbers"][0]
 
 # %% [markdown]
-# The noise can be heard now. What it decides is mostly what changes by degrees, as the next section shows. The background is a switch, and hard to throw by degrees. Compare its share with the coin tosses in both runs: the longer the run, the less the noise throws it. Even in a blurred sentence G finds something to go by. Whether the colours suffer is not settled by the last line: of two such pairs of runs that we made, they did in one and not in the other.
+# The noise can be heard now. What it decides is mostly what changes by degrees, as the next section shows. The background is a switch, and hard to throw by degrees. Compare its share with the coin tosses in both runs: in the long run the noise throws it less often than in the short one (one run of each length, with different seeds). Even in a blurred sentence G finds something to go by. Whether the colours suffer is not settled by the last line: of two such pairs of runs that we made, they did in one and not in the other.
 #
 # ## 9. The style of a picture
 #
@@ -1015,7 +1015,7 @@ env.report(style_explained=known_z)
 assert env.profile() == "smoke" or known_z > 0.5
 
 # %% [markdown]
-# The last figure is the share of z that S finds in pictures of new sentences and new noise. It is high by design: in the long run G paid for noise that a network like S can't read. The paper's G did not. What leaves no trace in a picture is lost to any S.
+# The number `style_explained` is the share of z that S finds in pictures of new sentences and new noise. It is high by design: in the long run G paid for noise that a network like S can't read. The paper's G did not. What leaves no trace in a picture is lost to any S.
 #
 # So the test is **style transfer**: read the style off a real flower, hand it to G with another sentence, and ask whether what the sentence leaves open is as in that flower: its background and centre, where it stands, how large it is. For the last three we correlate what the judge reads with the truth about the giver. The second column is guessing: the same against another flower.
 
@@ -1046,7 +1046,7 @@ assert env.profile() == "smoke" or style_kept["radius"][0] > style_kept["radius"
 #
 # ## 10. Type a sentence
 #
-# **Last question of the method: what should a machine do with a text it can't understand?** Ours would draw a picture for anything: for "a tulip with stripes", for "asdf", for nothing at all. A picture looks like an answer. So before we draw, we say what was not understood. The words that G can know are those of the grammar.
+# **Last question of the method: what should a machine do with a text it can't understand?** Ours draws a picture for anything that it can spell: for "a tulip with stripes", for "asdf". (An empty text, one in another alphabet, and one of more than 104 characters are refused by the package, as announced in Section 2.) A picture looks like an answer. So before we draw, we say what was not understood. The words that G can know are those of the grammar.
 #
 # **Exercise 7.8** · *Words that G has never read* · difficulty ●●○○○ · importance ●●●○○ · 10 minutes · 2 points
 #
@@ -1169,7 +1169,7 @@ error = (k / cut * (1 - k / cut) / cut) ** 0.5  # standard error of the recall o
 assert recall > (k / cut + 2 * error if env.profile() != "smoke" else -1)
 
 # %% [markdown]
-# Compare the recall with chance, and with the flowers. A name that shares its words with names of the training set ("cat", "face", "clock") has a chance, though no more than that: look at "moon viewing ceremony". For a new word there is little to go by: to an encoder of letters "castle" says nothing. This is why later systems read with language models that have read the web.
+# Compare the recall with chance, and with the flowers. A name that shares its words with names of the training set ("cat", "face", "clock") has a chance, though no more than that: look at "moon viewing ceremony". Many moons are in the training set, and on a CPU its own picture was found, but as the fifth, behind a family, another moon and two faces. For a new word there is little to go by: to an encoder of letters "castle" says nothing. This is why later systems read with language models that have read the web.
 #
 # **Your own captions.** The paper's flowers are the 8,189 photographs of Oxford-102, its sentences were written by people for them. torchvision downloads the pictures (`torchvision.datasets.Flowers102`); captions you have to bring, in a text file with one line a sentence: path of the picture, a tab, the sentence. The head of `gancourse/datasets/own_captions.py` shows an example. With the two paths filled in, the cell trains the encoder on EfficientNet's features and then GAN-CLS. On a GPU that is a matter of minutes; 32 x 32 pixels on a CPU give a first impression.
 

@@ -28,6 +28,13 @@ MAY_IMPORT = {  # beside `shapes`, `env` and modules of the same folder
     "instructor": {"exercises"},
     "cli": CORE | {"exercises", "instructor", "doctor"},
 }
+INSTRUCTOR = {  # its folders: beside their own modules
+    "notebooks": set(),
+    "sandbox": set(),
+    "judging": {"sandbox"},
+    "grading": {"judging", "sandbox"},
+    "reports": {"judging", "grading"},
+}
 ONLY_IN = {  # packages that one place of the course knows
     "ipywidgets": {"widgets"},
     "typer": {"cli"},
@@ -69,6 +76,14 @@ def test_data_flows_one_way(path: Path):
     parts = {name.split(".")[1] for name in imports(path) if name.startswith("gancourse.")}
     allowed = {"shapes", "env", "__version__", here} | MAY_IMPORT.get(here, set())
     assert parts <= allowed, f"{here} may not import {sorted(parts - allowed)}"
+
+
+@named
+def test_grading_is_built_in_layers(path: Path):
+    here = path.relative_to(ROOT / "gancourse").parts[:2]
+    theirs = {name.split(".")[2] for name in imports(path) if name.startswith("gancourse.instr")}
+    if here[0] == "instructor" and theirs:
+        assert theirs <= {here[1]} | INSTRUCTOR[here[1]], f"{here[1]} may not import that"
 
 
 @named

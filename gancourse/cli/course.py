@@ -30,7 +30,7 @@ def _course(names: list[str] | None):
     from gancourse import env
 
     with extra("lab"):
-        from gancourse.instructor.build import Course
+        from gancourse.instructor.notebooks.build import Course
     course = Course.at(env.root())
     try:
         return course, course.sources(names or [])
@@ -43,7 +43,7 @@ def _execute(notebook, name: str, folder: Path, profile: str, runs: Path):
     from tqdm import tqdm
 
     with extra("lab"):
-        from gancourse.instructor import runner
+        from gancourse.instructor.notebooks import runner
     quiet = 0.2 if sys.stderr.isatty() else 15.0  # seconds between lines in a log
     form = "{desc}: cell {n} of {total}, {elapsed}"
     with tqdm(desc=name, bar_format=form, mininterval=quiet, total=0) as bar:
@@ -69,8 +69,8 @@ def build(
     import nbformat
 
     from gancourse.env import CourseError
-    from gancourse.instructor import build as tool
-    from gancourse.instructor import handbook, lint
+    from gancourse.instructor.notebooks import build as tool
+    from gancourse.instructor.notebooks import handbook, lint
 
     if check and execute:
         raise typer.BadParameter("--check writes nothing: leave out --execute.")
@@ -131,8 +131,8 @@ def run(
     course, sources = _course(names)
     import nbformat
 
-    from gancourse.instructor import build as tool
-    from gancourse.instructor import measured
+    from gancourse.instructor.notebooks import build as tool
+    from gancourse.instructor.notebooks import measured
 
     if record and student:
         raise typer.BadParameter("--record keeps figures of the solved notebooks: no --student.")
@@ -167,7 +167,7 @@ def doctor(
 ) -> None:
     """What is installed and found here, one line a finding, with the mend where one is needed."""
     from gancourse import doctor as tool
-    from gancourse.instructor import walls
+    from gancourse.instructor.sandbox import walls
 
     findings = [*tool.examine(), tool.grading(walls.guarantees)]
     if as_json:

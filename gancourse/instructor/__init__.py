@@ -1,11 +1,8 @@
 """Tools for those who write and teach the course: build, run and grade.
 
-``build`` makes both versions of every notebook from one source, ``lint`` says what departs from the
-conventions, ``handbook`` writes the page of exercises, ``runner`` executes notebooks without a
-browser. They need the ``lab`` extra.
-
-Grading needs ``instructor``. ``collect`` says who handed in what, ``submission`` reads it; a
-``sandbox`` runs it, ``judge`` compares; ``gradebook`` keeps it (``tables``, ``records``,
-``owners``), ``grade`` and ``workers`` do it for a whole class; ``feedback``, ``summary``,
-``similarity``, ``report`` and ``exports`` say what came of it. ``preview`` is the student's check.
+``notebooks`` makes both versions of every notebook from one source, checks, executes and measures
+them; it needs the ``lab`` extra. Grading needs ``instructor``: ``grading`` collects what a class
+handed in and keeps it in a gradebook; for each submission ``judging`` reads it, has it run in a
+``sandbox``, and compares; ``reports`` says what came of it. One way only: ``reports`` and
+``grading`` build on ``judging``, and that on ``sandbox``.
 """

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from gancourse.env import CourseError
-from gancourse.instructor.judge import Mark, Result, Unreadable
+from gancourse.instructor.judging.judge import Mark, Result, Unreadable
 
 
 def notebook(number: str = "02", **facts) -> bytes:

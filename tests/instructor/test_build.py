@@ -11,7 +11,7 @@ import pytest
 
 from gancourse.env import CourseError
 from gancourse.exercises.base import Exercise
-from gancourse.instructor import build, lint, measured
+from gancourse.instructor.notebooks import build, lint, measured
 
 DOUBLE = Exercise("1.1", "Double", 2, 1, lambda x: 2 * x, lambda rng: [])
 ENTRY = {"seconds": 61.4, "peak_mb": 1234, "profile": "cpu", "device": "cpu", "figures": {}}

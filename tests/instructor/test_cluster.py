@@ -12,8 +12,8 @@ import pytest
 from test_gradebook import MARKS, SECRET, graded, handed_in
 
 from gancourse.env import CourseError
-from gancourse.instructor import grade
-from gancourse.instructor.gradebook import Gradebook
+from gancourse.instructor.grading import grade
+from gancourse.instructor.grading.gradebook import Gradebook
 
 distributed = pytest.importorskip("distributed")
 

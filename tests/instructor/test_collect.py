@@ -7,8 +7,8 @@ import pytest
 from fakes import notebook, recognise
 
 from gancourse.env import CourseError
-from gancourse.instructor import collect as module
-from gancourse.instructor.collect import collect, whose
+from gancourse.instructor.grading import collect as module
+from gancourse.instructor.grading.collect import collect, whose
 
 TWO, THREE = notebook("02"), notebook("03")
 

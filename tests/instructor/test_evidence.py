@@ -4,8 +4,8 @@ import pytest
 from hostile.notebook import IMPORTS, RIGHT, WRONG, code, exercise, text
 
 from gancourse.exercises import of_notebook
-from gancourse.instructor import evidence
-from gancourse.instructor.submission import parse
+from gancourse.instructor.judging import evidence
+from gancourse.instructor.judging.submission import parse
 
 
 def signs(*cells: dict) -> dict[str, tuple[str, ...]]:

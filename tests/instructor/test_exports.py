@@ -4,9 +4,9 @@ import io
 import pytest
 
 from gancourse.env import CourseError
-from gancourse.instructor import exports
-from gancourse.instructor.judge import Mark
-from gancourse.instructor.records import Record
+from gancourse.instructor.grading.records import Record
+from gancourse.instructor.judging.judge import Mark
+from gancourse.instructor.reports import exports
 
 WORTH = {"02": 4}
 CANVAS = """\

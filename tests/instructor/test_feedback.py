@@ -3,10 +3,10 @@ from html.parser import HTMLParser
 from test_exports import record
 
 from gancourse import exercises
-from gancourse.instructor import feedback, summary
-from gancourse.instructor.judge import Mark
-from gancourse.instructor.records import Record
-from gancourse.instructor.similarity import Found, Pair
+from gancourse.instructor.grading.records import Record
+from gancourse.instructor.judging.judge import Mark
+from gancourse.instructor.judging.similarity import Found, Pair
+from gancourse.instructor.reports import feedback, summary
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 

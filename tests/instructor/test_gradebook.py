@@ -12,10 +12,11 @@ import pytest
 from fakes import notebook
 
 from gancourse.env import CourseError
-from gancourse.instructor import exports, grade, gradebook, workers
-from gancourse.instructor.collect import Submission
-from gancourse.instructor.gradebook import Gradebook
-from gancourse.instructor.owners import this_process
+from gancourse.instructor.grading import grade, gradebook, workers
+from gancourse.instructor.grading.collect import Submission
+from gancourse.instructor.grading.gradebook import Gradebook
+from gancourse.instructor.grading.owners import this_process
+from gancourse.instructor.reports import exports
 
 SECRET = bytes(32)
 MARKS = {"2.1": 1, "2.3": 0}
@@ -24,8 +25,8 @@ import sys
 from pathlib import Path
 sys.path[:0] = [sys.argv[2]]
 import fakes
-from gancourse.instructor import grade, workers
-from gancourse.instructor.gradebook import Gradebook
+from gancourse.instructor.grading import grade, workers
+from gancourse.instructor.grading.gradebook import Gradebook
 grade.local = lambda tasks, function, count: ((t, workers.work(t, function)) for t in tasks)
 grade.run(Gradebook(Path(sys.argv[1])), fakes.grade)
 """

@@ -14,9 +14,11 @@ from fakes import notebook
 from test_gradebook import here
 
 from gancourse import cli, exercises
-from gancourse.instructor import grade, handbook, submission, workers
-from gancourse.instructor.build import Course
-from gancourse.instructor.preview import preview
+from gancourse.instructor.grading import grade, workers
+from gancourse.instructor.judging import submission
+from gancourse.instructor.judging.preview import preview
+from gancourse.instructor.notebooks import handbook
+from gancourse.instructor.notebooks.build import Course
 
 MARKS = {"2.1": 1, "2.3": 0}
 

@@ -10,11 +10,13 @@ import pytest
 from hostile import attacks, needs_a_sandbox, notebook
 from hostile.attacks import Attack
 
-from gancourse.instructor import judge, sandbox, walls
+from gancourse.instructor.judging import judge
+from gancourse.instructor.sandbox import walls
+from gancourse.instructor.sandbox.server import Limits, Server
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = b"of these tests"
-LIMITS = sandbox.Limits(
+LIMITS = Limits(
     cell=2, exercise=2, grace=1, total=30, memory=12 * 10**8, files=64 * 10**6, output=4 * 10**6
 )
 
@@ -51,8 +53,8 @@ class Remembered(walls.Box):
 def server():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GANCOURSE_TEST_SECRET", "not for students")
-        patch.setattr(sandbox, "Box", Remembered)
-        with sandbox.Server() as server:
+        patch.setattr("gancourse.instructor.sandbox.server.Box", Remembered)
+        with Server() as server:
             yield server
 
 

@@ -10,7 +10,10 @@ from hostile.notebook import code, exercise, text
 
 from gancourse.env import CourseError
 from gancourse.exercises import of_notebook
-from gancourse.instructor import build, judge, sandbox
+from gancourse.instructor.judging import judge
+from gancourse.instructor.notebooks import build
+from gancourse.instructor.sandbox import walls
+from gancourse.instructor.sandbox.server import Server
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "solutions").glob("[0-9][0-9]_*.py"))
@@ -18,7 +21,7 @@ SOURCES = sorted((ROOT / "solutions").glob("[0-9][0-9]_*.py"))
 
 @pytest.fixture(scope="module")
 def server():
-    with sandbox.Server() as server:
+    with Server() as server:
         yield server
 
 
@@ -123,13 +126,13 @@ def test_a_copy_of_the_packages_source_is_flagged(server, tmp_path):
 
 def test_without_a_sandbox_nothing_is_run(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    sandbox.guarantees.cache_clear()
+    walls.guarantees.cache_clear()
     path = tmp_path / "x.ipynb"
     path.write_text(text(notebook.cells()), encoding="utf-8")
     with pytest.raises(CourseError, match="apt install bubblewrap") as error:
         judge.grade(path, b"secret")
     assert "bwrap" in error.value.why
-    sandbox.guarantees.cache_clear()
+    walls.guarantees.cache_clear()
 
 
 def test_unsafe_results_are_stamped_and_nothing_is_left(tmp_path):
@@ -137,7 +140,7 @@ def test_unsafe_results_are_stamped_and_nothing_is_left(tmp_path):
         "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork():\n"
         "        os._exit(0)\n    time.sleep(1000)"
     )
-    with sandbox.Server(unsafe=True) as server:
+    with Server(unsafe=True) as server:
         result = grade(server, tmp_path, notebook.cells(early, notebook.RIGHT))
         marks = by_id(result)
         assert [marks[id].earned for id in ("2.1", "2.2", "2.5")] == [1, 2, 1]

@@ -4,7 +4,7 @@ import sys
 import nbformat
 import pytest
 
-from gancourse.instructor import runner
+from gancourse.instructor.notebooks import runner
 
 
 def notebook(*cells: str):

@@ -9,8 +9,8 @@ import time
 import pytest
 
 from gancourse.env import CourseError
-from gancourse.instructor.sandbox import Limits, Server, Session, Stop
-from gancourse.instructor.walls import NoBox
+from gancourse.instructor.sandbox.server import Limits, Server, Session, Stop
+from gancourse.instructor.sandbox.walls import NoBox
 
 
 class Room(NoBox):

@@ -3,7 +3,7 @@ import random
 import textwrap
 
 from gancourse.exercises import nb02_answers
-from gancourse.instructor.similarity import pairs, pieces
+from gancourse.instructor.judging.similarity import pairs, pieces
 
 GIVEN = '''
 def step(G, D, batches, k=1):

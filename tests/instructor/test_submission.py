@@ -9,8 +9,8 @@ from hostile import notebook
 from hostile.notebook import code, text
 
 from gancourse.env import CourseError
-from gancourse.instructor import submission
-from gancourse.instructor.submission import Unreadable, parse, read
+from gancourse.instructor.judging import submission
+from gancourse.instructor.judging.submission import Unreadable, parse, read
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = notebook.text(notebook.cells())

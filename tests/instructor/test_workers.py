@@ -6,9 +6,10 @@ import pytest
 from test_gradebook import SECRET, here
 
 from gancourse.env import CourseError
-from gancourse.instructor import grade, walls, workers
-from gancourse.instructor.collect import Submission
-from gancourse.instructor.gradebook import Gradebook
+from gancourse.instructor.grading import grade, workers
+from gancourse.instructor.grading.collect import Submission
+from gancourse.instructor.grading.gradebook import Gradebook
+from gancourse.instructor.sandbox import walls
 
 
 def written(*cells: str) -> bytes:

@@ -7,7 +7,7 @@ something beside it. What it should be given stands with it.
 import pytest
 
 from gancourse.env import CourseError
-from gancourse.instructor import walls
+from gancourse.instructor.sandbox import walls
 
 
 def _missing() -> str:

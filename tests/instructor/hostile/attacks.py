@@ -33,7 +33,7 @@ def answer(body: str, before: str = "") -> str:
 
 BASE = "from gancourse.exercises import base\nimport gancourse.exercises as exercises\n"
 EXERCISE = BASE + "e = exercises.find('2.2')\nput = lambda n, v: object.__setattr__(e, n, v)\n"
-INSIDE = "import gancourse.instructor.inside as inside\n"
+INSIDE = "import gancourse.instructor.sandbox.inside as inside\n"
 FRAME = """
 import os, json, struct
 def frame(message, body=b""):

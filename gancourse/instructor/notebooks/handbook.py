@@ -5,7 +5,7 @@ from pathlib import Path
 
 import jupytext
 
-from gancourse.instructor.build import PERCENT, Course, header_facts
+from gancourse.instructor.notebooks.build import PERCENT, Course, header_facts
 
 PAGE = Path("docs", "EXERCISES.md")
 OPENING = """\

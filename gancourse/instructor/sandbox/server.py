@@ -15,7 +15,15 @@ import time
 from collections.abc import Iterator
 
 from gancourse.env import CourseError
-from gancourse.instructor.walls import LOOK, Box, Limits, NoBox, environment, guarantees, private
+from gancourse.instructor.sandbox.walls import (
+    LOOK,
+    Box,
+    Limits,
+    NoBox,
+    environment,
+    guarantees,
+    private,
+)
 
 __all__ = ["Limits", "Server", "Session", "Stop", "guarantees"]
 
@@ -39,7 +47,7 @@ class Session:
         self.deadline = time.monotonic() + seconds
 
     def send(self, message: dict) -> None:
-        from gancourse.instructor.inside import Channel
+        from gancourse.instructor.sandbox.inside import Channel
 
         self.link.settimeout(10)
         try:
@@ -118,7 +126,7 @@ class Server:
         self.unsafe = unsafe
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.scratch = tempfile.TemporaryDirectory(prefix="gancourse-", ignore_cleanup_errors=True)
-        code = f"from gancourse.instructor.inside import serve; serve({theirs.fileno()})"
+        code = f"from gancourse.instructor.sandbox.inside import serve; serve({theirs.fileno()})"
         self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             [sys.executable, "-c", code], pass_fds=[theirs.fileno()], cwd="/",

@@ -1,4 +1,4 @@
-"""Walls round a student's process: bubblewrap's and the kernel's. `sandbox` keeps watch over them.
+"""Walls round a student's process: bubblewrap's and the kernel's. `server` keeps watch over them.
 
 `guarantees` says what of this was tried and held on this machine.
 """
@@ -28,7 +28,7 @@ LOOK = 0.05  # seconds between two looks at the time and the memory
 INSTALL = "Debian, Ubuntu: sudo apt install bubblewrap   Fedora: sudo dnf install bubblewrap"
 TRIALS = """
 import ctypes, os, socket, sys
-from gancourse.instructor import enter
+from gancourse.instructor.sandbox import enter
 pidfd, kinds, user, file = int(sys.argv[1]), sys.argv[2].split(), int(sys.argv[3]), sys.argv[4]
 outside = {kind: os.stat(f"/proc/self/ns/{kind}").st_ino for kind in kinds}
 enter.join(pidfd, kinds)
@@ -76,7 +76,7 @@ class Limits:
 def guarantees() -> tuple[str, ...]:
     """What a sandbox keeps to on this machine, each tried now. CourseError where there is none."""
     _require()
-    from gancourse.instructor import enter  # is made of parts of Linux
+    from gancourse.instructor.sandbox import enter  # is made of parts of Linux
 
     with Box(Limits()) as box:
         words = [str(box.pidfd), " ".join(box.namespaces), str(box.user or 0), __file__]

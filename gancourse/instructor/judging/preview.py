@@ -15,7 +15,7 @@ from typing import Any
 from gancourse import exercises
 from gancourse.env import CourseError
 from gancourse.exercises.base import Exercise, Verdict, assess
-from gancourse.instructor import submission
+from gancourse.instructor.judging import submission
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,11 @@ from pathlib import Path
 import sqlalchemy as sql
 
 from gancourse.env import CourseError
-from gancourse.instructor.collect import Submission
-from gancourse.instructor.judge import Result
-from gancourse.instructor.owners import is_dead
-from gancourse.instructor.records import Record, assemble, history
-from gancourse.instructor.tables import JOBS, MANUAL, SETTINGS, SUBMISSIONS, TIMES, connect
+from gancourse.instructor.grading.collect import Submission
+from gancourse.instructor.grading.owners import is_dead
+from gancourse.instructor.grading.records import Record, assemble, history
+from gancourse.instructor.grading.tables import JOBS, MANUAL, SETTINGS, SUBMISSIONS, TIMES, connect
+from gancourse.instructor.judging.judge import Result
 
 SCHEMA = "1"
 LEASE = 60.0  # seconds that a claim holds; whoever works renews it

@@ -9,7 +9,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from gancourse.exercises.base import Exercise
-from gancourse.instructor.build import (
+from gancourse.instructor.notebooks.build import (
     CHECK,
     Course,
     exercise_ids,

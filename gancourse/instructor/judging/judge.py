@@ -20,9 +20,9 @@ from safetensors.torch import load
 from gancourse.env import CourseError
 from gancourse.exercises import base, of_notebook
 from gancourse.exercises.base import Exercise, Failure, Observation
-from gancourse.instructor import evidence, submission
-from gancourse.instructor.sandbox import Limits, Server, Session, Stop
-from gancourse.instructor.submission import Submission, Unreadable
+from gancourse.instructor.judging import evidence, submission
+from gancourse.instructor.judging.submission import Submission, Unreadable
+from gancourse.instructor.sandbox.server import Limits, Server, Session, Stop
 
 __all__ = ["Limits", "Mark", "Result", "Server", "Unreadable", "grade"]
 ATTEMPTS = 8  # each time without the cell or the exercise that ended the one before

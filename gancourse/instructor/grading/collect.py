@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from gancourse.env import CourseError
-from gancourse.instructor.submission import LARGEST
+from gancourse.instructor.judging.submission import LARGEST
 
 MOST_FILES = 50  # a student's
 MOST_IN_ZIP = 50_000

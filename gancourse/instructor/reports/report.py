@@ -5,8 +5,9 @@ from pathlib import Path
 
 from gancourse import env, exercises
 from gancourse.env import CourseError
-from gancourse.instructor import feedback, similarity, submission, summary
-from gancourse.instructor.records import Record
+from gancourse.instructor.grading.records import Record
+from gancourse.instructor.judging import similarity, submission
+from gancourse.instructor.reports import feedback, summary
 
 
 def title(id: str) -> str:

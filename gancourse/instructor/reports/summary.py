@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gancourse.exercises.base import Exercise
-from gancourse.instructor.records import Record
+from gancourse.instructor.grading.records import Record
 
 STEPS = 10  # bars of the histogram
 MOST_SLIPS = 10

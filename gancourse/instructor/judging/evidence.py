@@ -14,8 +14,8 @@ from functools import partial, reduce
 from typing import Any
 
 from gancourse.exercises.base import Exercise
-from gancourse.instructor.similarity import pieces
-from gancourse.instructor.submission import Cell, Submission
+from gancourse.instructor.judging.similarity import pieces
+from gancourse.instructor.judging.submission import Cell, Submission
 
 ENOUGH, COPIED = 40, 0.9  # pieces of a reference that say something; share of them in a copy
 REGISTRY = "gancourse.exercises"

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from tqdm import tqdm
 
 from gancourse.env import CourseError
-from gancourse.instructor.gradebook import LEASE, Gradebook
-from gancourse.instructor.judge import Result
-from gancourse.instructor.owners import this_process
-from gancourse.instructor.workers import Grade, Task, cluster, local, version, warm_grade
+from gancourse.instructor.grading.gradebook import LEASE, Gradebook
+from gancourse.instructor.grading.owners import this_process
+from gancourse.instructor.grading.workers import Grade, Task, cluster, local, version, warm_grade
+from gancourse.instructor.judging.judge import Result
 
 
 def run(

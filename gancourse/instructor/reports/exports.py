@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
 
 from gancourse.env import CourseError
-from gancourse.instructor.records import Record
+from gancourse.instructor.grading.records import Record
 
 FORMULA = re.compile(r"^\s*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20\t\r]")
 NUMBER = re.compile(r"^\s*[+-]?\d*[.,]?\d*\s*$")

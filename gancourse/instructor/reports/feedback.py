@@ -11,13 +11,13 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from gancourse.instructor.records import Record
-from gancourse.instructor.similarity import Pair
-from gancourse.instructor.summary import Summary, flagged
+from gancourse.instructor.grading.records import Record
+from gancourse.instructor.judging.similarity import Pair
+from gancourse.instructor.reports.summary import Summary, flagged
 
 VERDICTS = {"unsolved": "not solved yet", "error": "could not be looked at"}
 PAGES = Environment(
-    loader=PackageLoader("gancourse.instructor", "pages"),
+    loader=PackageLoader("gancourse.instructor.reports", "pages"),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import gancourse
 from gancourse.env import CourseError
-from gancourse.instructor import judge
-from gancourse.instructor.gradebook import Job
-from gancourse.instructor.judge import Result, Unreadable
-from gancourse.instructor.sandbox import Server
+from gancourse.instructor.grading.gradebook import Job
+from gancourse.instructor.judging import judge
+from gancourse.instructor.judging.judge import Result, Unreadable
+from gancourse.instructor.sandbox.server import Server
 
 Grade = Callable[..., Result]
 PATIENCE = 1800.0  # seconds after which a worker is given up; the sandbox's own limits are lower

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gancourse.instructor.judge import Mark, Result
+from gancourse.instructor.judging.judge import Mark, Result
 
 GRADED, REVIEW = "graded", "needs review"
 

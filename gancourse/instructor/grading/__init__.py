@@ -1,0 +1,1 @@
+"""A class: collected, graded by workers, and kept in a gradebook."""

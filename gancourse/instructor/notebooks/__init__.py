@@ -1,0 +1,1 @@
+"""Notebooks made from their sources, executed, checked, and measured."""
