@@ -72,6 +72,8 @@ def grade(
     for name in sorted({*rule.get("days", {})} - {one.student for one in book.records()}):
         print(f"days late are listed for {name!r}, who has handed in nothing")
     grader.run(book, workers=workers or _cores(), scheduler=scheduler, unsafe=unsafe)
+    for line in grader.outdated(book.records()):
+        print(line)
     _report(book)
 
 

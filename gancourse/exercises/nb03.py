@@ -57,7 +57,7 @@ EXERCISES = (
         points=2,
         minutes=10,
         reference=blocks.up_block,
-        cases=lambda rng: drawn(rng, (2, 4), (2, 4)),
+        cases=lambda rng: drawn(rng, (2, 4), (3, 5)) + drawn(rng, (2, 4), (3, 5)),
         observe=a.observe_layers,
         slips=(
             Slip(

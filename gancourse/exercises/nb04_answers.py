@@ -100,6 +100,7 @@ def groups(rng: torch.Generator) -> list[Case]:
 def measured(rng: torch.Generator) -> list[Case]:
     z = torch.randn(11, 6, generator=rng)
     values = torch.randn(11, generator=rng)
+    values[number(rng, 0, 10)] = -1.1 * values.abs().max()  # the largest by size is the smallest
     return [Case((z, values, n), note=f"with {n=}") for n in (1, number(rng, 2, 5))]
 
 
@@ -126,7 +127,7 @@ def observe_guided(answer: Callable[..., Any], case: Case) -> Observation:
         nn.LeakyReLU(0.2), nn.Conv2d(3, 1, 6), nn.Flatten(0),
     )  # fmt: skip
     fill(net, rng)[2].bias.data.add_(2)  # so that every filter responds somewhere
-    x = torch.randn(2, 1, 6, 6, generator=rng)
+    x = torch.randn(5, 1, 6, 6, generator=rng)
     result = as_tensor(answer(net, x.clone(), 1, channel))
     probe = x.clone().requires_grad_()
     (after,) = torch.autograd.grad(net(probe).sum(), probe)

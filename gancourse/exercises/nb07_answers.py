@@ -69,7 +69,8 @@ def scores(rng: torch.Generator) -> list[Case]:
     cases = []
     for n in (number(rng, 4, 6), 2):
         s = torch.randn(n, n, generator=rng) + 0.9 * torch.eye(n)
-        s[0, 1], s[0, 0], s[1, 1] = 0.3, 2.4, 0.6  # this text's hinge pulls, the picture's rests
+        # picture 0 and text 0 rest; picture 1 and text 1 are pulled
+        s[:2, :2] = torch.tensor([[2.4, 0.3], [0.2, 0.6]]) + 0.1 * torch.rand(2, 2, generator=rng)
         cases.append(Case((s,), note=f"for {n} pictures"))
     return cases
 

@@ -176,13 +176,15 @@ def pool_like(
 
 # 9.8 -------------------------------------------------------------------------------------------
 def clouds(rng: torch.Generator) -> list[Case]:
-    """Vectors of very different lengths, and partners that are mostly near."""
-    n = 60
-    gallery = torch.randn(n, 5, generator=rng)
-    queries = gallery + 0.9 * torch.randn(n, 5, generator=rng)
-    lengths = torch.exp(1.2 * torch.randn(2, n, 1, generator=rng))
-    pairs = lengths[0] * queries, lengths[1] * gallery
-    return [Case((*pairs, k), note=f"on 60 pairs, k = {k}") for k in (3, 7)]
+    """Vectors of very different lengths. Queries that lean to one side tell who searches whom."""
+    cases = []
+    for lean, k in ((4, 3), (4, 7), (0, 5)):
+        gallery = torch.randn(60, 5, generator=rng)
+        queries = gallery + 0.9 * torch.randn(60, 5, generator=rng) + lean * torch.eye(5)[0]
+        lengths = torch.exp(1.2 * torch.randn(2, 60, 1, generator=rng))
+        args = lengths[0] * queries, lengths[1] * gallery, k
+        cases.append(Case(args, note=f"on 60 pairs, k = {k}"))
+    return cases
 
 
 def recall_like(

@@ -66,10 +66,15 @@ class Curved(nn.Module):
 
 
 def critic_and_points(rng: torch.Generator) -> list[Case]:
-    b, n, seed = number(rng, 4, 6), number(rng, 2, 3), number(rng, 0, 10**6)
-    x, fakes = torch.randn(b, n, generator=rng), 1 + torch.randn(b, n, generator=rng)
-    t = torch.rand(b, 1, generator=rng)
-    return [Case((seed, x, fakes, t), note=f"on {b} real points and fakes of {n} numbers")]
+    cases = []
+    for n in (2, 3):
+        b, seed = number(rng, 4, 6), number(rng, 0, 10**6)
+        x, fakes = torch.randn(b, n, generator=rng), 1 + torch.randn(b, n, generator=rng)
+        x[0], fakes[0] = x[0] + 4, fakes[0] + 4  # D is nearly flat there: a slope below 1
+        t = torch.rand(b, 1, generator=rng)
+        note = f"on {b} real points and fakes of {n} numbers"
+        cases.append(Case((seed, x, fakes, t), note=note))
+    return cases
 
 
 def observe_penalty(answer: Callable[..., Any], case: Case) -> Observation:
@@ -211,10 +216,10 @@ def score_by_entropies(p: Tensor) -> Tensor:
 def points_and_cloud(rng: torch.Generator) -> list[Case]:
     """A cloud with a dense and a sparse part, and points in and around both."""
     dense, sparse = torch.randn(12, 2, generator=rng), 6 + 4 * torch.randn(8, 2, generator=rng)
-    near = torch.randn(20, 2, generator=rng) * 2
-    far = 6 + 6 * torch.randn(20, 2, generator=rng)
+    near = torch.randn(40, 2, generator=rng) * 2
+    far = 6 + 6 * torch.randn(40, 2, generator=rng)
     cloud, points = torch.cat([0.7 * dense, sparse]), torch.cat([near, far])
-    return [Case((points, cloud, k), note=f"for 40 points, a cloud of 20, k = {k}") for k in (2, 4)]
+    return [Case((points, cloud, k), note=f"for 80 points, a cloud of 20, k = {k}") for k in (2, 4)]
 
 
 def observe_covered(answer: Callable[..., Any], case: Case) -> Observation:

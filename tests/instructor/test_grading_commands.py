@@ -84,8 +84,10 @@ def test_a_term(term, say, monkeypatch):
     monkeypatch.setenv("GANCOURSE_TEST_CORRECTION", "1")
     for module in (grade, workers):
         monkeypatch.setattr(module, "version", lambda number: "corrected")
+    assert "02: 3 submissions keep the marks that another" in say("grade", "submissions")[1]
     status, text = say("regrade", "2.3")
     assert status == 0 and "ann: 0 -> 2" in text and "bob" not in text and "2 marks changed" in text
+    assert "keep the marks" not in say("grade", "submissions")[1]
     status, text = say("history", "ann")
     assert status == 0 and "2.3: 0/2" in text and "2.3: 2/2" in text
 

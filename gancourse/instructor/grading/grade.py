@@ -6,13 +6,15 @@ and the next call goes on with the rest.
 
 import sys
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from tqdm import tqdm
 
 from gancourse.env import CourseError
 from gancourse.instructor.grading.gradebook import LEASE, Gradebook
 from gancourse.instructor.grading.owners import this_process
+from gancourse.instructor.grading.records import Record
 from gancourse.instructor.grading.workers import Grade, Task, cluster, local, version, warm_grade
 from gancourse.instructor.judging.judge import Result
 
@@ -83,3 +85,13 @@ def run(
         book.release(owner)
         book.note_time(f"graded {done} of {total}", time.monotonic() - started)
     return done
+
+
+def outdated(records: Sequence[Record]) -> list[str]:
+    """A line for each notebook with marks that another version of the course gave."""
+    old = Counter(r.notebook for r in records if r.version and r.version != version(r.notebook))
+    return [
+        f"notebook {number}: {count} submissions keep the marks that another version of the course "
+        "gave; for an exercise that was corrected since: gancourse regrade"
+        for number, count in sorted(old.items())
+    ]

@@ -26,6 +26,8 @@ class Record:
     notes: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     guarantees: tuple[str, ...] = ()
+    version: str = ""
+    """Of the exercises, when it was last graded."""
     by_hand: Mapping[str, float] = field(default_factory=dict)
     """Exercise -> points given by hand; the notebook's number -> points for the whole."""
     comments: Mapping[str, str] = field(default_factory=dict)
@@ -151,6 +153,7 @@ def _graded(record: Record, jobs: Sequence[Any]) -> Record:
         notes=(*record.notes, *(g for g in first.guarantees if "UNSAFE" in g), *first.notes),
         flags=(*first.flags, *flags),
         guarantees=first.guarantees,
+        version=[job.version for job in jobs if job.result][-1],
     )
 
 

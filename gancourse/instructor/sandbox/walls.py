@@ -274,6 +274,9 @@ def _control_group(pid: int, memory: int) -> Path | None:
                 try:
                     if (folder / file).exists():
                         (folder / file).write_text(str(memory))
+                        for swap in ("memory.swap.max", "memory.swappiness"):  # none, 2 and 1
+                            if (folder / swap).exists():
+                                (folder / swap).write_text("0")
                         (folder / "cgroup.procs").write_text(str(pid))
                         return folder
                 except OSError:
