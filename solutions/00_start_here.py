@@ -39,8 +39,7 @@ import torch
 from torch import Tensor
 
 from gancourse.datasets import digits
-from gancourse.exercises import check, find
-from gancourse.exercises.base import assess
+from gancourse.exercises import check, verdict
 from gancourse.figures import show, show_images
 from gancourse.shapes import to_float
 from gancourse.widgets import explore
@@ -229,7 +228,7 @@ for name, pictures in samples.items():
 # This is what a wrong answer to the first exercise is told:
 
 # %%
-print(assess(find("0.1"), lambda images: 2 * images / 255 - 1, seed=0))
+print(verdict("0.1", lambda images: 2 * images / 255 - 1))
 
 # %% [markdown]
 # **Exercise 0.1** · *Bytes to [-1, 1]* · difficulty ●○○○○ · importance ●●●●● · 3 minutes · 1 point

@@ -131,6 +131,19 @@ def test_build_and_run_from_source_to_report(small_course, monkeypatch, capsys):
     assert f"| {entry['seconds']:.0f} s |" in Path("README.md").read_text()
 
 
+@pytest.mark.parametrize(
+    "old, new", [("    # END", "    # The END"), ("    # BEGIN", "    # Begin")]
+)
+def test_a_wrong_marker_shows_no_student_the_answer(small_course, monkeypatch, capsys, old, new):
+    monkeypatch.chdir(small_course)
+    source = Path("solutions/90_small.py")
+    source.write_text(source.read_text().replace(f"{old} SOLUTION", f"{new} SOLUTION"))
+    assert called(monkeypatch, "build") == 1
+    text = capsys.readouterr().out
+    assert "SOLUTION" in text and "written" not in text.split("README")[0]
+    assert not list(Path("notebooks").glob("90*"))
+
+
 def test_one_failing_notebook_does_not_stop_the_others(small_course, monkeypatch, capsys):
     monkeypatch.chdir(small_course)
     good = Path("solutions/90_small.py").read_text()

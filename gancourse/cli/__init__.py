@@ -5,6 +5,7 @@ modules are imported by the command that needs them, so that ``gancourse --help`
 """
 
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -26,13 +27,21 @@ for command in (course.build, course.run, course.doctor, course.fetch, *grading.
 
 def main() -> None:
     """Run the command; expected failures are printed plainly. Status: 0 well, 1 found, 2 use."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that can't show a name shows "?"
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app()
     except Exception as error:
         env = sys.modules.get("gancourse.env")
-        if env is None or not isinstance(error, env.CourseError):
+        kind = type(error)
+        if isinstance(error, OSError) or kind.__module__ == "sqlalchemy.exc":  # disk, database
+            print(f"{kind.__name__}: {getattr(error, 'orig', error)}", file=sys.stderr)
+            print("What was kept is kept: mend that, and give the command again.", file=sys.stderr)
+        elif env is None or not isinstance(error, env.CourseError):
             raise
-        print(error, file=sys.stderr)
+        else:
+            print(error, file=sys.stderr)
         sys.exit(1)
 
 

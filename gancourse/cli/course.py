@@ -81,7 +81,8 @@ def build(
             found.append(f"{handbook.PAGE}: differs from the registry; run gancourse build")
         print("\n".join(found) or f"{len(sources)} notebooks are in step with their sources.")
         raise typer.Exit(1 if found else 0)
-    found = [line for source in sources for line in lint.problems(course, source)]
+    problems = {source: lint.problems(course, source) for source in sources}
+    found = [line for lines in problems.values() for line in lines]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as runs:
         for source in sources:
             target = source.with_suffix(".ipynb")
@@ -100,6 +101,8 @@ def build(
                     how = f"gancourse build --execute {source.stem[:2]}"
                     print(f"solutions/{target.name}: to be executed; run {how}")
             pairs = [(course.root / "notebooks" / target.name, tool.student(course, source))]
+            if any("SOLUTION" in line for line in problems[source]):
+                pairs = []  # it would show the answer
             pairs += [(target, ready)] if ready else []
             for path, notebook in pairs:
                 if tool.write(path, nbformat.writes(notebook)):
@@ -110,7 +113,7 @@ def build(
     page = course.root / handbook.PAGE
     if page.exists() and tool.write(page, handbook.exercises_page(course)):
         print(f"{handbook.PAGE}: written")
-    print(*found, sep="\n", end="\n" * bool(found))
+    print("\n".join(found) or f"{len(sources)} notebooks follow the conventions.")
     raise typer.Exit(1 if found else 0)
 
 

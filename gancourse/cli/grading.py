@@ -57,6 +57,9 @@ def grade(
     ] = None,
 ) -> None:
     """Grade submissions, each in a sandbox. Stopped or killed, the same command goes on."""
+    if out.resolve().is_relative_to(submissions.resolve()):
+        what = f"{out} lies in {submissions}, and what is in it would be graded too."
+        raise typer.BadParameter(f"{what} Name another folder with --out.")
     book = _book(out, database, new=True)
     with extra("instructor"):
         from gancourse.instructor.grading import grade as grader
@@ -65,10 +68,12 @@ def grade(
     rule = json.loads(book.get("late") or "{}")
     rule |= {"percent": late} if late is not None else {}
     rule |= {"most": late_most} if late_most is not None else {}
+    before = rule.get("days", {})
     rule |= {"days": _days(late_days)} if late_days is not None else {}
     book.put("late", json.dumps(rule))
-    for one in book.add(collect(submissions, lambda content: submission.parse(content).notebook)):
-        print(f"not graded: {one.student} {one.file}: {one.problem}")
+    book.add(collect(submissions, lambda content: submission.parse(content).notebook))
+    for name in sorted({*before} - {*rule.get("days", {})}):
+        print(f"no longer late, since {late_days} doesn't name them: {name}")
     for name in sorted({*rule.get("days", {})} - {one.student for one in book.records()}):
         print(f"days late are listed for {name!r}, who has handed in nothing")
     grader.run(book, workers=workers or _cores(), scheduler=scheduler, unsafe=unsafe)
@@ -101,7 +106,8 @@ def regrade(
     changed = {s: (before[s], p) for s, p in after.items() if s in before and before[s] != p}
     for student, (old, new) in changed.items():
         print(f"{student}: {old:g} -> {new:g}")
-    print(f"{done} graded again; {len(changed)} marks changed. Earlier marks: gancourse history.")
+    marks = f"{len(changed)} mark{'s' * (len(changed) != 1)} changed"
+    print(f"{done} graded again; {marks}. Earlier ones: gancourse history STUDENT.")
     _report(book)
 
 
@@ -125,12 +131,15 @@ def mark(
 
     whole = "." not in exercise
     exercise = exercise.zfill(2) if whole else exercise
-    worth = report.worth().get(exercise, 0) if whole else exercises.find(exercise).points
+    if whole and exercise not in report.worth():
+        raise typer.BadParameter(f"There is no notebook {exercise}: {', '.join(report.worth())}.")
+    worth = report.worth()[exercise] if whole else exercises.find(exercise).points
     if points is not None and points > worth:
         raise typer.BadParameter(f"Points are at most {worth} for {exercise}, not {points:g}.")
-    known = {(one.student, one.notebook): one for one in book.records()}
     number = exercise.split(".")[0].zfill(2)
-    if not whole and (student, number) in known and not known[student, number].marks:
+    known = [one for one in book.records() if one.student == student]
+    here = [one for one in known if one.notebook in ("", number)]
+    if not whole and here and not any(one.marks for one in here):
         what = f"{student}'s notebook {number} was not graded: give points for the whole of it"
         raise typer.BadParameter(f"{what}, as exercise {number}.")
     book.mark(student, exercise, -1 if clear else points, comment)
@@ -185,6 +194,9 @@ def export(
     wanted = {number.zfill(2) for number in notebook or ()}
     records = [one for one in book.records() if not wanted or one.notebook in wanted]
     worth = report.worth()
+    if wanted - {*worth}:
+        what = f"There is no notebook {', '.join(sorted(wanted - {*worth}))}"
+        raise typer.BadParameter(f"{what}: {', '.join(worth)}. Each has its own --notebook.")
     tables = {"marks": exports.marks(records, report.title)}
     tables["totals"] = exports.totals(records, worth)
     lines = [report.unmarked(one) for one in records if not one.has_score]
@@ -205,7 +217,7 @@ def export(
         print(path)
     lines = list(dict.fromkeys(lines))
     if lines:
-        print(f"\nWithout a mark in these tables, {len(lines)}:", *lines, sep="\n  ")
+        print(f"\nTo look at, {len(lines)}:", *lines, sep="\n  ")
     raise typer.Exit(1 if lines else 0)
 
 
@@ -243,7 +255,7 @@ def _days(path: Path) -> Mapping[str, Mapping[str, int]]:
             number = (row.get("notebook") or "").strip()
             days = int(row["days"])
             found.setdefault(row["student"].strip(), {})[number and number.zfill(2)] = days
-        except (KeyError, ValueError, AttributeError) as error:
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
             what = f"{path} needs the columns student and days (whole numbers)."
             raise typer.BadParameter(f"{what} This row has not: {row}") from error
     return found
@@ -254,7 +266,10 @@ def _pairs(words: Sequence[str] | None, option: str, worth: Mapping[str, int]) -
     for number, equals, value in pairs:
         if not equals or number.zfill(2) not in worth or not value:
             raise typer.BadParameter(f"--{option} is a notebook's number, =, and a name: 02=...")
-    return {number.zfill(2): value for number, _, value in pairs}
+    found = {number.zfill(2): value for number, _, value in pairs}
+    if len(found) < len(pairs):
+        raise typer.BadParameter(f"--{option} names a notebook twice: export once for each.")
+    return found
 
 
 def _text(path: Path) -> str:

@@ -36,6 +36,11 @@ def find(id: str) -> Exercise:
     )
 
 
+def verdict(id: str, answer: object, seed: int = 0) -> Verdict:
+    """What is said of an answer to the questions of a seed; the notebook does not go on with it."""
+    return assess(find(id), answer, seed)
+
+
 def check(id: str, answer: T) -> T:
     """Check an answer on fresh random cases, show the verdict, and return what to go on with.
 
@@ -48,12 +53,12 @@ def check(id: str, answer: T) -> T:
         text = "this is the course's own version. Run the cell with your answer again, then this."
         _show(Verdict(exercise, "unsolved", text))
         return answer
-    verdict = assess(exercise, answer, seed=int.from_bytes(os.urandom(4), "little"))
-    if verdict.status == "right" or isinstance(exercise.reference, str):
-        _show(verdict)
+    said = assess(exercise, answer, seed=int.from_bytes(os.urandom(4), "little"))
+    if said.status == "right" or isinstance(exercise.reference, str):
+        _show(said)
         return answer
     more = "\nThe notebook goes on with the course's own version."
-    _show(Verdict(exercise, verdict.status, verdict.message + more, verdict.slip))
+    _show(Verdict(exercise, said.status, said.message + more, said.slip))
     return exercise.reference
 
 

@@ -181,6 +181,7 @@ def test_text_can_change_without_executing_again(built, source):
         ("**Exercise 1.1** ·", "**Exercise 1.2** ·", "exercise 1.2 has a card"),
         ('check("1.1", double)', 'check("1.3", double)', "exercise 1.3 has a check"),
         ("Hint 3", "Tip", "has hints"),
+        (" · importance ●●●○○", "", "has not the form of the others"),
         ("· 1 minute ·", "· 2 minutes ·", "minutes is 1"),
         ("· 2 points", "· 3 points", "points is 2"),
         ("*Double*", "*Twice*", "title is Double"),

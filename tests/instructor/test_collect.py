@@ -1,5 +1,6 @@
 import os
 import stat
+import sys
 import zipfile
 from pathlib import Path, PurePosixPath
 
@@ -68,9 +69,8 @@ def test_a_folder_of_folders_with_renamed_notebooks(tmp_path):
 def test_a_zip_of_canvas(tmp_path, wrapped):
     files = {"doejane_LATE_11_2222_02_x.ipynb": TWO, "roejohn_12_2223_03_y.ipynb": THREE}
     place = packed(tmp_path / "submissions.zip", {wrapped + name: c for name, c in files.items()})
-    if not wrapped:
-        assert found(place) == [("doejane_11", "02", ""), ("roejohn_12", "03", "")]
-        assert [s.late for s in collect(place, recognise)] == [True, False]
+    assert found(place) == [("doejane_11", "02", ""), ("roejohn_12", "03", "")]
+    assert [s.late for s in collect(place, recognise)] == [True, False]
 
 
 def test_a_zip_of_moodle_and_one_that_was_packed_in_a_folder(tmp_path):
@@ -139,3 +139,71 @@ def test_a_place_without_submissions_is_one_clear_error(tmp_path, what):
     (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04 cut off")
     with pytest.raises(CourseError):
         found(tmp_path / what)
+
+
+@pytest.mark.parametrize(
+    "name, expected",
+    [
+        ("राजकुमार_12345_67890_work.ipynb", ("राजकुमार_12345", "work.ipynb", False)),
+        ("สมหญิง_LATE_12345_67890_work.ipynb", ("สมหญิง_12345", "work.ipynb", True)),
+        ("doejane_11_2222_x_13_98765_02.ipynb", ("", "doejane_11_2222_x_13_98765_02.ipynb", False)),
+        (
+            "roeeve_13_9999_x_LATE_13_98765_02.ipynb",
+            ("roeeve_13", "x_LATE_13_98765_02.ipynb", True),
+        ),
+        ("doe_11_3333_doe_11_2222_02.ipynb", ("doe_11", "doe_11_2222_02.ipynb", False)),
+    ],
+)
+def test_names_that_canvas_makes_of_strange_names(name, expected):
+    """Of "doejane_1.1_22.22_x" Canvas makes doejane_11_2222_x, and puts 13_98765 after it."""
+    assert whose(PurePosixPath(name)) == expected
+
+
+def test_a_folder_of_several_students_is_named(tmp_path):
+    """A section of the class: which of the two is meant?"""
+    place = lay(tmp_path, {"A/jane/02.ipynb": TWO, "A/joe/02.ipynb": TWO, "B/02.ipynb": TWO})
+    (bad,) = [one for one in collect(place, recognise) if one.problem]
+    assert bad.student == "A" and "(jane, joe): whose" in bad.problem
+    again = lay(
+        tmp_path / "again", {"jane/02.ipynb": TWO, "jane/old/02.ipynb": TWO, "x/02.ipynb": TWO}
+    )
+    assert [s for s, _, problem in found(again) if not problem] == ["jane", "x"]
+
+
+def test_nobody_is_lost_whose_files_are_hidden(tmp_path):
+    files = {"ann/02.ipynb": TWO, "bob/.ipynb": TWO, "carl/.DS_Store": b"x", "ann/._02.ipynb": b"x"}
+    expected = [("ann", "02", ""), ("bob", "02", "")]
+    assert found(packed(tmp_path / "z.zip", files)) == expected
+    assert found(lay(tmp_path / "f", files))[:2] == expected
+    assert found(tmp_path / "f")[2][0] == "carl"
+
+
+def test_zips_as_other_tools_pack_them(tmp_path):
+    lms = dict.fromkeys(
+        ("submissions/doejane_11_2222_02.ipynb", "submissions/roe_12_2223_x.ipynb"), TWO
+    )
+    assert [s for s, *_ in found(packed(tmp_path / "a.zip", lms))] == ["doejane_11", "roe_12"]
+    one = {"course/Jane Doe_11_assignsubmission_file/x.ipynb": TWO}
+    assert [s for s, *_ in found(packed(tmp_path / "b.zip", one))] == ["Jane Doe_11"]
+    dots = {"./ann/02.ipynb": TWO, "./bob/02.ipynb": TWO}
+    assert found(packed(tmp_path / "c.zip", dots)) == [("ann", "02", ""), ("bob", "02", "")]
+    raw = bytearray(packed(tmp_path / "d.zip", {"José/02.ipynb": TWO}).read_bytes())
+    for mark, at in ((b"PK\x03\x04", 7), (b"PK\x01\x02", 9)):
+        raw[raw.find(mark) + at] &= ~8  # macOS writes UTF-8 and doesn't say so
+    (tmp_path / "d.zip").write_bytes(raw)
+    assert found(tmp_path / "d.zip") == [("José", "02", "")]
+
+
+def test_of_many_files_of_a_student_one_is_held(tmp_path):
+    lay(tmp_path, {f"ann/{n}.ipynb": notebook("02", n=n) for n in range(9)})
+    held = []
+
+    def watch(content: bytes) -> str:
+        frame = sys._getframe(1)
+        held.append(
+            sum(bool(s.content) for group in frame.f_locals["good"].values() for s in group)
+        )
+        return recognise(content)
+
+    (one,) = collect(tmp_path, watch)
+    assert one.content and max(held) == 1

@@ -122,3 +122,73 @@ def test_moodle_gets_its_own_worksheet_back():
     assert rows(again)[1][4] == "100" and "fine" not in rows(again)[1][9]
     with pytest.raises(CourseError, match="grading worksheet"):
         exports.moodle(CANVAS, known, 4)
+
+
+def test_who_is_called_like_another_gets_no_mark_of_theirs():
+    canvas = CANVAS.replace('"Roe, Jo"', "doejane_11")  # Canvas packs it as doejane11_12
+    known = [record("doejane11_12", 0, 0), record("doejane_11", 2, 2)]
+    text, lines = exports.canvas(canvas, known, WORTH, {})
+    assert {row[1]: row[-1] for row in rows(text)[2:]} == {"11": "10", "12": "0"} and not lines
+    moodle = MOODLE.replace("Jo Roe", "Jane Doe_11")
+    known = [record("Jane Doe 11_12", 0, 0), record("Jane Doe_11", 2, 2)]
+    text, _ = exports.moodle(moodle, known, 4)
+    assert [row[4] for row in rows(text)[1:]] == ["100", "0", ""]
+    gone = "".join(
+        line for line in moodle.splitlines(True) if not line.startswith("Participant 11")
+    )
+    text, lines = exports.moodle(gone, known, 4)
+    assert rows(text)[1][4] == "0" and "Jane Doe_11, notebook 02: not found" in lines[-1]
+
+
+def test_two_records_of_one_row_are_left_out_and_named():
+    text, lines = exports.canvas(
+        CANVAS, [record("doejane_11", 2, 2), record("s11", 0, 0)], WORTH, {}
+    )
+    assert len(rows(text)) == 2 and len(lines) == 2 and "by hand" in lines[0]
+
+
+def test_a_student_s_text_of_any_length_in_moodle_s_table():
+    """With "Online text" switched on, the worksheet holds what students wrote."""
+    long = MOODLE.replace("Yes,-,-,my own words", f"Yes,{'x' * 200_000},-,my own words")
+    text, _ = exports.moodle(long, [record("Jane Doe_11", 2, 2)], 4)
+    assert rows(text)[1][4] == "100"
+
+
+def test_comments_of_others_stay_as_they_are():
+    text, _ = exports.moodle(MOODLE.replace("my own", "- my own"), [record("Jane Doe_11", 2)], 4)
+    assert rows(text)[2][9] == "- my own words"
+
+
+def test_a_group_before_the_name_in_moodle_s_zip():
+    text, lines = exports.moodle(MOODLE, [record("Group A-Jane Doe_11", 2, 2)], 4)
+    assert rows(text)[1][4] == "100" and not lines
+    assert exports.moodle(MOODLE, [record("Group A-Jo Roe_11", 2, 2)], 4)[1]
+
+
+def test_a_scale_takes_no_points():
+    with pytest.raises(CourseError, match="scale"):
+        exports.moodle(MOODLE.replace("Maximum grade", "Scale"), [record("Jane Doe_11", 2)], 4)
+
+
+def test_who_is_excused_in_canvas_stays_so():
+    text, lines = exports.canvas(CANVAS.replace("jane@x.org,A,,", "jane@x.org,A,EX,"),
+        [record("s11", 2, 2)], WORTH, {})  # fmt: skip
+    assert len(rows(text)) == 2 and "excused" in lines[0]
+
+
+@pytest.mark.parametrize(
+    "title", ["Quiz of 10.02. (501)", "Due 2024-02-10 (501)", "02 Current Score"]
+)
+def test_a_date_is_no_notebook_s_number(title):
+    with pytest.raises(CourseError, match="No columns"):
+        exports.canvas(
+            CANVAS.replace("02 Minimax game (501)", title), [record("s11", 2)], WORTH, {}
+        )
+
+
+@pytest.mark.parametrize("cell", ["x;=1+1;y", "said\n=1+1", "a\t@b", "x; =1"])
+def test_no_formula_where_semicolons_separate_cells(cell):
+    """As a spreadsheet of German, French ... reads the same file."""
+    text = exports.totals([Record("eve", "02", "x", "refused", cell)], WORTH)
+    cells = [c for row in csv.reader(io.StringIO(text), delimiter=";") for c in row]
+    assert not [c for c in cells if exports.FORMULA.match(c)]

@@ -111,3 +111,8 @@ def test_a_whole_class_with_full_marks_is_in_the_last_bar():
     one = Record("a", "02", "x", "graded", by_hand={"02": worth})
     (found,) = summary.summarise([one], exercises.of_notebook)
     assert found.histogram[-1] == ("90 to 100", 1)
+
+
+def test_a_name_of_many_bytes(tmp_path):
+    names = ["\U0001d4d9" * 70, "\U0001d4d9" * 100]
+    assert len(feedback.write_all(tmp_path, [record(name, 2) for name in names], str)) == 2

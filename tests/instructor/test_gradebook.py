@@ -1,9 +1,11 @@
 import csv
 import io
+import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from fakes import notebook
 from gancourse.env import CourseError
 from gancourse.instructor.grading import grade, gradebook, workers
 from gancourse.instructor.grading.collect import Submission
-from gancourse.instructor.grading.gradebook import Gradebook
+from gancourse.instructor.grading.gradebook import LEASE, Gradebook
 from gancourse.instructor.grading.owners import this_process
 from gancourse.instructor.reports import exports
 
@@ -236,3 +238,71 @@ def test_a_gradebook_that_can_not_be_opened_is_one_clear_error(tmp_path):
         Gradebook(tmp_path)
     with pytest.raises(CourseError, match="can't be opened"):
         Gradebook(tmp_path / "x", "nonsense://nowhere")
+
+
+def test_points_by_hand_for_who_was_refused(book):
+    bad = [Submission("a", "x.pdf", problem="no notebook"), *handed_in(2)[1:]]
+    graded(book, bad)
+    book.mark("a", "02", 1, "on paper")
+    graded(book, bad)  # once more, the same zip
+    (one,) = [r for r in book.records() if r.student == "a"]
+    assert (one.notebook, one.score, one.status) == ("02", 1, "graded")
+    book.mark("a", "02", -1, "")
+    (one,) = [r for r in book.records() if r.student == "a"]
+    assert one.status == "refused" and not one.has_score
+    assert graded(book, handed_in(1))["a"].score == 2
+
+
+def test_what_is_taken_back_takes_its_comment_along(book):
+    graded(book, handed_in(1))
+    book.mark("a", "2.1", 0, "copied!")
+    book.mark("a", "2.1", -1, "")
+    assert not book.records()[0].comments and book.records()[0].score == 2
+    book.mark("a", "2.1", None, "fine")
+    assert book.records()[0].comments == {"2.1": "fine"}
+
+
+def test_a_file_that_was_cut_off_is_kept_anew(book):
+    book.add(handed_in(1))
+    (file,) = book.files.iterdir()
+    file.write_bytes(b"")
+    assert graded(book, handed_in(1))["a"].status == "graded"
+
+
+def test_what_could_not_be_read_is_tried_again(book):
+    book.add(handed_in(1))
+    (file,) = book.files.iterdir()
+    content = file.read_bytes()
+    file.write_bytes(json.dumps({"bad": True}).encode())
+    grade.run(book, fakes.grade)
+    assert book.records()[0].status == "unreadable"
+    file.write_bytes(content)
+    grade.run(book, fakes.grade)
+    assert book.records()[0].status == "graded"
+
+
+def test_a_grader_goes_on_while_another_collects(book, tmp_path):
+    done = threading.Event()
+
+    def slowly():
+        yield handed_in(1)[0]
+        assert done.wait(30)
+
+    other = threading.Thread(target=lambda: Gradebook(book.folder).add(slowly()))
+    other.start()
+    time.sleep(0.2)
+    began = time.monotonic()
+    book.put("x", "y")
+    assert time.monotonic() - began < 5
+    done.set()
+    other.join()
+    assert len(book.records()) == 1
+
+
+def test_after_a_sleep_a_grader_does_not_take_its_own_jobs_again(book, monkeypatch):
+    book.add(handed_in(1))
+    book.enqueue({"02": "v"})
+    now = time.time()
+    assert book.claim("me:1:1")
+    monkeypatch.setattr(time, "time", lambda: now + LEASE + 1)
+    assert book.claim("me:1:1") is None and book.claim("other:2:2")

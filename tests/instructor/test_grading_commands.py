@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sqlite3
 import sys
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ import fakes
 import nbformat
 import pytest
 from fakes import notebook
+from test_collect import lay
 from test_gradebook import here
 
 from gancourse import cli, exercises
@@ -19,6 +21,7 @@ from gancourse.instructor.judging import submission
 from gancourse.instructor.judging.preview import preview
 from gancourse.instructor.notebooks import handbook
 from gancourse.instructor.notebooks.build import Course
+from gancourse.instructor.reports import report
 
 MARKS = {"2.1": 1, "2.3": 0}
 
@@ -99,7 +102,7 @@ def test_who_has_no_mark_is_named_and_the_status_is_1(term, say):
     status, text = say("grade", "submissions")
     assert status == 1 and "eve, notebook 02: unreadable" in text and "zoe" in text
     status, text = say("export")
-    assert status == 1 and "Without a mark in these tables, 2" in text
+    assert status == 1 and "To look at, 2" in text
     totals = {row["student"]: row for row in table(term / "grades" / "export" / "totals.csv")}
     assert totals["eve"]["score"] == "" and totals["zoe"]["status"] == "refused"
     status, text = say("mark", "eve", "2.3", "--points", "1")
@@ -199,3 +202,48 @@ def test_the_page_of_exercises_is_in_step():
     page = course.root / handbook.PAGE
     assert page.read_text("utf-8") == handbook.exercises_page(course), "run: gancourse build"
     assert "| 02 The minimax game" in page.read_text("utf-8")
+
+
+def test_what_goes_wrong_outside_is_one_message(term, say, monkeypatch):
+    say("grade", "submissions")
+    with monkeypatch.context() as full:
+        full.setattr(Path, "write_text", lambda *a, **k: (_ for _ in ()).throw(OSError(28, "full")))
+        status, text = say("export")
+    assert status == 1 and "full" in text and "Traceback" not in text
+    place = term / "grades" / "gradebook.sqlite"
+    with sqlite3.connect(place) as db:
+        db.execute("alter table submissions drop column note")
+    status, text = say("history", "ann")
+    assert status == 1 and "note" in text and "What was kept" in text
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["grade", "."], "lies in ."),
+        (["grade", "grades"], "lies in grades"),
+        (["export", "--notebook", "02,03"], "no notebook 02,03"),
+        (["export", "--moodle", "02=a.csv", "--moodle", "2=b.csv"], "twice"),
+        (["mark", "ann", "xyz", "--points", "1"], "no notebook xyz"),
+        (["grade", "submissions", "--late-days", "short.csv"], "student and days"),
+    ],
+)
+def test_more_wrong_use(term, say, words, message):
+    say("grade", "submissions")
+    (term / "short.csv").write_text("student,days\nann\n")
+    status, text = say(*words)
+    assert status == 2 and message in " ".join(text.split())
+
+
+def test_an_instructor_s_own_notebook_beside_the_course_s(tmp_path, monkeypatch):
+    lay(tmp_path, {"notebooks/11_my_own.ipynb": b'{"cells": []}', "solutions/x": b""})
+    monkeypatch.chdir(tmp_path)
+    assert report.given() == {}
+
+
+def test_a_list_of_days_replaces_the_one_before_and_says_so(term, say):
+    for name in ("ann", "bob"):
+        (term / f"{name}.csv").write_text(f"student,days\n{name},2\n")
+    say("grade", "submissions", "--late", "10", "--late-days", "ann.csv")
+    status, text = say("grade", "submissions", "--late-days", "bob.csv")
+    assert status == 0 and "no longer late, since bob.csv doesn't name them: ann" in text

@@ -4,6 +4,7 @@ Everything here was written by somebody else. Nothing is unpacked onto the disk,
 followed, sizes are bounded; what is refused is a line of the report, and the rest goes on.
 """
 
+import contextlib
 import os
 import re
 import stat
@@ -19,8 +20,9 @@ from gancourse.instructor.judging.submission import LARGEST
 
 MOST_FILES = 50  # a student's
 MOST_IN_ZIP = 50_000
-SKIPPED = re.compile(r"^(\.|__MACOSX$|Thumbs\.db$|desktop\.ini$)", re.IGNORECASE)
-CANVAS = re.compile(r"^(?P<student>[^\W_][\w]*?)(?P<late>_LATE)?_(?P<id>\d+)_\d{3,}_(?P<name>.+)$")
+SKIPPED = re.compile(r"^(\._|\.(?!(.*\.)?ipynb$)|__MACOSX$|Thumbs\.db$|desktop\.ini$)", re.I)
+CANVAS = re.compile(r"^(?P<student>[^\W_].*?)(?P<late>_LATE)?_(?P<id>\d+)_\d{3,}_(?P<name>.+)$")
+NUMBERS = re.compile(r"(?:^|_)([1-9]\d*)_[1-9]\d{2,}_")  # of a student and a file, once more
 ANONYMOUS = re.compile(r"^(?P<late>LATE_)?(?P<student>anon)_(?P<id>\w{5})_\d{3,}_(?P<name>.+)$")
 MOODLE = re.compile(r"^(?P<student>[^_]+)_(?P<id>\d+)_assignsubmission_[a-z]+(?:_(?P<name>.*))?$")
 BEFORE = re.compile(r"^(?P<student>.+?)_(?P<name>\d\d_.+)$")
@@ -109,8 +111,14 @@ def whose(path: PurePosixPath) -> tuple[str, str, bool]:
         return f"{found['student']}_{found['id']}", name if nested else found["name"] or name, False
     if nested:
         return top, name, False
-    if found := ANONYMOUS.match(name) or CANVAS.match(name):
-        return f"{found['student']}_{found['id']}", found["name"], bool(found["late"])
+    if found := ANONYMOUS.match(name):
+        return f"anon_{found['id']}", found["name"], bool(found["late"])
+    if found := CANVAS.match(name):
+        number, rest = found["id"], found["name"]
+        if {*NUMBERS.findall(rest)} - {number}:  # somebody may be called "doejane_11_222_x"
+            return "", name, False
+        late = bool(found["late"]) or f"LATE_{number}_" in rest
+        return f"{found['student']}_{number}", rest, late
     if found := AFTER.match(name):
         return found["student"], found["name"] + found["ending"], False
     if found := BEFORE.match(name):
@@ -135,6 +143,7 @@ def _of_student(
     others = [_printable(name)[:80] for file, name, _ in files if not _to_grade(file, name)]
     files = [each for each in files if _to_grade(*each[:2])]
     good: dict[str, list[Submission]] = defaultdict(list)
+    folders: dict[str, set[str]] = defaultdict(set)
     bad = []
     if len(files) > MOST_FILES:
         what = f"{len(files)} notebooks were handed in; only the newest {MOST_FILES} are looked at"
@@ -152,14 +161,20 @@ def _of_student(
         if problem:
             bad.append(replace(found, problem=problem))
         else:
+            good[number] = [replace(o, content=b"") for o in good[number]]  # the last one counts
             good[number].append(replace(found, notebook=number, content=content))
+            folders[number] |= {*file.path.parts[1:-1][:1]}
     if not good and not bad:
         what = f"no notebook, only {', '.join(others[:5])}" if others else "an empty folder"
         bad.append(Submission(student, others[0] if others else "", problem=what))
     yield from bad
     for number in sorted(good):
         *older, last = good[number]
-        if older:
+        if len(folders[number]) > 1:  # a section of the class, perhaps
+            where = ", ".join(map(_printable, sorted(folders[number])[:5]))
+            what = f"several of its folders hold the same notebook ({where}): whose is it?"
+            last = replace(last, notebook="", content=b"", problem=what)
+        elif older:
             names = ", ".join(one.file for one in older)
             last = replace(last, note=f"handed in more than once: {last.file} counts, not {names}")
         yield last
@@ -192,7 +207,7 @@ def _in_folder(root: Path) -> Iterator[_File]:
                 yield _File(at, (0,), bytes, f"it is {kind}, which is not followed")
             else:
                 yield _File(at, (info.st_mtime,), lambda path=path: _bounded(path))
-        if here.parent == root and not folders and not names:
+        if here.parent == root and not folders and all(map(SKIPPED.match, names)):
             nothing = PurePosixPath(here.relative_to(root).as_posix()) / "(nothing)"
             yield _File(nothing, (0,), bytes, "an empty folder: nothing was handed in")
     for error in errors:
@@ -210,7 +225,7 @@ def _in_zip(place: Path) -> list[_File]:
     try:
         archive = zipfile.ZipFile(place)
         entries = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise CourseError(
             f"{place.name} is not a zip that can be read ({error}).",
             "The download may have been cut off.",
@@ -220,8 +235,12 @@ def _in_zip(place: Path) -> list[_File]:
         raise CourseError(f"{place.name} holds {len(entries)} entries, more than {MOST_IN_ZIP}.")
     found = []
     for entry in entries:
-        parts = entry.filename.replace("\\", "/").split("/")
-        clean = [part for part in parts if part not in ("", ".", "..")]
+        name = entry.filename
+        if not entry.flag_bits & 0x800:  # macOS writes UTF-8 and doesn't say so
+            with contextlib.suppress(UnicodeError):
+                name = name.encode("cp437").decode()
+        parts = [part for part in name.replace("\\", "/").split("/") if part != "."]
+        clean = [part for part in parts if part not in ("", "..")]
         if entry.is_dir() or not clean or any(SKIPPED.match(part) for part in clean):
             continue
         problem = ""
@@ -244,14 +263,19 @@ def _in_zip(place: Path) -> list[_File]:
 
 def _unwrapped(files: Sequence[_File]) -> list[_File]:
     """Without the one folder that holds everything, as some tools pack it."""
-    while (
-        files
-        and len({file.path.parts[0] for file in files}) == 1
-        and all(len(file.path.parts) > 2 for file in files)
-        and len({file.path.parts[1] for file in files}) > 1
-    ):
-        files = [replace(file, path=PurePosixPath(*file.path.parts[1:])) for file in files]
+    while len({file.path.parts[0] for file in files}) == 1:
+        inner = [file.path.parts[1:] for file in files]
+        several = all(len(parts) > 1 for parts in inner) and len({parts[0] for parts in inner}) > 1
+        if not several and not all(parts and _of_lms(parts[0]) for parts in inner):
+            break
+        if _of_lms(files[0].path.parts[0]):  # what is in a student's folder may have any name
+            break
+        files = [replace(f, path=PurePosixPath(*p)) for f, p in zip(files, inner, strict=True)]
     return list(files)
+
+
+def _of_lms(name: str) -> bool:
+    return bool(MOODLE.match(name) or CANVAS.match(name) or ANONYMOUS.match(name))
 
 
 def _printable(name: str) -> str:

@@ -13,7 +13,7 @@ import secrets
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import sqlalchemy as sql
@@ -100,19 +100,21 @@ class Gradebook:
             db.execute(SETTINGS.delete().where(SETTINGS.c.name == name))
             db.execute(SETTINGS.insert().values(name=name, value=value))
 
-    def add(self, submissions: Iterable[Submission]) -> list[Submission]:
-        """Keep what was collected: all of it or, if this is interrupted, nothing; what is bad."""
-        bad = []
+    def add(self, submissions: Iterable[Submission]) -> None:
+        """Keep what was collected: all of it or, if this is interrupted, nothing."""
+        found = []
+        for one in submissions:  # reading takes long: the database is not held meanwhile
+            digest = hashlib.sha256(one.content).hexdigest() if one.content else ""
+            target = self.file(digest)
+            kept = target.stat().st_size if target.exists() else 0
+            if kept != len(one.content):  # new, or cut off when the power failed
+                whole = target.with_suffix(f".{os.getpid()}")
+                whole.write_bytes(one.content)
+                whole.replace(target)
+            found.append((replace(one, content=b""), digest))
         with self.engine.begin() as db:
             number = 1 + (db.scalar(sql.select(sql.func.max(SUBMISSIONS.c.collection))) or 0)
-            for one in submissions:
-                digest = hashlib.sha256(one.content).hexdigest() if one.content else ""
-                if one.problem:
-                    bad.append(one)
-                elif not (target := self.file(digest)).exists():
-                    whole = target.with_suffix(f".{os.getpid()}")
-                    whole.write_bytes(one.content)
-                    whole.replace(target)
+            for one, digest in found:
                 key = {"student": one.student, "notebook": one.notebook, "digest": digest}
                 same = sql.and_(
                     *(SUBMISSIONS.c[k] == v for k, v in (key | {"file": one.file}).items())
@@ -122,7 +124,6 @@ class Gradebook:
                 facts["collection"] = number
                 if not db.execute(SUBMISSIONS.update().where(same).values(facts)).rowcount:
                     db.execute(SUBMISSIONS.insert().values(**key, file=one.file, **facts))
-        return bad
 
     def file(self, digest: str) -> Path:
         """Where a notebook that was handed in is kept."""
@@ -145,13 +146,13 @@ class Gradebook:
             for it come from another version. Results of finished work stay in any case.
         """
         rows = {(row.digest, row.notebook) for row in self._current() if row.digest}
-        empty = JOBS.c.result.is_(None) & JOBS.c.state.in_(("queued", "running", "review"))
+        empty = JOBS.c.result.is_(None)
         with self.engine.begin() as db:
             for number, version in versions.items():  # what is gone can't be asked any more
                 gone = empty & (JOBS.c.notebook == number) & (JOBS.c.version != version)
                 db.execute(JOBS.delete().where(gone))
-            crashed = empty & (JOBS.c.state == "review")
-            db.execute(JOBS.update().where(crashed).values(state="queued", error=""))
+            ended = empty & JOBS.c.state.in_(("failed", "review"))  # reading it may succeed now
+            db.execute(JOBS.update().where(ended).values(state="queued", error=""))
             known = defaultdict(list)
             for row in db.execute(sql.select(JOBS).order_by(JOBS.c.round)):
                 known[row.digest].append(row)
@@ -181,7 +182,7 @@ class Gradebook:
     def claim(self, owner: str) -> Job | None:
         """Take a job for as long as the lease lasts; None where there is none to take."""
         free = (JOBS.c.state == "queued") | (
-            (JOBS.c.state == "running") & (JOBS.c.lease < time.time())
+            (JOBS.c.state == "running") & (JOBS.c.lease < time.time()) & (JOBS.c.owner != owner)
         )
         while True:
             with self.engine.begin() as db:
@@ -248,6 +249,9 @@ class Gradebook:
         row = max(rows, key=lambda row: row.notebook)
         facts = {"student": student, "exercise": exercise, "digest": row.digest}
         with self.engine.begin() as db:
+            if not row.notebook:  # it was refused; now it is known which notebook it stands for
+                again = {name: value for name, value in row._mapping.items() if name != "id"}
+                db.execute(SUBMISSIONS.insert().values(again | {"notebook": number}))
             db.execute(MANUAL.insert().values(**facts, points=points, comment=comment))
 
     def note_time(self, what: str, seconds: float) -> None:
@@ -282,9 +286,11 @@ class Gradebook:
         with self.engine.connect() as db:
             order = (SUBMISSIONS.c.collection, SUBMISSIONS.c.id)
             rows = db.execute(sql.select(SUBMISSIONS).order_by(*order)).all()
-        newest = {row.student: row.collection for row in rows}
         last = {(row.student, row.notebook or f"? {row.file}"): row for row in rows}
-        kept = [r for r in last.values() if r.notebook or r.collection == newest[r.student]]
+        settled = {(row.student, row.file) for row in rows if row.notebook and not row.digest}
+        newest = {row.student: row.collection for row in rows}
+        open_ = {(r.student, r.file) for r in rows if r.collection == newest[r.student]} - settled
+        kept = [r for r in last.values() if r.notebook or (r.student, r.file) in open_]
         return sorted(kept, key=lambda row: (row.student, row.notebook, row.file))
 
 

@@ -111,13 +111,15 @@ def _record(row: Any, jobs: Sequence[Any], manual: Sequence[Any], late: Mapping)
         record = _graded(record, jobs)
     own = [m for m in manual if m.student == row.student and _belongs(m.exercise, row.notebook)]
     here = [m for m in own if m.digest == row.digest]
-    by_hand = {m.exercise: m.points for m in here if m.points is not None}
+    settled = {m.exercise for m in here if m.points is not None}
+    cleared = {m.exercise: m.id for m in here if m.points is not None and m.points < 0}
+    here = [m for m in here if m.id > cleared.get(m.exercise, 0)]
     record = replace(
         record,
-        by_hand={exercise: points for exercise, points in by_hand.items() if points >= 0},
+        by_hand={m.exercise: m.points for m in here if m.points is not None},
         comments={m.exercise: m.comment for m in here if m.comment},
     )
-    older = sorted({m.exercise for m in own if m.digest != row.digest} - set(by_hand))
+    older = sorted({m.exercise for m in own if m.digest != row.digest} - settled)
     if older:
         what = f"marked by hand in an earlier submission: {', '.join(older)}"
         record = replace(record, flags=(*record.flags, what))

@@ -164,7 +164,9 @@ def _worker(grade: Grade) -> tuple[Connection, BaseProcess]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, grade), daemon=False)
-    process.start()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command alone,
+    process.start()  # also while the worker is still starting: it inherits this
+    signal.signal(signal.SIGINT, before)
     theirs.close()  # only the worker holds that end: if it dies, ours says so, and the reverse
     return ours, process
 

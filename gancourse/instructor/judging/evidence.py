@@ -104,7 +104,7 @@ def _dotted(node: ast.AST, known: dict[str, str]) -> str:
 
 def _is_means(path: str) -> bool:
     if path.startswith(REGISTRY):
-        return path not in (REGISTRY, f"{REGISTRY}.check")
+        return path not in (REGISTRY, f"{REGISTRY}.check", f"{REGISTRY}.verdict")
     inside = path.startswith("gancourse.") and path.endswith("?")
     return inside or path in MEANS or path.split(".")[0] in MEANS or path[0] == "."
 

@@ -146,6 +146,7 @@ def _ask(
         "notebook": handed_in.notebook,
         "names": {e.id: handed_in.names(e.id) for e in exercises},
     }
+    job["kept"] = handed_in.kept(job["names"])
     job |= {"cell_seconds": limits.cell, "exercise_seconds": limits.exercise}
     seeds = {e.id: _seed(handed_in, e, secret) for e in exercises}
     for _ in range(ATTEMPTS):
@@ -268,18 +269,16 @@ def _notes(handed_in: Submission, log: _Log) -> list[str]:
         elif how:
             found.append(f"cell {cell.number} was left out: {how}")
         elif kind and (name in lost or (idle and cell.untouched)):
-            without.append(str(cell.number))
+            without += [] if idle and cell.untouched else [str(cell.number)]
         elif kind == "Stopped":
             found.append(f"cell {cell.number} was stopped: it took too long")
         elif kind:
             found.append(f"cell {cell.number} raised {kind}: {text}")
         if cell.skipped or how or kind:
             lost |= cell.binds
-    if idle:
-        more = f"; cells {', '.join(without)} need what they make" if without else ""
-        found.append(f"training is not run here (cells {', '.join(idle)}){more}")
-    elif without:
-        found.append(f"cells {', '.join(without)} need what these cells make")
+    if without:
+        training = f"; training (cells {', '.join(idle)}) is not run here" if idle else ""
+        found.append(f"cells {', '.join(without)} need what did not run{training}")
     return found
 
 

@@ -57,6 +57,7 @@ def preview(path: Path) -> Preview:
     os.environ["GANCOURSE_STATIC"] = "1"
     os.environ["MPLBACKEND"] = "Agg"
     answers: dict[str, Any] = {}
+    kept = handed_in.kept({exercise.id for exercise in known})
     errors, lost = [], set()  # names that training, which is left out, would have made
     with _inside(path.resolve().parent), _collected(known, answers):
         from IPython.core.interactiveshell import InteractiveShell
@@ -72,6 +73,12 @@ def preview(path: Path) -> Preview:
             with capture_output():
                 result = shell.run_cell(cell.source, silent=True)
             error = result.error_in_exec or result.error_before_exec
+            if isinstance(error, KeyboardInterrupt):
+                raise error  # IPython keeps it
+            mine = kept.get(error.name) if isinstance(error, NameError) else None
+            if mine and mine not in answers:  # its cell failed: as if it were blank
+                with capture_output():
+                    shell.user_ns[error.name] = exercises.check(mine, None)
             if isinstance(error, NameError) and error.name in lost:
                 lost |= cell.binds
             elif error is not None:

@@ -11,6 +11,7 @@ import re
 import symtable
 import warnings
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -23,6 +24,7 @@ LARGEST = 30 * 10**6  # bytes of a notebook, pictures in its outputs included
 CELLS, SOURCE = 2000, 10**6  # code cells, and characters of code in all
 NOT_GRADED = {"training", "demonstration"}
 CHECK = re.compile(r"""\bcheck\(\s*["'](\d{1,2}\.\d{1,2})["']""")
+KEPT = re.compile(r"""^(\w+) = check\(\s*["'](\d{1,2}\.\d{1,2})["'],\s*\1\s*\)""", re.M)
 STUB = re.compile(r"""NotImplementedError\(\s*["']Exercise (\d{1,2}\.\d{1,2})["']""")
 TITLE = re.compile(r"^# (\d\d) ")
 ROLE = re.compile(r"^(exercise|check)-(\d{1,2}-\d{1,2})(?!\d)")
@@ -151,6 +153,11 @@ class Submission:
             return ""
         alone = re.fullmatch(r"[^\n]*\n?", self.cells[checks[-1]].source.strip())
         return self.cells[max(0, checks[-1] - bool(alone))].source
+
+    def kept(self, ids: Collection[str]) -> dict[str, str]:
+        """Name -> exercise of each line `f = check("1.2", f)`: what the notebook goes on with."""
+        found = [pair for cell in self.cells for pair in KEPT.findall(cell.source)]
+        return {name: id for name, id in found if id in ids}
 
     def names(self, id: str) -> list[str]:
         """Names that an answer may have where its check is gone: what its cell binds."""

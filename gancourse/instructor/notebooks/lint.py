@@ -28,6 +28,7 @@ CARD = re.compile(
     r"importance [●○]{5} · (?P<minutes>\d+) minutes? · (?P<points>\d+) points?$",
     re.MULTILINE,
 )
+FORM = "**Exercise 1.2** · *Title* · difficulty ●●○○○ · importance ●●●○○ · 5 minutes · 1 point"
 HINT = re.compile(r"<summary>Hint (\d)</summary>")
 
 
@@ -143,7 +144,10 @@ def _exercises(cells: Sequence[NotebookNode], registry: Sequence[Exercise]) -> I
                 yield f"exercise {id} has a {what}, but is not in the registry"
             elif ids.count(id) != 1:
                 yield f"exercise {id} of the registry has {ids.count(id)} {what}s, not 1"
-    for card, after in zip(cards, [*cards[1:], None], strict=True):
+    for line in re.findall(r"^\*\*Exercise [\d.]+\*\*.*$", prose, re.MULTILINE):
+        if not CARD.match(line):
+            yield f"the card that begins {line[:20]!r} has not the form of the others: {FORM}"
+    for card, after in zip(cards, [*cards[1:], None], strict=False):
         hints = HINT.findall(prose[card.end() : after.start() if after else len(prose)])
         if hints != ["1", "2", "3"]:
             yield f"exercise {card['id']} has hints {hints}, not 1, 2, 3"

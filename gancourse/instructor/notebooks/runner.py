@@ -47,7 +47,9 @@ class ThisPython(AsyncKernelManager):
 
     @property
     def kernel_spec(self) -> KernelSpec:
-        return KernelSpec(resource_dir=RESOURCES, **get_kernel_dict())
+        facts = get_kernel_dict()
+        facts["argv"] += ["--log-level=ERROR"]  # no word of what it listens to, for every notebook
+        return KernelSpec(resource_dir=RESOURCES, **facts)
 
 
 @dataclass

@@ -8,13 +8,16 @@ something went wrong. A cell that a spreadsheet would take for a formula is made
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
 
 from gancourse.env import CourseError
 from gancourse.instructor.grading.records import Record
 
+csv.field_size_limit(2**31 - 1)  # a student's text in Moodle's table may have any length
 FORMULA = re.compile(r"^\s*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20\t\r]")
+INNER = re.compile(r"(?<=.)([;\t\r\n]\s*)(?=[=+\-@\uFF1D\uFF0B\uFF0D\uFF20])", re.S)  # split at ;
 NUMBER = re.compile(r"^\s*[+-]?\d*[.,]?\d*\s*$")
 CANVAS_PEOPLE = ("Student", "LastName", "FirstName", "ID", "SIS User ID", "SIS Login ID")
 MARKS = ("student", "notebook", "exercise", "title", "points", "earned", "by hand", "verdict")
@@ -26,7 +29,7 @@ SIGN = "Graded by gancourse: "  # begins a comment that may be written over the 
 
 def safe(cell: object) -> str:
     """A cell that no spreadsheet takes for a formula."""
-    text = str(cell)
+    text = INNER.sub(r"\1'", str(cell))
     return f"'{text}" if FORMULA.match(text) and not NUMBER.match(text) else text
 
 
@@ -100,7 +103,10 @@ def canvas(
     index = _People(students, names, id_column, 0, first)
     filled: dict[int, dict[str, float]] = {}
     for one, row in _matched(records, index, "Canvas's table", lines):
-        filled.setdefault(row, {})[one.notebook] = one.score
+        if students[row][found[one.notebook]].strip().upper() == "EX":
+            lines.append(f"{one.student}, notebook {one.notebook}: excused in Canvas, left so")
+        else:
+            filled.setdefault(row, {})[one.notebook] = one.score
     chosen = [*people, *found.values()]
     out = [[head[i] for i in chosen], [worth[i] for i in chosen]]
     for n, row in enumerate(students):
@@ -128,7 +134,9 @@ def moodle(template: str, records: Sequence[Record], points: int) -> tuple[str, 
     rows, mark = _read(template, "Moodle", ("Identifier", "Grade"))
     head = [cell.lower() for cell in rows[0]]
     grade, id_column = head.index("grade"), head.index("identifier")
-    most = head.index("maximum grade") if "maximum grade" in head else None
+    if "maximum grade" not in head:
+        raise _wrong("Moodle", "it has no column 'Maximum grade' (a scale can't take points)")
+    most = head.index("maximum grade")
     comment = head.index("feedback comments") if "feedback comments" in head else None
     locked = head.index("grade can be changed") if "grade can be changed" in head else None
     known = ("identifier", "full name", "email address", "id number", "username")
@@ -143,12 +151,12 @@ def moodle(template: str, records: Sequence[Record], points: int) -> tuple[str, 
         if locked is not None and row[locked].strip().lower() == "no":
             lines.append(f"{one.student}, notebook {one.notebook}: the grade is locked in Moodle")
             continue
-        row[grade] = _scaled(one.score, points, row[most] if most is not None else "")
+        row[grade] = _scaled(one.score, points, row[most])
         if comment is not None and row[comment].strip() and not row[comment].startswith(SIGN):
             lines.append(f"{one.student}: Moodle's own comment was kept, not written over")
         elif comment is not None:
             row[comment] = _comment(one)
-    return _written([rows[0], *students], mark), lines
+    return _written([rows[0], *students], mark, comment), lines
 
 
 def _comment(one: Record) -> str:
@@ -172,23 +180,28 @@ class _People:
         name: int,
         first: int | None = None,
     ) -> None:
-        self.known: dict[object, set[int]] = {}
+        self.known: dict[str, set[int]] = {}
+        self.numbers: dict[str, list[tuple[str, int]]] = {}
         for n, row in enumerate(rows):
             digits = re.search(r"(\d+)$", row[number].strip())
             called = row[name] + (row[first] if first is not None else "")
-            keys: list[object] = [row[i].strip().casefold() for i in names if row[i].strip()]
             if digits:
-                keys += [(_letters(called), digits[1]), ("participant", digits[1])]
-            for key in keys:
+                self.numbers.setdefault(digits[1], []).append((_letters(called), n))
+            chosen = {i: re.search(r"_\d+\s*$", row[i]) for i in (name, first) if i is not None}
+            for key in {row[i].strip().casefold() for i in names if not chosen.get(i)} - {""}:
                 self.known.setdefault(key, set()).add(n)
 
     def find(self, student: str) -> int | None:
-        """The row of a student; None where there is none, or more than one."""
+        """The row of a student; None where there is none, or more than one.
+
+        The number that the system gave goes first: students choose what they are called. Moodle may
+        put a group before the name.
+        """
         name, _, number = student.rpartition("_")
-        for key in (student.strip().casefold(), (_letters(name), number)):
-            if len(rows := self.known.get(key, set())) == 1:
-                return next(iter(rows))
-        return None
+        ends = [(n, c or "?") for c, n in self.numbers.get(number, ())]
+        rows = {n for n, called in ends if _letters(name).endswith((called, "participant"))}
+        rows = rows or self.known.get(student.strip().casefold(), set())
+        return next(iter(rows)) if len(rows) == 1 else None
 
 
 def _letters(name: str) -> str:
@@ -198,29 +211,29 @@ def _letters(name: str) -> str:
 def _matched(
     records: Iterable[Record], people: _People, where: str, lines: list[str]
 ) -> Iterator[tuple[Record, int]]:
-    for one in records:
-        row = people.find(one.student)
-        if not one.has_score:
-            continue
-        elif row is None:
+    found = [(one, people.find(one.student)) for one in records if one.has_score]
+    times = Counter((one.notebook, row) for one, row in found)
+    for one, row in found:
+        if row is None:
             lines.append(f"{one.student}, notebook {one.notebook}: not found in {where}")
+        elif times[one.notebook, row] > 1:
+            what = f"{where} has one row for this and another name; fill it in by hand"
+            lines.append(f"{one.student}, notebook {one.notebook}: {what}")
         else:
             yield one, row
 
 
 def _column(head: Sequence[str], number: str, wanted: str | None) -> int:
-    pattern = re.compile(rf"(?<!\d){number}(?!\d)")
-    fits = [
-        i
-        for i, name in enumerate(head)
-        if (name == wanted if wanted else pattern.search(re.sub(r"\(\d+\)$", "", name.strip())))
-    ]
+    pattern = re.compile(rf"(?<!\d)(?<!\d[.:/-]){number}(?![.:/-]?\d).*\(\d+\)$")  # no date
+    names = enumerate(head)
+    fits = [i for i, s in names if (s == wanted if wanted else pattern.search(s.strip()))]
     if len(fits) != 1:
         assignments = [name for name in head if re.search(r"\(\d+\)$", name.strip())]
         raise CourseError(
             f"{len(fits) or 'No'} columns of Canvas's table fit notebook {number}.",
             f"Its assignments: {', '.join(assignments) or 'none'}.",
-            f"Make the assignment in Canvas and export again, or name it: --column '{number}=...'",
+            f"Make the assignment in Canvas and export again, name it (--column '{number}=...'), "
+            "or export the others alone (--notebook NN).",
         )
     return fits[0]
 
@@ -254,8 +267,9 @@ def _wrong(system: str, why: str) -> CourseError:
     return CourseError(f"This is not the table that {system} exports: {why}.", "", do)
 
 
-def _written(rows: Iterable[Sequence], mark: str = ",") -> str:
+def _written(rows: Iterable[Sequence], mark: str = ",", given: int | None = None) -> str:
+    """A table; the column `given` is not touched: Moodle would take it for a new comment."""
     out = io.StringIO()
     writer = csv.writer(out, delimiter=mark, lineterminator="\r\n")
-    writer.writerows([safe(cell) for cell in row] for row in rows)
+    writer.writerows([c if i == given else safe(c) for i, c in enumerate(row)] for row in rows)
     return out.getvalue()

@@ -67,7 +67,7 @@ def write_all(
 
 def file_name(student: str) -> str:
     """A name that is safe for a file, and no other student's, also where case doesn't count."""
-    safe = re.sub(r"[^\w.-]+", "_", student).strip("._")[:80]
+    safe = re.sub(r"[^\w.-]+", "_", student).strip("._").encode()[:80].decode(errors="ignore")
     if safe == student and safe == safe.lower():
         return safe
     return f"{safe or 'student'}-{hashlib.sha256(student.encode()).hexdigest()[:8]}"

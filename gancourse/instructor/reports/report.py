@@ -29,7 +29,10 @@ def given() -> dict[str, str]:
     """Exercise -> the cell that students were given, where the course's folder is at hand."""
     found = {}
     for path in sorted((env.root() / "notebooks").glob("[0-9][0-9]_*.ipynb")):
-        notebook = submission.read(path)
+        try:
+            notebook = submission.read(path)
+        except submission.Unreadable:  # an instructor's own, that lies there too
+            continue
         for one in exercises.of_notebook(notebook.notebook):
             found[one.id] = notebook.answer(one.id)
     return found
@@ -61,4 +64,5 @@ def overview(folder: Path, records: Sequence[Record]) -> str:
 
 def unmarked(one: Record) -> str:
     """Who has no mark, and why, in a line."""
-    return f"{one.student}, notebook {one.notebook or '?'}: {one.status} {one.problem}".rstrip()
+    why = ": ".join(part for part in (one.status, one.problem) if part)
+    return f"{one.student}, notebook {one.notebook or '?'}: {why}"

@@ -136,12 +136,19 @@ class Server:
         )  # fmt: skip
         theirs.close()
         self.control.settimeout(180)
-        if not self.control.recv(16):
+        if not self._ready():
             self.errors.seek(0)
             text = self.errors.read().decode(errors="replace").strip().split("\n")[-1]
             self.close()
             do = 'Set up again: pip install "gancourse[instructor]"'
             raise CourseError("The process that grades did not start.", text, do)
+
+    def _ready(self) -> bytes:
+        try:
+            return self.control.recv(16)
+        except BaseException:  # Ctrl-C while it starts
+            self.close()
+            raise
 
     def __enter__(self) -> "Server":
         return self
