@@ -144,6 +144,8 @@ def mark(
         raise typer.BadParameter(f"{what}, as exercise {number}.")
     book.mark(student, exercise, -1 if clear else points, comment)
     print(f"{student}, {exercise}: kept.")
+    if not whole and any(number in one.by_hand for one in here):
+        print(f"Points for the whole of {number} were given by hand: they count, until --clear.")
 
 
 def history(

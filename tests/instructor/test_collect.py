@@ -207,3 +207,9 @@ def test_of_many_files_of_a_student_one_is_held(tmp_path):
 
     (one,) = collect(tmp_path, watch)
     assert one.content and max(held) == 1
+
+
+def test_of_equal_times_the_copy_with_a_number_is_the_newer(tmp_path):
+    files = {"ann/x.ipynb": notebook("02", n=1), "ann/x-1.ipynb": notebook("02", n=2)}
+    (one,) = collect(packed(tmp_path / "z.zip", files), recognise)
+    assert one.file == "x-1.ipynb" and "not x.ipynb" in one.note

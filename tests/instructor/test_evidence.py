@@ -1,11 +1,21 @@
 """Signs that an answer is the package's own are found, and honest code shows none."""
 
+import time
+
 import pytest
-from hostile.notebook import IMPORTS, RIGHT, WRONG, code, exercise, text
+from hostile import needs_a_sandbox
+from hostile.notebook import IMPORTS, RIGHT, WRONG, cells, code, exercise, text
 
 from gancourse.exercises import of_notebook
-from gancourse.instructor.judging import evidence
+from gancourse.instructor.judging import evidence, judge
 from gancourse.instructor.judging.submission import parse
+from gancourse.instructor.sandbox.server import Server
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Server() as server:
+        yield server
 
 
 def signs(*cells: dict) -> dict[str, tuple[str, ...]]:
@@ -84,3 +94,44 @@ def test_a_copy_is_recognised_under_other_names():
         except (OSError, TypeError):
             continue
         assert "2.6" not in signs(code(honest, "exercise-2-6"))
+
+
+CALLS = {  # the package's own version, with no flag at all until now
+    "in a thread": "import threading\nimport gancourse.objectives as o\n"
+    "def value(real, fake):\n    out = []\n"
+    "    t = threading.Thread(target=lambda: out.append(o.__dict__['val' + 'ue'](real, fake)))\n"
+    "    t.start(); t.join()\n    return out[0]",
+    "in a partial": "import functools, gancourse.objectives as o\n"
+    "value = functools.partial(o.__dict__['value'])",
+    "in torch's wrapper": "import operator, gancourse.objectives as o\n"
+    "value = torch.enable_grad()(operator.attrgetter('value')(o))",
+    "by a frame": "def value(real, fake):\n    try:\n        1 / 0\n"
+    "    except ZeroDivisionError as e:\n"
+    "        f = e.__traceback__.tb_frame\n"
+    "    while 'called' not in f.f_locals:\n        f = f.f_back\n"
+    "    out = f.f_locals['exercise'].__dict__['reference'](real, fake)\n"
+    "    f.f_locals['called'].clear()\n    return out",
+}
+
+
+@needs_a_sandbox
+@pytest.mark.parametrize("name", CALLS)
+def test_calling_the_courses_own_is_seen_however_it_is_done(name, server, tmp_path):
+    path = tmp_path / "x.ipynb"
+    path.write_text(text(cells(value=CALLS[name])), encoding="utf-8")
+    result = judge.grade(path, b"secret", server=server)
+    assert result.flags or any(mark.flags for mark in result.marks)
+
+
+def test_endless_paths_cost_no_time():
+    """Six kilobytes that held the judge, outside the sandbox, for minutes; a megabyte, for days."""
+    source = (
+        "import gancourse as g\ng"
+        + ".a" * 900
+        + "\n"
+        + "".join(f'check("2.{i}", 0)\n' for i in range(1, 9))
+    )
+    handed_in = parse(text([code(source, "exercise-2-2")]).encode())
+    start = time.monotonic()
+    evidence.find(handed_in, of_notebook("02"))
+    assert time.monotonic() - start < 1

@@ -112,6 +112,8 @@ def test_who_has_no_mark_is_named_and_the_status_is_1(term, say):
     say("export")
     totals = {row["student"]: row for row in table(term / "grades" / "export" / "totals.csv")}
     assert totals["eve"]["score"] == "3"
+    say("mark", "ann", "02", "--points", "3")
+    assert "whole of 02" in say("mark", "ann", "2.3", "--points", "1")[1]
 
 
 def test_export_to_both_systems(term, say):

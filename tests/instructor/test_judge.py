@@ -193,3 +193,70 @@ def test_results_survive_json():
     result = judge.Result("02", (mark,), ("note",), (), ("no network",))
     assert judge.Result.from_json(result.to_json()) == result
     assert json.loads(result.to_json())["marks"][0]["slip"] == 3
+
+
+HELPER = "def value(real, fake):\n    return F.logsigmoid(real).mean() + helper(fake)"
+DEFINED = "def helper(x):\n    return F.logsigmoid(-x).mean()"
+START, REST = (
+    [code(notebook.IMPORTS), *exercise("2.1", notebook.CHOICE)],
+    exercise("2.5", notebook.LOSS),
+)
+HONEST = {
+    "%matplotlib inline before the imports": [
+        code("%matplotlib inline\n" + notebook.IMPORTS),
+        *notebook.cells(value=notebook.RIGHT)[1:],
+    ],
+    "Colab's drive before the imports": [
+        code("from google.colab import drive\ndrive.mount('/content/drive')\n" + notebook.IMPORTS),
+        *notebook.cells(value=notebook.RIGHT)[1:],
+    ],
+    "a helper's name is used again": [
+        *START,
+        *exercise("2.2", DEFINED + "\n" + HELPER),
+        *REST,
+        code("helper = None"),
+    ],
+    "sum = 3, later": [
+        *START,
+        *exercise(
+            "2.2",
+            "def value(real, fake):\n"
+            "    return sum([F.logsigmoid(real).mean(), F.logsigmoid(-fake).mean()])",
+        ),
+        *REST,
+        code("sum = 3"),
+    ],
+    "a helper in a training cell": [
+        *START,
+        code(f"while True: pass\n{DEFINED}", "0123456789", ["training"]),
+        *exercise("2.2", HELPER),
+        *REST,
+    ],
+    "an answer merged into a training cell": [
+        *START,
+        code(notebook.RIGHT, "0123456789", ["training"]),
+        code('value = check("2.2", value)'),
+        *REST,
+    ],
+    "torch.compile": notebook.cells(value="@torch.compile\n" + notebook.RIGHT),
+    "eleven long experiments": [
+        *notebook.cells(value=notebook.RIGHT),
+        *[code("while True: pass")] * 11,
+    ],
+    "nine cells that end the process": [
+        *notebook.cells(value=notebook.RIGHT),
+        *[code("import os\nos.abort()")] * 9,
+    ],
+}
+
+
+@needs_a_sandbox
+@pytest.mark.parametrize("name", HONEST)
+def test_an_honest_answer_keeps_its_points(name, server, tmp_path):
+    """Also in `gancourse check`, which has no limits of time, nor a sandbox."""
+    limits = Limits(cell=1, exercise=2, grace=1, total=10)
+    marks = grade(server, tmp_path, HONEST[name], limits=limits).marks
+    assert {m.exercise: m.earned for m in marks if m.earned} == {"2.1": 1, "2.2": 2, "2.5": 1}
+    if "that" not in name and "long" not in name and "compile" not in name:
+        seen = preview(tmp_path / "x.ipynb").verdicts
+        assert {v.exercise.id for v in seen if v.points} == {"2.1", "2.2", "2.5"}

@@ -139,7 +139,8 @@ def _of_student(
             )
             yield Submission(shown[:100] or f"? {_printable(str(file.path))}", name, problem=why)
         return
-    files = sorted(files, key=lambda f: (f[0].time, str(f[0].path)))
+    # of the same time: x-1.ipynb, which an LMS makes of the second x.ipynb, is the newer one
+    files = sorted(files, key=lambda f: (f[0].time, len(str(f[0].path)), str(f[0].path)))
     others = [_printable(name)[:80] for file, name, _ in files if not _to_grade(file, name)]
     files = [each for each in files if _to_grade(*each[:2])]
     good: dict[str, list[Submission]] = defaultdict(list)

@@ -19,7 +19,10 @@ from gancourse.instructor.judging.submission import Cell, Submission
 
 ENOUGH, COPIED = 40, 0.9  # pieces of a reference that say something; share of them in a copy
 REGISTRY = "gancourse.exercises"
-PRIVATE = {"reference", "alternatives", "slips", "of_notebook", "assess"}
+PRIVATE = {
+    *("reference", "alternatives", "slips", "of_notebook", "assess"),
+    *("f_back", "f_locals", "f_globals", "tb_frame", "gi_frame", "__globals__", "__code__"),
+}
 BARE = {"exec", "eval", "compile", "__import__", "__builtins__", "getattr", "vars", "setattr"}
 MEANS = {
     *("sys.setprofile", "sys.settrace", "sys.monitoring", "sys.modules", "sys._getframe", "ctypes"),
@@ -28,6 +31,7 @@ MEANS = {
     *("atexit.register", "importlib.reload", "pickle.loads", "marshal.loads"),
     *("exec", "eval", "__import__", "__builtins__", "setattr"),
 }
+DEEPEST = 12  # names in a path of a package; longer ones are made to take time
 NOT_TO_PATCH = {"gancourse", "torch", "builtins", "sys", "numpy", "IPython"}
 
 
@@ -92,7 +96,7 @@ def _paths(cell: Cell, known: dict[str, str]) -> Iterator[str]:
 def _dotted(node: ast.AST, known: dict[str, str]) -> str:
     """`o.value` -> "gancourse.objectives.value"; empty where it is no path of an import."""
     names: list[str] = []
-    while isinstance(node, ast.Attribute):
+    while isinstance(node, ast.Attribute) and len(names) < DEEPEST:
         names.append(node.attr)
         node = node.value
     name = node.id if isinstance(node, ast.Name) else ""
@@ -105,7 +109,8 @@ def _dotted(node: ast.AST, known: dict[str, str]) -> str:
 def _is_means(path: str) -> bool:
     if path.startswith(REGISTRY):
         return path not in (REGISTRY, f"{REGISTRY}.check", f"{REGISTRY}.verdict")
-    inside = path.startswith("gancourse.") and path.endswith("?")
+    hidden = path.endswith("?") or (".__" in path and not path.endswith("__file__"))
+    inside = path.startswith("gancourse.") and hidden
     return inside or path in MEANS or path.split(".")[0] in MEANS or path[0] == "."
 
 

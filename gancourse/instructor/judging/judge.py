@@ -141,7 +141,7 @@ def _ask(
 ) -> _Log:
     """Run a submission until each answer was observed; what ends its process is left out next."""
     log = _Log()
-    end = time.monotonic() + limits.total
+    start = time.monotonic()
     job = {
         "notebook": handed_in.notebook,
         "names": {e.id: handed_in.names(e.id) for e in exercises},
@@ -149,8 +149,11 @@ def _ask(
     job["kept"] = handed_in.kept(job["names"])
     job |= {"cell_seconds": limits.cell, "exercise_seconds": limits.exercise}
     seeds = {e.id: _seed(handed_in, e, secret) for e in exercises}
-    for _ in range(ATTEMPTS):
-        cells = [c for c in handed_in.runs if f"cell {c.number}" not in log.stopped]
+    end = start + limits.total
+    for attempt in range(ATTEMPTS):  # all but one, and half of the time, are for the answers alone
+        ends = (end if attempt else (start + end) / 2, end)
+        runs = handed_in.needed if attempt else handed_in.runs
+        cells = [c for c in runs if f"cell {c.number}" not in log.stopped]
         todo = [e.id for e in exercises if e.id not in log.seen]
         todo = [id for id in todo if f"exercise {id}" not in log.stopped]
         if not todo or time.monotonic() > end:
@@ -160,7 +163,7 @@ def _ask(
         try:
             with server.session(limits) as session:
                 session.send(job)
-                _listen(session, place, seeds, todo, log, limits, end)
+                _listen(session, place, seeds, todo, log, limits, ends)
             break
         except Stop as stop:
             if not place[0]:  # nothing of the student has run yet
@@ -178,16 +181,17 @@ def _listen(
     todo: list[str],
     log: _Log,
     limits: Limits,
-    end: float,
+    ends: tuple[float, float],
 ) -> None:
-    """Follow one attempt to its end; `place` holds where it is."""
+    """Follow one attempt, whose cells and answers have until `ends`; `place` holds where it is."""
     log.errors.clear()
     asked = False
     for message, body in session:
         at = message.get("at")
         if isinstance(at, str) and re.fullmatch(r"cell \d{1,5}|exercise \d{1,2}\.\d{1,2}", at):
             place[0] = at
-            step = limits.cell if at.startswith("cell") else limits.exercise
+            answering = at.startswith("exercise")
+            step, end = limits.exercise if answering else limits.cell, ends[answering]
             session.allow(min(step + limits.grace, end - time.monotonic()))
         elif at == "cases" and not asked:
             place[0] = place[0] or "cases"

@@ -16,6 +16,7 @@ from gancourse import exercises
 from gancourse.env import CourseError
 from gancourse.exercises.base import Exercise, Verdict, assess
 from gancourse.instructor.judging import submission
+from gancourse.instructor.sandbox import shell as cells
 
 
 @dataclass(frozen=True)
@@ -56,23 +57,21 @@ def preview(path: Path) -> Preview:
     os.environ.setdefault("GANCOURSE_PROFILE", "smoke")
     os.environ["GANCOURSE_STATIC"] = "1"
     os.environ["MPLBACKEND"] = "Agg"
-    answers: dict[str, Any] = {}
+    answers: dict[str, tuple[Any, dict]] = {}  # with the notebook's names when it was checked
     kept = handed_in.kept({exercise.id for exercise in known})
     errors, lost = [], set()  # names that training, which is left out, would have made
     with _inside(path.resolve().parent), _collected(known, answers):
-        from IPython.core.interactiveshell import InteractiveShell
         from IPython.utils.io import capture_output
 
-        InteractiveShell.clear_instance()
-        shell = InteractiveShell.instance()
-        shell.history_manager.enabled = False
+        shell = cells.make()
+        runs = {cell.number: cell for cell in handed_in.runs}
         for cell in handed_in.cells:
-            if cell not in handed_in.runs:
+            if cell.skipped or cell.number not in runs:
                 lost |= cell.binds
+            if cell.number not in runs:
                 continue
             with capture_output():
-                result = shell.run_cell(cell.source, silent=True)
-            error = result.error_in_exec or result.error_before_exec
+                error = cells.run(shell, runs[cell.number].source)
             if isinstance(error, KeyboardInterrupt):
                 raise error  # IPython keeps it
             mine = kept.get(error.name) if isinstance(error, NameError) else None
@@ -84,23 +83,25 @@ def preview(path: Path) -> Preview:
             elif error is not None:
                 text = str(error).strip().split("\n")[0]
                 errors.append(f"cell {cell.number} raised {type(error).__name__}: {text}")
+        seed, end, verdicts = int.from_bytes(os.urandom(4), "little"), dict(shell.user_ns), []
         for exercise in known:
-            names = [n for n in handed_in.names(exercise.id) if n in shell.user_ns]
-            answers.setdefault(exercise.id, shell.user_ns[names[0]] if names else None)
-        InteractiveShell.clear_instance()
-    seed = int.from_bytes(os.urandom(4), "little")
-    return Preview(tuple(assess(e, answers[e.id], seed) for e in known), tuple(errors))
+            names = [name for name in handed_in.names(exercise.id) if name in end]
+            answer, then = answers.get(exercise.id, (end[names[0]] if names else None, end))
+            cells.restore(shell, then, end)
+            verdicts.append(assess(exercise, answer, seed))
+        type(shell).clear_instance()
+    return Preview(tuple(verdicts), tuple(errors))
 
 
 @contextlib.contextmanager
-def _collected(known: tuple[Exercise, ...], answers: dict[str, Any]) -> Iterator[None]:
+def _collected(known: tuple[Exercise, ...], answers: dict[str, tuple]) -> Iterator[None]:
     """Let `check`, as the notebook imports it, keep what it is given."""
     plain = exercises.check
     references = {exercise.id: exercise.reference for exercise in known}
 
     def check(id: str, answer: Any) -> Any:
         if id in references and (answer is not references[id] or isinstance(answer, (str, int))):
-            answers[id] = answer
+            answers[id] = answer, dict(cells.names())
         return plain(id, answer)
 
     exercises.check = check

@@ -11,7 +11,7 @@ import re
 import symtable
 import warnings
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -21,7 +21,7 @@ from typing import Any
 from gancourse.env import CourseError
 
 LARGEST = 30 * 10**6  # bytes of a notebook, pictures in its outputs included
-CELLS, SOURCE = 2000, 10**6  # code cells, and characters of code in all
+CELLS, SOURCE = 2000, 2 * 10**5  # code cells, and characters of code in all
 NOT_GRADED = {"training", "demonstration"}
 CHECK = re.compile(r"""\bcheck\(\s*["'](\d{1,2}\.\d{1,2})["']""")
 KEPT = re.compile(r"""^(\w+) = check\(\s*["'](\d{1,2}\.\d{1,2})["'],\s*\1\s*\)""", re.M)
@@ -60,6 +60,18 @@ class Cell:
     def checks(self) -> frozenset[str]:
         """The exercises that it checks."""
         return frozenset(CHECK.findall(self.source))
+
+    @cached_property
+    def light(self) -> "Cell":
+        """What of it may run: all; of training, imports and definitions, which answers may use."""
+        if not self.skipped:
+            return self
+        lines, parts = self._python.splitlines(), []
+        for node in self.tree.body if self.tree else ():
+            if isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)):
+                first = min(n.lineno for n in (node, *getattr(node, "decorator_list", ())))
+                parts += lines[first - 1 : node.end_lineno]
+        return Cell(self.number, "\n".join(parts), "", False)
 
     @cached_property
     def _python(self) -> str:
@@ -124,20 +136,32 @@ class Submission:
         """The cells to run, in order: all that the student wrote or changed, and what they use.
 
         The course's own cells that take no part in an answer, however indirectly, show something;
-        so do those tagged training or demonstration.
+        so do those tagged training or demonstration, of which only definitions are run.
         """
+        return self._with(cell.number for cell in self.cells if not cell.untouched)
+
+    @cached_property
+    def needed(self) -> tuple[Cell, ...]:
+        """The least that can be run: the answers and their checks, and what they use."""
+        return self._with(
+            cell.number for cell in self.cells if cell.checks or ROLE.match(cell.name)
+        )
+
+    def _with(self, numbers: Iterable[int]) -> tuple[Cell, ...]:
+        """These cells and all that they use, in order."""
+        cells = {c.number: c.light for c in self.cells if not (c.skipped and c.untouched)}
         binding: dict[str, list[Cell]] = {}
-        for cell in self.cells:
-            for name in cell.binds if not cell.skipped else ():
+        for cell in cells.values():
+            for name in cell.binds:
                 binding.setdefault(name, []).append(cell)
-        todo = [cell for cell in self.cells if not (cell.skipped or cell.untouched)]
+        todo = [cells[number] for number in numbers if number in cells]
         chosen = set()
         while todo:
             cell = todo.pop()
             chosen.add(cell.number)
             for name in cell.uses:
                 todo += binding.pop(name, ())
-        return tuple(cell for cell in self.cells if cell.number in chosen)
+        return tuple(cell for cell in cells.values() if cell.number in chosen and cell.source)
 
     def answer(self, id: str) -> str:
         """Source of the code cell that answers an exercise; empty where there is none.

@@ -31,7 +31,8 @@ FORBIDDEN = {  # system call: its number on either machine
     "memfd_secret": (447, 447), "shmget": (29, 194), "msgget": (68, 186), "semget": (64, 190),
     "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265),
 }  # fmt: skip
-CLONE, CLONE3 = (56, 220), 435
+CLONE, CLONE3, MMAP, SOCKET = (56, 220), 435, (9, 222), (41, 198)
+FAMILIES = (1, 2, 10, 16)  # of sockets: Unix, IP, netlink; others have no namespace of their own
 ANY_NAMESPACE = sum(NAMESPACES.values()) | 0x2000000  # and control groups
 
 
@@ -94,6 +95,12 @@ def _filter() -> bytes:
     ]  # fmt: skip
     for numbers in FORBIDDEN.values():
         lines += [(equal, 0, 1, numbers[column]), (answer, 0, 0, refuse)]
+    lines += [(equal, 0, 5, MMAP[column]), (load, 0, 0, 40)]  # its flags: shared, nameless?
+    lines += [(any_bit, 0, 2, 0x20), (any_bit, 0, 1, 1), (answer, 0, 0, refuse)]
+    lines += [(answer, 0, 0, allow)]
+    lines += [(equal, 0, len(FAMILIES) + 3, SOCKET[column]), (load, 0, 0, 16)]
+    lines += [(equal, len(FAMILIES) - i, 0, family) for i, family in enumerate(FAMILIES)]
+    lines += [(answer, 0, 0, refuse), (answer, 0, 0, allow)]
     lines += [(equal, 0, 3, CLONE[column]), (load, 0, 0, 16)]  # its first argument
     lines += [(any_bit, 0, 1, ANY_NAMESPACE), (answer, 0, 0, refuse), (answer, 0, 0, allow)]
     return b"".join(struct.pack("HBBI", *line) for line in lines)

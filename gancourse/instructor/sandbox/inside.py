@@ -15,6 +15,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import warnings
 from functools import partial
 from types import CodeType, FrameType
@@ -27,6 +28,7 @@ from safetensors.torch import save
 from gancourse import exercises
 from gancourse.exercises.base import Exercise, Failure, Observation, look
 from gancourse.instructor.sandbox import enter
+from gancourse.instructor.sandbox import shell as cells
 
 HEAD = struct.Struct(">II")  # bytes of JSON, bytes of tensors
 PRELOAD = ("matplotlib.pyplot", "sklearn.linear_model", "skimage", "gancourse.loop")
@@ -86,27 +88,16 @@ def warm() -> Any:
     from importlib import import_module
     from pkgutil import iter_modules
 
-    from IPython.core.interactiveshell import InteractiveShell
-    from traitlets.config import Config
-
     warnings.simplefilter("ignore")
-    for name in (
-        *PRELOAD,
-        *(f"gancourse.exercises.{m.name}" for m in iter_modules(exercises.__path__)),
-    ):
+    own = (f"gancourse.exercises.{m.name}" for m in iter_modules(exercises.__path__))
+    for name in (*PRELOAD, *own):
         with contextlib.suppress(ImportError):
             import_module(name)
     torch.set_num_threads(1)
     weight = torch.ones(1, requires_grad=True)
     weight.sum().backward()
     torch.optim.SGD([weight], lr=1.0).step()
-    settings = Config()
-    settings.HistoryManager.enabled = False
-    settings.InteractiveShell.cache_size = 0
-    shell = InteractiveShell.instance(config=settings)
-    for name in ("showtraceback", "showsyntaxerror", "showindentationerror"):
-        setattr(shell, name, lambda *args, **kwargs: None)  # nobody would read it
-    return shell
+    return cells.make()
 
 
 def _become(job: dict, channel: int, pidfd: int | None = None) -> None:
@@ -149,6 +140,7 @@ def work(channel: Channel, shell: Any) -> None:
     sys.path.insert(0, "")  # as in a notebook: a student's own helper.py lies in the working folder
     known = {e.id: e for e in exercises.of_notebook(job["notebook"]) if e.id in job["exercises"]}
     answers: dict[str, Any] = {}
+    spaces: dict[str, dict] = {}  # the notebook's names when an answer was checked
     wrong: set[str] = set()
     plain_check = exercises.check
 
@@ -159,7 +151,7 @@ def work(channel: Channel, shell: Any) -> None:
             return plain_check(id, answer)
         own = exercise.reference
         if id not in answers or answer is not own or isinstance(own, (str, int)):
-            answers[id] = answer  # before it is tried: it may never come back
+            answers[id], spaces[id] = answer, dict(shell.user_ns)  # before it is tried
         back = plain_check(id, answer)
         if back is not answer:
             wrong.add(id)
@@ -182,13 +174,15 @@ def work(channel: Channel, shell: Any) -> None:
                 shell.user_ns[name] = check(mine, None)
     channel.send({"at": "cases"})
     seeds = channel.receive()["seeds"]
+    end = dict(shell.user_ns)
     for id, exercise in known.items():
         if id not in answers:
-            names = [name for name in job["names"].get(id, ()) if name in shell.user_ns]
-            found = shell.user_ns[names[0]] if names else None
+            names = [name for name in job["names"].get(id, ()) if name in end]
+            found = end[names[0]] if names else None
             # a later cell may have imported the course's own under that name: no answer
             own = found is exercise.reference and not isinstance(found, (str, int, float))
             answers[id] = None if own else found
+        cells.restore(shell, spaces.get(id, end), end)
         channel.send({"at": f"exercise {id}"})
         _observe(channel, shell.user_ns, exercise, answers[id], seeds[id], id in wrong, job)
         if os.getpid() != me:
@@ -201,8 +195,7 @@ def _run(shell: Any, source: str, seconds: float) -> BaseException | None:
     """Run one cell; the exception that it raised, if any."""
     try:
         signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
-        result = shell.run_cell(source, silent=True)
-        error = result.error_in_exec or result.error_before_exec
+        error = cells.run(shell, source)
     except BaseException as raised:
         error = raised
     finally:
@@ -234,12 +227,14 @@ def _observe(
             caller = frame.f_back
             while caller and caller.f_globals is not space:
                 caller = caller.f_back
-            called.append(caller is not None)
+            alone = threading.current_thread() is not threading.main_thread()
+            called.append(caller is not None or alone)
 
     try:
         cases = exercise.cases(torch.Generator().manual_seed(seed))
         signal.setitimer(signal.ITIMER_REAL, job["exercise_seconds"], 1.0)
         sys.setprofile(profile)
+        threading.setprofile(profile)
         seen = [look(exercise, answer, case) for case in cases]
     except Stopped:
         seen = [Failure("Stopped", f"stopped after {job['exercise_seconds']:g} s")]
@@ -247,6 +242,7 @@ def _observe(
         seen = [Failure(type(error).__name__, str(error))]
     finally:
         sys.setprofile(None)
+        threading.setprofile(None)
         signal.setitimer(signal.ITIMER_REAL, 0)
     parts, tensors = [], {}
     for i, one in enumerate(seen):
@@ -255,7 +251,10 @@ def _observe(
         tensors |= more
     hints = []
     number = isinstance(exercise.reference, (int, float))
-    if (answer is exercise.reference and not isinstance(answer, (str, int, float))) or any(called):
+    own = answer is exercise.reference and not isinstance(answer, (str, int, float))
+    with contextlib.suppress(Exception):
+        own = own or bool(_codes(answer) & codes)  # it, in a wrapper, or read from its file
+    if own or any(called):
         hints.append("calls")
     if number and wrong and isinstance(answer, (int, float)) and answer == exercise.reference:
         hints.append("given")

@@ -24,10 +24,11 @@ from gancourse.env import CourseError
 
 HOME = "/home/student"
 USER = 2 * 10**9  # with a process's number added: a user of its own for every sandbox, when root
+SLEEP = "env --ignore-signal=CHLD sleep 1000000"  # as the first process, it leaves no zombies
 LOOK = 0.05  # seconds between two looks at the time and the memory
 INSTALL = "Debian, Ubuntu: sudo apt install bubblewrap   Fedora: sudo dnf install bubblewrap"
 TRIALS = """
-import ctypes, os, socket, sys
+import ctypes, mmap, os, socket, sys
 from gancourse.instructor.sandbox import enter
 pidfd, kinds, user, file = int(sys.argv[1]), sys.argv[2].split(), int(sys.argv[3]), sys.argv[4]
 outside = {kind: os.stat(f"/proc/self/ns/{kind}").st_ino for kind in kinds}
@@ -51,6 +52,8 @@ assert os.getpid() < 100 and refused(os.kill, int(sys.argv[5]), 0), "it sees oth
 open("/tmp/x", "w").close(); open("/home/student/x", "w").close()
 if enter.can_filter():
     assert ctypes.CDLL(None).unshare(0x10000000) == -1, "it can make namespaces"
+    assert refused(mmap.mmap, -1, 4096), "it can have memory that nobody counts"
+assert refused(open, "/proc/1/mem", "r+b"), "it can change the first process"
 """
 
 
@@ -126,7 +129,7 @@ class Box:
         info, theirs = os.pipe()
         try:
             self.process = subprocess.Popen(
-                [*self._command(theirs), "sh", "-c", "echo ready; exec sleep 1000000"],
+                [*self._command(theirs), "sh", "-c", f"echo ready; exec {SLEEP}"],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                 pass_fds=[theirs], env={"PATH": "/usr/bin:/bin"}, cwd="/", start_new_session=True,
             )  # fmt: skip
@@ -186,13 +189,14 @@ class Box:
         # after them: a course that lies below /tmp is bound into the sandbox's own /tmp
         mounts += [w for p in sorted(above)[1:] for w in ("--perms", "755", "--dir", str(p))]
         mounts += [word for place in places for word in ("--ro-bind", str(place), str(place))]
-        alone = ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
+        alone = ["--as-pid-1", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
         if not self.root:
-            alone += ["--unshare-user", "--uid", "1000", "--gid", "1000"]
+            # the one that sleeps has the student's user: with a right more, it can't be looked into
+            alone += ["--unshare-user", "--uid", "1000", "--gid", "1000", "--cap-add", "CAP_KILL"]
         etc = ("/etc/ld.so.cache", "/etc/localtime")
         mounts += [word for file in etc for word in ("--ro-bind-try", file, file)]
         last = f"--proc /proc --dev /dev --remount-ro / --chdir {HOME} --info-fd {info}".split()
-        spaces = [*space, "/dev/shm", "--remount-ro", "/dev"]
+        spaces = [*space, "/dev/shm", "--ro-bind", "/dev/null", "/dev/zero", "--remount-ro", "/dev"]
         start = [shutil.which("bwrap") or "bwrap", "--die-with-parent", "--new-session"]
         return [*start, *alone, "--hostname", "sandbox", *mounts, *last[:4], *spaces, *last[4:]]
 
@@ -240,7 +244,8 @@ def environment() -> dict[str, str]:
     fixed = (
         "LANG=C.UTF-8 USER=student PYTHONHASHSEED=0 MPLBACKEND=Agg OMP_NUM_THREADS=1 "
         "OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 "
-        "GANCOURSE_PROFILE=smoke GANCOURSE_DEVICE=cpu GANCOURSE_STATIC=1"
+        "GANCOURSE_PROFILE=smoke GANCOURSE_DEVICE=cpu GANCOURSE_STATIC=1 "
+        "TORCHDYNAMO_DISABLE=1"  # torch.compile takes a minute and a compiler, for the same numbers
     )
     return {
         **private(HOME),

@@ -72,14 +72,14 @@ TAMPERING = (
     Attack("builtin isinstance", "import builtins\nreal = isinstance\n"
         "builtins.isinstance = lambda a, b: True if b is str else real(a, b)"),
     Attack("builtin import", "def broken(*a, **k):\n    raise ImportError\n"
-        "__builtins__.__import__ = broken", earned=(0, 0, 0)),
+        "__builtins__.__import__ = broken", earned=(0, 0, 1)),
     Attack("torch.isclose", "torch.isclose = torch.ones_like", flagged=True),
     Attack("torch.equal", "torch.equal = torch.allclose = lambda *a, **k: True"),
     Attack("Tensor ==", "torch.Tensor.__eq__ = lambda a, b: True"),
     Attack("Tensor.detach", "torch.Tensor.detach = lambda self: torch.zeros(())", earned=(1, 0, 0)),
     Attack("softplus", "F.softplus = F.logsigmoid = lambda x: x * 0", earned=(1, 0, 0)),
     Attack("safetensors", INSIDE + "inside.save = lambda t: b'x' * 100", earned=(0, 0, 0)),
-    Attack("numpy", "import numpy\nnumpy.random.seed = None", earned=(0, 0, 0)),
+    Attack("numpy", "import numpy\nnumpy.random.seed = None", earned=(0, 0, 1)),
     Attack("input transformer", SHELL + "shell.input_transformers_post.append("
         "lambda lines: [line.replace('0.7', '1.0') for line in lines])"),
     Attack("syntax transformer", "import ast\n" + SHELL + "class T(ast.NodeTransformer):\n"
@@ -89,8 +89,8 @@ TAMPERING = (
         "shell.events.register('post_run_cell', hook)"),
     Attack("run_cell", SHELL + "shell.run_cell = lambda *a, **k: None", earned=(0, 0, 0)),
     Attack("check deleted", SHELL + "import gancourse.exercises\ndel gancourse.exercises.check"),
-    Attack("modules gone", "import sys\nsys.modules['torch'] = None", earned=(0, 0, 0)),
-    Attack("modules cleared", "import sys\nsys.modules.clear()", earned=(0, 0, 0)),
+    Attack("modules gone", "import sys\nsys.modules['torch'] = None", earned=(0, 0, 1)),
+    Attack("modules cleared", "import sys\nsys.modules.clear()", earned=(0, 0, 1)),
     Attack("trace", "import sys\nsys.settrace(lambda *a: None); sys.setprofile(None)",
         flagged=True),
     Attack("garbage", "import gc\nfor o in gc.get_objects():\n"
@@ -159,7 +159,17 @@ BOMBS = (
         "        raise E\nraise E", stopped=True),
 )  # fmt: skip
 
+REFUSED = "\nexcept OSError:\n    pass\nelse:\n    raise AssertionError"
 ESCAPES = (
+    Attack("other processes' memory", "import os\n"
+        "for n in filter(str.isdecimal, os.listdir('/proc')):\n"
+        "    try:\n        open(f'/proc/{n}/mem', 'r+b', 0)\n    except OSError:\n"
+        "        continue\n    raise AssertionError(n)", quiet=True),
+    Attack("shared memory", "import mmap\ntry:\n    mmap.mmap(-1, 4096)" + REFUSED, quiet=True),
+    Attack("shared memory of /dev/zero", "import mmap, os\ntry:\n"
+        "    mmap.mmap(os.open('/dev/zero', os.O_RDWR), 4096)" + REFUSED, quiet=True),
+    Attack("sockets of no network namespace", "import socket\ntry:\n"
+        "    socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)" + REFUSED, quiet=True),
     Attack("a daemon", "import os, time\nif os.fork() == 0:\n    os.setsid()\n"
         "    if os.fork() == 0:\n        time.sleep(1000)\n    os._exit(0)", quiet=True),
     Attack("a program left running", "import subprocess\n"
@@ -220,10 +230,10 @@ FORGING = (
     Attack("forged places", FRAME + "for n in range(9000):\n    frame({'at': f'cell {n % 99}'})",
         quiet=True),
     Attack("a flood", FRAME + "while True:\n    frame({'at': 'cell 1'}, b'x' * 10**6)",
-        stopped=True, earned=(0, 0, 0)),
+        stopped=True, earned=(1, 0, 0)),
     Attack("closes all files", "import os\nos.closerange(0, 1000)", stopped=True),
     Attack("asks for the seeds", FRAME + "frame({'at': 'cases'})\nprint(os.read(3, 5))",
-        earned=(0, 0, 0)),
+        earned=(1, 0, 1)),
     Attack("forged hints while observed", value=answer(
         "for hints in (5, None, {}, 'x' * 1000, [[1]]):\n"
         "    frame({**seen, 'hints': hints, 'id': '2.5'}, body)\n"
