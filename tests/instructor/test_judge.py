@@ -13,6 +13,7 @@ from gancourse.exercises import of_notebook
 from gancourse.instructor.judging import evidence, judge, submission
 from gancourse.instructor.judging.preview import preview
 from gancourse.instructor.notebooks import build
+from gancourse.instructor.sandbox import shell as cells_module
 from gancourse.instructor.sandbox import walls
 from gancourse.instructor.sandbox.server import Limits, Server
 
@@ -201,7 +202,23 @@ START, REST = (
     [code(notebook.IMPORTS), *exercise("2.1", notebook.CHOICE)],
     exercise("2.5", notebook.LOSS),
 )
+DEDENT = "def f(x):\n    if x:\n        return 1\n      return 2"
 HONEST = {
+    "a wrong dedent elsewhere": [*notebook.cells(value=notebook.RIGHT), code(DEDENT)],
+    "the course's version is printed": [
+        *notebook.cells(value=notebook.RIGHT),
+        code("import gancourse\nprint(gancourse.__version__)"),
+    ],
+    "a helper behind a form feed": [
+        *[code(notebook.IMPORTS), *exercise("2.1", notebook.CHOICE)],
+        code(
+            "t = 'a\x0cb'\n" + "def helper(x):\n    return F.logsigmoid(-x).mean()",
+            "0",
+            ["training"],
+        ),
+        *exercise("2.2", HELPER),
+        *exercise("2.5", notebook.LOSS),
+    ],
     "%matplotlib inline before the imports": [
         code("%matplotlib inline\n" + notebook.IMPORTS),
         *notebook.cells(value=notebook.RIGHT)[1:],
@@ -255,8 +272,28 @@ HONEST = {
 def test_an_honest_answer_keeps_its_points(name, server, tmp_path):
     """Also in `gancourse check`, which has no limits of time, nor a sandbox."""
     limits = Limits(cell=1, exercise=2, grace=1, total=10)
-    marks = grade(server, tmp_path, HONEST[name], limits=limits).marks
+    result = grade(server, tmp_path, HONEST[name], limits=limits)
+    marks = result.marks
+    assert not result.flags or "process" in name  # whoever calls os.abort is asked
     assert {m.exercise: m.earned for m in marks if m.earned} == {"2.1": 1, "2.2": 2, "2.5": 1}
     if "that" not in name and "long" not in name and "compile" not in name:
         seen = preview(tmp_path / "x.ipynb").verdicts
         assert {v.exercise.id for v in seen if v.points} == {"2.1", "2.2", "2.5"}
+
+
+@needs_a_sandbox
+def test_time_that_runs_out_halfway_costs_no_answer(server, tmp_path):
+    """Cells before it used the first half: the answer's own cell is run again, in full."""
+    slow = notebook.RIGHT + "\nimport time\ntime.sleep(1.2)"
+    cells = [code(notebook.IMPORTS), code("import time as t\nt.sleep(2.4)"), *exercise("2.2", slow)]
+    limits = Limits(cell=3, exercise=3, grace=0.2, total=6)
+    assert by_id(grade(server, tmp_path, cells, limits=limits))["2.2"].status == "right"
+
+
+def test_what_ends_a_cell_that_goes_on_is_what_is_told(server):
+    made = cells_module.make()
+    error = cells_module.run(made, "import google.colab.nothing\nraise KeyboardInterrupt")
+    assert isinstance(error, KeyboardInterrupt)
+    error = cells_module.run(made, "1 / 0\nseen = 1\nraise ValueError")
+    assert isinstance(error, ZeroDivisionError) and made.user_ns["seen"] == 1
+    type(made).clear_instance()

@@ -266,10 +266,13 @@ def _unwrapped(files: Sequence[_File]) -> list[_File]:
     """Without the one folder that holds everything, as some tools pack it."""
     while len({file.path.parts[0] for file in files}) == 1:
         inner = [file.path.parts[1:] for file in files]
-        several = all(len(parts) > 1 for parts in inner) and len({parts[0] for parts in inner}) > 1
+        told = {whose(PurePosixPath(*p))[0] for p in inner if len(p) == 1} - {""}
+        folders = {parts[0] for parts in inner if len(parts) > 1}
+        flat = all(len(parts) == 1 for parts in inner) and len(told) > 1
+        several = flat or (all(len(parts) > 1 for parts in inner) and len(folders) > 1)
         if not several and not all(parts and _of_lms(parts[0]) for parts in inner):
             break
-        if _of_lms(files[0].path.parts[0]):  # what is in a student's folder may have any name
+        if MOODLE.match(files[0].path.parts[0]):  # what is in it may have any name
             break
         files = [replace(f, path=PurePosixPath(*p)) for f, p in zip(files, inner, strict=True)]
     return list(files)

@@ -287,10 +287,11 @@ class Gradebook:
             order = (SUBMISSIONS.c.collection, SUBMISSIONS.c.id)
             rows = db.execute(sql.select(SUBMISSIONS).order_by(*order)).all()
         last = {(row.student, row.notebook or f"? {row.file}"): row for row in rows}
-        settled = {(row.student, row.file) for row in rows if row.notebook and not row.digest}
         newest = {row.student: row.collection for row in rows}
-        open_ = {(r.student, r.file) for r in rows if r.collection == newest[r.student]} - settled
-        kept = [r for r in last.values() if r.notebook or (r.student, r.file) in open_]
+        settled = {(r.student, r.file, r.problem) for r in rows if r.notebook and not r.digest}
+        refused = [r for r in last.values() if r.collection == newest[r.student]]
+        refused = [r for r in refused if (r.student, r.file, r.problem) not in settled]
+        kept = [r for r in last.values() if r.notebook or r in refused]
         return sorted(kept, key=lambda row: (row.student, row.notebook, row.file))
 
 

@@ -31,6 +31,7 @@ MEANS = {
     *("atexit.register", "importlib.reload", "pickle.loads", "marshal.loads"),
     *("exec", "eval", "__import__", "__builtins__", "setattr"),
 }
+HARMLESS = ("__file__", "__version__", "__doc__", "__name__")
 DEEPEST = 12  # names in a path of a package; longer ones are made to take time
 NOT_TO_PATCH = {"gancourse", "torch", "builtins", "sys", "numpy", "IPython"}
 
@@ -109,7 +110,7 @@ def _dotted(node: ast.AST, known: dict[str, str]) -> str:
 def _is_means(path: str) -> bool:
     if path.startswith(REGISTRY):
         return path not in (REGISTRY, f"{REGISTRY}.check", f"{REGISTRY}.verdict")
-    hidden = path.endswith("?") or (".__" in path and not path.endswith("__file__"))
+    hidden = path.endswith("?") or (".__" in path and not path.endswith(HARMLESS))
     inside = path.startswith("gancourse.") and hidden
     return inside or path in MEANS or path.split(".")[0] in MEANS or path[0] == "."
 

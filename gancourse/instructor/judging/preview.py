@@ -86,7 +86,10 @@ def preview(path: Path) -> Preview:
         seed, end, verdicts = int.from_bytes(os.urandom(4), "little"), dict(shell.user_ns), []
         for exercise in known:
             names = [name for name in handed_in.names(exercise.id) if name in end]
-            answer, then = answers.get(exercise.id, (end[names[0]] if names else None, end))
+            found = end[names[0]] if names else None
+            if found is exercise.reference and not isinstance(found, (str, int, float)):
+                found = None  # a later cell imported it: no answer
+            answer, then = answers.get(exercise.id, (found, end))
             cells.restore(shell, then, end)
             verdicts.append(assess(exercise, answer, seed))
         type(shell).clear_instance()

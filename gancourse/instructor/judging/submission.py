@@ -66,7 +66,7 @@ class Cell:
         """What of it may run: all; of training, imports and definitions, which answers may use."""
         if not self.skipped:
             return self
-        lines, parts = self._python.splitlines(), []
+        lines, parts = self._python.split("\n"), []
         for node in self.tree.body if self.tree else ():
             if isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)):
                 first = min(n.lineno for n in (node, *getattr(node, "decorator_list", ())))
@@ -233,7 +233,9 @@ def parse(content: bytes, name: str = "The file") -> Submission:
     code = [c for c in known["cells"] if isinstance(c, dict) and c.get("cell_type") == "code"]
     sources = [_text(cell.get("source")) for cell in code]
     if len(code) > CELLS or sum(map(len, filter(None, sources))) > SOURCE:
-        raise Unreadable(f"{name} is too large.", f"More than {CELLS} code cells, or 1 MB of code.")
+        raise Unreadable(
+            f"{name} is too large.", f"More than {CELLS} cells or {SOURCE} characters."
+        )
     cells, notes = [], []
     for number, (cell, source) in enumerate(zip(code, sources, strict=True), start=1):
         if source is None:

@@ -29,10 +29,11 @@ def run(shell: Any, source: str) -> BaseException | None:
     modules that are not here, and its imports may stand in the same cell.
     """
     result = shell.run_cell(source, silent=True)
-    first = error = result.error_in_exec or result.error_before_exec
+    error = result.error_in_exec
+    first = error or result.error_before_exec
     while isinstance(error, Exception) and (source := _after(shell, source, error)):
         error = shell.run_cell(source, silent=True).error_in_exec
-    return first
+    return first if error is None or isinstance(error, Exception) else error
 
 
 def names() -> dict[str, Any]:
