@@ -157,6 +157,8 @@ class Box:
             for _ in range(100):  # until the kernel has buried the last one
                 try:
                     return self.group.rmdir()
+                except FileNotFoundError:
+                    return  # another worker took it for one that was left
                 except OSError:
                     time.sleep(0.01)
 
