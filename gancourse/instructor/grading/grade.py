@@ -64,7 +64,9 @@ def run(
 
     outcomes = cluster(tasks(), grade, scheduler) if scheduler else local(tasks(), grade, workers)
     try:
-        with tqdm(total=total, desc="graded", unit=" submissions", mininterval=quiet) as bar:
+        with tqdm(
+            total=total, desc="graded", unit=" submissions", mininterval=quiet, disable=not total
+        ) as bar:
             for item in outcomes:
                 if time.monotonic() - renewed > LEASE / 4:
                     book.renew(owner)
