@@ -81,8 +81,7 @@ def build(
             found.append(f"{handbook.PAGE}: differs from the registry; run gancourse build")
         print("\n".join(found) or f"{len(sources)} notebooks are in step with their sources.")
         raise typer.Exit(1 if found else 0)
-    problems = {source: lint.problems(course, source) for source in sources}
-    found = [line for lines in problems.values() for line in lines]
+    found = [line for source in sources for line in lint.problems(course, source)]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as runs:
         for source in sources:
             target = source.with_suffix(".ipynb")
@@ -100,10 +99,10 @@ def build(
                 if ready is None:
                     how = f"gancourse build --execute {source.stem[:2]}"
                     print(f"solutions/{target.name}: to be executed; run {how}")
-            pairs = [(course.root / "notebooks" / target.name, tool.student(course, source))]
-            if any("SOLUTION" in line for line in problems[source]):
-                pairs = []  # it would show the answer
-            pairs += [(target, ready)] if ready else []
+            pairs = [(target, ready)] if ready else []
+            if not any(lint.blocks(tool.read(course, source).cells)):  # no answer would be shown
+                student = tool.student(course, source)
+                pairs.append((course.root / "notebooks" / target.name, student))
             for path, notebook in pairs:
                 if tool.write(path, nbformat.writes(notebook)):
                     print(f"{path.relative_to(course.root)}: written")

@@ -276,7 +276,7 @@ def test_an_honest_answer_keeps_its_points(name, server, tmp_path):
     marks = result.marks
     assert not result.flags or "process" in name  # whoever calls os.abort is asked
     assert {m.exercise: m.earned for m in marks if m.earned} == {"2.1": 1, "2.2": 2, "2.5": 1}
-    if "that" not in name and "long" not in name and "compile" not in name:
+    if "that" not in name and "long" not in name:
         seen = preview(tmp_path / "x.ipynb").verdicts
         assert {v.exercise.id for v in seen if v.points} == {"2.1", "2.2", "2.5"}
 

@@ -40,7 +40,8 @@ def test_a_hole_in_the_walls_is_noticed(wall, monkeypatch):
     command = walls.Box._command
     holed = lambda self, info: [w for w in command(self, info) if w not in (wall, "--as-pid-1")]  # noqa: E731
     monkeypatch.setattr(walls.Box, "_command", holed)
-    with pytest.raises(CourseError, match=r"it shares|setns"):
+    joined = "it shares" if os.getuid() == 0 else r"it shares|setns"  # there it may not even join
+    with pytest.raises(CourseError, match=joined):
         walls.guarantees()
 
 

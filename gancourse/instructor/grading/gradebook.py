@@ -141,7 +141,7 @@ class Gradebook:
         versions : Mapping[str, str]
             Number of a notebook -> version of its exercises.
         scope : str
-            "" queues the submissions that were never graded, and those that the grader died of.
+            "" queues the submissions that were never graded, were unreadable, or ended the grader.
             The id of an exercise ("2.3") queues, of its notebook, every submission whose marks
             for it come from another version. Results of finished work stay in any case.
         """

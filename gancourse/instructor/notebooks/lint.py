@@ -37,7 +37,7 @@ def problems(course: Course, source: Path) -> list[str]:
     cells = read(course, source).cells
     found = [
         *_opening(cells),
-        *_blocks(cells),
+        *blocks(cells),
         *_code(student(course, source), "the student's version"),
         *_code(solved(course, source), "the solved version"),
         *_pictures(cells),
@@ -99,7 +99,8 @@ def _opening(cells: Sequence[NotebookNode]) -> Iterator[str]:
             yield "the header cell has no table with minutes (whole numbers) in its last column"
 
 
-def _blocks(cells: Sequence[NotebookNode]) -> Iterator[str]:
+def blocks(cells: Sequence[NotebookNode]) -> Iterator[str]:
+    """What is wrong with the marks of solutions: a student's version would show an answer."""
     for cell in cells:
         marks = re.findall(r"^ *# (BEGIN|END) SOLUTION$", cell.source, re.MULTILINE)
         name = f"the cell that begins {cell.source.splitlines()[:1]}"
