@@ -110,8 +110,8 @@ def write(path: Path, cells: list[dict]) -> Path:
 
 def worker(paths: list[Path], gate, results) -> None:
     """One worker of ours: a server, then submission by submission."""
-    from gancourse.instructor.judging import judge
-    from gancourse.instructor.sandbox.server import Server
+    from gancourse.grading.judging import judge
+    from gancourse.grading.sandbox.server import Server
 
     begin = time.perf_counter()
     with Server() as server:

@@ -23,10 +23,10 @@ from pathlib import Path
 import psutil
 
 from gancourse.exercises import of_notebook
-from gancourse.instructor.grading.collect import Submission
-from gancourse.instructor.grading.gradebook import Gradebook
-from gancourse.instructor.judging import submission
-from gancourse.instructor.reports import exports
+from gancourse.grading.answers import submission
+from gancourse.grading.gradebook.collect import Submission
+from gancourse.grading.gradebook.gradebook import Gradebook
+from gancourse.grading.reports import exports
 
 ROOT = Path(__file__).resolve().parents[1]
 SECRET = bytes(32)

@@ -31,11 +31,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from gancourse import checkpoint, env, loop
+from gancourse import env
 from gancourse.datasets import digits, toy
 from gancourse.datasets.batches import Batches
-from gancourse.nets import dcgan, mlp
-from gancourse.steps import ema_update, gan_step
+from gancourse.papers import blocks, dcgan
+from gancourse.papers.gan import ema_update, gan_step
+from gancourse.training import checkpoint, loop, player
 
 RECORD_EVERY = 5  # steps; here every record is a checkpoint
 
@@ -48,12 +49,12 @@ def train(folder: Path, steps: int, task: str) -> None:
         G, D = dcgan.Generator(32, 1, 8, 32), dcgan.Discriminator(1, 8, 32)
         batches = Batches(digits.load(32, device="cpu").images, size=16, rng=rng)
     else:
-        G, D = mlp.MLP(32, 64, 2, rng=draw), mlp.Critic(2, 64, rng=draw)
+        G, D = blocks.MLP(32, 64, 2, rng=draw), blocks.MLPDiscriminator(2, 64, rng=draw)
         batches = toy.batches(toy.Ring(), 64, rng)
     D = nn.Sequential(nn.Dropout(0.1), D)
     average = copy.deepcopy(G)
     opt_G, opt_D = (torch.optim.Adam(net.parameters(), 1e-3, (0.5, 0.999)) for net in (G, D))
-    decay = loop.linear_decay(opt_G, steps)
+    decay = player.linear_decay(opt_G, steps)
     sample_z = env.noise(32, draw)
 
     def step() -> dict[str, torch.Tensor]:

@@ -19,8 +19,8 @@ import torch
 from torch import nn
 
 from gancourse import env
-from gancourse.nets.dcgan import Discriminator, Generator
-from gancourse.steps import gan_step
+from gancourse.papers.dcgan import Discriminator, Generator
+from gancourse.papers.gan import gan_step
 
 SIZES = {
     "paper's shape: width 64, 64 x 64, batch 32": {"width": 64, "size": 64, "channels": 3},

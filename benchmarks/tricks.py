@@ -1,10 +1,10 @@
 """Measure each trick of notebook 10 against the plain run on digits.
 
-Writes tricks.json in gancourse/tables.
+Writes tricks.json in gancourse/results.
 
     python benchmarks/tricks.py [--seeds 5] [--steps 300] [--only NAME ...]
 
-A small DCGAN on the course's 32 x 32 digits, trained with `arena.play`; each variant changes one
+A small DCGAN on 32 x 32 digits, trained with `many_seeds.play`; each variant changes one
 thing. Rows that are in the file already with the same settings are kept: stop it and go on at will.
 """
 
@@ -22,20 +22,27 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-from gancourse import arena, env, tricks
+from gancourse import env
+from gancourse.classifiers.digit_judge import SmallClassifier
 from gancourse.datasets import digits
 from gancourse.datasets.batches import Batches
-from gancourse.evaluation import inception_score, kernel_distance, precision_recall
-from gancourse.loop import train
-from gancourse.metrics import frechet_distance, in_batches
-from gancourse.nets.blocks import init_normal, swap
-from gancourse.nets.dcgan import Discriminator, Generator
-from gancourse.nets.judge import Judge
-from gancourse.probes import lerp, slerp
+from gancourse.metrics.samples import (
+    frechet_distance,
+    in_batches,
+    inception_score,
+    kernel_distance,
+    precision_recall,
+)
+from gancourse.papers import tricks
+from gancourse.papers.blocks import init_normal, swap
+from gancourse.papers.dcgan import Discriminator, Generator
+from gancourse.papers.dcgan_probes import lerp, slerp
+from gancourse.papers.gan import descend
 from gancourse.shapes import to_float
-from gancourse.steps import descend
+from gancourse.training import many_seeds
+from gancourse.training.loop import train
 
-FILE = Path(__file__).parents[1] / "gancourse" / "tables" / "tricks.json"
+FILE = Path(__file__).parents[1] / "gancourse" / "results" / "tricks.json"
 NOISE, WIDTH, BATCH, SAMPLES, REFERENCE = 24, 12, 32, 1000, 32
 BN, ACT = nn.BatchNorm2d, nn.LeakyReLU
 
@@ -88,10 +95,10 @@ VARIANTS = {
 }
 
 
-def train_judge(steps: int = 500) -> Judge:
+def train_judge(steps: int = 500) -> SmallClassifier:
     """As in notebook 03: a classifier of real digits, in whose features samples are measured."""
     torch.manual_seed(0)
-    judge, rng, real = Judge().to(env.device()), env.rng(0), digits.load(32, "train")
+    judge, rng, real = SmallClassifier().to(env.device()), env.rng(0), digits.load(32, "train")
     opt = torch.optim.AdamW(judge.parameters(), 2e-3, fused=True)
     batches = Batches(real.images, real.labels, size=100, rng=rng)
     for _ in range(steps):
@@ -114,7 +121,9 @@ class Features(nn.Module):
         return self.head(self.features(x))
 
 
-def run(variant: Variant, seed: int, steps: int, judge: Judge, real: torch.Tensor) -> dict:
+def run(
+    variant: Variant, seed: int, steps: int, judge: SmallClassifier, real: torch.Tensor
+) -> dict:
     """Train one pair of networks and measure its samples."""
     start, rng = env.rng(1000 + seed, "cpu"), env.rng(seed)
     torch.manual_seed(seed)  # for spectral norm's first vectors
@@ -129,8 +138,8 @@ def run(variant: Variant, seed: int, steps: int, judge: Judge, real: torch.Tenso
     if any(isinstance(m, tricks.BatchNorm) for m in G.modules()):
         G = tricks.Virtual(G, draw(REFERENCE))
     batches = Batches(digits.load(32, "train").images, size=BATCH, rng=rng)
-    recipe = arena.Recipe(**({"rate_G": 1e-3, "rate_D": 1e-3} | variant.recipe))
-    step = arena.play(G, D, batches, lambda: draw(BATCH), recipe)
+    recipe = many_seeds.Recipe(**({"rate_G": 1e-3, "rate_D": 1e-3} | variant.recipe))
+    step = many_seeds.play(G, D, batches, lambda: draw(BATCH), recipe)
     begin = time.perf_counter()
     (record,) = train(step, steps, {}, record_every=steps)
     seconds = time.perf_counter() - begin
@@ -143,7 +152,7 @@ def run(variant: Variant, seed: int, steps: int, judge: Judge, real: torch.Tenso
     return measured
 
 
-def measure(judge: Judge, x: torch.Tensor, real: torch.Tensor) -> dict[str, float]:
+def measure(judge: SmallClassifier, x: torch.Tensor, real: torch.Tensor) -> dict[str, float]:
     """All measures of the notebook, in the judge's features."""
     features, p = in_batches(judge.features, x), in_batches(judge, x).softmax(1)
     precision, recall = precision_recall(real, features)

@@ -1,4 +1,4 @@
-"""Peak memory and seconds of `srgan.upscale` on a picture whose input has 12 megapixels.
+"""Peak memory and seconds of `srgan_photos.upscale` on a picture whose input has 12 megapixels.
 
     python benchmarks/upscale_memory.py [--megapixels 12] [--mode RGB] [--tile 128] [--paper]
 
@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from gancourse import env
-from gancourse.nets import srgan
+from gancourse.papers import srgan, srgan_photos
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
         G = srgan.Generator(32, 6, tail=16, ends=(9, 3), on_bicubic=True)
     G.to(env.device(), memory_format=env.memory_format())
     before, begin = env.resources()["peak_mb"], time.perf_counter()
-    large = srgan.upscale(G, picture, tile=args.tile)
+    large = srgan_photos.upscale(G, picture, tile=args.tile)
     seconds, after = time.perf_counter() - begin, env.resources()
     print(f"{width} x {height} {args.mode} to {large.width} x {large.height} {large.mode}")
     print(

@@ -21,6 +21,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from gancourse import env
+from gancourse.errors import CourseError
 
 PACKAGES = (
     *("torch", "torchvision", "numpy", "matplotlib", "scikit-image", "scikit-learn", "mlxtend"),
@@ -61,7 +62,7 @@ def examine(address: str = "https://github.com", seconds: float = 3.0) -> list[F
     for look in looks:
         try:
             found += look()
-        except env.CourseError as error:
+        except CourseError as error:
             found.append(Finding(look.__name__[1:], "wrong", error.what, error.do or error.why))
         except Exception as error:  # a broken package may raise anything when it is imported
             text = f"{type(error).__name__}: {error}".split("\n")[0]
@@ -79,7 +80,7 @@ def grading(guarantees: Callable[[], Sequence[str]]) -> Finding:
     """
     try:
         return Finding("grading", "well", "in a sandbox: " + "; ".join(guarantees()))
-    except env.CourseError as error:
+    except CourseError as error:
         return Finding("grading", "note", f"no sandbox for submissions: {error.why}", error.do)
 
 

@@ -1,4 +1,4 @@
-"""Where a notebook runs and how much it may spend: device, precision, profile, seeds, folders.
+"""Where a notebook runs and its budget: device, precision, profile, seeds, folders.
 
 Everything that depends on the machine is decided here, once. Environment variables override:
 ``GANCOURSE_PROFILE`` (smoke, cpu, gpu), ``GANCOURSE_DEVICE`` (cpu, cuda, mps),
@@ -18,18 +18,11 @@ from typing import Literal, TypeVar
 import torch
 from torch import Tensor
 
-from gancourse.shapes import Noise
+from gancourse.errors import CourseError
+from gancourse.shapes import Latent
 
 T = TypeVar("T")
 PROFILES = ("smoke", "cpu", "gpu")
-
-
-class CourseError(Exception):
-    """An expected failure. Its message says what happened, why, and what to do next."""
-
-    def __init__(self, what: str, why: str = "", do: str = "") -> None:
-        super().__init__("\n".join(part for part in (what, why, do) if part))
-        self.what, self.why, self.do = what, why, do
 
 
 def _choice(variable: str, allowed: tuple[str, ...]) -> str | None:
@@ -37,7 +30,7 @@ def _choice(variable: str, allowed: tuple[str, ...]) -> str | None:
     value = os.environ.get(variable, "").strip().lower()
     if value and value not in allowed:
         raise CourseError(
-            f"{variable}={value!r} is not known.",
+            f"{variable}={value!r} is unknown.",
             f"It can be one of: {', '.join(allowed)}.",
             f"Set it to one of these, or remove it to use the default: unset {variable}",
         )
@@ -60,13 +53,13 @@ def device() -> torch.device:
 
 
 def profile() -> str:
-    """How much a notebook may spend: 'smoke' (a test), 'cpu' (a laptop) or 'gpu' (Colab)."""
+    """The budget of a notebook: 'smoke' (a test), 'cpu' (a laptop) or 'gpu' (Colab)."""
     default = "gpu" if device().type == "cuda" else "cpu"
     return _choice("GANCOURSE_PROFILE", PROFILES) or default
 
 
 def budget(*, smoke: T, cpu: T, gpu: T) -> T:
-    """Pick the value for the profile that is in force: ``steps = budget(smoke=20, ...)``."""
+    """The value for the active profile: ``steps = budget(smoke=20, ...)``."""
     return {"smoke": smoke, "cpu": cpu, "gpu": gpu}[profile()]
 
 
@@ -108,43 +101,43 @@ def memory_format() -> torch.memory_format:
 
 
 def rng(seed: int, on: torch.device | str | None = None) -> torch.Generator:
-    """A source of randomness of its own, on the course's device or on another.
+    """A new generator of random numbers, on the course's device or another.
 
     Every function that draws numbers takes one. Nothing here touches torch's global generator, so
-    drawing a picture of samples can't change the training that goes on around it.
+    drawing sample images does not change the training around it.
     """
     return torch.Generator(device() if on is None else on).manual_seed(seed)
 
 
 def noise(
     dim: int, rng: torch.Generator, kind: Literal["normal", "uniform", "sphere"] = "normal"
-) -> Callable[[int], Noise]:
-    """A sampler of noise vectors: ``sample_z(m)`` returns z of shape (m, dim), on `rng`'s device.
+) -> Callable[[int], Latent]:
+    """A sampler of latent vectors: ``sample_z(m)`` returns z of shape (m, dim), on `rng`'s device.
 
     Parameters
     ----------
     dim : int
-        Length of a noise vector.
+        Length of a latent vector z.
     rng : torch.Generator
-        Where the randomness comes from. The sampler owns no other state.
+        The source of randomness. The sampler has no other state.
     kind : {"normal", "uniform", "sphere"}
         N(0, 1); uniform in [-1, 1], as Radford et al. (2016) use; uniform on the sphere of
         radius sqrt(dim), where nearly all of a normal distribution's mass lies.
     """
 
-    def sample_z(m: int) -> Noise:
+    def sample_z(m: int) -> Latent:
         if kind == "uniform":
             return torch.rand(m, dim, generator=rng, device=rng.device) * 2 - 1
         z = torch.randn(m, dim, generator=rng, device=rng.device)
         return z if kind == "normal" else z * (math.sqrt(dim) / z.norm(dim=1, keepdim=True))
 
     if dim < 1 or kind not in ("normal", "uniform", "sphere"):
-        raise ValueError(f"dim must be at least 1 and kind a known one, got {dim=} and {kind=}")
+        raise ValueError(f"dim must be at least 1 and kind a known name, got {dim=} and {kind=}")
     return sample_z
 
 
 def static() -> bool:
-    """Whether sliders and progress bars are left out (GANCOURSE_STATIC=1), for saved notebooks."""
+    """Whether sliders and progress bars are omitted (GANCOURSE_STATIC=1), for saved notebooks."""
     return os.environ.get("GANCOURSE_STATIC") == "1"
 
 
@@ -171,7 +164,7 @@ def run_dir(name: str) -> Path:
 
 
 def start() -> None:
-    """Say where this notebook runs: called by the first cell of every notebook."""
+    """Print where this notebook runs: called by the first cell of every notebook."""
     place = device()
     if place.type == "cuda":
         machine = torch.cuda.get_device_name()
@@ -196,11 +189,40 @@ def report(**figures: float | Tensor) -> None:
     values = {name: float(value) for name, value in figures.items()}
     for name, value in values.items():
         print(f"{name} = {value:.4g}")
+    _keep("figures", values)
+
+
+def expect(name: str, held: bool | Tensor, otherwise: str) -> None:
+    """Record whether a run came out as expected; where it did not, say so. Never raises.
+
+    Training is chaotic: another processor, number of threads, precision or version of torch gives
+    another run. So a notebook measures an outcome of training and shows it, and asserts only what
+    is deterministic. Under ``gancourse run`` expectations are kept for ``report.json``. With the
+    smoke profile, whose runs are too short for any outcome, nothing is recorded.
+
+    Parameters
+    ----------
+    name : str
+        The expectation as a short statement: "run c covers fewer modes than run b".
+    held : bool
+        Whether it came out so. Tensors of one element are accepted.
+    otherwise : str
+        Printed where it did not: what happened, and what usually happens.
+    """
+    if profile() == "smoke":
+        return
+    if not held:
+        print(f"NOTE: {otherwise}")
+    _keep("expectations", {name: bool(held)})
+
+
+def _keep(kind: str, values: dict) -> None:
+    """Add values to the report that ``gancourse run`` collects, if it runs this notebook."""
     target = os.environ.get("GANCOURSE_REPORT")
     if target:
         path = Path(target)
         known = json.loads(path.read_text()) if path.exists() else {}
-        path.write_text(json.dumps(known | values, indent=1))
+        path.write_text(json.dumps(known | {kind: known.get(kind, {}) | values}, indent=1))
 
 
 def resources() -> dict[str, float]:

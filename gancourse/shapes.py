@@ -24,8 +24,8 @@ Logits = Float[Tensor, " batch *patch"]
 ClassLogits = Float[Tensor, "batch classes"]
 """A classifier's answers, before any softmax."""
 
-Noise = Float[Tensor, "batch noise"]
-"""Noise vectors z, one a row."""
+Latent = Float[Tensor, "batch noise"]
+"""Latent vectors z, one per row."""
 
 Labels = Int[Tensor, " batch"]
 """Class indices, from 0."""
@@ -49,8 +49,8 @@ __all__ = [
     "ClassLogits",
     "Images",
     "Labels",
+    "Latent",
     "Logits",
-    "Noise",
     "Scalar",
     "to_bytes",
     "to_float",

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gancourse.env import CourseError, static
+from gancourse.env import static
+from gancourse.errors import CourseError
 from gancourse.figures import panels, show, show_images
 
 

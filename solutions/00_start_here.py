@@ -395,9 +395,9 @@ for logit in (-6.0, -1.0, 0.0, 1.0, 6.0):
 # %% tags=["nbval-ignore-output"]
 path = env.run_dir("03_dcgan") / "G.safetensors"
 if path.exists():
-    from gancourse import nets
+    from gancourse.training import networks
 
-    trained = nets.load(path)
+    trained = networks.load(path)
     with torch.no_grad():
         drawn = trained(draw_noise(30, trained.noise_dim, rng))
     print("drawn by your own network, from notebook 03:")

@@ -53,14 +53,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gancourse.attacks import adversarial_loss, l2_norm, pixels, project
+from gancourse.classifiers import pretrained
 from gancourse.datasets import digits, photos
 from gancourse.datasets.batches import Batches
+from gancourse.errors import CourseError
 from gancourse.exercises import check
 from gancourse.figures import panels, plot_curves, show, show_images, show_top
-from gancourse.nets import pretrained
+from gancourse.papers.adversarial import adversarial_loss, l2_norm, pixels, project
+from gancourse.papers.gan import descend
 from gancourse.shapes import to_float
-from gancourse.steps import descend
 from gancourse.widgets import explore
 
 Classifier = Callable[[Tensor], Tensor]  # any function from pictures to logits
@@ -726,7 +727,7 @@ if not OTHERS:
 for other in OTHERS:
     try:
         second = pretrained.torchvision_classifier(other).to(device)
-    except env.CourseError as error:
+    except CourseError as error:
         print(f"NOTICE: {other} left out.\n{error}\n")
         continue
     with torch.no_grad():

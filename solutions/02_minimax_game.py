@@ -56,10 +56,10 @@ from torch.optim import Optimizer
 from gancourse.datasets import toy
 from gancourse.exercises import check
 from gancourse.figures import PALETTE, panels, plot_bars, plot_curves, show, style
-from gancourse.loop import linear_decay, train
-from gancourse.nets.mlp import MLP, Critic
-from gancourse.objectives import r1_penalty, saturating_loss
-from gancourse.steps import descend, ema_update
+from gancourse.papers.blocks import MLP, MLPDiscriminator
+from gancourse.papers.gan import descend, ema_update, r1_penalty, saturating_loss
+from gancourse.training.loop import train
+from gancourse.training.player import linear_decay
 from gancourse.widgets import explore
 
 # %% [markdown]
@@ -368,7 +368,7 @@ def train_discriminator(
 # %% tags=["training", "nbval-ignore-output"]
 rng = env.rng(0, "cpu")
 D = train_discriminator(
-    Critic(1, 64, 64, rng=rng),
+    MLPDiscriminator(1, 64, 64, rng=rng),
     lambda m: p.sample(m, rng),
     lambda m: q.sample(m, rng),
     steps=env.budget(smoke=60, cpu=1500, gpu=3000),
@@ -631,7 +631,7 @@ gan_step = check("2.6", gan_step)
 # %% [markdown]
 # ## 6. Figure 1, from a real run
 #
-# *Does the game end where the theorem says?* The data are $N(1, 0.5)$ again; G (an `MLP`) and D (a `Critic`: an MLP that gives one logit a point) have two hidden layers of 32 units. Noise and output of G have one dimension each. Three choices make the run steady, and each has a reason:
+# *Does the game end where the theorem says?* The data are $N(1, 0.5)$ again; G (an `MLP`) and D (a `MLPDiscriminator`: an MLP that gives one logit a point) have two hidden layers of 32 units. Noise and output of G have one dimension each. Three choices make the run steady, and each has a reason:
 #
 # - **k = 3**: the theory assumes D near its optimum. For the same reason D's learning rate is twice G's. We measure below what k buys.
 # - **no momentum** (Adam with $\beta_1 = 0$): momentum remembers where the opponent was, not where it is. Section 7 measures what this is worth.
@@ -659,7 +659,7 @@ def snapshot(G: nn.Module, D: nn.Module, step: int) -> dict:
 def line_game(k: int, steps: int, seed: int) -> tuple[nn.Module, nn.Module, list[dict], list]:
     """Play on the line; returns the average of G, D, frames for the figure, and records."""
     rng = env.rng(seed, "cpu")
-    G, D = MLP(1, 32, 32, 1, rng=rng), Critic(1, 32, 32, rng=rng)
+    G, D = MLP(1, 32, 32, 1, rng=rng), MLPDiscriminator(1, 32, 32, rng=rng)
     opt_G = torch.optim.Adam(G.parameters(), lr=1e-3, betas=(0.0, 0.9), fused=True)
     opt_D = torch.optim.Adam(D.parameters(), lr=2e-3, betas=(0.0, 0.9), fused=True)
     slow = linear_decay(opt_G, steps), linear_decay(opt_D, steps)
@@ -807,7 +807,7 @@ def test_of_equilibrium(G: nn.Module, title: str) -> float:
         return G(noise(m))
 
     steps = env.budget(smoke=40, cpu=1500, gpu=3000)
-    D = train_discriminator(Critic(1, 64, 64, rng=rng), lambda m: p.sample(m, rng), sample_fake, steps, title)
+    D = train_discriminator(MLPDiscriminator(1, 64, 64, rng=rng), lambda m: p.sample(m, rng), sample_fake, steps, title)
     with torch.no_grad():
         return value(D(p.sample(100_000, rng)), D(sample_fake(100_000))).item()
 
@@ -918,7 +918,7 @@ print(f"in theory:   8 of 8 modes, {1 - math.exp(-4.5):.0%} (a round Gaussian in
 # Now the game, with everything that we may want to change as an argument. From here on we take `gan_step` from the package: it is yours, with D frozen in G's turn, and with more options, of which we use one: a `penalty` that is added to D's loss. The penalty that we try is **R1** (Mescheder et al., 2018): $\frac{\gamma}{2}\,\mathbb{E}_{x\sim p_\mathrm{data}}\big[\lVert\nabla_x \ell(x)\rVert^2\big]$, with $\ell$ the logit. It makes D pay for being steep at the data. At the end of the game D should be flat there; a D that is not pushes G, which has already arrived, away again.
 
 # %%
-from gancourse.steps import gan_step
+from gancourse.papers.gan import gan_step
 
 
 def ring_game(
@@ -937,7 +937,7 @@ def ring_game(
     """Play on the ring; returns the average of G, and samples from along the way."""
     rng = env.rng(seed, "cpu")
     hidden = [64] * layers
-    G, D = MLP(2, *hidden, 2, rng=rng), Critic(2, *hidden, rng=rng)
+    G, D = MLP(2, *hidden, 2, rng=rng), MLPDiscriminator(2, *hidden, rng=rng)
     opt_G = torch.optim.Adam(G.parameters(), lr=lr_G, betas=(momentum, 0.9), fused=True)
     opt_D = torch.optim.Adam(D.parameters(), lr=lr_D, betas=(momentum, 0.9), fused=True)
     slow = linear_decay(opt_G, steps, hold), linear_decay(opt_D, steps, hold)
@@ -1047,7 +1047,7 @@ assert env.profile() == "smoke" or (ring_modes == 8 and ring_quality >= 0.8)
 def play(k: int = 1, log_lr_G: float = -2.5, log_lr_D: float = -2.5, momentum: float = 0.0, seed: int = 0) -> None:
     """Play 400 iterations on the ring; the learning rates are powers of ten."""
     rng = env.rng(seed, "cpu")
-    G, D = MLP(2, 64, 64, 64, 2, rng=rng), Critic(2, 64, 64, 64, rng=rng)
+    G, D = MLP(2, 64, 64, 64, 2, rng=rng), MLPDiscriminator(2, 64, 64, 64, rng=rng)
     opt_G = torch.optim.Adam(G.parameters(), lr=10**log_lr_G, betas=(momentum, 0.9), fused=True)
     opt_D = torch.optim.Adam(D.parameters(), lr=10**log_lr_D, betas=(momentum, 0.9), fused=True)
     batches, sample_z = toy.batches(ring, 256, rng), env.noise(2, rng)

@@ -46,19 +46,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gancourse import nets
+from gancourse.classifiers.digit_judge import SmallClassifier
 from gancourse.datasets import digits
 from gancourse.datasets.batches import Batches
 from gancourse.exercises import check
 from gancourse.figures import panels, plot_bars, plot_records, show, show_images, show_live
-from gancourse.loop import linear_decay, train
-from gancourse.metrics import confident_share, frechet_distance, in_batches
-from gancourse.nets.blocks import count_parameters, swap
-from gancourse.nets.judge import Judge
-from gancourse.nets.mlp import MLP, Critic
-from gancourse.objectives import r1_penalty
+from gancourse.metrics.samples import confident_share, frechet_distance, in_batches
+from gancourse.papers.blocks import MLP, MLPDiscriminator, count_parameters, swap
+from gancourse.papers.gan import descend, gan_step, r1_penalty
 from gancourse.shapes import to_float
-from gancourse.steps import descend, gan_step
+from gancourse.training import networks
+from gancourse.training.loop import train
+from gancourse.training.player import linear_decay
 from gancourse.widgets import explore
 
 # %% [markdown]
@@ -132,14 +131,14 @@ def game(
 # Before the method, a baseline: fully connected networks as in notebook 02, only larger, on the flattened pictures. (`ema_update`, the running average, is taken from the package until then.)
 
 # %%
-from gancourse.steps import ema_update
+from gancourse.papers.gan import ema_update
 
 Z = env.noise(NOISE, env.rng(1))(5000)  # the same noise whenever samples are shown or measured
 
 def mlp_pair(rng: torch.Generator) -> tuple[nn.Module, nn.Module]:
     """Fully connected G and D for 32 x 32 pictures."""
     G = nn.Sequential(MLP(NOISE, 256, 256, 32 * 32, rng=rng), nn.Tanh(), nn.Unflatten(1, (1, 32, 32)))
-    D = nn.Sequential(nn.Flatten(), Critic(32 * 32, 256, 256, rng=rng))
+    D = nn.Sequential(nn.Flatten(), MLPDiscriminator(32 * 32, 256, 256, rng=rng))
     return G, D
 
 MLP_STEPS = env.budget(smoke=24, cpu=1000, gpu=5000)
@@ -172,7 +171,7 @@ JUDGE_STEPS = env.budget(smoke=20, cpu=500, gpu=1500)
 judge_rng = env.rng(0)
 with torch.random.fork_rng():
     torch.manual_seed(0)  # layers draw their first weights from torch's global generator
-    judge = Judge().to(env.device())
+    judge = SmallClassifier().to(env.device())
 opt = torch.optim.AdamW(judge.parameters(), 2e-3, fused=True)
 slow = linear_decay(opt, JUDGE_STEPS, hold=0.3)
 judge_batches = Batches(real.images, real.labels, size=100, rng=judge_rng)
@@ -213,7 +212,7 @@ real_a, real_b = in_batches(judge.features, every[order]).split(N)  # no picture
 
 
 def measure(G: nn.Module, n: int = N) -> dict[str, float]:
-    """Judge n samples of G: confident share, classes seen, Fréchet distance to real digits."""
+    """SmallClassifier n samples of G: confident share, classes seen, Fréchet distance to real digits."""
     features = in_batches(judge.features, in_batches(G, Z[:n]))
     with torch.no_grad():
         p = judge.head(features).softmax(1)
@@ -919,13 +918,13 @@ explore(walk, stills=[{"start": 0, "end": 5}, {"start": 2, "end": 9}], start=(0,
 # Save the networks: notebook 04 opens G and D, and the judge is needed again.
 
 # %%
-from gancourse.nets import dcgan
+from gancourse.papers import dcgan
 
 folder = env.run_dir("03_dcgan")
-nets.save(average, folder / "G.safetensors", like=dcgan.Generator(NOISE, 1, WIDTH, 32))
-nets.save(D, folder / "D.safetensors", like=dcgan.Discriminator(1, WIDTH, 32))
-nets.save(judge, folder / "judge.safetensors")
-again = nets.load(folder / "G.safetensors", env.device())
+networks.save(average, folder / "G.safetensors", like=dcgan.Generator(NOISE, 1, WIDTH, 32))
+networks.save(D, folder / "D.safetensors", like=dcgan.Discriminator(1, WIDTH, 32))
+networks.save(judge, folder / "judge.safetensors")
+again = networks.load(folder / "G.safetensors", env.device())
 assert torch.allclose(again(Z[:4]), in_batches(average, Z[:4]), atol=1e-4)
 print("saved: G, D, judge")
 

@@ -44,18 +44,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gancourse import nets
+from gancourse.classifiers.digit_judge import SmallClassifier
 from gancourse.datasets import digits, flowers
 from gancourse.datasets.batches import Batches
 from gancourse.exercises import check
 from gancourse.figures import panels, plot_bars, plot_curves, show, show_images
-from gancourse.loop import linear_decay, train
-from gancourse.metrics import confident_share, frechet_distance, in_batches
-from gancourse.nets import dcgan
-from gancourse.nets.blocks import init_normal
-from gancourse.nets.judge import Judge
-from gancourse.objectives import r1_penalty
-from gancourse.probes import (
+from gancourse.metrics.samples import confident_share, frechet_distance, in_batches
+from gancourse.papers import dcgan
+from gancourse.papers.blocks import init_normal
+from gancourse.papers.dcgan_probes import (
     activation_layers,
     correlation,
     feature_maps,
@@ -64,8 +61,11 @@ from gancourse.probes import (
     map_weights,
     thickness,
 )
+from gancourse.papers.gan import descend, ema_update, gan_step, r1_penalty
 from gancourse.shapes import to_float
-from gancourse.steps import descend, ema_update, gan_step
+from gancourse.training import networks
+from gancourse.training.loop import train
+from gancourse.training.player import linear_decay
 from gancourse.widgets import explore
 
 device, smoke = env.device(), env.profile() == "smoke"
@@ -115,7 +115,7 @@ def judge_with(channels: int) -> nn.Module:
     """An untrained judge, the same each time."""
     with torch.random.fork_rng():
         torch.manual_seed(0)  # layers draw their first weights from torch's global generator
-        return Judge(channels=channels)
+        return SmallClassifier(channels=channels)
 
 
 def train_classifier(net: nn.Module, images: Tensor, labels: Tensor, steps: int, seed: int = 0, shift: int = 0) -> nn.Module:
@@ -138,7 +138,7 @@ train_set, test_set = digits.load(32, "train"), digits.load(32, "test")
 folder = env.run_dir("03_dcgan")
 files = [folder / f"{name}.safetensors" for name in ("G", "D", "judge")]
 if all(file.exists() for file in files):
-    G, D, judge = (nets.load(file, device) for file in files)
+    G, D, judge = (networks.load(file, device) for file in files)
     print("loaded: the networks of notebook 03")
 else:
     print("There are no networks of notebook 03 here: training shorter ones by its recipe.")

@@ -46,19 +46,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gancourse import nets
+from gancourse.classifiers import pretrained
+from gancourse.classifiers.digit_judge import SmallClassifier
 from gancourse.datasets import digits, emoji
 from gancourse.datasets.batches import Batches
 from gancourse.exercises import check
 from gancourse.figures import panels, plot_bars, plot_curves, show, show_images, show_live
-from gancourse.loop import linear_decay, train
-from gancourse.metrics import in_batches
-from gancourse.nets import cgan, pretrained
-from gancourse.nets.blocks import init_normal
-from gancourse.nets.judge import Judge
-from gancourse.objectives import r1_penalty
+from gancourse.metrics.samples import in_batches
+from gancourse.papers import cgan
+from gancourse.papers.blocks import init_normal
+from gancourse.papers.cgan import conditional_step
+from gancourse.papers.gan import descend, ema_update, r1_penalty
 from gancourse.shapes import to_float
-from gancourse.steps import conditional_step, descend, ema_update
+from gancourse.training import networks
+from gancourse.training.loop import train
+from gancourse.training.player import linear_decay
 from gancourse.widgets import explore
 
 # %% [markdown]
@@ -93,7 +95,7 @@ kept = env.run_dir("03_dcgan") / "judge.safetensors"
 
 def train_judge() -> nn.Module:
     """Notebook 03's judge: cross-entropy on digits shifted by up to 2 pixels."""
-    judge, rng = Judge().to(device), env.rng(0)
+    judge, rng = SmallClassifier().to(device), env.rng(0)
     opt = torch.optim.AdamW(judge.parameters(), 2e-3, fused=True)
     slow = linear_decay(opt, JUDGE_STEPS, hold=0.3)
     batches = Batches(real.images, real.labels, size=100, rng=rng)
@@ -113,7 +115,7 @@ def train_judge() -> nn.Module:
     return judge
 
 
-judge = nets.load(kept, device) if kept.exists() and env.profile() != "smoke" else train_judge()
+judge = networks.load(kept, device) if kept.exists() and env.profile() != "smoke" else train_judge()
 right = in_batches(judge, unseen.images).argmax(1) == unseen.labels
 env.report(judge_accuracy=right.float().mean())
 assert right.float().mean() > (0.97 if env.profile() != "smoke" else 0.5)
@@ -655,7 +657,7 @@ for ax, (a, b) in zip(axes, PAIRS[:3], strict=True):
     plot_curves(t.tolist(), curves, xlabel=f"t, from {a} to {b}", ylabel="judge's probability", ax=ax)
 show(
     fig,
-    alt="Judge's probability over t: for the second label a curve that rises from 0 to 1 around the middle; for either of the two labels a curve that stays above about 0.9. Five grey lines, single noise vectors, jump from 0 to 1 at places of their own",
+    alt="SmallClassifier's probability over t: for the second label a curve that rises from 0 to 1 around the middle; for either of the two labels a curve that stays above about 0.9. Five grey lines, single noise vectors, jump from 0 to 1 at places of their own",
 )
 assert all(0 <= v <= 1.001 for curve in curves.values() for v in curve)
 

@@ -53,20 +53,28 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gancourse.classifiers import pretrained
+from gancourse.classifiers.digit_judge import SmallClassifier
 from gancourse.datasets import flowers, photos
 from gancourse.datasets.batches import Batches
-from gancourse.datasets.pyramid import WEIGHTS, gaussian, up
 from gancourse.exercises import check
 from gancourse.figures import panels, plot_bars, plot_curves, show, show_images
-from gancourse.loop import linear_decay, train
-from gancourse.metrics import frechet_distance, in_batches
-from gancourse.nets import dcgan, pretrained
-from gancourse.nets.blocks import count_parameters, init_normal
-from gancourse.nets.judge import Judge
-from gancourse.nets.lapgan import ENLARGED, CoarseDiscriminator, CoarseGenerator
-from gancourse.objectives import r1_penalty
+from gancourse.metrics.samples import frechet_distance, in_batches
+from gancourse.papers import dcgan
+from gancourse.papers.blocks import count_parameters, init_normal
+from gancourse.papers.cgan import conditional_step
+from gancourse.papers.gan import descend, ema_update, gan_step, r1_penalty
+from gancourse.papers.lapgan import (
+    BLUR,
+    RESIDUAL_SCALE,
+    CoarseDiscriminator,
+    CoarseGenerator,
+    gaussian,
+    up,
+)
 from gancourse.shapes import to_float
-from gancourse.steps import conditional_step, descend, ema_update, gan_step
+from gancourse.training.loop import train
+from gancourse.training.player import linear_decay
 from gancourse.widgets import explore
 
 # %% [markdown]
@@ -115,7 +123,7 @@ for name, row in {"full": stripes[0, 0, 0], "every second pixel": stripes[0, 0, 
 #
 # Write $d(\cdot)$: blur, then keep every second pixel.
 #
-# - The blur has the weights $\tfrac18[1, 3, 3, 1]$ (`WEIGHTS`), down the columns and along the rows: 16 weights in all, the outer product.
+# - The blur has the weights $\tfrac18[1, 3, 3, 1]$ (`BLUR`), down the columns and along the rows: 16 weights in all, the outer product.
 # - Output pixel $(i, j)$ is the weighted mean of rows $2i-1 \ldots 2i+2$ and columns $2j-1 \ldots 2j+2$. So the four weights lie symmetrically about the 2 x 2 block that the new pixel stands for.
 # - Beyond the border, the border pixel is repeated.
 # - Each colour by itself; any number of channels.
@@ -139,9 +147,9 @@ for name, row in {"full": stripes[0, 0, 0], "every second pixel": stripes[0, 0, 
 
 # %% tags=["exercise"]
 def down(x: Tensor) -> Tensor:
-    """Blur with WEIGHTS in both directions and halve: (B, C, H, W) to (B, C, H/2, W/2)."""
+    """Blur with BLUR in both directions and halve: (B, C, H, W) to (B, C, H/2, W/2)."""
     # BEGIN SOLUTION
-    w = torch.tensor(WEIGHTS, dtype=x.dtype, device=x.device)
+    w = torch.tensor(BLUR, dtype=x.dtype, device=x.device)
     channels = x.shape[1]
     kernel = torch.outer(w, w).expand(channels, 1, 4, 4)
     padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
@@ -475,14 +483,14 @@ LevelGenerator = check("6.4", LevelGenerator)
 # %% [markdown]
 # Now the discriminator. If it saw the residual alone, it could only ask "are these edges?", and not "are these the edges *of this picture*?" So it needs the blurred picture too. The paper uses no extra channels for that. It **adds** the two before the first layer (Section 2.3, and so does the authors' code), and so D judges the sharpened picture, which is a thing that every GAN's D can judge.
 #
-# We depart from it in one point. Residuals are small: where a flower is flat, they are 0, and faint specks of noise there are a few hundredths of the picture's range. Beside the picture itself they are hard to see, for D too. So our D gets a second picture beside the sum: the residual by itself, five times enlarged (`ENLARGED`). What this is worth is measured below.
+# We depart from it in one point. Residuals are small: where a flower is flat, they are 0, and faint specks of noise there are a few hundredths of the picture's range. Beside the picture itself they are hard to see, for D too. So our D gets a second picture beside the sum: the residual by itself, five times enlarged (`RESIDUAL_SCALE`). What this is worth is measured below.
 #
 # **Exercise 6.5** · *What the discriminator of a level sees* · difficulty ●●○○○ · importance ●●●●○ · 8 minutes · 2 points
 #
 # The layers are given: convolutions with stride 2 down to 4 x 4, then one logit. Write `forward`.
 #
 # - `residual` and `low` are (B, channels, side, side); return the logits, (B,).
-# - `self.layers` takes twice as many channels as a picture has: first the sharpened picture, low + residual, as it is; then the residual, `ENLARGED` times. Join them along the channels.
+# - `self.layers` takes twice as many channels as a picture has: first the sharpened picture, low + residual, as it is; then the residual, `RESIDUAL_SCALE` times. Join them along the channels.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -496,7 +504,7 @@ LevelGenerator = check("6.4", LevelGenerator)
 # </details>
 # <details><summary>Hint 3</summary>
 #
-# `self.layers(torch.cat([low + residual, ENLARGED * residual], dim=1))`; no sigmoid, and no clamp: where a clamp is flat, G gets no gradient.
+# `self.layers(torch.cat([low + residual, RESIDUAL_SCALE * residual], dim=1))`; no sigmoid, and no clamp: where a clamp is flat, G gets no gradient.
 #
 # </details>
 
@@ -515,7 +523,7 @@ class LevelDiscriminator(nn.Module):
 
     def forward(self, residual: Tensor, low: Tensor) -> Tensor:
         # BEGIN SOLUTION
-        return self.layers(torch.cat([low + residual, ENLARGED * residual], dim=1))
+        return self.layers(torch.cat([low + residual, RESIDUAL_SCALE * residual], dim=1))
         # END SOLUTION
 
 
@@ -950,7 +958,7 @@ assert record.step == STEPS_8
 GARDENER_STEPS = env.budget(smoke=10, cpu=200, gpu=1000)
 with torch.random.fork_rng():
     torch.manual_seed(0)  # layers draw their first weights from torch's global generator
-    gardener = Judge(channels=3).to(device)
+    gardener = SmallClassifier(channels=3).to(device)
 opt = torch.optim.AdamW(gardener.parameters(), 2e-3, fused=True)
 slow = linear_decay(opt, GARDENER_STEPS, hold=0.3)
 lessons = Batches(pictures[32], kind_of_garden, size=100, rng=env.rng(10))

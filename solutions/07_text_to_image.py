@@ -48,20 +48,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gancourse.datasets import captions, emoji, flowers, own_captions
+from gancourse.classifiers import pretrained
+from gancourse.classifiers.digit_judge import SmallClassifier
+from gancourse.datasets import captions, emoji, flowers
 from gancourse.datasets.batches import Batches
-from gancourse.env import CourseError
+from gancourse.errors import CourseError
 from gancourse.exercises import check
 from gancourse.figures import panels, plot_bars, plot_curves, show, show_images, show_live
-from gancourse.loop import linear_decay, train
-from gancourse.metrics import in_batches
-from gancourse.nets import pretrained, text2image
-from gancourse.nets.blocks import init_normal
-from gancourse.nets.judge import Judge
-from gancourse.nets.text2image import ALPHABET, TextEncoder, to_characters
-from gancourse.objectives import r1_penalty
+from gancourse.metrics.samples import in_batches
+from gancourse.papers import text2image
+from gancourse.papers.blocks import init_normal
+from gancourse.papers.gan import descend, ema_update, r1_penalty
+from gancourse.papers.text2image import ALPHABET, TextEncoder, gan_cls_step, to_characters
 from gancourse.shapes import to_float
-from gancourse.steps import descend, ema_update, gan_cls_step
+from gancourse.training.loop import train
+from gancourse.training.player import linear_decay
 from gancourse.widgets import explore
 
 # %% [markdown]
@@ -123,7 +124,7 @@ def train_looker(images: Tensor, truth: Tensor, places: Tensor, seed: int, title
     """A network with a head for each attribute, and one for the place, if that has a weight; -1 is not asked for."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        net = Judge(channels=3, classes=sum(SIZES) + 3).to(device, memory_format=env.memory_format())
+        net = SmallClassifier(channels=3, classes=sum(SIZES) + 3).to(device, memory_format=env.memory_format())
     opt = torch.optim.AdamW(net.parameters(), 2e-3, fused=True)
     slow = linear_decay(opt, LOOKS)
     batches = Batches(images, truth, places, size=100, rng=env.rng(seed))
@@ -301,7 +302,7 @@ print("partners ahead by 3:", joint_embedding_loss(3 * torch.eye(4)).item())
 READING = env.budget(smoke=20, cpu=800, gpu=2000)
 
 
-def characters(part: captions.Captioned | own_captions.Captioned) -> Tensor:
+def characters(part: captions.CaptionedFlowers | folder.CaptionedImages) -> Tensor:
     """All sentences of all pictures: (pictures, sentences, LENGTH)."""
     return torch.stack([to_characters(row, LENGTH) for row in part.sentences]).to(device)
 
@@ -445,7 +446,7 @@ told = equal_loudness(phi_known, centre, axes_, size)
 told_unseen, told_held = hear(characters(unseen)), hear(characters(held_out))
 
 
-def probe(column: int, part: captions.Captioned, phi: Tensor) -> float:
+def probe(column: int, part: captions.CaptionedFlowers, phi: Tensor) -> float:
     """Share of sentences that name an attribute from which a linear probe reads its value."""
     def rows(phi: Tensor) -> Tensor:
         return F.pad(phi.flatten(0, 1), (0, 1), value=1.0)
@@ -659,7 +660,7 @@ def paint(G: nn.Module, phi: Tensor, seed: int = 10) -> Tensor:
 
 
 # %%
-def obeyed(G: nn.Module, part: captions.Captioned, phi: Tensor) -> Tensor:
+def obeyed(G: nn.Module, part: captions.CaptionedFlowers, phi: Tensor) -> Tensor:
     """For each attribute the share of pictures that show what their sentence says: (6,)."""
     rights, count = 0, 0
     for k in range(3):  # three sentences of each flower
@@ -680,7 +681,7 @@ def mismatch_rejected(D: nn.Module) -> Tensor:
     return torch.cat(hits).float().mean()
 
 
-def guessing(part: captions.Captioned) -> Tensor:
+def guessing(part: captions.CaptionedFlowers) -> Tensor:
     """What `obeyed` would give for real flowers of other sentences: (6,)."""
     shown, said = read(part.images).roll(1, 0), part.said[:, 0]
     return ((shown == said) & (said >= 0)).sum(0) / (said >= 0).sum(0)
@@ -861,7 +862,7 @@ def variety(G: nn.Module, phi: Tensor) -> tuple[float, float]:
     return spread.mean().item(), torch.minimum(shown, 1 - shown).mean().item()
 
 
-def variety_of_real(part: captions.Captioned) -> float:
+def variety_of_real(part: captions.CaptionedFlowers) -> float:
     """Deviation of a pixel over real flowers that fit a sentence, if there are 8 of them or more."""
     found = []
     for k in range(20):
@@ -1171,7 +1172,7 @@ assert recall > (k / cut + 2 * error if env.profile() != "smoke" else -1)
 # %% [markdown]
 # Compare the recall with chance, and with the flowers. A name that shares its words with names of the training set ("cat", "face", "clock") has a chance, though no more than that: look at "moon viewing ceremony". Many moons are in the training set, and on a CPU its own picture was found, but as the fifth, behind a family, another moon and two faces. For a new word there is little to go by: to an encoder of letters "castle" says nothing. This is why later systems read with language models that have read the web.
 #
-# **Your own captions.** The paper's flowers are the 8,189 photographs of Oxford-102, its sentences were written by people for them. torchvision downloads the pictures (`torchvision.datasets.Flowers102`); captions you have to bring, in a text file with one line a sentence: path of the picture, a tab, the sentence. The head of `gancourse/datasets/own_captions.py` shows an example. With the two paths filled in, the cell trains the encoder on EfficientNet's features and then GAN-CLS. On a GPU that is a matter of minutes; 32 x 32 pixels on a CPU give a first impression.
+# **Your own captions.** The paper's flowers are the 8,189 photographs of Oxford-102, its sentences were written by people for them. torchvision downloads the pictures (`torchvision.datasets.Flowers102`); captions you have to bring, in a text file with one line a sentence: path of the picture, a tab, the sentence. The head of `gancourse/datasets/folder.py` shows an example. With the two paths filled in, the cell trains the encoder on EfficientNet's features and then GAN-CLS. On a GPU that is a matter of minutes; 32 x 32 pixels on a CPU give a first impression.
 
 # %% tags=["nbval-ignore-output"]
 OWN_PICTURES, OWN_CAPTIONS = "", ""  # a folder; a text file
@@ -1179,7 +1180,7 @@ OWN_PICTURES, OWN_CAPTIONS = "", ""  # a folder; a text file
 
 def from_captions(pictures: str, file: str, size: int, reading: int, steps: int) -> tuple[nn.Module, Tensor]:
     """Encoder and GAN-CLS on pictures with captions of one's own; G's average, and phi of the captions."""
-    own = own_captions.load(pictures, file, size)
+    own = folder.load_captioned(pictures, file, size)
     least = min(len(row) for row in own.sentences)  # as many sentences of each picture
     texts = torch.stack([to_characters([text[:200] for text in row[:least]], 201) for row in own.sentences]).to(device)
     features = lite_features(own.images, env.budget(smoke=64, cpu=96, gpu=224))

@@ -52,16 +52,19 @@ import torch.nn.functional as F
 from PIL import Image, ImageChops, ImageOps, ImageStat
 from torch import Tensor, nn
 
+from gancourse.classifiers import pretrained
 from gancourse.datasets import lowres, photos
 from gancourse.exercises import check
 from gancourse.figures import panels, plot_bars, plot_curves, show, show_images
-from gancourse.loop import linear_decay, train
-from gancourse.metrics import frechet_distance, luminance, perceptual_distance, ssim
-from gancourse.nets import pretrained, srgan
-from gancourse.nets.blocks import count_parameters
-from gancourse.objectives import total_variation
+from gancourse.metrics.images import luminance, perceptual_distance, ssim
+from gancourse.metrics.samples import frechet_distance
+from gancourse.papers import srgan, srgan_photos
+from gancourse.papers.blocks import count_parameters
+from gancourse.papers.gan import descend, ema_update
+from gancourse.papers.srgan import srgan_step, total_variation
 from gancourse.shapes import to_bytes, to_float
-from gancourse.steps import descend, ema_update, srgan_step
+from gancourse.training.loop import train
+from gancourse.training.player import linear_decay
 from gancourse.widgets import OpinionTest
 
 # %% [markdown]
@@ -1067,7 +1070,7 @@ assert worst[-1] < 0.01 < worst[0]
 # %% [markdown]
 # At the reach the tiles are equal to the whole, but for rounding. With half of it the seams are already hard to see: most of what a pixel needs to know lies close by.
 #
-# `srgan.upscale(G, picture)` does this for a picture from a file: grey, with transparency, with a palette, of odd sides, turned by the camera; it pastes each tile into the result as bytes, so there is never more than one tile in floats. Put the path of your picture into the next cell.
+# `srgan_photos.upscale(G, picture)` does this for a picture from a file: grey, with transparency, with a palette, of odd sides, turned by the camera; it pastes each tile into the result as bytes, so there is never more than one tile in floats. Put the path of your picture into the next cell.
 
 # %% tags=["nbval-ignore-output"]
 MY_PICTURE = ""  # for example "holiday/boat.jpg"
@@ -1081,7 +1084,7 @@ else:  # a grey picture with a transparent corner, 101 x 75
     alpha.paste(0, (0, 0, 40, 20))
     given.putalpha(alpha)
 begin = time.perf_counter()
-mine = srgan.upscale(srgan_G, given)
+mine = srgan_photos.upscale(srgan_G, given)
 seconds = time.perf_counter() - begin
 pace = seconds / (given.width * given.height / 1e6)
 pace *= ((128 + 2 * srgan_G.reach) / 128) ** 2  # margins, which this small picture did not need

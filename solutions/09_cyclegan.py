@@ -52,18 +52,21 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from gancourse.datasets import flowers, unpaired
+from gancourse.classifiers import pretrained
+from gancourse.classifiers.digit_judge import SmallClassifier
+from gancourse.datasets import flowers, two_domains
 from gancourse.datasets.batches import Batches
+from gancourse.errors import CourseError
 from gancourse.exercises import check
 from gancourse.figures import panels, plot_curves, show, show_images
-from gancourse.loop import linear_decay, train
-from gancourse.metrics import in_batches
-from gancourse.nets import cyclegan, pretrained
-from gancourse.nets.blocks import count_parameters, init_normal, swap
-from gancourse.nets.judge import Judge
-from gancourse.objectives import LSGAN, discriminator_loss, non_saturating_loss
+from gancourse.metrics.samples import in_batches
+from gancourse.papers import cyclegan
+from gancourse.papers.blocks import count_parameters, init_normal, swap
+from gancourse.papers.cyclegan import LSGAN, WEIGHTS, cyclegan_step
+from gancourse.papers.gan import descend, discriminator_loss, ema_update, non_saturating_loss
 from gancourse.shapes import to_float
-from gancourse.steps import CYCLEGAN, cyclegan_step, descend, ema_update
+from gancourse.training.loop import train
+from gancourse.training.player import linear_decay
 
 # %% [markdown]
 # ## 1. Two piles
@@ -73,7 +76,7 @@ from gancourse.steps import CYCLEGAN, cyclegan_step, descend, ema_update
 # %% tags=["nbval-ignore-output"]
 device = env.device()
 SIDE = env.budget(smoke=32, cpu=32, gpu=64)
-garden = unpaired.day_and_dusk(
+garden = two_domains.day_and_dusk(
     env.budget(smoke=200, cpu=2000, gpu=5000), env.budget(smoke=60, cpu=300, gpu=500), SIDE, env.rng(0)
 )
 print(f"to learn from: {len(garden.x):,} by day, {len(garden.y):,} others at dusk, {SIDE} x {SIDE} pixels")
@@ -171,7 +174,7 @@ def small(x: Tensor) -> Tensor:
 
 with torch.random.fork_rng():
     torch.manual_seed(0)  # layers draw their first weights from torch's global generator
-    judge = Judge(channels=3, classes=4, width=16).to(device)
+    judge = SmallClassifier(channels=3, classes=4, width=16).to(device)
 JUDGE_STEPS = env.budget(smoke=15, cpu=120, gpu=300)
 lessons = torch.cat([pile_x, pile_y, recolour(pile_x, pile_y), recolour(pile_y, pile_x)])
 kinds = torch.arange(4, device=device).repeat_interleave(len(pile_x))
@@ -517,10 +520,10 @@ def exchange(kept: Tensor, fakes: Tensor, coins: Tensor, places: Tensor) -> tupl
 exchange = check("9.5", exchange)
 
 # %% [markdown]
-# `unpaired.ImagePool` draws coins and places, and keeps the pool. How old are the fakes that it shows? We feed it pictures that are nothing but the number of their step.
+# `cyclegan.ImagePool` draws coins and places, and keeps the pool. How old are the fakes that it shows? We feed it pictures that are nothing but the number of their step.
 
 # %%
-pool, ages = unpaired.ImagePool(50, env.rng(0, "cpu")), []
+pool, ages = cyclegan.ImagePool(50, env.rng(0, "cpu")), []
 for now in range(3000):
     shown = pool(torch.full((4, 1, 1, 1), float(now)))
     ages.append(now - shown.flatten())
@@ -623,7 +626,7 @@ with torch.no_grad():
     mine = generator_costs(*nets, *batch)
 opt_G, opt_D = (torch.optim.Adam(nn.ModuleList(part).parameters(), 0.0) for part in (nets[:2], nets[2:]))
 theirs = cyclegan_step(*nets, opt_G, opt_D, iter([batch]), (lambda fakes: fakes, lambda fakes: fakes))
-for name, weight in CYCLEGAN.items():
+for name, weight in WEIGHTS.items():
     print(f"{name:9} weight {weight:4.1f}   same as yours: {bool((mine[name] - theirs[name]).abs() < 1e-3)}")
 
 # %% [markdown]
@@ -642,7 +645,7 @@ def play(
     batches: Iterator,
     steps: int = STEPS,
     *,
-    weights: Mapping[str, float] = CYCLEGAN,
+    weights: Mapping[str, float] = WEIGHTS,
     losses: tuple[Callable, Callable] = LSGAN,
     halvings: int = HALVINGS,
     layers: int = 2,
@@ -656,7 +659,7 @@ def play(
     opt_D = torch.optim.Adam([*D_X.parameters(), *D_Y.parameters()], RATE, betas=(0.5, 0.999), fused=True)
     slow_G, slow_D = (linear_decay(opt, steps) for opt in (opt_G, opt_D))
     rng = env.rng(seed)
-    pools = tuple(unpaired.ImagePool(50, rng) for _ in "XY")
+    pools = tuple(cyclegan.ImagePool(50, rng) for _ in "XY")
 
     def step() -> dict[str, Tensor]:
         n = slow_G.last_epoch
@@ -673,7 +676,7 @@ def play(
     keep |= {"slow_G": slow_G, "slow_D": slow_D, "pool_X": pools[0], "pool_Y": pools[1]}
     keep |= {"average_G": averages[0], "average_F": averages[1], "batches": batches.x.rng, "places": batches.places}
     every = max(1, steps // 20)
-    mark = "-".join(f"{v:g}" for v in {**CYCLEGAN, **weights}.values())  # other costs, another folder
+    mark = "-".join(f"{v:g}" for v in {**WEIGHTS, **weights}.values())  # other costs, another folder
     place = folder / f"{title} {mark} {losses[1].__name__}"
     records = list(train(step, steps, keep, place, record_every=every, title=title, fresh=fresh))
     return *averages, records
@@ -872,7 +875,7 @@ assert colour_guessed(dusk) > 0.8 and (env.profile() == "smoke" or min(seen["all
 # The paper shows failures too: a dog that should become a cat hardly changes (Section 6). Colour and texture are easy, geometry is not. **Next question: does it fail here as well?** The same networks and costs, another task: flowers of 5 petals, and of 8. All other attributes agree, so again we know the truth.
 
 # %% tags=["training", "nbval-ignore-output"]
-shapes = unpaired.few_and_many(len(garden.x), 100, SIDE, env.rng(20))
+shapes = two_domains.few_and_many(len(garden.x), 100, SIDE, env.rng(20))
 five, eight = to_float(shapes.test_x), to_float(shapes.test_y)
 G5, F5, _ = play("5 to 8 petals", Pairs(shapes.x, shapes.y, BATCH, env.rng(21)), STEPS // 3)
 grown = in_batches(G5, five)
@@ -931,7 +934,7 @@ recall_at = check("9.8", recall_at)
 # The features come from EfficientNet-Lite0, as in notebook 06: its maps after the fifth of seven stages. We keep 4 x 4 places of them, because *where* things are is part of what a translation must keep. Two other stages stand beside it, to see how much the answer depends on this choice. Outlines are about one pixel wide at 32 x 32. So in the `cpu` profile this generator does not halve at all, and D sees patches of 16.
 
 # %% tags=["training", "nbval-ignore-output"]
-symbols = unpaired.designs(env.budget(smoke=40, cpu=200, gpu=200), SIDE, env.rng(0, "cpu"), device)
+symbols = two_domains.designs(env.budget(smoke=40, cpu=200, gpu=200), SIDE, env.rng(0, "cpu"), device)
 flat, outlined = to_float(symbols.test_x), to_float(symbols.test_y)
 print(f"to learn from: {len(symbols.x)} in one design, {len(symbols.y)} others in the other; {len(flat)} to measure with")
 emoji_batches = Pairs(symbols.x, symbols.y, BATCH, env.rng(30))
@@ -1007,10 +1010,10 @@ SQUARE = 64
 mine = None
 try:
     if MY_PICTURES:
-        mine = unpaired.of_folder(MY_PICTURES, SQUARE + 8)
+        mine = two_domains.of_folder(MY_PICTURES, SQUARE + 8)
     elif env.profile() == "gpu":
-        mine = unpaired.horse2zebra(SQUARE + 8)
-except env.CourseError as problem:
+        mine = two_domains.horse2zebra(SQUARE + 8)
+except CourseError as problem:
     print(problem)
 if mine:
     print(f"{len(mine.x)} of {mine.names[0]}, {len(mine.y)} of {mine.names[1]}")

@@ -22,7 +22,7 @@
 #
 # | section | minutes |
 # |---|---|
-# | 1 An arena, and what counts as a difference | 12 |
+# | 1 An many_seeds, and what counts as a difference | 12 |
 # | 2 Batch norm: who sees whom (10.1) | 25 |
 # | 3 Noise: cube, cloud or sphere | 10 |
 # | 4 Labels, activations, steps and rates (10.2) | 18 |
@@ -53,25 +53,34 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import gancourse
-from gancourse import arena, nets, tricks
+from gancourse.classifiers.digit_judge import SmallClassifier
 from gancourse.datasets import digits, toy
 from gancourse.datasets.batches import Batches
-from gancourse.diagnosis import RULES, diagnose
-from gancourse.evaluation import kernel_distance, misplaced, mode_shares, precision_recall
 from gancourse.exercises import check
 from gancourse.figures import PALETTE, panels, plot_bars, plot_curves, show, show_images, style
-from gancourse.loop import Record, linear_decay, train
-from gancourse.metrics import frechet_distance, in_batches, nearest
-from gancourse.nets.judge import Judge
-from gancourse.nets.mlp import MLP, Critic
-from gancourse.probes import lerp, slerp
-from gancourse.sabotage import ILLNESSES, sabotage
+from gancourse.metrics.retrieval import nearest
+from gancourse.metrics.samples import (
+    frechet_distance,
+    in_batches,
+    kernel_distance,
+    misplaced,
+    mode_shares,
+    precision_recall,
+)
+from gancourse.papers import tricks
+from gancourse.papers.blocks import MLP, MLPDiscriminator
+from gancourse.papers.dcgan_probes import lerp, slerp
+from gancourse.papers.gan import descend
 from gancourse.shapes import to_float
-from gancourse.steps import descend
-from gancourse.vitals import examine
+from gancourse.training import many_seeds, networks
+from gancourse.training.diagnosis import RULES, diagnose
+from gancourse.training.faults import ILLNESSES, sabotage
+from gancourse.training.loop import Record, train
+from gancourse.training.player import linear_decay
+from gancourse.training.signs import examine
 
 # %% [markdown]
-# ## 1. An arena, and what counts as a difference
+# ## 1. An many_seeds, and what counts as a difference
 #
 # **First question: when may one say that a trick helps?** A GAN's result depends on its seed, often more than on the trick. So each trick, and the plain run, has to run several times, and runs must be short. We take notebook 02's ring of eight Gaussians with modes of half the width, so that the plain run fails in both known ways: samples fall between the modes, and modes are missing.
 #
@@ -82,7 +91,7 @@ SEEDS, BATCH, NOISE, WIDTH = 8, 64, 8, 64
 RING = toy.Ring(modes=8, radius=2.0, std=0.05)
 STEPS = env.budget(smoke=12, cpu=2000, gpu=4000)
 
-layer = arena.Linear(SEEDS, NOISE, WIDTH, env.rng(0, "cpu"))
+layer = many_seeds.Linear(SEEDS, NOISE, WIDTH, env.rng(0, "cpu"))
 print("weights of one layer:", tuple(layer.weight.shape), " its output:", tuple(layer(torch.zeros(SEEDS, BATCH, NOISE)).shape))
 
 # %% [markdown]
@@ -101,10 +110,10 @@ for name, x in {"real points": true, "one mode only": one_mode, "a blob of the s
     print(f"{name:26} misplaced {place(x):.2f}")
 
 # %% [markdown]
-# Now the plain run: two hidden layers of 64 units in each player, the non-saturating loss, one step of D for each of G, Adam with equal rates. `arena.Recipe` holds these choices, and **a trick changes one of them**. The function below trains and measures any pair of networks.
+# Now the plain run: two hidden layers of 64 units in each player, the non-saturating loss, one step of D for each of G, Adam with equal rates. `many_seeds.Recipe` holds these choices, and **a trick changes one of them**. The function below trains and measures any pair of networks.
 
 # %%
-PLAIN = arena.Recipe()
+PLAIN = many_seeds.Recipe()
 results: dict[str, list[float]] = {}
 modes_found: dict[str, float] = {}
 
@@ -122,19 +131,19 @@ def noise_batches(rng: torch.Generator, kind: str = "normal", scale: float = 1.0
 
 
 def generator(rng: torch.Generator, **options) -> nn.Module:
-    return arena.mlp(SEEDS, NOISE, WIDTH, WIDTH, 2, rng=rng, **options)
+    return many_seeds.mlp(SEEDS, NOISE, WIDTH, WIDTH, 2, rng=rng, **options)
 
 
-def discriminator(rng: torch.Generator, **options) -> arena.Critic:
-    *body, head = arena.mlp(SEEDS, 2, WIDTH, WIDTH, 1, rng=rng, **options)
-    return arena.Critic(nn.Sequential(*body), head)
+def discriminator(rng: torch.Generator, **options) -> many_seeds.Critic:
+    *body, head = many_seeds.mlp(SEEDS, 2, WIDTH, WIDTH, 1, rng=rng, **options)
+    return many_seeds.Critic(nn.Sequential(*body), head)
 
 
-def run(name: str, recipe: arena.Recipe = PLAIN, make_G=generator, make_D=discriminator, kind: str = "normal", scale: float = 1.0, seed: int = 0):
+def run(name: str, recipe: many_seeds.Recipe = PLAIN, make_G=generator, make_D=discriminator, kind: str = "normal", scale: float = 1.0, seed: int = 0):
     """Train eight seeds side by side, measure each, keep the result under a name: G, D, samples."""
     rng = env.rng(seed, "cpu")
     G, D, sample_z = make_G(rng), make_D(rng), noise_batches(rng, kind, scale)
-    step = arena.play(G, D, ring_batches(rng), sample_z, recipe)
+    step = many_seeds.play(G, D, ring_batches(rng), sample_z, recipe)
     for record in train(step, STEPS, {"G": G, "D": D}, record_every=STEPS, title=name):
         pass
     with torch.no_grad():
@@ -200,7 +209,7 @@ for name, (r, f) in {"two batches": apart, "one batch": joint}.items():
 # %% tags=["training", "nbval-ignore-output"]
 with_norm = partial(tricks.BatchNorm, SEEDS, 1)
 run("D norm, apart", make_D=partial(discriminator, norm=with_norm))
-run("D norm, one batch", arena.Recipe(loss_D=tricks.joint_log_loss), make_D=partial(discriminator, norm=with_norm))
+run("D norm, one batch", many_seeds.Recipe(loss_D=tricks.joint_log_loss), make_D=partial(discriminator, norm=with_norm))
 norm_G, _, _ = run("G norm", make_G=partial(generator, norm=with_norm))
 assert env.profile() != "cpu" or min(average("D norm, apart"), average("D norm, one batch")) > average("plain")
 
@@ -371,10 +380,10 @@ one_sided = check("10.2", one_sided)
 # - two time-scales (Heusel et al., 2017): a higher rate for D.
 
 # %% tags=["training", "nbval-ignore-output"]
-run("smoothed labels", arena.Recipe(loss_D=tricks.smoothed_log_loss))
+run("smoothed labels", many_seeds.Recipe(loss_D=tricks.smoothed_log_loss))
 run("ReLU in D", make_D=partial(discriminator, slope=0.0))
-run("k = 3", arena.Recipe(k=3))
-run("D's rate doubled", arena.Recipe(rate_D=4e-3))
+run("k = 3", many_seeds.Recipe(k=3))
+run("D's rate doubled", many_seeds.Recipe(rate_D=4e-3))
 assert env.profile() != "cpu" or max(abs(average(name) - average("plain")) for name in ("smoothed labels", "ReLU in D", "k = 3", "D's rate doubled")) < 0.3
 
 # %% [markdown]
@@ -396,7 +405,7 @@ for step in range(1, 65):
 
 # %% tags=["training", "nbval-ignore-output"]
 def spectral_discriminator(rng: torch.Generator) -> nn.Module:
-    return arena.spectral(discriminator(rng), rng)
+    return many_seeds.spectral(discriminator(rng), rng)
 
 
 def steepness(D: nn.Module) -> float:
@@ -494,8 +503,8 @@ def critics(weight: float) -> Tensor:
 
 
 def discriminator_of_numbers(rng: torch.Generator) -> nn.Module:
-    *body, head = arena.mlp(len(means), 1, 64, 64, 1, rng=rng)
-    return arena.Critic(nn.Sequential(*body), head)
+    *body, head = many_seeds.mlp(len(means), 1, 64, 64, 1, rng=rng)
+    return many_seeds.Critic(nn.Sequential(*body), head)
 
 
 quantiles = torch.special.ndtri((torch.arange(20_000, dtype=torch.double) + 0.5) / 20_000)
@@ -536,7 +545,7 @@ for start in (0.5, -0.5):
 
 # %% tags=["training", "nbval-ignore-output"]
 critic_rng = env.rng(13, "cpu")
-run("WGAN-GP", arena.Recipe(loss_D=tricks.critic_loss(critic_rng, 1.0), loss_G=tricks.wasserstein_loss, betas=(0.0, 0.9)))
+run("WGAN-GP", many_seeds.Recipe(loss_D=tricks.critic_loss(critic_rng, 1.0), loss_G=tricks.wasserstein_loss, betas=(0.0, 0.9)))
 assert env.profile() != "cpu" or average("WGAN-GP") > average("plain")
 
 # %% [markdown]
@@ -594,12 +603,12 @@ for name, x in batch_of.items():
 # %% tags=["training", "nbval-ignore-output"]
 def looking_discriminator(rng: torch.Generator, kernels: int = 4, dims: int = 3) -> nn.Module:
     D = discriminator(rng)
-    look = arena.MinibatchFeatures(SEEDS, WIDTH, kernels, dims, rng)
-    return arena.Critic(nn.Sequential(D.features, look), arena.Linear(SEEDS, WIDTH + kernels, 1, rng))
+    look = many_seeds.MinibatchFeatures(SEEDS, WIDTH, kernels, dims, rng)
+    return many_seeds.Critic(nn.Sequential(D.features, look), many_seeds.Linear(SEEDS, WIDTH + kernels, 1, rng))
 
 
 run("minibatch discr.", make_D=looking_discriminator)
-run("feature matching", arena.Recipe(loss_G=tricks.feature_matching))
+run("feature matching", many_seeds.Recipe(loss_G=tricks.feature_matching))
 assert env.profile() != "cpu" or min(average("minibatch discr."), average("feature matching")) > average("plain")
 
 # %% [markdown]
@@ -619,7 +628,7 @@ assert env.profile() != "cpu" or average("G virtual norm") < average("plain")
 # *Every trick on the ring; the dotted line is the plain run.* In the run printed with the course virtual batch norm in G and noise from the cube came out ahead of the plain run; six rows fell clearly behind. Beware of the cube: its vectors are also shorter, by 0.58 (Section 3). Compare the row below it, normal noise of that length, before you give the credit to the shape. This is **not** a verdict on the tricks: most were made for pictures. So here they are on digits, with a small DCGAN and five seeds each. That takes too long for a notebook: a script measured it, with the command that is printed.
 
 # %%
-TABLES = Path(gancourse.__file__).parent / "tables"  # measured beforehand, by the scripts in benchmarks/
+TABLES = Path(gancourse.__file__).parent / "results"  # measured beforehand, by the scripts in benchmarks/
 table = json.loads((TABLES / "tricks.json").read_text())
 print(f"{table['command']}\n({table['settings']['steps']} steps; Fréchet distance in the judge's features, real digits {table['real']['frechet']:.1f})\n")
 rows = {name: [run_["frechet"] for run_ in row["runs"]] for name, row in table["rows"].items()}
@@ -653,7 +662,7 @@ def train_judge() -> nn.Module:
     """Notebook 03's judge: cross-entropy on digits shifted by up to 2 pixels."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        judge = Judge().to(device)
+        judge = SmallClassifier().to(device)
     rng = env.rng(0)
     opt = torch.optim.AdamW(judge.parameters(), 2e-3, fused=True)
     batches = Batches(train_set.images, train_set.labels, size=100, rng=rng)
@@ -673,7 +682,7 @@ def train_judge() -> nn.Module:
 
 
 kept_judge = env.run_dir("03_dcgan") / "judge.safetensors"
-judge = nets.load(kept_judge, device) if kept_judge.exists() and env.profile() != "smoke" else train_judge()
+judge = networks.load(kept_judge, device) if kept_judge.exists() and env.profile() != "smoke" else train_judge()
 judge.eval().requires_grad_(False)
 right = in_batches(judge, test_set.images).argmax(1) == test_set.labels
 env.report(judge_accuracy=right.float().mean())
@@ -1012,7 +1021,7 @@ def patient(illness: str, seed: int = 0) -> list[Record]:
     """The records of a run on the small ring that was made ill."""
     rng, steps = env.rng(seed, "cpu"), env.budget(smoke=40, cpu=400, gpu=400)
     G = nn.Sequential(MLP(2, 64, 64, 64, 2, rng=rng), nn.Tanh())
-    D = Critic(2, 64, 64, 64, rng=rng)
+    D = MLPDiscriminator(2, 64, 64, 64, rng=rng)
     with torch.no_grad():
         for p in G[0][-1].parameters():
             p.mul_(0.1)  # the first fakes form a small cloud at the origin
@@ -1112,7 +1121,7 @@ answer = check("10.8", answer)
 # A doctor should be tested on patients that she did not learn from. The rules were made on rings, drawn flowers and digits. A script then ran every illness with other seeds, on the ring and on two tasks that the rules had never met, two moons and faces (emoji):
 
 # %%
-found = json.loads((TABLES / "doctor.json").read_text())
+found = json.loads((TABLES / "diagnosis.json").read_text())
 kinds = list(dict.fromkeys(kind for rows in found["tasks"].values() for kind in rows))
 names = [*kinds, "unclear"]
 matrix = torch.zeros(len(kinds), len(names), dtype=torch.long)

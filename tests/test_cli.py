@@ -11,7 +11,7 @@ import pytest
 
 from gancourse import __version__, cli, doctor
 from gancourse.datasets import downloads
-from gancourse.env import CourseError
+from gancourse.errors import CourseError
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from gancourse import env
+from gancourse.errors import CourseError
 
 
 @pytest.mark.parametrize("profile, value", [("smoke", 1), ("cpu", 2), ("gpu", 3)])
@@ -19,14 +20,14 @@ def test_budget_follows_the_profile(monkeypatch, profile, value):
 
 def test_unknown_profile_names_the_known_ones(monkeypatch):
     monkeypatch.setenv("GANCOURSE_PROFILE", "fast")
-    with pytest.raises(env.CourseError, match="smoke, cpu, gpu"):
+    with pytest.raises(CourseError, match="smoke, cpu, gpu"):
         env.profile()
 
 
 def test_asking_for_cuda_without_one_says_what_to_do(monkeypatch):
     monkeypatch.setenv("GANCOURSE_DEVICE", "cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(env.CourseError, match="Runtime"):
+    with pytest.raises(CourseError, match="Runtime"):
         env.device()
 
 
@@ -63,8 +64,29 @@ def test_report_prints_and_collects(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("GANCOURSE_REPORT", str(tmp_path / "figures.json"))
     env.report(a=1)
     env.report(b=torch.tensor(0.25), a=2.0)
-    assert json.loads((tmp_path / "figures.json").read_text()) == {"a": 2.0, "b": 0.25}
+    assert json.loads((tmp_path / "figures.json").read_text()) == {"figures": {"a": 2.0, "b": 0.25}}
     assert "b = 0.25" in capsys.readouterr().out
+
+
+def test_expectations_are_recorded_said_where_they_fail_and_never_raise(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("GANCOURSE_REPORT", str(tmp_path / "figures.json"))
+    monkeypatch.setenv("GANCOURSE_PROFILE", "cpu")
+    env.report(a=1.0)
+    env.expect("a is 1", torch.tensor(True), "It was not.")
+    env.expect("a is 2", float("nan") > 2, "It was 1 this time.")
+    found = json.loads((tmp_path / "figures.json").read_text())
+    assert found == {"figures": {"a": 1.0}, "expectations": {"a is 1": True, "a is 2": False}}
+    out = capsys.readouterr().out
+    assert "NOTE: It was 1 this time." in out and "It was not." not in out
+
+
+def test_a_smoke_run_is_too_short_for_expectations(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GANCOURSE_REPORT", str(tmp_path / "figures.json"))
+    monkeypatch.setenv("GANCOURSE_PROFILE", "smoke")
+    env.expect("a is 2", False, "It was 1.")
+    assert not (tmp_path / "figures.json").exists() and capsys.readouterr().out == ""
 
 
 def test_folders_follow_the_course_or_the_variables(tmp_path, monkeypatch):

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from gancourse import figures, loop
+from gancourse import figures
+from gancourse.training import loop
 
 
 @pytest.fixture(autouse=True)

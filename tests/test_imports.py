@@ -1,4 +1,4 @@
-"""The architecture: who may import whom, and how large anything may be."""
+"""The architecture: which part may import which, and how long a file may be."""
 
 import ast
 import io
@@ -11,41 +11,35 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "gancourse").rglob("*.py"))
-CORE = {
-    *("shapes", "env", "datasets", "nets", "attacks", "objectives", "steps", "checkpoint", "loop"),
-    *("metrics", "probes", "figures", "widgets", "tricks", "arena", "evaluation"),
-    *("vitals", "diagnosis", "sabotage"),
-}
-MAY_IMPORT = {  # beside `shapes`, `env` and modules of the same folder
-    "steps": {"objectives"},
-    "loop": {"steps", "checkpoint"},
-    "tricks": {"objectives"},
-    "arena": {"steps", "tricks"},
-    "diagnosis": {"loop"},
-    "sabotage": {"steps", "objectives", "nets"},
+BASE = {"shapes", "env", "errors"}
+CORE = BASE | {"papers", "datasets", "metrics", "figures", "widgets", "training", "classifiers"}
+MAY_IMPORT = {  # besides `BASE` and modules of the same folder
+    "training": {"papers"},
+    "classifiers": {"papers", "training"},
     "widgets": {"figures"},
     "exercises": CORE,
-    "instructor": {"exercises"},
-    "cli": CORE | {"exercises", "instructor", "doctor"},
+    "notebooks": {"exercises"},
+    "grading": {"exercises"},
+    "cli": CORE | {"exercises", "notebooks", "grading", "doctor"},
 }
-INSTRUCTOR = {  # its folders: beside their own modules
-    "notebooks": set(),
-    "sandbox": set(),
-    "judging": {"sandbox"},
-    "grading": {"judging", "sandbox"},
-    "reports": {"judging", "grading"},
+LAYERS = {  # folders whose files may import only what comes earlier
+    "papers": (
+        *("blocks", "adversarial", "gan", "dcgan", "dcgan_probes", "cgan", "lapgan"),
+        *("text2image", "srgan", "srgan_photos", "cyclegan", "tricks"),
+    ),
+    "grading": ("answers", "sandbox", "judging", "gradebook", "reports"),
 }
-ONLY_IN = {  # packages that one place of the course knows
+ONLY_IN = {  # packages that one part of the course uses
     "ipywidgets": {"widgets"},
     "typer": {"cli"},
-    "jupytext": {"instructor"},
-    "nbformat": {"instructor", "cli"},
-    "nbclient": {"instructor"},
-    "sqlalchemy": {"instructor"},
-    "jinja2": {"instructor"},
-    "distributed": {"instructor"},
+    "jupytext": {"notebooks"},
+    "nbformat": {"notebooks", "cli"},
+    "nbclient": {"notebooks"},
+    "sqlalchemy": {"grading"},
+    "jinja2": {"grading"},
+    "distributed": {"grading"},
 }
-LINES = {"core": 4300, "instructor": 3250}
+FILE, FUNCTION = 250, 60  # lines of code
 SILENT = {
     *(tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT),
     tokenize.ENDMARKER,
@@ -71,19 +65,21 @@ def imports(path: Path) -> set[str]:
 
 
 @named
-def test_data_flows_one_way(path: Path):
+def test_imports_go_one_way(path: Path):
     here = part(path)
     parts = {name.split(".")[1] for name in imports(path) if name.startswith("gancourse.")}
-    allowed = {"shapes", "env", "__version__", here} | MAY_IMPORT.get(here, set())
+    allowed = {*BASE, "__version__", here} | MAY_IMPORT.get(here, set())
     assert parts <= allowed, f"{here} may not import {sorted(parts - allowed)}"
 
 
 @named
-def test_grading_is_built_in_layers(path: Path):
-    here = path.relative_to(ROOT / "gancourse").parts[:2]
-    theirs = {name.split(".")[2] for name in imports(path) if name.startswith("gancourse.instr")}
-    if here[0] == "instructor" and theirs:
-        assert theirs <= {here[1]} | INSTRUCTOR[here[1]], f"{here[1]} may not import that"
+def test_layers_import_only_what_comes_earlier(path: Path):
+    here = path.relative_to(ROOT / "gancourse").with_suffix("").parts
+    if here[0] not in LAYERS or len(here) < 2 or here[1] == "__init__":
+        return
+    order, names = LAYERS[here[0]], [name.split(".") for name in imports(path)]
+    theirs = {name[2] for name in names if name[:2] == ["gancourse", here[0]]}
+    assert theirs <= set(order[: order.index(here[1]) + 1]), f"{here[1]} may not import that"
 
 
 @named
@@ -93,14 +89,8 @@ def test_packages_stay_where_they_belong(path: Path):
         assert name != "__future__.annotations", "it defeats the shapes in annotations"
 
 
-@named
-def test_no_file_is_longer_than_300_lines(path: Path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
-
-
-def code_lines(path: Path) -> int:
+def code_lines(text: str) -> set[int]:
     """Lines that hold code: docstrings, comments and blank lines are for the reader."""
-    text = path.read_text(encoding="utf-8")
     lines: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type not in SILENT:
@@ -109,19 +99,18 @@ def code_lines(path: Path) -> int:
         for here in node.body if isinstance(getattr(node, "body", None), list) else []:
             if isinstance(here, ast.Expr) and isinstance(here.value, ast.Constant):
                 lines -= set(range(here.lineno, (here.end_lineno or here.lineno) + 1))
-    return len(lines)
+    return lines
 
 
-def test_the_package_stays_small():
-    """The exercises of a notebook are course material; the command belongs to neither part."""
-    registry = {"exercises/__init__.py", "exercises/base.py"}
-    lines = dict.fromkeys(LINES, 0)
-    for path in FILES:
-        shared = str(path.relative_to(ROOT / "gancourse").as_posix()) in registry
-        name = "core" if shared or part(path) in CORE else part(path)
-        if name in lines:
-            lines[name] += code_lines(path)
-    assert all(lines[name] <= LINES[name] for name in LINES), lines
+@named
+def test_files_and_functions_stay_short(path: Path):
+    text = path.read_text(encoding="utf-8")
+    lines = code_lines(text)
+    assert len(lines) <= FILE
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            count = len(lines & set(range(node.lineno, node.end_lineno + 1)))
+            assert count <= FUNCTION, f"{node.name} has {count} lines of code"
 
 
 def test_importing_the_package_does_no_work():

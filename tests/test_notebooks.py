@@ -16,7 +16,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from gancourse.instructor.notebooks.runner import environment
+from gancourse.notebooks.runner import environment
 
 ROOT = Path(__file__).resolve().parents[1]
 STUDENT = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))

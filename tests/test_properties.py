@@ -10,22 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from gancourse import env, probes
-from gancourse.datasets import flowers, pyramid, toy, unpaired
+from gancourse import env
+from gancourse.datasets import flowers, toy
 from gancourse.datasets.batches import Batches
-from gancourse.nets import dcgan, mlp
-from gancourse.objectives import (
-    cycle_loss,
+from gancourse.papers import blocks, cyclegan, dcgan, dcgan_probes, lapgan
+from gancourse.papers.cyclegan import cycle_loss, lsgan_discriminator_loss, lsgan_generator_loss
+from gancourse.papers.gan import (
     discriminator_loss,
-    lsgan_discriminator_loss,
-    lsgan_generator_loss,
+    gan_step,
     non_saturating_loss,
     optimal_discriminator,
     saturating_loss,
-    total_variation,
     value,
 )
-from gancourse.steps import gan_step
+from gancourse.papers.srgan import total_variation
 
 seeds = st.integers(0, 2**31)
 few = settings(max_examples=40)
@@ -152,12 +150,12 @@ def pictures(draw: st.DrawFn) -> tuple[Tensor, Tensor, int]:
 @given(pictures())
 def test_pyramid_comes_back_and_stays_in_range(drawn):
     x, _, levels = drawn
-    parts = pyramid.laplacian(x, levels)
+    parts = lapgan.laplacian(x, levels)
     for k, part in enumerate(parts):
         assert part.shape == (*x.shape[:2], x.shape[2] // 2**k, x.shape[3] // 2**k)
-    assert (pyramid.reconstruct(parts) - x).abs().max() <= 1e-5
+    assert (lapgan.reconstruct(parts) - x).abs().max() <= 1e-5
     assert all(part.abs().max() <= 2 + 1e-5 for part in parts)
-    for smaller in pyramid.gaussian(x, levels):  # every pixel is a mean of pixels
+    for smaller in lapgan.gaussian(x, levels):  # every pixel is a mean of pixels
         assert x.min() - 1e-6 <= smaller.min() and smaller.max() <= x.max() + 1e-6
 
 
@@ -165,11 +163,11 @@ def test_pyramid_comes_back_and_stays_in_range(drawn):
 @given(pictures(), st.floats(-2, 2), st.floats(-2, 2))
 def test_pyramid_is_linear_and_knows_no_left_or_right(drawn, a, b):
     x, y, levels = drawn
-    of_x, of_y = pyramid.laplacian(x, levels), pyramid.laplacian(y, levels)
-    for part, u, v in zip(pyramid.laplacian(a * x + b * y, levels), of_x, of_y, strict=True):
+    of_x, of_y = lapgan.laplacian(x, levels), lapgan.laplacian(y, levels)
+    for part, u, v in zip(lapgan.laplacian(a * x + b * y, levels), of_x, of_y, strict=True):
         torch.testing.assert_close(part, a * u + b * v, rtol=0, atol=1e-5)
     for turn in (lambda t: t.flip(2), lambda t: t.flip(3), lambda t: t.transpose(2, 3)):
-        for part, u in zip(pyramid.laplacian(turn(x), levels), of_x, strict=True):
+        for part, u in zip(lapgan.laplacian(turn(x), levels), of_x, strict=True):
             torch.testing.assert_close(part, turn(u), rtol=0, atol=1e-5)
 
 
@@ -177,7 +175,7 @@ def test_pyramid_is_linear_and_knows_no_left_or_right(drawn, a, b):
 @given(st.integers(0, 6), st.lists(st.integers(1, 6), min_size=1, max_size=12), seeds)
 def test_pool_loses_and_invents_no_picture(size, batches, seed):
     """While a batch fits into it: what is shown and kept is what was kept and what came."""
-    pool, copied = unpaired.ImagePool(size, rng(seed)), None
+    pool, copied = cyclegan.ImagePool(size, rng(seed)), None
     seen: list[float] = []
     for n in batches:
         fakes = (len(seen) + torch.arange(n)).float().view(-1, 1, 1, 1)
@@ -195,7 +193,7 @@ def test_pool_loses_and_invents_no_picture(size, batches, seed):
         assert set(shown) | set(after) <= set(before + new)
         if copied is not None:  # one that was loaded from a checkpoint goes on alike
             assert copied(fakes).flatten().tolist() == shown
-        copied = unpaired.ImagePool(size, rng(0))
+        copied = cyclegan.ImagePool(size, rng(0))
         copied.load_state_dict(copy.deepcopy(pool.state_dict()))
         copied.rng.set_state(pool.rng.get_state())
 
@@ -224,11 +222,11 @@ def test_slerp_stays_on_the_sphere_and_runs_both_ways(dim, t, seed):
     a, b = sample_z(5), sample_z(5)
     apart = torch.cosine_similarity(a, b, dim=1) > -0.99  # opposite ends have no one arc
     a, b = a[apart], b[apart]
-    z = probes.slerp(a, b, t)
+    z = dcgan_probes.slerp(a, b, t)
     torch.testing.assert_close(z.norm(dim=1), a.norm(dim=1), rtol=1e-3, atol=1e-4)
-    torch.testing.assert_close(z, probes.slerp(b, a, 1 - t), rtol=1e-3, atol=1e-3)
-    torch.testing.assert_close(probes.slerp(a, b, 0.0), a, rtol=1e-3, atol=1e-4)
-    torch.testing.assert_close(probes.slerp(a, b, 1.0), b, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(z, dcgan_probes.slerp(b, a, 1 - t), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(dcgan_probes.slerp(a, b, 0.0), a, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(dcgan_probes.slerp(a, b, 1.0), b, rtol=1e-3, atol=1e-4)
 
 
 @given(st.integers(1, 20), st.integers(1, 30), seeds)
@@ -328,7 +326,7 @@ def test_losses_of_bf16_logits_agree_with_fp32(both):
 def play(seed: int, steps: int = 5) -> list[Tensor]:
     """A short game on the ring: its losses, then the weights."""
     draw, data = rng(seed), rng(seed + 1)
-    G, D = mlp.MLP(4, 16, 2, rng=draw), mlp.Critic(2, 16, rng=draw)
+    G, D = blocks.MLP(4, 16, 2, rng=draw), blocks.Critic(2, 16, rng=draw)
     opt_G, opt_D = (torch.optim.Adam(net.parameters(), 1e-3) for net in (G, D))
     batches, sample_z = toy.batches(toy.Ring(), 16, data), env.noise(4, draw)
     losses = [gan_step(G, D, opt_G, opt_D, batches, sample_z) for _ in range(steps)]

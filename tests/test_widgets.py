@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gancourse import widgets
-from gancourse.env import CourseError
+from gancourse.errors import CourseError
 
 
 def test_widgets_leave_a_picture_for_every_still(monkeypatch):

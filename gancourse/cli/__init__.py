@@ -12,6 +12,7 @@ import typer
 
 from gancourse import __version__
 from gancourse.cli import course, grading
+from gancourse.errors import CourseError
 
 app = typer.Typer(
     name="gancourse",
@@ -38,7 +39,7 @@ def main() -> None:
         if isinstance(error, OSError) or kind.__module__ == "sqlalchemy.exc":  # disk, database
             print(f"{kind.__name__}: {getattr(error, 'orig', error)}", file=sys.stderr)
             print("What was kept is kept: mend that, and give the command again.", file=sys.stderr)
-        elif env is None or not isinstance(error, env.CourseError):
+        elif env is None or not isinstance(error, CourseError):
             raise
         else:
             print(error, file=sys.stderr)

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from gancourse.cli.extras import extra
+from gancourse.errors import CourseError
 
 Names = Annotated[
     list[str] | None, typer.Argument(metavar="[NN]...", help="Numbers or names; none means all.")
@@ -30,11 +31,11 @@ def _course(names: list[str] | None):
     from gancourse import env
 
     with extra("lab"):
-        from gancourse.instructor.notebooks.build import Course
+        from gancourse.notebooks.build import Course
     course = Course.at(env.root())
     try:
         return course, course.sources(names or [])
-    except env.CourseError as error:
+    except CourseError as error:
         raise typer.BadParameter(str(error)) from error
 
 
@@ -43,7 +44,7 @@ def _execute(notebook, name: str, folder: Path, profile: str, runs: Path):
     from tqdm import tqdm
 
     with extra("lab"):
-        from gancourse.instructor.notebooks import runner
+        from gancourse.notebooks import runner
     quiet = 0.2 if sys.stderr.isatty() else 15.0  # seconds between lines in a log
     form = "{desc}: cell {n} of {total}, {elapsed}"
     with tqdm(desc=name, bar_format=form, mininterval=quiet, total=0) as bar:
@@ -68,9 +69,9 @@ def build(
     course, sources = _course(names)
     import nbformat
 
-    from gancourse.env import CourseError
-    from gancourse.instructor.notebooks import build as tool
-    from gancourse.instructor.notebooks import handbook, lint
+    from gancourse.errors import CourseError
+    from gancourse.notebooks import build as tool
+    from gancourse.notebooks import handbook, lint
 
     if check and execute:
         raise typer.BadParameter("--check writes nothing: leave out --execute.")
@@ -133,8 +134,8 @@ def run(
     course, sources = _course(names)
     import nbformat
 
-    from gancourse.instructor.notebooks import build as tool
-    from gancourse.instructor.notebooks import measured
+    from gancourse.notebooks import build as tool
+    from gancourse.notebooks import measured
 
     if record and student:
         raise typer.BadParameter("--record keeps figures of the solved notebooks: no --student.")
@@ -169,7 +170,7 @@ def doctor(
 ) -> None:
     """What is installed and found here, one line a finding, with the mend where one is needed."""
     from gancourse import doctor as tool
-    from gancourse.instructor.sandbox import walls
+    from gancourse.grading.sandbox import walls
 
     findings = [*tool.examine(), tool.grading(walls.guarantees)]
     if as_json:

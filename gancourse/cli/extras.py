@@ -14,7 +14,7 @@ def extra(name: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("gancourse"):
             raise
-        from gancourse.env import CourseError
+        from gancourse.errors import CourseError
 
         do = f'Install them: pip install "gancourse[{name}]"'
         raise CourseError(

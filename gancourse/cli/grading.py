@@ -30,7 +30,7 @@ def check(
     notebook: Annotated[Path, typer.Argument(metavar="NN.ipynb", help="Your notebook, saved.")],
 ) -> None:
     """Show what would be graded in your notebook, and the points, here and without the network."""
-    from gancourse.instructor.judging.preview import preview
+    from gancourse.grading.answers.preview import preview
 
     found = preview(notebook)
     print(found)
@@ -62,9 +62,9 @@ def grade(
         raise typer.BadParameter(f"{what} Name another folder with --out.")
     book = _book(out, database, new=True)
     with extra("instructor"):
-        from gancourse.instructor.grading import grade as grader
-        from gancourse.instructor.grading.collect import collect
-        from gancourse.instructor.judging import submission
+        from gancourse.grading.answers import submission
+        from gancourse.grading.gradebook import grade as grader
+        from gancourse.grading.gradebook.collect import collect
     rule = json.loads(book.get("late") or "{}")
     rule |= {"percent": late} if late is not None else {}
     rule |= {"most": late_most} if late_most is not None else {}
@@ -95,7 +95,7 @@ def regrade(
 
     exercises.find(exercise)
     book = _book(out, database)
-    from gancourse.instructor.grading import grade as grader
+    from gancourse.grading.gradebook import grade as grader
 
     before = _points(book, exercise)
     options = {"workers": workers or _cores(), "scheduler": scheduler, "unsafe": unsafe}
@@ -127,7 +127,7 @@ def mark(
         raise typer.BadParameter("Give --points, --comment or both; or --clear alone.")
     book = _book(out, database)
     from gancourse import exercises
-    from gancourse.instructor.reports import report
+    from gancourse.grading.reports import report
 
     whole = "." not in exercise
     exercise = exercise.zfill(2) if whole else exercise
@@ -162,8 +162,8 @@ def history(
 def feedback(out: Grades = Path("grades"), database: Database = None) -> None:
     """Write a page for each student, and one of the whole class."""
     book = _book(out, database)
-    from gancourse.instructor.reports import feedback as pages
-    from gancourse.instructor.reports import report
+    from gancourse.grading.reports import feedback as pages
+    from gancourse.grading.reports import report
 
     records = book.records()
     written = pages.write_all(out / "feedback", records, report.title)
@@ -191,7 +191,7 @@ def export(
 ) -> None:
     """Write the marks as CSV; Canvas's and Moodle's tables are filled in, to be imported there."""
     book = _book(out, database)
-    from gancourse.instructor.reports import exports, report
+    from gancourse.grading.reports import exports, report
 
     wanted = {number.zfill(2) for number in notebook or ()}
     records = [one for one in book.records() if not wanted or one.notebook in wanted]
@@ -229,7 +229,7 @@ COMMANDS = (check, grade, regrade, mark, history, feedback, export)
 def _book(folder: Path, url: str | None, new: bool = False):
     """The gradebook of a folder; only `grade` makes one."""
     with extra("instructor"):
-        from gancourse.instructor.grading.gradebook import Gradebook
+        from gancourse.grading.gradebook.gradebook import Gradebook
     if not (new or url or list(folder.glob("gradebook.sqlite")) + list(folder.glob("*.url"))):
         raise typer.BadParameter(f"There is no gradebook in {folder}: name its folder with --out.")
     return Gradebook(folder, url)
@@ -237,7 +237,7 @@ def _book(folder: Path, url: str | None, new: bool = False):
 
 def _report(book) -> None:
     """Say how the class did, and end with status 1 where somebody has no mark."""
-    from gancourse.instructor.reports import report
+    from gancourse.grading.reports import report
 
     records = book.records()
     print(report.overview(book.folder, records))

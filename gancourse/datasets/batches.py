@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gancourse.env import CourseError
+from gancourse.errors import CourseError
 from gancourse.shapes import to_float
 
 

@@ -59,7 +59,7 @@ Said = Int[Tensor, "batch sentences 6"]
 
 
 @dataclass(frozen=True)
-class Captioned:
+class CaptionedFlowers:
     """Pictures, their sentences, and the truth about both."""
 
     images: Bytes
@@ -75,7 +75,7 @@ class Captioned:
         return len(self.images)
 
 
-def load(count: int, size: int, rng: torch.Generator, held_out: bool = False) -> Captioned:
+def load(count: int, size: int, rng: torch.Generator, held_out: bool = False) -> CaptionedFlowers:
     """Draw random flowers, of more sizes than `flowers` has, and describe them.
 
     Parameters
@@ -97,7 +97,7 @@ def load(count: int, size: int, rng: torch.Generator, held_out: bool = False) ->
     truth = attributes(looks)
     sentences, said = describe(truth, rng)
     parts = [flowers.draw(looks[i : i + 1000], size) for i in range(0, count, 1000)]
-    return Captioned(torch.cat(parts), looks, sentences, said, truth)
+    return CaptionedFlowers(torch.cat(parts), looks, sentences, said, truth)
 
 
 def attributes(looks: Looks) -> Truth:

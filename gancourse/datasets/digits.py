@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from gancourse import env
+from gancourse.errors import CourseError
 from gancourse.shapes import Bytes, Labels
 
 SPLITS = ("train", "test", "all")
@@ -197,8 +198,8 @@ def _read(folder: Path, name: str, dimensions: int) -> np.ndarray:
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape).copy()
 
 
-def _broken(path: Path, why: str) -> env.CourseError:
-    return env.CourseError(
+def _broken(path: Path, why: str) -> CourseError:
+    return CourseError(
         f"MNIST can't be read: {path}",
         why,
         "Delete that file and run `gancourse fetch mnist`; or delete the folder, and the 5,000 "

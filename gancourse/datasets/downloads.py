@@ -18,7 +18,8 @@ import pooch
 import requests
 from tqdm.auto import tqdm
 
-from gancourse.env import CourseError, data_dir
+from gancourse.env import data_dir
+from gancourse.errors import CourseError
 
 T = TypeVar("T")
 TIMEOUT = (5, 60)  # seconds to connect, and between two pieces

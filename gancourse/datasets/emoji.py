@@ -22,6 +22,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from gancourse import env
+from gancourse.errors import CourseError
 from gancourse.shapes import Bytes
 
 SIZES = (32, 64)
@@ -120,7 +121,7 @@ def load(
         raise ValueError(f"size can be 32 or 64, design {tuple(FOLDERS)}; got {size=}, {design=}")
     unknown = [group for group in groups or () if group not in GROUPS]
     if unknown:
-        raise env.CourseError(
+        raise CourseError(
             f"There is no group of emoji {unknown[0]!r}.", f"There are: {', '.join(GROUPS)}."
         )
     entries = _entries(skin_tones)
@@ -232,9 +233,9 @@ def _home(package: str) -> Path:
     return Path(spec.origin).parent
 
 
-def _missing(package: str, why: str) -> env.CourseError:
+def _missing(package: str, why: str) -> CourseError:
     name = PACKAGES[package]
-    return env.CourseError(
+    return CourseError(
         f"The package {name} is missing or incomplete.",
         why,
         f"Install it: pip install --upgrade --force-reinstall --no-deps {name}",

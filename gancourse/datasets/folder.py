@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
 from gancourse import env
+from gancourse.errors import CourseError
 from gancourse.shapes import Bytes, Labels
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
@@ -91,7 +92,7 @@ def load(
         more = f" and {len(skipped) - 5} more" if len(skipped) > 5 else ""
         print(f"NOTICE: {len(skipped)} of {len(files)} files can't be read: {names}{more}")
     if not kept:
-        raise env.CourseError(
+        raise CourseError(
             f"None of the {len(files)} pictures in {root} can be read.",
             "They are cut off, damaged, or not pictures in spite of their names.",
             "Open one of them in a viewer; then name a folder with pictures that open.",
@@ -107,7 +108,7 @@ def pictures_below(root: Path) -> list[Path]:
     """The files of a folder and its subfolders that are pictures by their names, sorted."""
     if not root.is_dir():
         found = "It is a file." if root.exists() else "Nothing is there."
-        raise env.CourseError(
+        raise CourseError(
             f"There is no folder {root}.", found, f"The working folder is {Path.cwd()}."
         )
     hidden = (".", "__MACOSX")
@@ -119,7 +120,7 @@ def pictures_below(root: Path) -> list[Path]:
         and not any(part.startswith(hidden) for part in file.relative_to(root).parts)
     )
     if not files:
-        raise env.CourseError(
+        raise CourseError(
             f"There is no picture in {root}, nor in its subfolders.",
             f"Files that end in {', '.join(sorted(SUFFIXES))} are looked for.",
             "Copy some pictures there, or name another folder.",
@@ -147,3 +148,95 @@ def _classes(kept: list[Path]) -> tuple[torch.Tensor | None, tuple[str, ...]]:
         return None, ()
     classes = sorted({file.parts[0] for file in kept})
     return torch.tensor([classes.index(file.parts[0]) for file in kept]), tuple(classes)
+
+
+@dataclass(frozen=True)
+class CaptionedImages:
+    """Images and, for each, one sentence or more."""
+
+    images: Bytes
+    sentences: tuple[tuple[str, ...], ...]
+    names: tuple[str, ...]
+    """Paths as the file has them, in the order in which they first occur there."""
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def load_captioned(
+    images: str | Path,
+    captions: str | Path,
+    size: int,
+    device: torch.device | str | None = None,
+) -> CaptionedImages:
+    """Read the images that a captions file names: shorter side to `size`, the central square.
+
+    The captions are a text file in UTF-8 with one sentence per line: the image's path below the
+    folder, a tab, the sentence. An image has as many lines as it has sentences, anywhere in the
+    file. Empty lines, and lines that begin with #, are skipped::
+
+        jpg/image_00001.jpg     the flower has wide pink petals and a yellow centre
+        jpg/image_00001.jpg     a pink flower with many stamens
+        jpg/image_00002.jpg     long white petals that curl at their tips
+
+    Parameters
+    ----------
+    images, captions : str or Path
+        The folder, and the file. ``~`` is your home folder.
+    size : int
+        Side in pixels.
+    device : torch.device or str, optional
+        Where the images live; by default the course's device.
+
+    Raises
+    ------
+    CourseError
+        If there is no such folder or file, a line has no tab or no sentence, an image is
+        missing, or it can't be read. The message names the line.
+    """
+    root, file = Path(images).expanduser(), Path(captions).expanduser()
+    for place, there in ((root, root.is_dir()), (file, file.is_file())):
+        if not there:
+            kind = "folder of images" if place is root else "captions file"
+            raise CourseError(
+                f"There is no {kind} {place}.", "", f"The working folder is {Path.cwd()}."
+            )
+    found: dict[str, list[str]] = {}
+    first: dict[str, int] = {}
+    for number, line in enumerate(_lines(file), start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        name, _, sentence = (part.strip() for part in line.partition("\t"))
+        if not (name and sentence):
+            raise CourseError(
+                f"Line {number} of {file.name} is not a path, a tab and a sentence.",
+                f"It begins with {line.strip()[:40]!r}.",
+                "Separate the two with one tab: spaces are part of a path or a sentence.",
+            )
+        found.setdefault(name, []).append(sentence)
+        first.setdefault(name, number)
+    if not found:
+        raise CourseError(f"There is no sentence in {file.name}.")
+    pixels = []
+    for name in found:
+        try:
+            pixels.append(read_square(root / name, size, "RGB"))
+        except UNREADABLE as error:
+            state = "can't be read" if (root / name).is_file() else "is missing"
+            raise CourseError(
+                f"The image {name} {state}.",
+                f"Line {first[name]} of {file.name} names it; it is looked for in {root}.",
+                "Correct the path, or remove its lines from the file.",
+            ) from error
+    stored = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous()
+    stored = stored.to(env.device() if device is None else torch.device(device))
+    return CaptionedImages(stored, tuple(map(tuple, found.values())), tuple(found))
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise CourseError(
+            f"{file.name} is not a text in UTF-8.", str(error), "Save it as UTF-8 (or as ASCII)."
+        ) from error

@@ -14,7 +14,7 @@ from torch import Tensor
 from gancourse import env
 from gancourse.datasets import photos
 from gancourse.datasets.folder import pictures_below
-from gancourse.env import CourseError
+from gancourse.errors import CourseError
 from gancourse.shapes import Bytes, Images, to_bytes, to_float
 
 SCALE = 4

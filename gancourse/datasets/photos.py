@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from gancourse.datasets.folder import UNREADABLE
-from gancourse.env import CourseError
+from gancourse.errors import CourseError
 from gancourse.shapes import Bytes, to_float
 
 FILES = {

@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TypeVar
 
-from gancourse.env import CourseError
+from gancourse.errors import CourseError
 from gancourse.exercises.base import Exercise, Verdict, assess
 
 T = TypeVar("T")

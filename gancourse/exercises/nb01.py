@@ -8,13 +8,13 @@ import math
 import torch
 import torch.nn.functional as F
 
-from gancourse import attacks
 from gancourse.exercises import nb01_answers as answers
 from gancourse.exercises import nb01_cases as cases
 from gancourse.exercises.base import Case, Exercise, Slip, observe_value
+from gancourse.papers import adversarial
 
 VALUES = 3 * 224 * 224
-NOISE_NORM = attacks.pixels(2) * math.sqrt(VALUES)
+NOISE_NORM = adversarial.pixels(2) * math.sqrt(VALUES)
 
 EXERCISES = (
     Exercise(
@@ -28,13 +28,15 @@ EXERCISES = (
         rtol=5e-3,  # 6.1 and 6.09 are right answers too
         slips=(
             Slip(NOISE_NORM / 2, "The range [-1, 1] is 2 wide, so one grey level is 2/255 of it."),
-            Slip(attacks.pixels(2) * VALUES, "That is the sum of the changes: n, without a root."),
+            Slip(
+                adversarial.pixels(2) * VALUES, "That is the sum of the changes: n, without a root."
+            ),
             Slip(NOISE_NORM / math.sqrt(3), "A pixel has three values: red, green and blue."),
-            Slip(attacks.pixels(2), "That is the largest change of one value, the l-inf norm."),
+            Slip(adversarial.pixels(2), "That is the largest change of one value, the l-inf norm."),
             Slip(2 * math.sqrt(VALUES), "That is in grey levels; state it in units of [-1, 1]."),
             Slip(NOISE_NORM**2, "That is the squared length: take the root."),
         ),
-        alternatives=(6.09, torch.full((VALUES,), attacks.pixels(2)).norm()),
+        alternatives=(6.09, torch.full((VALUES,), adversarial.pixels(2)).norm()),
         advice="Square each of the n changes, add them up, take the root.",
     ),
     Exercise(
@@ -42,7 +44,7 @@ EXERCISES = (
         title="Random sign noise",
         points=2,
         minutes=8,
-        reference=attacks.random_sign_noise,
+        reference=adversarial.random_sign_noise,
         cases=cases.noise,
         observe=cases.observe_noise,
         slips=(
@@ -89,7 +91,7 @@ EXERCISES = (
         title="The gradient in the picture",
         points=2,
         minutes=10,
-        reference=attacks.input_gradient,
+        reference=adversarial.input_gradient,
         cases=cases.gradient,
         observe=cases.observe_clean,
         slips=(
@@ -138,7 +140,7 @@ EXERCISES = (
         title="FGSM",
         points=3,
         minutes=10,
-        reference=attacks.fgsm,
+        reference=adversarial.fgsm,
         cases=cases.one_step,
         observe=cases.observe_clean,
         slips=(
@@ -186,7 +188,7 @@ EXERCISES = (
         title="The L2 step",
         points=2,
         minutes=10,
-        reference=attacks.fast_l2,
+        reference=adversarial.fast_l2,
         cases=cases.one_step,
         observe=cases.observe_clean,
         slips=(
@@ -222,7 +224,7 @@ EXERCISES = (
         title="Many small steps, with a target",
         points=4,
         minutes=20,
-        reference=attacks.iterate,
+        reference=adversarial.iterate,
         cases=cases.many_steps,
         observe=cases.observe_clean,
         slips=(
@@ -268,7 +270,7 @@ EXERCISES = (
         title="Accuracy against eps",
         points=3,
         minutes=12,
-        reference=attacks.accuracy_curve,
+        reference=adversarial.accuracy_curve,
         cases=cases.curve,
         observe=cases.observe_curve,
         slips=(

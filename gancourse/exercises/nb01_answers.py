@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gancourse import attacks
+from gancourse.papers import adversarial
 
 
 def noise(draw: Callable[[Tensor, torch.Generator], Tensor], clamp: bool = True) -> Callable:
@@ -39,50 +39,50 @@ def noise_in_place(x: Tensor, eps: float, rng: torch.Generator) -> Tensor:
 def gradient(objective: Callable[[Tensor, Tensor], Tensor]) -> Callable:
     """The slope in x of any objective of the logits and the labels."""
 
-    def answer(model: attacks.Model, x: Tensor, y: Tensor) -> Tensor:
+    def answer(model: adversarial.Model, x: Tensor, y: Tensor) -> Tensor:
         x = x.detach().requires_grad_()
         return torch.autograd.grad(objective(model(x), y), x)[0]
 
     return answer
 
 
-def gradient_backward(model: attacks.Model, x: Tensor, y: Tensor) -> Tensor:
+def gradient_backward(model: adversarial.Model, x: Tensor, y: Tensor) -> Tensor:
     """Right numbers, but the parameters' gradients are filled too."""
     x = x.clone().requires_grad_()
     F.cross_entropy(model(x), y, reduction="sum").backward()
     return x.grad
 
 
-def gradient_tuple(model: attacks.Model, x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
+def gradient_tuple(model: adversarial.Model, x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
     """The tuple that autograd returns."""
     x = x.detach().requires_grad_()
     return torch.autograd.grad(F.cross_entropy(model(x), y, reduction="sum"), x)
 
 
-def gradient_marked(model: attacks.Model, x: Tensor, y: Tensor) -> Tensor:
+def gradient_marked(model: adversarial.Model, x: Tensor, y: Tensor) -> Tensor:
     """Right numbers, but the caller's x asks for gradients from then on."""
     x.requires_grad_()
     return torch.autograd.grad(F.cross_entropy(model(x), y, reduction="sum"), x)[0]
 
 
-def gradient_one_by_one(model: attacks.Model, x: Tensor, y: Tensor) -> Tensor:
+def gradient_one_by_one(model: adversarial.Model, x: Tensor, y: Tensor) -> Tensor:
     """Slow and right."""
-    one = [attacks.input_gradient(model, x[i : i + 1], y[i : i + 1]) for i in range(len(x))]
+    one = [adversarial.input_gradient(model, x[i : i + 1], y[i : i + 1]) for i in range(len(x))]
     return torch.cat(one)
 
 
 def step(change: Callable[[Tensor], Tensor], low: float = -1, high: float = 1) -> Callable:
     """An attack of one step: x + eps * change(gradient), clamped."""
 
-    def answer(model: attacks.Model, x: Tensor, y: Tensor, eps: float) -> Tensor:
-        return (x + eps * change(attacks.input_gradient(model, x, y))).clamp(low, high)
+    def answer(model: adversarial.Model, x: Tensor, y: Tensor, eps: float) -> Tensor:
+        return (x + eps * change(adversarial.input_gradient(model, x, y))).clamp(low, high)
 
     return answer
 
 
-def fgsm_where(model: attacks.Model, x: Tensor, y: Tensor, eps: float) -> Tensor:
+def fgsm_where(model: adversarial.Model, x: Tensor, y: Tensor, eps: float) -> Tensor:
     """FGSM without a sign."""
-    up = attacks.input_gradient(model, x, y) > 0
+    up = adversarial.input_gradient(model, x, y) > 0
     return torch.where(up, (x + eps).clamp(max=1), (x - eps).clamp(min=-1))
 
 
@@ -101,7 +101,7 @@ def iterate(
     """The iterative attack, with one thing left out or changed."""
 
     def answer(
-        model: attacks.Model,
+        model: adversarial.Model,
         x: Tensor,
         y: Tensor,
         eps: float,
@@ -111,7 +111,7 @@ def iterate(
     ) -> Tensor:
         x_adv, reach = x, eps if ball else math.inf
         for _ in range(steps):
-            g = attacks.input_gradient(model, x_adv if refresh else x, y)
+            g = adversarial.input_gradient(model, x_adv if refresh else x, y)
             x_adv = x_adv + sign(targeted) * (eps if whole else step) * g.sign()
             x_adv = x_adv.clamp(x - reach, x + reach).clamp(-limit, limit)
         return x_adv
@@ -120,7 +120,7 @@ def iterate(
 
 
 def iterate_late(
-    model: attacks.Model,
+    model: adversarial.Model,
     x: Tensor,
     y: Tensor,
     eps: float,
@@ -129,23 +129,29 @@ def iterate_late(
     targeted: bool = False,
 ) -> Tensor:
     """Projected once, at the end."""
-    return attacks.project(attacks.iterate(model, x, y, 9.0, step, steps, targeted), x, eps)
+    return adversarial.project(adversarial.iterate(model, x, y, 9.0, step, steps, targeted), x, eps)
 
 
 def iterate_in_place(
-    model: attacks.Model, x: Tensor, y: Tensor, eps: float, step: float, steps: int, targeted: bool
+    model: adversarial.Model,
+    x: Tensor,
+    y: Tensor,
+    eps: float,
+    step: float,
+    steps: int,
+    targeted: bool,
 ) -> Tensor:
     """x_adv is another name for x, and is written into."""
     x_adv = x
     for _ in range(steps):
-        g = attacks.input_gradient(model, x_adv, y).sign()
+        g = adversarial.input_gradient(model, x_adv, y).sign()
         x_adv += (-step if targeted else step) * g
-        x_adv = attacks.project(x_adv, x, eps)
+        x_adv = adversarial.project(x_adv, x, eps)
     return x_adv
 
 
 def iterate_clamp_late(
-    model: attacks.Model,
+    model: adversarial.Model,
     x: Tensor,
     y: Tensor,
     eps: float,
@@ -157,9 +163,11 @@ def iterate_clamp_late(
     return iterate(limit=math.inf)(model, x, y, eps, step, steps, targeted).clamp(-1, 1)
 
 
-def curve_fgsm(model: attacks.Model, attack: Callable, x: Tensor, y: Tensor, sizes: list) -> Tensor:
+def curve_fgsm(
+    model: adversarial.Model, attack: Callable, x: Tensor, y: Tensor, sizes: list
+) -> Tensor:
     """FGSM, whatever attack is given."""
-    return curve()(model, attacks.fgsm, x, y, sizes)
+    return curve()(model, adversarial.fgsm, x, y, sizes)
 
 
 def curve(
@@ -168,9 +176,11 @@ def curve(
     judge: bool = False,
     attacked: bool = True,
 ) -> Callable:
-    """An accuracy curve; `own` attacks the model's own guesses, `judge` scores against them."""
+    """An accuracy curve; `own` adversarial the model's own guesses, `judge` scores against them."""
 
-    def answer(model: attacks.Model, attack: Callable, x: Tensor, y: Tensor, sizes: list) -> Tensor:
+    def answer(
+        model: adversarial.Model, attack: Callable, x: Tensor, y: Tensor, sizes: list
+    ) -> Tensor:
         guess = model(x).argmax(1)
         new = [attack(model, x, guess if own else y, s) if attacked else x for s in sizes]
         return torch.stack([score(model(a).argmax(1) == (guess if judge else y)) for a in new])
@@ -179,7 +189,7 @@ def curve(
 
 
 def curve_piled(
-    model: attacks.Model, attack: Callable, x: Tensor, y: Tensor, sizes: list
+    model: adversarial.Model, attack: Callable, x: Tensor, y: Tensor, sizes: list
 ) -> Tensor:
     """Each attack starts from the last one's result."""
     shares = []

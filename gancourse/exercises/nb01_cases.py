@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gancourse import attacks
 from gancourse.exercises.base import AnswerError, Case, Observation, as_tensor, observe_call
+from gancourse.papers import adversarial
 
 CLASSES, SHAPE = 3, (2, 2, 2)  # of the tiny networks' answers and pictures
 
@@ -52,7 +52,7 @@ def labels(rng: torch.Generator, batch: int) -> Tensor:
 
 def clear(model: nn.Module, x: Tensor, y: Tensor) -> bool:
     """Whether no slope is so near zero that rounding could turn its sign."""
-    return bool(attacks.input_gradient(model, x, y).abs().min() > 2e-5)
+    return bool(adversarial.input_gradient(model, x, y).abs().min() > 2e-5)
 
 
 def observe_clean(answer: Callable[..., Any], case: Case) -> Observation:
@@ -134,7 +134,7 @@ def _unclamped(model: Tiny, x: Tensor, y: Tensor, step: float, steps: int, down:
     """The way in a box of half-width 0.3 that is clamped to [-1, 1] only at its end."""
     point = x
     for _ in range(steps):
-        g = attacks.input_gradient(model, point, y).sign()
+        g = adversarial.input_gradient(model, point, y).sign()
         point = (point + (-step if down else step) * g).clamp(x - 0.3, x + 0.3)
     return point.clamp(-1, 1)
 
@@ -145,11 +145,13 @@ def many_steps(rng: torch.Generator) -> list[Case]:
     for targeted, step, steps in ((False, 0.15, 4), (True, 0.07, 3)):
         while True:
             model, x, y = Tiny(rng), pictures(rng, 3, edges=True), labels(rng, 3)
-            path = [attacks.iterate(model, x, y, 0.3, step, n, targeted) for n in range(steps + 1)]
-            first = attacks.input_gradient(model, x, y).sign()
-            last = attacks.input_gradient(model, path[-2], y).sign()
-            late = attacks.iterate(model, x, y, 9.0, step, steps, targeted)  # no box on the way
-            late = attacks.project(late, x, 0.3)
+            path = [
+                adversarial.iterate(model, x, y, 0.3, step, n, targeted) for n in range(steps + 1)
+            ]
+            first = adversarial.input_gradient(model, x, y).sign()
+            last = adversarial.input_gradient(model, path[-2], y).sign()
+            late = adversarial.iterate(model, x, y, 9.0, step, steps, targeted)  # no box on the way
+            late = adversarial.project(late, x, 0.3)
             # the slope must turn on the way, or one look at it would be enough; and where the box
             # is reached, it must matter that it is kept at every step
             wide = _unclamped(model, x, y, step, steps, targeted)
@@ -161,7 +163,7 @@ def many_steps(rng: torch.Generator) -> list[Case]:
     return cases
 
 
-def half_step(model: attacks.Model, x: Tensor, y: Tensor, eps: float) -> Tensor:
+def half_step(model: adversarial.Model, x: Tensor, y: Tensor, eps: float) -> Tensor:
     """An attack that is not FGSM: half of its step. Without gradients it fails, as FGSM would."""
     x = x.detach().requires_grad_()
     loss = nn.functional.cross_entropy(model(x), y, reduction="sum")

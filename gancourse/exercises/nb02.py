@@ -5,9 +5,10 @@ import math
 import torch
 import torch.nn.functional as F
 
-from gancourse import metrics, objectives, steps
 from gancourse.exercises import nb02_answers as a
 from gancourse.exercises.base import Case, Exercise, Slip, observe_value
+from gancourse.metrics.samples import mode_coverage
+from gancourse.papers import gan
 
 logsigmoid = F.logsigmoid
 
@@ -38,7 +39,7 @@ EXERCISES = (
         title="Value of the game",
         points=2,
         minutes=8,
-        reference=objectives.value,
+        reference=gan.value,
         cases=a.logits,
         slips=(
             Slip(
@@ -89,7 +90,7 @@ EXERCISES = (
         title="The best discriminator",
         points=1,
         minutes=8,
-        reference=objectives.optimal_discriminator,
+        reference=gan.optimal_discriminator,
         cases=a.densities,
         slips=(
             Slip(lambda p, q: q / (p + q), "That is the chance that x is a fake. Real is 1."),
@@ -147,7 +148,7 @@ EXERCISES = (
         title="A loss for the generator that does not saturate",
         points=1,
         minutes=6,
-        reference=objectives.non_saturating_loss,
+        reference=gan.non_saturating_loss,
         cases=a.fake_logits,
         slips=(
             Slip(
@@ -189,7 +190,7 @@ EXERCISES = (
         title="One iteration of Algorithm 1",
         points=4,
         minutes=20,
-        reference=steps.gan_step,
+        reference=gan.gan_step,
         cases=a.rounds,
         observe=a.observe_step,
         slips=(
@@ -252,7 +253,7 @@ EXERCISES = (
         title="Counting modes",
         points=2,
         minutes=12,
-        reference=metrics.mode_coverage,
+        reference=mode_coverage,
         cases=a.clouds,
         observe=a.observe_coverage,
         slips=(

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gancourse.exercises.base import AnswerError, Case, Observation, as_tensor
-from gancourse.exercises.networks import number
-from gancourse.nets.mlp import MLP, Critic
+from gancourse.exercises.observe import number
+from gancourse.papers.blocks import MLP, MLPDiscriminator
 
 
 # 2.2 and 2.5 -----------------------------------------------------------------------------------
@@ -74,7 +74,7 @@ def observe_step(answer: Turns, case: Case) -> Observation:
     """Two iterations with tiny networks and SGD: who moved, and how far."""
     seed, k = case.args
     rng, source = torch.Generator().manual_seed(seed), Counted(seed)
-    G, D = MLP(2, 4, 2, rng=rng), Critic(2, 4, rng=rng)
+    G, D = MLP(2, 4, 2, rng=rng), MLPDiscriminator(2, 4, rng=rng)
     # SGD, not Adam: its steps show the size of a gradient
     opt_G, opt_D = (torch.optim.SGD(net.parameters(), lr=0.3) for net in (G, D))
     for _ in range(2):

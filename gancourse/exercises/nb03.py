@@ -7,9 +7,9 @@ from torch import nn
 
 from gancourse.exercises import nb03_answers as a
 from gancourse.exercises.base import Case, Exercise, Slip, observe_value
-from gancourse.exercises.networks import drawn, number
-from gancourse.nets import blocks, dcgan
-from gancourse.steps import ema_update
+from gancourse.exercises.observe import drawn, number
+from gancourse.papers import blocks, dcgan
+from gancourse.papers.gan import ema_update
 
 BN, ReLU, LReLU = nn.BatchNorm2d, nn.ReLU, nn.LeakyReLU
 

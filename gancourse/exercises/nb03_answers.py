@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from gancourse.exercises.base import AnswerError, Case, Observation, as_tensor
-from gancourse.exercises.networks import fill, number, watch
-from gancourse.nets import blocks, dcgan
+from gancourse.exercises.observe import fill, number, watch
+from gancourse.papers import blocks, dcgan
 
 
 # 3.1 -------------------------------------------------------------------------------------------

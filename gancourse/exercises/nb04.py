@@ -3,9 +3,9 @@
 import torch
 from torch.nn import functional as F
 
-from gancourse import probes
 from gancourse.exercises import nb04_answers as a
 from gancourse.exercises.base import Case, Exercise, Slip, observe_value
+from gancourse.papers import dcgan_probes
 
 EXERCISES = (
     Exercise(
@@ -13,11 +13,11 @@ EXERCISES = (
         title="Walking along the arc",
         points=2,
         minutes=10,
-        reference=probes.slerp,
+        reference=dcgan_probes.slerp,
         cases=a.walks,
         slips=(
             Slip(
-                probes.lerp,
+                dcgan_probes.lerp,
                 "That is the straight line, the baseline: halfway it is shorter than its ends. "
                 "Weigh a and b with sines of parts of the angle.",
             ),
@@ -50,7 +50,7 @@ EXERCISES = (
         title="How far does it lean?",
         points=2,
         minutes=10,
-        reference=probes.slant,
+        reference=dcgan_probes.slant,
         cases=a.pictures,
         slips=(
             Slip(
@@ -86,7 +86,7 @@ EXERCISES = (
         title="Vector arithmetic",
         points=1,
         minutes=5,
-        reference=probes.analogy,
+        reference=dcgan_probes.analogy,
         cases=a.groups,
         slips=(
             Slip(
@@ -143,7 +143,7 @@ EXERCISES = (
         title="A turn vector",
         points=2,
         minutes=8,
-        reference=probes.turn_vector,
+        reference=dcgan_probes.turn_vector,
         cases=a.measured,
         slips=(
             Slip(
@@ -179,7 +179,7 @@ EXERCISES = (
         title="Guided backpropagation",
         points=3,
         minutes=12,
-        reference=probes.guided_gradient,
+        reference=dcgan_probes.guided_gradient,
         cases=lambda rng: a.seeded(rng, (0, 2)),
         observe=a.observe_guided,
         slips=(
@@ -258,7 +258,7 @@ EXERCISES = (
         title="Features from every layer",
         points=2,
         minutes=8,
-        reference=probes.pooled_features,
+        reference=dcgan_probes.pooled_features,
         cases=lambda rng: a.seeded(rng, (1, 3)),
         observe=a.observe_features,
         slips=(

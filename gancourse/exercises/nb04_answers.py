@@ -7,10 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gancourse import probes
 from gancourse.exercises.base import Case, Observation, as_tensor
-from gancourse.exercises.networks import fill, number
-from gancourse.nets import dcgan
+from gancourse.exercises.observe import fill, number
+from gancourse.papers import dcgan, dcgan_probes
 
 
 def seeded(rng: torch.Generator, *ranges: tuple[int, int]) -> list[Case]:
@@ -55,7 +54,7 @@ def arc_undivided(a: Tensor, b: Tensor, t: float) -> Tensor:
 
 
 def rescaled_line(a: Tensor, b: Tensor, t: float) -> Tensor:
-    z = probes.lerp(a, b, t)
+    z = dcgan_probes.lerp(a, b, t)
     return F.normalize(z) * a.norm(dim=1, keepdim=True)
 
 
@@ -143,8 +142,8 @@ def guided_like(rule: Callable[[Tensor, Tensor], Tensor], last: Callable = lambd
         def guide(_layer: nn.Module, _inputs: tuple, output: Tensor) -> None:
             output.register_hook(lambda slope: rule(slope, output.detach()))
 
-        hooks = [a.register_forward_hook(guide) for a in probes.activation_layers(net)]
-        response = probes.feature_maps(net, x)[layer][:, channel].flatten(1).max(1).values
+        hooks = [a.register_forward_hook(guide) for a in dcgan_probes.activation_layers(net)]
+        response = dcgan_probes.feature_maps(net, x)[layer][:, channel].flatten(1).max(1).values
         for hook in hooks:
             hook.remove()
         return last(torch.autograd.grad(response.sum(), x)[0])
@@ -155,7 +154,7 @@ def guided_like(rule: Callable[[Tensor, Tensor], Tensor], last: Callable = lambd
 # 4.7 -------------------------------------------------------------------------------------------
 def draw_without(G: nn.Module, layer: nn.Module, maps: list[int], z: Tensor) -> Tensor:
     """Pictures that G draws from z with some feature maps of a layer set to 0."""
-    with torch.no_grad(), probes.without_maps(layer, maps):
+    with torch.no_grad(), dcgan_probes.without_maps(layer, maps):
         return G(z)
 
 
@@ -165,7 +164,7 @@ def observe_without(answer: Callable[..., Any], case: Case) -> Observation:
     G = fill(dcgan.Generator(5, 1, 3, 16), rng).eval()
     for norm in (m for m in G.modules() if isinstance(m, nn.BatchNorm2d)):
         norm.bias.data.abs_()  # so that a 0 before batch norm comes out as something
-    layer = probes.activation_layers(G)[0]  # 6 maps of 4 x 4
+    layer = dcgan_probes.activation_layers(G)[0]  # 6 maps of 4 x 4
     z = torch.randn(8, 5, generator=rng)
     before = G(z).detach()
     result = as_tensor(answer(G, layer, [first, first + 2], z.clone()))
@@ -231,7 +230,7 @@ def features_like(
     """Make a pooled_features with another pooling."""
 
     def features(net: nn.Module, x: Tensor) -> Tensor:
-        return torch.cat([pool(f) for f in probes.feature_maps(net, x)[layers]], dim)
+        return torch.cat([pool(f) for f in dcgan_probes.feature_maps(net, x)[layers]], dim)
 
     return features
 

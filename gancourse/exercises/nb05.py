@@ -8,9 +8,10 @@ from torch import nn
 
 from gancourse.exercises import nb05_answers as a
 from gancourse.exercises.base import Case, Exercise, Slip, observe_value
-from gancourse.exercises.networks import drawn
-from gancourse.metrics import most_similar, parzen_log_density
-from gancourse.nets import cgan
+from gancourse.exercises.observe import drawn
+from gancourse.metrics.retrieval import most_similar
+from gancourse.metrics.samples import parzen_log_density
+from gancourse.papers import cgan
 
 EXERCISES = (
     Exercise(

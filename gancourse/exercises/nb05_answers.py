@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gancourse.exercises.base import AnswerError, Case, Observation, as_tensor
-from gancourse.exercises.networks import number, watch
+from gancourse.exercises.observe import number, watch
 
 
 # 5.1 -------------------------------------------------------------------------------------------

@@ -6,12 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gancourse import metrics
-from gancourse.datasets import pyramid
 from gancourse.exercises import nb06_answers as a
 from gancourse.exercises import nb06_levels as b
 from gancourse.exercises.base import Case, Exercise, Slip, observe_value
-from gancourse.nets import lapgan
+from gancourse.metrics.retrieval import nearest
+from gancourse.papers import lapgan
 
 EXERCISES = (
     Exercise(
@@ -19,7 +18,7 @@ EXERCISES = (
         title="Halve a picture",
         points=2,
         minutes=12,
-        reference=pyramid.down,
+        reference=lapgan.down,
         cases=a.halving,
         slips=(
             Slip(
@@ -56,7 +55,7 @@ EXERCISES = (
         title="Take a picture apart",
         points=3,
         minutes=12,
-        reference=pyramid.laplacian,
+        reference=lapgan.laplacian,
         cases=lambda rng: [
             Case((a.pictures(rng, 16), 2), note="with 2 levels"),
             Case((a.pictures(rng, 8, 1, 1), 1), note="with 1 level"),
@@ -94,7 +93,7 @@ EXERCISES = (
         title="Put it together again",
         points=2,
         minutes=8,
-        reference=pyramid.reconstruct,
+        reference=lapgan.reconstruct,
         cases=a.stacks,
         observe=a.observe_reconstruction,
         slips=(
@@ -203,7 +202,7 @@ EXERCISES = (
         title="The sampling chain",
         points=3,
         minutes=15,
-        reference=partial(lapgan.sample_chain, up=pyramid.up),
+        reference=lapgan.sample_chain,
         cases=b.chain_cases,
         observe=b.observe_chain,
         slips=(
@@ -269,7 +268,7 @@ EXERCISES = (
         title="Nearest training pictures",
         points=2,
         minutes=8,
-        reference=metrics.nearest,
+        reference=nearest,
         cases=a.clouds,
         slips=(
             Slip(

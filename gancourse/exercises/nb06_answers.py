@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gancourse.datasets import pyramid
 from gancourse.exercises.base import AnswerError, Case, Observation, as_tensor
+from gancourse.papers import lapgan
 
 Pair = tuple[Tensor, Tensor]
 
@@ -37,7 +37,7 @@ def down_like(mode: str = "replicate", scale: float = 1.0, groups: bool = True) 
     """Make a `down`, with a slip if asked for."""
 
     def down(x: Tensor) -> Tensor:
-        w = torch.tensor(pyramid.WEIGHTS)
+        w = torch.tensor(lapgan.WEIGHTS)
         kernel = w[:, None] * w[None, :] * scale
         channels = x.shape[1]
         padded = F.pad(x, (1, 1, 1, 1), mode=mode)
@@ -67,7 +67,7 @@ def by_hand(x: Tensor) -> Tensor:
 
 def rows_only(x: Tensor) -> Tensor:
     """Blur in one direction only."""
-    w = torch.tensor(pyramid.WEIGHTS).view(1, 1, 4, 1).expand(x.shape[1], 1, 4, 1)
+    w = torch.tensor(lapgan.WEIGHTS).view(1, 1, 4, 1).expand(x.shape[1], 1, 4, 1)
     padded = F.pad(x, (0, 0, 1, 1), mode="replicate")
     return F.conv2d(padded, w, stride=2, groups=x.shape[1])
 
@@ -87,14 +87,14 @@ def near_copy(x: Tensor) -> Tensor:
 
 
 def laplacian_like(
-    sign: int = 1, coarse: bool = True, turn: bool = False, up: Callable = pyramid.up
+    sign: int = 1, coarse: bool = True, turn: bool = False, up: Callable = lapgan.up
 ) -> Callable[[Tensor, int], list[Tensor]]:
     """Make a `laplacian`, with a slip if asked for."""
 
     def laplacian(x: Tensor, levels: int) -> list[Tensor]:
         parts = []
         for _ in range(levels):
-            smaller = pyramid.down(x)
+            smaller = lapgan.down(x)
             parts.append(sign * (x - up(smaller)))
             x = smaller
         parts += [x] if coarse else []
@@ -104,27 +104,27 @@ def laplacian_like(
 
 
 def recursive(x: Tensor, levels: int) -> list[Tensor]:
-    """A pyramid is a residual on top of the halved picture's pyramid."""
+    """A lapgan is a residual on top of the halved picture's lapgan."""
     if levels == 0:
         return [x]
-    smaller = pyramid.down(x)
-    return [x - pyramid.up(smaller), *recursive(smaller, levels - 1)]
+    smaller = lapgan.down(x)
+    return [x - lapgan.up(smaller), *recursive(smaller, levels - 1)]
 
 
 def of_residuals(x: Tensor, levels: int) -> list[Tensor]:
     """Goes on with the residual instead of the halved picture."""
     parts = []
     for _ in range(levels):
-        residual = x - pyramid.up(pyramid.down(x))
+        residual = x - lapgan.up(lapgan.down(x))
         parts.append(residual)
-        x = pyramid.down(residual)
+        x = lapgan.down(residual)
     return [*parts, x]
 
 
 def stacks(rng: torch.Generator) -> list[Case]:
     """Pyramids whose residuals are larger than any picture's, so that clipping shows."""
     parts = [2 * pictures(rng, side) for side in (16, 8)]
-    return [Case(([*parts, pictures(rng, 4)],), note="on a pyramid of 16, 8 and 4 pixels")]
+    return [Case(([*parts, pictures(rng, 4)],), note="on a lapgan of 16, 8 and 4 pixels")]
 
 
 def observe_reconstruction(answer: Callable[..., Any], case: Case) -> Observation:
@@ -133,11 +133,11 @@ def observe_reconstruction(answer: Callable[..., Any], case: Case) -> Observatio
     same = len(given) == len(case.args[0]) and all(
         torch.equal(a, b) for a, b in zip(given, case.args[0], strict=True)
     )
-    return {"result": picture, "the pyramid is left as it was": torch.tensor(same)}
+    return {"result": picture, "the lapgan is left as it was": torch.tensor(same)}
 
 
 def reconstruct_like(
-    sign: int = 1, clip: bool = False, up: Callable = pyramid.up, pop: bool = False
+    sign: int = 1, clip: bool = False, up: Callable = lapgan.up, pop: bool = False
 ) -> Callable[[list[Tensor]], Tensor]:
     """Make a `reconstruct`, with a slip if asked for."""
 
@@ -156,7 +156,7 @@ def sum_of_all(parts: list[Tensor]) -> Tensor:
     total = torch.zeros_like(parts[0])
     for k, part in enumerate(parts):
         for _ in range(k):
-            part = pyramid.up(part)
+            part = lapgan.up(part)
         total = total + part
     return total
 
@@ -165,7 +165,7 @@ def without_middle(parts: list[Tensor]) -> Tensor:
     """Adds the finest residual alone."""
     x = parts[-1]
     for _ in parts[:-1]:
-        x = pyramid.up(x)
+        x = lapgan.up(x)
     return x + parts[0]
 
 

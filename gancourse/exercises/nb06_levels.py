@@ -7,11 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gancourse.datasets import pyramid
 from gancourse.exercises.base import AnswerError, Case, Observation
 from gancourse.exercises.nb06_answers import listed, pictures
-from gancourse.exercises.networks import fill, number
-from gancourse.nets import lapgan
+from gancourse.exercises.observe import fill, number
+from gancourse.papers import lapgan
 
 
 # 6.4 and 6.5 -----------------------------------------------------------------------------------
@@ -113,7 +112,7 @@ def chain_cases(rng: torch.Generator) -> list[Case]:
 
 
 def chain_like(
-    up: Callable = pyramid.up,
+    up: Callable = lapgan.up,
     add: bool = True,
     clip: bool = False,
     planes: int = 1,

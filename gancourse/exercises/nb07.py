@@ -5,8 +5,7 @@ from functools import partial
 from gancourse.datasets.captions import unknown_words
 from gancourse.exercises import nb07_answers as a
 from gancourse.exercises.base import Case, Exercise, Slip, observe_value
-from gancourse.objectives import gan_cls_loss, joint_embedding_loss, style_loss
-from gancourse.steps import between
+from gancourse.papers.text2image import between, gan_cls_loss, joint_embedding_loss, style_loss
 
 EXERCISES = (
     Exercise(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gancourse.datasets.captions import unknown_words, vocabulary
 from gancourse.exercises.base import AnswerError, Case, Observation, as_tensor
-from gancourse.exercises.networks import fill, number
+from gancourse.exercises.observe import fill, number
 
 # 7.1 -------------------------------------------------------------------------------------------
 ABC = "abcdefghijklmnopqrstuvwxyz0123456789 ,.-"

@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gancourse import metrics
 from gancourse.exercises import nb08_answers as a
 from gancourse.exercises import nb08_losses
 from gancourse.exercises.base import Case, Exercise, Slip, observe_value
-from gancourse.nets import srgan
+from gancourse.metrics.images import psnr
+from gancourse.papers import srgan
 
 
 def _drawn_block(rng: torch.Generator) -> list[Case]:
@@ -23,7 +23,7 @@ EXERCISES = (
         title="Decibels",
         points=2,
         minutes=12,
-        reference=metrics.psnr,
+        reference=psnr,
         cases=a.psnr_cases,
         slips=(
             Slip(

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gancourse.exercises.base import AnswerError, Case, Observation, as_tensor
-from gancourse.exercises.networks import number
-from gancourse.metrics import luminance
+from gancourse.exercises.observe import number
+from gancourse.metrics.images import luminance
 
 
 def pictures(rng: torch.Generator, *shape: int) -> Tensor:

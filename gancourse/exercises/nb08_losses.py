@@ -6,11 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gancourse import objectives
 from gancourse.exercises import nb08_answers as a
 from gancourse.exercises import nb08_tiles as b
 from gancourse.exercises.base import Exercise, Slip
-from gancourse.nets import srgan
+from gancourse.papers import gan, srgan, srgan_photos
 
 EXERCISES = (
     Exercise(
@@ -18,7 +17,7 @@ EXERCISES = (
         title="Content loss",
         points=2,
         minutes=12,
-        reference=objectives.content_loss,
+        reference=srgan.content_loss,
         cases=a.content_cases,
         observe=a.observe_content,
         slips=(
@@ -152,7 +151,7 @@ EXERCISES = (
                 lambda fake: F.binary_cross_entropy_with_logits(fake, torch.ones_like(fake))
             ),
             a.loss_like(lambda fake: -F.logsigmoid(fake).mean()),
-            a.loss_like(objectives.non_saturating_loss),
+            a.loss_like(gan.non_saturating_loss),
         ),
     ),
     Exercise(
@@ -160,7 +159,7 @@ EXERCISES = (
         title="In tiles",
         points=3,
         minutes=20,
-        reference=srgan.tiled,
+        reference=srgan_photos.tiled,
         cases=b.tile_cases,
         observe=b.observe_tiles,
         slips=(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gancourse.exercises.base import Case, Observation, as_tensor
 from gancourse.exercises.nb08_answers import pictures, watch_in_order
-from gancourse.exercises.networks import number
+from gancourse.exercises.observe import number
 
 
 # 8.6 -------------------------------------------------------------------------------------------

@@ -5,12 +5,11 @@ from functools import partial
 import torch
 from torch import nn
 
-from gancourse import metrics
-from gancourse.datasets import unpaired
 from gancourse.exercises import nb09_answers as a
 from gancourse.exercises import nb09_costs as b
 from gancourse.exercises.base import Case, Exercise, Slip, observe_value
-from gancourse.nets import cyclegan
+from gancourse.metrics.retrieval import recall_at
+from gancourse.papers import cyclegan
 
 EXERCISES = (
     Exercise(
@@ -165,7 +164,7 @@ EXERCISES = (
         title="The image pool",
         points=2,
         minutes=12,
-        reference=unpaired.exchange,
+        reference=cyclegan.exchange,
         cases=a.pools,
         slips=(
             Slip(
@@ -269,7 +268,7 @@ EXERCISES = (
         title="Recall",
         points=2,
         minutes=10,
-        reference=metrics.recall_at,
+        reference=recall_at,
         cases=a.clouds,
         slips=(
             Slip(

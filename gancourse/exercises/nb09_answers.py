@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gancourse.datasets.unpaired import exchange
 from gancourse.exercises.base import AnswerError, Case, Observation
-from gancourse.exercises.networks import number, watch
+from gancourse.exercises.observe import number, watch
+from gancourse.papers.cyclegan import exchange
 
 Layers = list[tuple[int, int]]
 

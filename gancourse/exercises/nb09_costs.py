@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from gancourse.exercises.base import AnswerError, Case, Observation, as_tensor
 from gancourse.exercises.nb09_answers import pictures
-from gancourse.exercises.networks import fill, number
-from gancourse.objectives import cycle_loss, lsgan_discriminator_loss, lsgan_generator_loss
+from gancourse.exercises.observe import fill, number
+from gancourse.papers.cyclegan import cycle_loss, lsgan_discriminator_loss, lsgan_generator_loss
 
 
 # references -----------------------------------------------------------------------------------

@@ -1,9 +1,10 @@
 """Exercises of notebook 10: tricks, measures, and (in nb10_doctor) the training doctor."""
 
-from gancourse import evaluation, tricks
 from gancourse.exercises import nb10_answers as a
 from gancourse.exercises import nb10_doctor
 from gancourse.exercises.base import Case, Exercise, Slip, observe_value
+from gancourse.metrics import samples
+from gancourse.papers import tricks
 
 EXERCISES = (
     Exercise(
@@ -156,7 +157,7 @@ EXERCISES = (
         title="Sure of each, and of all kinds",
         points=2,
         minutes=10,
-        reference=evaluation.inception_score,
+        reference=samples.inception_score,
         cases=a.opinions,
         slips=(
             Slip(a.score_like(exp=False), "The exponential is missing: a score of 1 is the least."),
@@ -188,7 +189,7 @@ EXERCISES = (
         title="Inside the cloud",
         points=2,
         minutes=12,
-        reference=evaluation.covered,
+        reference=samples.covered,
         cases=a.points_and_cloud,
         observe=a.observe_covered,
         slips=(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gancourse.exercises.base import AnswerError, Case, Observation, as_tensor
-from gancourse.exercises.networks import number
+from gancourse.exercises.observe import number
 
 
 # 10.1 ------------------------------------------------------------------------------------------

@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gancourse.exercises.base import Case, Exercise, Slip, observe_value
-from gancourse.exercises.networks import number
-from gancourse.vitals import spread
+from gancourse.exercises.observe import number
+from gancourse.training.signs import spread
 
 
 def two_clouds(rng: torch.Generator) -> list[Case]:

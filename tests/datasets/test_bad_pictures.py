@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gancourse.datasets import folder, lowres, own_captions, photos, unpaired
-from gancourse.env import CourseError
+from gancourse.datasets import folder, lowres, photos, two_domains
+from gancourse.errors import CourseError
 
 
 def encoded(kind: str, size: tuple[int, int] = (40, 36)) -> bytes:
@@ -92,7 +92,7 @@ def test_a_bad_picture_that_was_asked_for_is_named_with_what_to_do(place):
     for load in (
         lambda: photos.read(bad),
         lambda: lowres.load_folder(good.parent),
-        lambda: own_captions.load(good.parent, captions, 16, device="cpu"),
+        lambda: folder.load_captioned(good.parent, captions, 16, device="cpu"),
     ):
         with pytest.raises(CourseError, match=bad.name) as caught:
             load()
@@ -103,17 +103,17 @@ def test_two_domains_skip_bad_pictures_and_refuse_when_none_is_left(tmp_path, ca
     for name in ("summer", "winter"):
         (tmp_path / name).mkdir()
     with pytest.raises(CourseError, match="no picture"):
-        unpaired.of_folder(tmp_path, 8, device="cpu")
+        two_domains.of_folder(tmp_path, 8, device="cpu")
     for name in ("summer", "winter"):
         for file, content in BAD.items():
             (tmp_path / name / file).write_bytes(content)
     with pytest.raises(CourseError, match="None of the") as caught:
-        unpaired.of_folder(tmp_path, 8, device="cpu")
+        two_domains.of_folder(tmp_path, 8, device="cpu")
     assert caught.value.do
     for name in ("summer", "winter"):
         for n in range(2):
             (tmp_path / name / f"good_{n}.png").write_bytes(encoded("PNG", (20, 20 + n)))
-    found = unpaired.of_folder(tmp_path, 8, device="cpu")
+    found = two_domains.of_folder(tmp_path, 8, device="cpu")
     assert [len(p) for p in (found.x, found.y, found.test_x, found.test_y)] == [1, 1, 1, 1]
     assert f"{len(BAD)} of {len(BAD) + 2} files can't be read" in capsys.readouterr().out
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gancourse.datasets.batches import Batches
-from gancourse.env import CourseError
+from gancourse.errors import CourseError
 
 
 def test_bytes_come_out_in_the_courses_range(rng):

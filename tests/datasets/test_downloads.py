@@ -12,7 +12,7 @@ from torchvision import datasets
 
 from gancourse.datasets import downloads
 from gancourse.datasets.downloads import KNOWN, File, Source, fetch, or_embedded
-from gancourse.env import CourseError
+from gancourse.errors import CourseError
 
 BODY = os.urandom(50_000)
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from gancourse.datasets import emoji
-from gancourse.env import CourseError
+from gancourse.errors import CourseError
 
 
 @pytest.fixture(scope="module")

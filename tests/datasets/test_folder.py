@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from gancourse.datasets import folder
-from gancourse.env import CourseError
+from gancourse.errors import CourseError
 
 
 def save(path, colour, mode="RGB", size=(40, 30), **options):

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from gancourse.datasets import lowres, photos
-from gancourse.env import CourseError
+from gancourse.errors import CourseError
 from gancourse.shapes import to_float
 
 

@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from gancourse.datasets import photos
-from gancourse.env import CourseError
+from gancourse.errors import CourseError
 
 
 def test_every_photo_is_there_without_a_download(monkeypatch):

@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from gancourse import exercises
-from gancourse.env import CourseError
+from gancourse.errors import CourseError
 from gancourse.exercises import base
 from gancourse.exercises.base import Case, Exercise, Slip, assess, judge, look, observe_value
 

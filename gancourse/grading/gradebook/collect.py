@@ -1,0 +1,289 @@
+"""Who handed in what: a folder of submissions, or the zip that Canvas or Moodle gives.
+
+Everything here was written by somebody else. Nothing is unpacked onto the disk, no link is
+followed, sizes are bounded; what is refused is a line of the report, and the rest goes on.
+"""
+
+import contextlib
+import os
+import re
+import stat
+import unicodedata
+import zipfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from gancourse.errors import CourseError
+from gancourse.grading.answers.submission import LARGEST
+
+MOST_FILES = 50  # a student's
+MOST_IN_ZIP = 50_000
+SKIPPED = re.compile(r"^(\._|\.(?!(.*\.)?ipynb$)|__MACOSX$|Thumbs\.db$|desktop\.ini$)", re.I)
+CANVAS = re.compile(r"^(?P<student>[^\W_].*?)(?P<late>_LATE)?_(?P<id>\d+)_\d{3,}_(?P<name>.+)$")
+NUMBERS = re.compile(r"(?:^|_)([1-9]\d*)_[1-9]\d{2,}_")  # of a student and a file, once more
+ANONYMOUS = re.compile(r"^(?P<late>LATE_)?(?P<student>anon)_(?P<id>\w{5})_\d{3,}_(?P<name>.+)$")
+MOODLE = re.compile(r"^(?P<student>[^_]+)_(?P<id>\d+)_assignsubmission_[a-z]+(?:_(?P<name>.*))?$")
+BEFORE = re.compile(r"^(?P<student>.+?)_(?P<name>\d\d_.+)$")
+AFTER = re.compile(r"^(?P<name>\d\d_\w+)-(?P<student>.+?)(?P<ending>\.\w+)$")
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One notebook of one student, or the reason why there is none."""
+
+    student: str
+    """The name of the folder, or the name and number that Canvas or Moodle put into the file's."""
+    file: str
+    """What the student called it."""
+    notebook: str = ""
+    """Its number ("02"), by its content; empty where it has none."""
+    content: bytes = b""
+    late: bool = False
+    """Whether Canvas marked it as late."""
+    problem: str = ""
+    """Why it can't be graded; empty where it can."""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class _File:
+    path: PurePosixPath
+    time: tuple
+    read: Callable[[], bytes]
+    problem: str = ""
+
+
+def collect(place: Path, recognise: Callable[[bytes], str]) -> Iterator[Submission]:
+    """All submissions in a folder or a zip, in the order of the students' names.
+
+    Parameters
+    ----------
+    place : Path
+        A folder of `<student>/<any name>.ipynb`; a flat folder of `student_NN_name.ipynb` or
+        `NN_name-student.ipynb`; or the zip with all submissions from Canvas or Moodle, or such a
+        zip unpacked.
+    recognise : Callable[[bytes], str]
+        The number of the course's notebook that this one was made from ("02"), whatever it is
+        called. Raises CourseError for a file that is none.
+
+    Yields
+    ------
+    Submission
+        One for each notebook of each student. Where two files are the same notebook, the newer
+        one counts (by the time in the zip or folder, then by name) and says so in `note`.
+
+    Raises
+    ------
+    CourseError
+        If the place itself can't be read, or holds nothing at all.
+    """
+    if place.is_dir():
+        files = list(_in_folder(place))
+    elif place.is_file():
+        files = _in_zip(place)
+    else:
+        raise CourseError(f"{place} is not there.", "", "Name the folder or zip of submissions.")
+    owned: dict[str, list[tuple[_File, str, bool]]] = defaultdict(list)
+    for file in _unwrapped(files):
+        student, name, late = whose(file.path)
+        student = unicodedata.normalize("NFC", student)  # macOS takes accents apart
+        owned[student].append((file, name, late))
+    if not owned:
+        raise CourseError(
+            f"{place} holds no submission.",
+            "Looked for <student>/NN_name.ipynb, student_NN_name.ipynb and the zips of LMSs.",
+            "Name the folder that holds the students' folders, or the zip itself.",
+        )
+    for student in sorted(owned):
+        yield from _of_student(student, owned[student], recognise)
+
+
+def whose(path: PurePosixPath) -> tuple[str, str, bool]:
+    """Student, name of the file, and whether it was late, from a path in the folder or zip.
+
+    The student is "" where the name doesn't tell.
+    """
+    top, name = path.parts[0], path.name
+    nested = len(path.parts) > 1
+    if found := MOODLE.match(top):
+        return f"{found['student']}_{found['id']}", name if nested else found["name"] or name, False
+    if nested:
+        return top, name, False
+    if found := ANONYMOUS.match(name):
+        return f"anon_{found['id']}", found["name"], bool(found["late"])
+    if found := CANVAS.match(name):
+        number, rest = found["id"], found["name"]
+        if {*NUMBERS.findall(rest)} - {number}:  # somebody may be called "doejane_11_222_x"
+            return "", name, False
+        late = bool(found["late"]) or f"LATE_{number}_" in rest
+        return f"{found['student']}_{number}", rest, late
+    if found := AFTER.match(name):
+        return found["student"], found["name"] + found["ending"], False
+    if found := BEFORE.match(name):
+        return found["student"], found["name"], False
+    return "", name, False
+
+
+def _of_student(
+    student: str, files: Sequence[tuple[_File, str, bool]], recognise: Callable[[bytes], str]
+) -> Iterator[Submission]:
+    shown = _printable(student)
+    if not student or shown != student or len(student) > 100:
+        for file, name, _ in files:
+            why = (
+                "its name doesn't say whose it is (student_NN_name.ipynb, or a folder each)"
+                if not student
+                else "the student's name has control characters or is longer than 100 characters"
+            )
+            yield Submission(shown[:100] or f"? {_printable(str(file.path))}", name, problem=why)
+        return
+    # of the same time: x-1.ipynb, which an LMS makes of the second x.ipynb, is the newer one
+    files = sorted(files, key=lambda f: (f[0].time, len(str(f[0].path)), str(f[0].path)))
+    others = [_printable(name)[:80] for file, name, _ in files if not _to_grade(file, name)]
+    files = [each for each in files if _to_grade(*each[:2])]
+    good: dict[str, list[Submission]] = defaultdict(list)
+    folders: dict[str, set[str]] = defaultdict(set)
+    bad = []
+    if len(files) > MOST_FILES:
+        what = f"{len(files)} notebooks were handed in; only the newest {MOST_FILES} are looked at"
+        bad.append(Submission(student, "", problem=what))
+    for file, name, late in files[-MOST_FILES:]:
+        found = Submission(student, _printable(name)[:200], late=late)
+        try:
+            content = b"" if file.problem else file.read()
+            problem = file.problem or _size_problem(content)
+            number = "" if problem else recognise(content)
+        except CourseError as error:
+            problem = " ".join(filter(None, (error.what, error.why)))
+        except Exception as error:  # whatever a strange file brings about, the rest goes on
+            problem = f"it can't be read ({type(error).__name__}: {error})"
+        if problem:
+            bad.append(replace(found, problem=problem))
+        else:
+            good[number] = [replace(o, content=b"") for o in good[number]]  # the last one counts
+            good[number].append(replace(found, notebook=number, content=content))
+            folders[number] |= {*file.path.parts[1:-1][:1]}
+    if not good and not bad:
+        what = f"no notebook, only {', '.join(others[:5])}" if others else "an empty folder"
+        bad.append(Submission(student, others[0] if others else "", problem=what))
+    yield from bad
+    for number in sorted(good):
+        *older, last = good[number]
+        if len(folders[number]) > 1:  # a section of the class, perhaps
+            where = ", ".join(map(_printable, sorted(folders[number])[:5]))
+            what = f"several of its folders hold the same notebook ({where}): whose is it?"
+            last = replace(last, notebook="", content=b"", problem=what)
+        elif older:
+            names = ", ".join(one.file for one in older)
+            last = replace(last, note=f"handed in more than once: {last.file} counts, not {names}")
+        yield last
+
+
+def _to_grade(file: _File, name: str) -> bool:
+    return name.lower().endswith(".ipynb") or bool(file.problem)
+
+
+def _size_problem(content: bytes) -> str:
+    return f"it is larger than {LARGEST // 10**6} MB" if len(content) > LARGEST else ""
+
+
+def _in_folder(root: Path) -> Iterator[_File]:
+    """Every file, links and odd things as problems, an empty student's folder as a problem too."""
+    errors: list[OSError] = []
+    for folder, folders, names in os.walk(root, onerror=errors.append, followlinks=False):
+        here = Path(folder)
+        folders[:] = sorted(name for name in folders if not SKIPPED.match(name))
+        for name in [*folders, *sorted(names)]:
+            path = here / name
+            at = PurePosixPath(path.relative_to(root).as_posix())
+            info = path.lstat()
+            linked = stat.S_ISLNK(info.st_mode)
+            if SKIPPED.match(name) or (name in folders and not linked):
+                continue
+            if linked or not stat.S_ISREG(info.st_mode):
+                kind = "a link" if linked else "no ordinary file"
+                at = at / name if name in folders else at  # it stands for a student's folder
+                yield _File(at, (0,), bytes, f"it is {kind}, which is not followed")
+            else:
+                yield _File(at, (info.st_mtime,), lambda path=path: _bounded(path))
+        if here.parent == root and not folders and all(map(SKIPPED.match, names)):
+            nothing = PurePosixPath(here.relative_to(root).as_posix()) / "(nothing)"
+            yield _File(nothing, (0,), bytes, "an empty folder: nothing was handed in")
+    for error in errors:
+        at = PurePosixPath(Path(str(error.filename)).relative_to(root).as_posix()) / "(folder)"
+        yield _File(at, (0,), bytes, f"its folder can't be opened ({error.strerror})")
+
+
+def _bounded(path: Path) -> bytes:
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    with open(os.open(path, flags), "rb") as file:
+        return file.read(LARGEST + 1)
+
+
+def _in_zip(place: Path) -> list[_File]:
+    try:
+        archive = zipfile.ZipFile(place)
+        entries = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise CourseError(
+            f"{place.name} is not a zip that can be read ({error}).",
+            "The download may have been cut off.",
+            "Download the submissions again, or unpack them and name the folder.",
+        ) from error
+    if len(entries) > MOST_IN_ZIP:
+        raise CourseError(f"{place.name} holds {len(entries)} entries, more than {MOST_IN_ZIP}.")
+    found = []
+    for entry in entries:
+        name = entry.filename
+        if not entry.flag_bits & 0x800:  # macOS writes UTF-8 and doesn't say so
+            with contextlib.suppress(UnicodeError):
+                name = name.encode("cp437").decode()
+        parts = [part for part in name.replace("\\", "/").split("/") if part != "."]
+        clean = [part for part in parts if part not in ("", "..")]
+        if entry.is_dir() or not clean or any(SKIPPED.match(part) for part in clean):
+            continue
+        problem = ""
+        if len(clean) != len(parts) or ":" in parts[0]:
+            problem = f"its path leads out of the zip ({_printable(entry.filename)[:80]})"
+        elif stat.S_ISLNK(entry.external_attr >> 16):
+            problem = "it is a link, which is not followed"
+        elif entry.flag_bits & 1:
+            problem = "it is encrypted"
+        elif entry.file_size > LARGEST:
+            problem = _size_problem(b" " * (LARGEST + 1))
+
+        def read(entry: zipfile.ZipInfo = entry) -> bytes:
+            with archive.open(entry) as file:  # what the header says of the size may be a lie
+                return file.read(LARGEST + 1)
+
+        found.append(_File(PurePosixPath(*clean), tuple(entry.date_time), read, problem))
+    return found
+
+
+def _unwrapped(files: Sequence[_File]) -> list[_File]:
+    """Without the one folder that holds everything, as some tools pack it."""
+    while len({file.path.parts[0] for file in files}) == 1:
+        inner = [file.path.parts[1:] for file in files]
+        told = {whose(PurePosixPath(*p))[0] for p in inner if len(p) == 1} - {""}
+        folders = {parts[0] for parts in inner if len(parts) > 1}
+        flat = all(len(parts) == 1 for parts in inner) and len(told) > 1
+        several = flat or (all(len(parts) > 1 for parts in inner) and len(folders) > 1)
+        if not several and not all(parts and _of_lms(parts[0]) for parts in inner):
+            break
+        if MOODLE.match(files[0].path.parts[0]):  # what is in it may have any name
+            break
+        files = [replace(f, path=PurePosixPath(*p)) for f, p in zip(files, inner, strict=True)]
+    return list(files)
+
+
+def _of_lms(name: str) -> bool:
+    return bool(MOODLE.match(name) or CANVAS.match(name) or ANONYMOUS.match(name))
+
+
+def _printable(name: str) -> str:
+    """A name without control characters, direction marks and halves of characters."""
+    joiners = "\u200c\u200d"  # some scripts need them
+    kinds = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
+    return "".join(c if c in joiners or unicodedata.category(c) not in kinds else "?" for c in name)

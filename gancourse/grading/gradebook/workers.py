@@ -1,0 +1,244 @@
+"""Workers: processes of this machine, or a Dask cluster. They get notebooks and give back text."""
+
+import functools
+import hashlib
+import itertools
+import multiprocessing
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import gancourse
+from gancourse.errors import CourseError
+from gancourse.grading.gradebook.gradebook import Job
+from gancourse.grading.judging import judge
+from gancourse.grading.judging.judge import Result, Unreadable
+from gancourse.grading.sandbox.server import Server
+
+Grade = Callable[..., Result]
+PATIENCE = 1800.0  # seconds after which a worker is given up; the sandbox's own limits are lower
+TRIES = 3
+ONE_AT_A_TIME = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker needs to grade one submission."""
+
+    job: Job
+    version: str
+    secret: bytes
+    unsafe: bool
+    path: Path
+    content: bytes | None = None
+    """The notebook itself, for a worker that can't open `path`."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a task: "done" with a result, or "failed", "review", "stop" with an error."""
+
+    state: str
+    text: str
+
+
+@functools.cache
+def version(notebook: str) -> str:
+    """Version of a notebook's exercises: the digest of all code that decides its marks.
+
+    That is the package without its commands and tools, and without other notebooks' exercises.
+    """
+    root = Path(gancourse.__file__).parent
+    digest = hashlib.sha256(gancourse.__version__.encode())
+    for path in sorted(root.rglob("*.py")):
+        part, name = path.relative_to(root).parts[0], path.name
+        other = part == "exercises" and name.startswith("nb") and name[2:4] != notebook
+        if part not in ("instructor", "cli", "doctor.py", "widgets.py") and not other:
+            digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def work(task: Task, grade: Grade) -> Outcome:
+    """Grade one submission; whatever goes wrong comes back as data."""
+    if task.content is not None and task.version != version(task.job.notebook):
+        return Outcome("stop", "A worker has another version of the course than this command.")
+    try:
+        if task.content is None:
+            return Outcome("done", grade(task.path, task.secret, unsafe=task.unsafe).to_json())
+        with tempfile.TemporaryDirectory(prefix="gancourse-") as folder:
+            path = Path(folder) / task.path.name
+            path.write_bytes(task.content)
+            return Outcome("done", grade(path, task.secret, unsafe=task.unsafe).to_json())
+    except Unreadable as error:
+        return Outcome("failed", " ".join(str(error).split()))
+    except CourseError as error:
+        return Outcome("stop", str(error))
+    except Exception as error:  # a defect of the grader: the batch goes on, a human looks
+        return Outcome("review", f"the grader raised {type(error).__name__}: {error}")
+
+
+def warm_grade(path: Path, secret: bytes, *, unsafe: bool = False) -> Result:
+    """`judge.grade` with a server that this process keeps warm; started anew where it ended."""
+    with ONE_AT_A_TIME:  # a worker of Dask may have several threads
+        if _server(unsafe).process.poll() is not None:
+            end_server(unsafe)
+        try:
+            return judge.grade(path, secret, unsafe=unsafe, server=_server(unsafe))
+        except CourseError as error:
+            if isinstance(error, Unreadable):
+                raise
+            end_server(unsafe)
+            return judge.grade(path, secret, unsafe=unsafe, server=_server(unsafe))
+
+
+def end_server(unsafe: bool = False) -> None:
+    """End the server of this process, if it has one; the next submission starts another."""
+    if _server.cache_info().currsize:
+        _server(unsafe).close()
+        _server.cache_clear()
+
+
+@functools.cache
+def _server(unsafe: bool) -> Server:
+    return Server(unsafe)
+
+
+def local(
+    tasks: Iterator[Task], grade: Grade, workers: int, patience: float = PATIENCE
+) -> Iterator[tuple[Task, Outcome] | None]:
+    """Grade in processes of this machine; None about once a second while nothing is ready.
+
+    A worker that dies is replaced, and its task tried again; after the third time it is given up.
+    """
+    busy: dict[Connection, tuple[BaseProcess, Task, float]] = {}
+    idle: list[tuple[Connection, BaseProcess]] = []
+    deaths: Counter[str] = Counter()
+    again: list[Task] = []
+    try:
+        while True:
+            while len(busy) < workers and (task := again.pop() if again else next(tasks, None)):
+                pipe, process = idle.pop() if idle else _worker(grade)
+                try:
+                    pipe.send(task)
+                except OSError:  # it died while it had nothing to do
+                    again.append(task)
+                    continue
+                busy[pipe] = (process, task, time.monotonic())
+            if not busy:
+                return
+            ready = wait(list(busy), timeout=1.0)
+            late = [p for p, (*_, since) in busy.items() if time.monotonic() - since > patience]
+            for pipe in {*ready, *late}:
+                process, task, _ = busy.pop(pipe)
+                try:
+                    outcome = pipe.recv() if pipe in ready else None
+                except (EOFError, OSError):
+                    outcome = None
+                if outcome is not None:
+                    idle.append((pipe, process))
+                    yield task, outcome
+                    continue
+                _end(pipe, process)
+                deaths[task.job.key] += 1
+                if deaths[task.job.key] < TRIES and pipe in ready:
+                    again.append(task)
+                    continue
+                what = f"died {TRIES} times" if pipe in ready else f"took over {patience:.0f} s"
+                yield task, Outcome("review", f"the grader {what} on this submission")
+            if not ready:
+                yield None
+    finally:
+        for pipe, process in [*idle, *((pipe, entry[0]) for pipe, entry in busy.items())]:
+            _end(pipe, process)
+
+
+def _worker(grade: Grade) -> tuple[Connection, BaseProcess]:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, grade), daemon=False)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command alone,
+    process.start()  # also while the worker is still starting: it inherits this
+    signal.signal(signal.SIGINT, before)
+    theirs.close()  # only the worker holds that end: if it dies, ours says so, and the reverse
+    return ours, process
+
+
+def _serve(pipe: Connection, grade: Grade) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command; it ends its workers
+    signal.signal(signal.SIGTERM, _leave)
+    while True:
+        try:
+            pipe.send(work(pipe.recv(), grade))
+        except (EOFError, OSError):  # the command has ended, or was killed
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is leaving already
+            return
+
+
+def _leave(*_: object) -> None:
+    """End this process in good order, so that what it holds is cleared away."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit()
+
+
+def _end(pipe: Connection, process: BaseProcess) -> None:
+    pipe.close()
+    process.terminate()
+    process.join(5)
+    if process.is_alive():
+        process.kill()
+        process.join()
+
+
+def cluster(
+    tasks: Iterator[Task], grade: Grade, address: str
+) -> Iterator[tuple[Task, Outcome] | None]:
+    """Grade on a Dask cluster, which itself tries again where a worker dies."""
+    try:
+        import distributed
+    except ModuleNotFoundError as error:
+        raise CourseError(
+            "--scheduler needs Dask, which is not installed.",
+            "",
+            'Install it here and on the workers: pip install "gancourse[cluster]"',
+        ) from error
+    try:
+        client = distributed.Client(address, timeout=10)
+    except (OSError, ValueError) as error:
+        raise CourseError(
+            f"No Dask scheduler answers at {address}.",
+            f"{type(error).__name__}: {error}",
+            "Start one (dask scheduler), and workers of one thread (dask worker --nthreads 1).",
+        ) from error
+    futures: dict = {}
+    with client:
+        while True:
+            slots = 2 * max(1, sum(client.nthreads().values()))
+            for task in itertools.islice(tasks, max(0, slots - len(futures))):
+                task = replace(task, content=task.path.read_bytes())
+                futures[client.submit(work, task, grade, pure=False)] = task
+            if not futures:
+                return
+            try:
+                ready = distributed.wait(list(futures), 1.0, "FIRST_COMPLETED").done
+            except (TimeoutError, distributed.TimeoutError):
+                ready = set()
+                yield None
+            for future in ready:
+                task = futures.pop(future)
+                if future.status == "cancelled":
+                    raise CourseError(
+                        f"The Dask cluster at {address} went away.", "", "Run it again."
+                    )
+                if future.status == "finished":
+                    yield task, future.result()
+                else:
+                    reason = type(future.exception()).__name__
+                    yield task, Outcome("review", f"the grader died on this submission ({reason})")

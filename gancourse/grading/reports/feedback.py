@@ -1,0 +1,73 @@
+"""Pages to read: one for each student, and one of the whole class for the instructor.
+
+Each is one file that needs no network. Everything in it that a student wrote is escaped.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from gancourse.grading.gradebook.records import Record
+from gancourse.grading.judging.similarity import Pair
+from gancourse.grading.reports.summary import Summary, flagged
+
+VERDICTS = {"unsolved": "not solved yet", "error": "could not be looked at"}
+PAGES = Environment(
+    loader=PackageLoader("gancourse.grading.reports", "pages"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+)
+
+
+def student_page(records: Sequence[Record], title: Callable[[str], str]) -> str:
+    """What one student reads: exercises, points, diagnoses, the instructor's comments.
+
+    Parameters
+    ----------
+    records : Sequence[Record]
+        All of one student. Their flags are for the instructor and are not shown.
+    title : Callable[[str], str]
+        The title of an exercise.
+    """
+    return PAGES.get_template("student.html").render(
+        student=records[0].student,
+        records=records,
+        title=title,
+        number=lambda value: f"{value:g}",
+        verdicts=VERDICTS,
+    )
+
+
+def class_page(
+    books: Sequence[Summary], records: Sequence[Record], pairs: Sequence[Pair] = ()
+) -> str:
+    """What the instructor reads: scores, hard exercises, slips, and what a human should look at."""
+    return PAGES.get_template("class.html").render(
+        books=books, flagged=flagged(records), pairs=pairs
+    )
+
+
+def write_all(
+    folder: Path, records: Iterable[Record], title: Callable[[str], str]
+) -> dict[str, Path]:
+    """Write a page for each student; student -> file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = {}
+    for student, own in groupby(records, key=lambda record: record.student):
+        path = folder / f"{file_name(student)}.html"
+        path.write_text(student_page(list(own), title), encoding="utf-8")
+        written[student] = path
+    return written
+
+
+def file_name(student: str) -> str:
+    """A name that is safe for a file, and no other student's, also where case doesn't count."""
+    safe = re.sub(r"[^\w.-]+", "_", student).strip("._").encode()[:80].decode(errors="ignore")
+    if safe == student and safe == safe.lower():
+        return safe
+    return f"{safe or 'student'}-{hashlib.sha256(student.encode()).hexdigest()[:8]}"

@@ -1,0 +1,280 @@
+"""One source, two notebooks: ``solutions/NN_name.py`` becomes what students and readers open.
+
+``notebooks/NN_name.ipynb`` is the student's: solutions and outputs out, stubs in.
+``solutions/NN_name.ipynb`` is the source executed, sealed with a digest, so that an edit by hand is
+noticed. Badges, the setup cell, measured seconds and README's table are filled in from one place
+each: ``[project.urls]`` in pyproject.toml and ``benchmarks/measured.json``.
+"""
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbformat import NotebookNode
+
+from gancourse.errors import CourseError
+from gancourse.exercises import of_notebook
+from gancourse.exercises.base import Exercise
+
+try:
+    import tomllib
+except ModuleNotFoundError:  # Python 3.10; jupytext brings its predecessor there
+    import tomli as tomllib
+
+SETUP = """\
+# The same in every notebook. On Colab this installs the course; torch stays as it is.
+import importlib
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("gancourse") is None:
+    course = "gancourse @ git+{repository}"
+    if subprocess.run([sys.executable, "-m", "pip", "install", "-q", course]).returncode:
+        raise RuntimeError("No course installed and none to be had. Locally, run: make lab")
+    importlib.invalidate_caches()
+
+from gancourse import env
+
+env.start()"""
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+PERCENT = {"extension": ".py", "format_name": "percent", "comment_magics": False}
+CHECK = re.compile(r'^[^#\n]*\bcheck\("([^"]+)",', re.MULTILINE)
+BLOCK = re.compile(r"^( *)# BEGIN SOLUTION\n(.*?)^ *# END SOLUTION(?:\n|\Z)", re.M | re.S)
+PLACEHOLDER = re.compile(r"(?:^[^\s#].* = \.\.\..*\n)+(?=# BEGIN SOLUTION)", re.M)
+WIDGET = "application/vnd.jupyter.widget-view+json"
+MACHINE_PATH = re.compile(r"/(?:home|root|tmp|Users)/|[A-Z]:\\+Users|site-packages")
+
+
+@dataclass(frozen=True)
+class Course:
+    """The folder of a course, and the facts that its notebooks are built with."""
+
+    root: Path
+    repository: str
+    """Public address, without a slash at its end."""
+    measured: dict = field(default_factory=dict)
+    """``benchmarks/measured.json``: profile -> command, machine, notebooks."""
+    exercises: Callable[[str], Sequence[Exercise]] = of_notebook
+
+    @classmethod
+    def at(cls, root: Path) -> "Course":
+        """The course in a folder; CourseError if it holds none."""
+        try:
+            project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+            address = project["project"]["urls"]["Repository"].rstrip("/")
+        except (OSError, KeyError, ValueError) as error:
+            raise CourseError(
+                f"{root} is not the course's folder.",
+                f"Its pyproject.toml names no Repository ({type(error).__name__}: {error}).",
+                "Go to the folder that you cloned, and run this again.",
+            ) from error
+        path = root / "benchmarks" / "measured.json"
+        return cls(root, address, json.loads(path.read_text("utf-8")) if path.exists() else {})
+
+    def sources(self, names: Sequence[str] = ()) -> list[Path]:
+        """The sources of some notebooks, by number or name ("3", "03", "03_dcgan"), or of all."""
+        found = sorted((self.root / "solutions").glob("[0-9][0-9]_*.py"))
+        wanted = {name.zfill(2) for name in names}
+        chosen = [path for path in found if not names or {path.stem, path.stem[:2]} & wanted]
+        missing = wanted - {key for path in chosen for key in (path.stem, path.stem[:2])}
+        if missing or not found:
+            known = ", ".join(path.stem for path in found) or "none"
+            what = f"There is no notebook {', '.join(sorted(missing)) or 'here'}."
+            raise CourseError(what, f"Known: {known}.", "Give their numbers, or none for all.")
+        return chosen
+
+
+def read(course: Course, source: Path) -> NotebookNode:
+    """A source as a notebook, header and setup filled in, every cell with an id that stays."""
+    notebook = jupytext.reads(source.read_text(encoding="utf-8"), fmt=PERCENT)
+    cells = [nbformat.from_dict(dict(cell)) for cell in notebook.cells]
+    for cell in cells:
+        cell.metadata = {"tags": list(tags(cell))} if tags(cell) else {}
+        if "header" in tags(cell):
+            title, _, rest = cell.source.partition("\n")
+            cell.source = "\n\n".join([title, *_under_title(course, source.stem), rest.strip()])
+        if "setup" in tags(cell):
+            cell.source = SETUP.format(repository=course.repository)
+            cell.metadata["tags"] = ["setup", "nbval-ignore-output"]
+    seen: Counter[str] = Counter()
+    for cell, name in zip(cells, _names(cells), strict=True):
+        cell.id = f"{name}-{seen[name]}" if seen[name] else name
+        seen[name] += 1
+    return nbformat.v4.new_notebook(cells=cells, metadata=METADATA)
+
+
+def tags(cell: NotebookNode) -> list[str]:
+    """The tags of a cell."""
+    return cell.metadata.get("tags", [])
+
+
+def exercise_ids(cells: Sequence[NotebookNode]) -> dict[int, str]:
+    """Position of every cell tagged ``exercise`` -> the id in the next code cell's check, or ""."""
+    code = [i for i, cell in enumerate(cells) if cell.cell_type == "code"]
+    found = {}
+    for here, after in zip(code, [*code[1:], None], strict=True):
+        if "exercise" in tags(cells[here]):
+            match = CHECK.search(cells[after].source) if after is not None else None
+            found[here] = match[1] if match else ""
+    return found
+
+
+def student(course: Course, source: Path) -> NotebookNode:
+    """The student's version: stubs for solutions, and no cell that gives one away."""
+    notebook = read(course, source)
+    for i, id in exercise_ids(notebook.cells).items():
+        stub = f'raise NotImplementedError("Exercise {id}")\n'
+        cell = notebook.cells[i]
+        cell.source = BLOCK.sub(lambda m, s=stub: m[1] + s if m[1] else "", cell.source).rstrip()
+    notebook.cells = [cell for cell in notebook.cells if "solution" not in tags(cell)]
+    return notebook
+
+
+def solved(course: Course, source: Path) -> NotebookNode:
+    """The solved version, not executed: the markers and the students' placeholders are gone."""
+    notebook = read(course, source)
+    for i in exercise_ids(notebook.cells):
+        text = PLACEHOLDER.sub("", notebook.cells[i].source)
+        notebook.cells[i].source = BLOCK.sub(lambda m: m[2], text).rstrip()
+    return notebook
+
+
+def seal(notebook: NotebookNode) -> NotebookNode:
+    """Store the digest of all cells, outputs included, and leave out what belongs to a machine."""
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        for output in cell.outputs:
+            output.get("data", {}).pop(WIDGET, None) and output.data.clear()
+        cell.outputs = [o for o in cell.outputs if o.get("data", True)]
+        if path := MACHINE_PATH.search(json.dumps(cell.outputs)):
+            raise CourseError(
+                f"A cell's output shows the path of a machine ({path[0]}).",
+                f"The cell begins: {cell.source.splitlines()[0]}",
+                "Print the name of the file alone, or mend the warning.",
+            )
+    notebook.metadata = nbformat.from_dict(METADATA | {"gancourse": {"sha256": _digest(notebook)}})
+    return notebook
+
+
+def is_sealed(notebook: NotebookNode) -> bool:
+    """Whether nothing was changed since the notebook was executed."""
+    return notebook.metadata.get("gancourse", {}).get("sha256") == _digest(notebook)
+
+
+def with_outputs(fresh: NotebookNode, executed: Path) -> NotebookNode | None:
+    """A solved notebook with the outputs of its executed version, or None if that is out of step.
+
+    It is where the code differs, or where somebody edited it: then it has to be executed again.
+    """
+    if not executed.exists():
+        return None
+    old = nbformat.read(executed, as_version=4)
+    before, after = ([c for c in n.cells if c.cell_type == "code"] for n in (old, fresh))
+    if not is_sealed(old) or [c.source for c in before] != [c.source for c in after]:
+        return None
+    for cell, known in zip(after, before, strict=True):
+        cell.outputs, cell.execution_count = known.outputs, known.execution_count
+    return seal(fresh)
+
+
+def table(course: Course) -> str:
+    """README's table of notebooks."""
+    profiles = [p for p in ("cpu", "gpu") if course.measured.get(p, {}).get("notebooks")]
+    head = ["Notebook", "You build", "Minutes", *(f"Measured, {p.upper()}" for p in profiles)]
+    rows = [head, ["---"] * len(head)]
+    for source in course.sources():
+        cells = jupytext.reads(source.read_text(encoding="utf-8"), fmt=PERCENT).cells
+        title, builds, minutes = header_facts(cells[0].source)
+        badge = f"[{title}](notebooks/{source.stem}.ipynb) {_badge(course, source.stem)}"
+        seconds = [_measured(course, p, source.stem).get("seconds") for p in profiles]
+        rows.append([badge, builds, str(minutes), *(f"{s:.0f} s" if s else "" for s in seconds)])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def header_facts(text: str) -> tuple[str, str, int]:
+    """Title, what is built, and the sum of the minutes (last column), from a header cell."""
+    title = text.partition("\n")[0].lstrip("# ")
+    builds = re.search(r"^\*\*You build:\*\* *(.+?)\s*(?:\n\s*\n|\Z)", text, re.M | re.S)
+    minutes = re.findall(r"^\|.*\| *(\d+) *\|$", text, re.M)
+    return title, " ".join(builds[1].split()) if builds else "", sum(map(int, minutes))
+
+
+def readme(course: Course) -> str | None:
+    """README with its table filled in, or None where it has no place for one."""
+    path = course.root / "README.md"
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    pattern = r"(<!-- notebooks:begin -->\n).*?(<!-- notebooks:end -->)"
+    if not re.search(pattern, text, re.S):
+        return None
+    return re.sub(pattern, lambda m: f"{m[1]}{table(course)}\n{m[2]}", text, flags=re.S)
+
+
+def write(path: Path, text: str) -> bool:
+    """Write a text file; False where it held exactly that already."""
+    text = text if text.endswith("\n") else text + "\n"
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return True
+
+
+def _names(cells: Sequence[NotebookNode]) -> list[str]:
+    """A name for each cell: by its part in the course, else by its content."""
+    exercises = exercise_ids(cells)
+    names = []
+    for i, cell in enumerate(cells):
+        role = next((tag for tag in ("header", "setup") if tag in tags(cell)), None)
+        checked = CHECK.search(cell.source) if cell.cell_type == "code" else None
+        if i in exercises:
+            role = f"exercise-{exercises[i]}"
+        elif checked:
+            role = f"check-{checked[1]}"
+        digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()
+        names.append(re.sub(r"[^a-z0-9-]", "-", role) if role else digest[:10])
+    return names
+
+
+def _under_title(course: Course, name: str) -> list[str]:
+    links = [
+        _badge(course, name),
+        f"[exercises]({course.repository}/blob/main/notebooks/{name}.ipynb)",
+        f"[solved, with pictures]({course.repository}/blob/main/solutions/{name}.ipynb)",
+    ]
+    lines = []
+    for profile, known in course.measured.items():
+        if entry := _measured(course, profile, name):
+            memory = f"{entry['peak_mb'] / 1000:.1f} GB of memory"
+            place = f"profile `{profile}`, {known['machine']}"
+            lines.append(f"{entry['seconds']:.0f} s and {memory} ({place})")
+    return [
+        " · ".join(links),
+        *(["Measured, run from top to bottom: " + "; ".join(lines) + "."] * bool(lines)),
+    ]
+
+
+def _badge(course: Course, name: str) -> str:
+    path = course.repository.removeprefix("https://github.com/")
+    colab = "https://colab.research.google.com"
+    image = f"[![Open in Colab]({colab}/assets/colab-badge.svg)]"
+    return f"{image}({colab}/github/{path}/blob/main/notebooks/{name}.ipynb)"
+
+
+def _measured(course: Course, profile: str, name: str) -> dict:
+    return course.measured.get(profile, {}).get("notebooks", {}).get(name, {})
+
+
+def _digest(notebook: NotebookNode) -> str:
+    text = json.dumps(notebook.cells, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,174 @@
+"""Training steps that are ill on purpose, each in one way: for practice with `diagnosis`.
+
+Hold each beside `steps.gan_step`: what differs is the illness.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import cycle
+
+from torch import Tensor, nn, no_grad
+from torch.optim import Optimizer
+
+from gancourse.papers.blocks import swap
+from gancourse.papers.gan import (
+    descend,
+    discriminator_loss,
+    frozen,
+    gan_step,
+    non_saturating_loss,
+    saturating_loss,
+)
+
+Step = Callable[
+    [nn.Module, nn.Module, Optimizer, Optimizer, Iterator[Tensor], Callable[[int], Tensor]],
+    dict[str, Tensor],
+]
+
+
+def sabotage(name: str) -> Step:
+    """A step like `steps.gan_step` that is ill in the way that `name` says.
+
+    Parameters
+    ----------
+    name : str
+        One of `ILLNESSES`, or "healthy" for `gan_step` itself.
+
+    Returns
+    -------
+    Callable
+        ``step(G, D, opt_G, opt_D, batches, sample_z)``, which returns losses as `gan_step` does.
+        Make a new one for each run. "vanishing gradient" changes the layers of the G it is given.
+
+    Raises
+    ------
+    ValueError
+        If there is no such illness.
+    """
+    if name == "oscillation":
+        return long_turns()  # the only one that must count its steps
+    if name not in STEPS:
+        raise ValueError(f"no such illness: {name!r}. Known: healthy, {', '.join(ILLNESSES)}")
+    return STEPS[name]
+
+
+@contextmanager
+def rate(optimizer: Optimizer, factor: float) -> Iterator[None]:
+    """Inside, the learning rate is `factor` times what it was."""
+    before = [group["lr"] for group in optimizer.param_groups]
+    for group in optimizer.param_groups:
+        group["lr"] *= factor
+    try:
+        yield
+    finally:
+        for group, lr in zip(optimizer.param_groups, before, strict=True):
+            group["lr"] = lr
+
+
+# who learns how fast ------------------------------------------------------------------------------
+def strong_discriminator(G, D, opt_G, opt_D, batches, sample_z) -> dict[str, Tensor]:
+    """D takes three large steps for each tiny step of G."""
+    with rate(opt_D, 3), rate(opt_G, 0.01):
+        return gan_step(G, D, opt_G, opt_D, batches, sample_z, k=3)
+
+
+def saturation(G, D, opt_G, opt_D, batches, sample_z) -> dict[str, Tensor]:
+    """The same, and G descends log(1 - D), which is flat where D is sure of a fake."""
+    with rate(opt_D, 3), rate(opt_G, 0.01):
+        return gan_step(G, D, opt_G, opt_D, batches, sample_z, k=3, generator_loss=saturating_loss)
+
+
+def weak_discriminator(G, D, opt_G, opt_D, batches, sample_z) -> dict[str, Tensor]:
+    """D learns so slowly that G runs where the untrained D happens to be pleased."""
+    with rate(opt_D, 0.003):
+        return gan_step(G, D, opt_G, opt_D, batches, sample_z)
+
+
+def long_turns(length: int = 20) -> Step:
+    """D trains alone for 20 steps, then G for 20: each answers what the other did long ago."""
+    whose = cycle([1] * length + [0] * length)
+
+    def step(G, D, opt_G, opt_D, batches, sample_z) -> dict[str, Tensor]:
+        ds = next(whose)
+        with rate(opt_D, ds), rate(opt_G, 1 - ds):
+            return gan_step(G, D, opt_G, opt_D, batches, sample_z)
+
+    return step
+
+
+def divergence(G, D, opt_G, opt_D, batches, sample_z) -> dict[str, Tensor]:
+    """Both learning rates are 300 times too high."""
+    with rate(opt_D, 300), rate(opt_G, 300):
+        return gan_step(G, D, opt_G, opt_D, batches, sample_z)
+
+
+# what G is, and what it hears ---------------------------------------------------------------------
+def mode_collapse(G, D, opt_G, opt_D, batches, sample_z) -> dict[str, Tensor]:
+    """The noise hardly varies, so G has one answer, and moves it wherever D likes it best."""
+    return gan_step(G, D, opt_G, opt_D, batches, lambda m: 1 + 0.05 * sample_z(m))
+
+
+def vanishing_gradient(G, D, opt_G, opt_D, batches, sample_z) -> dict[str, Tensor]:
+    """Sigmoids in a row, each with a slope of at most 1/4, and no batch norm to scale it up."""
+    for kind in (nn.ReLU, nn.LeakyReLU):
+        swap(G, kind, lambda layer: nn.Sequential(nn.Sigmoid(), nn.Sigmoid(), nn.Sigmoid()))
+    swap(G, nn.BatchNorm2d, lambda layer: nn.Identity())
+    return gan_step(G, D, opt_G, opt_D, batches, sample_z)
+
+
+# leaks between real and fake ----------------------------------------------------------------------
+def wrong_labels(G, D, opt_G, opt_D, batches, sample_z) -> dict[str, Tensor]:
+    """D learns that real is 0 and fake is 1; G still wants 1."""
+    x = next(batches)
+    with no_grad():
+        fakes = G(sample_z(len(x)))
+    real, fake = D(x), D(fakes)
+    loss_D = discriminator_loss(fake, real)  # the mistake: real and fake changed places
+    descend(opt_D, loss_D)
+    with frozen(D):
+        loss_G = non_saturating_loss(D(G(sample_z(len(x)))))
+        descend(opt_G, loss_G)
+    return {"loss_D": loss_D.detach(), "loss_G": loss_G.detach()}
+
+
+def missing_detach(G, D, opt_G, opt_D, batches, sample_z) -> dict[str, Tensor]:
+    """D's turn also sends a gradient into G: one that makes fakes easier to tell."""
+    x = next(batches)
+    fakes = G(sample_z(len(x)))  # the first mistake: no detach, no no_grad
+    loss_D = discriminator_loss(D(x), D(fakes))
+    opt_G.zero_grad()
+    descend(opt_D, loss_D)
+    with frozen(D):
+        loss_G = non_saturating_loss(D(G(sample_z(len(x)))))
+        loss_G.backward()  # the second: G's gradient was not cleared after D's turn, so they add
+    opt_G.step()
+    return {"loss_D": loss_D.detach(), "loss_G": loss_G.detach()}
+
+
+def out_of_range(G, D, opt_G, opt_D, batches, sample_z) -> dict[str, Tensor]:
+    """Real examples in 0..255, as in a file; G ends in a tanh and can't leave [-1, 1]."""
+    return gan_step(G, D, opt_G, opt_D, ((x + 1) * 127.5 for x in batches), sample_z)
+
+
+def batch_of_one(G, D, opt_G, opt_D, batches, sample_z) -> dict[str, Tensor]:
+    """Batch norm with a single picture: each is judged by its own mean and variance.
+
+    For convolutions. Layers of one value a channel refuse such a batch with an error of torch's.
+    """
+    return gan_step(G, D, opt_G, opt_D, (x[:1] for x in batches), sample_z)
+
+
+STEPS: dict[str, Step] = {
+    "healthy": gan_step,
+    "saturation": saturation,
+    "D too strong": strong_discriminator,
+    "D too weak": weak_discriminator,
+    "mode collapse": mode_collapse,
+    "divergence": divergence,
+    "vanishing gradient": vanishing_gradient,
+    "wrong labels": wrong_labels,
+    "missing detach": missing_detach,
+    "values outside [-1, 1]": out_of_range,
+    "batch of one": batch_of_one,
+}
+ILLNESSES = (*(name for name in STEPS if name != "healthy"), "oscillation")

@@ -1,0 +1,59 @@
+"""A captions file of one's own: what is read, and what is said of a file that can't be."""
+
+import pytest
+import torch
+from PIL import Image
+
+from gancourse.datasets import folder as folder_
+from gancourse.errors import CourseError
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A folder with two pictures and their captions, as somebody's own Flowers102 would be."""
+    (tmp_path / "jpg").mkdir()
+    for name, colour in (("image_00001.jpg", (255, 0, 0)), ("image_00002.jpg", (0, 0, 255))):
+        Image.new("RGB", (40, 30), colour).save(tmp_path / "jpg" / name, quality=100)
+    return tmp_path
+
+
+def load(place, text, **how):
+    (place / "captions.txt").write_bytes(text if isinstance(text, bytes) else text.encode())
+    return folder_.load_captioned(place, place / "captions.txt", 16, device="cpu", **how)
+
+
+def test_pictures_and_sentences_are_paired(place):
+    found = load(
+        place,
+        "# by me\n\njpg/image_00002.jpg\ta blue square\r\njpg/image_00001.jpg\ta red one\n"
+        "jpg/image_00002.jpg\t all blue \n",
+    )
+    assert found.names == ("jpg/image_00002.jpg", "jpg/image_00001.jpg")
+    assert found.sentences == (("a blue square", "all blue"), ("a red one",))
+    assert found.images.shape == (2, 3, 16, 16) and found.images.dtype == torch.uint8
+    assert found.images[0, 2].min() > 250 and found.images[1, 0].min() > 250
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("jpg/image_00001.jpg a red one\n", "Line 1"),
+        ("# head\njpg/image_00001.jpg\tred\njpg/image_00002.jpg\t \n", "Line 3"),
+        ("\tno picture\n", "Line 1"),
+        ("\n# nothing\n", "no sentence"),
+        ("jpg/image_00003.jpg\tgreen\n", "is missing"),
+        ("captions.txt\tthis very file\n", "can't be read"),
+        (b"jpg/image_00001.jpg\t\xff\xfe\n", "UTF-8"),
+    ],
+)
+def test_a_file_that_is_wrong_is_named_with_its_line(place, text, said):
+    with pytest.raises(CourseError, match=said) as error:
+        load(place, text)
+    assert "captions.txt" in str(error.value)
+
+
+@pytest.mark.parametrize(("folder", "file"), [("no", "captions.txt"), (".", "no.txt")])
+def test_what_is_missing_is_named(place, folder, file):
+    (place / "captions.txt").write_text("jpg/image_00001.jpg\tred\n")
+    with pytest.raises(CourseError, match=r"There is no (folder|captions file)"):
+        folder_.load_captioned(place / folder, place / file, 16)

@@ -1,0 +1,137 @@
+"""Signs that an answer is the package's own are found, and honest code shows none."""
+
+import time
+
+import pytest
+from hostile import needs_a_sandbox
+from hostile.notebook import IMPORTS, RIGHT, WRONG, cells, code, exercise, text
+
+from gancourse.exercises import of_notebook
+from gancourse.grading.answers.submission import parse
+from gancourse.grading.judging import evidence, judge
+from gancourse.grading.sandbox.server import Server
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Server() as server:
+        yield server
+
+
+def signs(*cells: dict) -> dict[str, tuple[str, ...]]:
+    return evidence.find(parse(text([code(IMPORTS), *cells]).encode()), of_notebook("02"))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from gancourse.objectives import value",
+        "from gancourse.objectives import value as mine\nvalue = mine",
+        "import gancourse.objectives as o\nvalue = o.value",
+        "import gancourse.objectives\nvalue = lambda r, f: gancourse.objectives.value(r, f)",
+        "from gancourse import objectives\ndef value(real, fake):\n"
+        "    return objectives.value(real, fake)",
+    ],
+)
+def test_use_of_the_reference_is_a_sign_of_its_exercise(source):
+    assert "uses the package's own version" in signs(*exercise("2.2", source))["2.2"][0]
+    first, *rest = source.split("\n")
+    apart = signs(code(first), *exercise("2.2", "\n".join(rest) or "value = value"))
+    assert "2.2" in apart or "value as mine" not in first
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import gancourse.objectives as o\nvalue = getattr(o, 'val' + 'ue')",
+        "import importlib\nvalue = importlib.import_module('gancourse.objectives')",
+        "from gancourse.exercises import find\nvalue = find('2.2').reference",
+        "import gancourse.exercises.base as b\nb.judge = None",
+        "import sys\nsys.setprofile(None)",
+        "import builtins\nbuiltins.all = any",
+        "import ctypes",
+        "torch.isclose = None",
+        "eval('1')",
+        "x = y.alternatives",
+    ],
+)
+def test_the_means_to_reach_behind_are_a_sign_of_the_notebook(source):
+    assert signs(code(source), *exercise("2.1", "answer = 1"))[""]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        WRONG,
+        RIGHT,
+        "import math, os, sys, gc, inspect\nprint(os.getcwd(), sys.version)",
+        "from gancourse import env\nfrom gancourse.datasets import toy\nenv.start()",
+        "from gancourse.steps import descend\nloss = torch.zeros(3)\nloss.requires_grad = True",
+        "class A:\n    pass\na = A()\na.value = 3\nobserve = a.value",
+        "import re\nre.compile('x')",
+        "%matplotlib inline\nx = '''\n%y\n'''",
+        "not python at all",
+    ],
+)
+def test_honest_code_shows_none(source):
+    assert not signs(code(source), *exercise("2.2", RIGHT))
+
+
+def test_a_copy_is_recognised_under_other_names():
+    import inspect
+
+    from gancourse import steps
+
+    source = inspect.getsource(steps.gan_step)
+    for old, new in (("fake", "made"), ("loss_", "cost_"), ("batches", "source")):
+        source = source.replace(old, new)
+    copied = signs(code(source, "exercise-2-6"))
+    assert copied["2.6"] == ("its code is the package's own, but for names",)
+    own = of_notebook("02")[5].alternatives
+    for answer in own:
+        try:
+            honest = inspect.getsource(answer)
+        except (OSError, TypeError):
+            continue
+        assert "2.6" not in signs(code(honest, "exercise-2-6"))
+
+
+CALLS = {  # the package's own version, with no flag at all until now
+    "in a thread": "import threading\nimport gancourse.objectives as o\n"
+    "def value(real, fake):\n    out = []\n"
+    "    t = threading.Thread(target=lambda: out.append(o.__dict__['val' + 'ue'](real, fake)))\n"
+    "    t.start(); t.join()\n    return out[0]",
+    "in a partial": "import functools, gancourse.objectives as o\n"
+    "value = functools.partial(o.__dict__['value'])",
+    "in torch's wrapper": "import operator, gancourse.objectives as o\n"
+    "value = torch.enable_grad()(operator.attrgetter('value')(o))",
+    "by a frame": "def value(real, fake):\n    try:\n        1 / 0\n"
+    "    except ZeroDivisionError as e:\n"
+    "        f = e.__traceback__.tb_frame\n"
+    "    while 'called' not in f.f_locals:\n        f = f.f_back\n"
+    "    out = f.f_locals['exercise'].__dict__['reference'](real, fake)\n"
+    "    f.f_locals['called'].clear()\n    return out",
+}
+
+
+@needs_a_sandbox
+@pytest.mark.parametrize("name", CALLS)
+def test_calling_the_courses_own_is_seen_however_it_is_done(name, server, tmp_path):
+    path = tmp_path / "x.ipynb"
+    path.write_text(text(cells(value=CALLS[name])), encoding="utf-8")
+    result = judge.grade(path, b"secret", server=server)
+    assert result.flags or any(mark.flags for mark in result.marks)
+
+
+def test_endless_paths_cost_no_time():
+    """Six kilobytes that held the judge, outside the sandbox, for minutes; a megabyte, for days."""
+    source = (
+        "import gancourse as g\ng"
+        + ".a" * 900
+        + "\n"
+        + "".join(f'check("2.{i}", 0)\n' for i in range(1, 9))
+    )
+    handed_in = parse(text([code(source, "exercise-2-2")]).encode())
+    start = time.monotonic()
+    evidence.find(handed_in, of_notebook("02"))
+    assert time.monotonic() - start < 1

@@ -1,0 +1,106 @@
+"""Shapes, conditioning and gradient flow of LAPGAN's networks, and the sampling chain."""
+
+import pytest
+import torch
+
+from gancourse.papers import lapgan
+from gancourse.papers.blocks import count_parameters
+from gancourse.training import networks
+
+
+@pytest.mark.parametrize("classes", [0, 4])
+def test_coarse_pair_has_shapes_range_and_a_batch_of_one(classes, rng):
+    G = lapgan.CoarseGenerator(5, 3, 4, classes)
+    D = lapgan.CoarseDiscriminator(3, 4, classes)
+    c = torch.tensor([0, 3, 1]) if classes else None
+    x = G(torch.randn(3, 5, generator=rng), c)
+    assert x.shape == (3, 3, 8, 8) and x.abs().max() < 1
+    assert D(x, c).shape == (3,)
+    assert D(x[:1], c[:1] if classes else None).shape == (1,)
+
+
+def test_class_reaches_both_coarse_players(rng):
+    G, D = lapgan.CoarseGenerator(5, 3, 4, 3).eval(), lapgan.CoarseDiscriminator(3, 4, 3)
+    z, x = torch.randn(1, 5, generator=rng), torch.randn(1, 3, 8, 8, generator=rng)
+    first, second = torch.tensor([0]), torch.tensor([1])
+    assert not torch.allclose(G(z, first), G(z, second))
+    assert not torch.allclose(D(x, first), D(x, second))
+
+
+@pytest.mark.parametrize("side", [8, 16, 32, 64])
+def test_level_pair_works_at_every_side(side, rng):
+    G, D = lapgan.LevelGenerator(3, 4, 1), lapgan.LevelDiscriminator(3, 4, side)
+    low = torch.randn(2, 3, side, side, generator=rng)
+    residual = G(torch.randn(2, 1, side, side, generator=rng), low)
+    assert residual.shape == low.shape
+    assert D(residual, low).shape == (2,)
+    assert D(residual[:1], low[:1]).shape == (1,)
+
+
+def test_parameters_of_a_level_by_hand():
+    """3 x 3 kernels and biases: 4 -> w, depth times w -> w, w -> 3."""
+    w, depth = 32, 2
+    expected = 4 * w * 9 + w + depth * (w * w * 9 + w) + w * 3 * 9 + 3
+    assert count_parameters(lapgan.LevelGenerator(3, w, depth)) == expected
+
+
+def test_residuals_are_not_bounded(rng):
+    G = lapgan.LevelGenerator(1, 4, 1)
+    torch.nn.init.constant_(G.layers[-1].bias, 1.9)
+    low = torch.zeros(1, 1, 8, 8)
+    assert G(torch.zeros(1, 1, 8, 8), low).max() > 1.2
+
+
+def test_a_residual_depends_on_nothing_farther_than_depth_plus_2(rng):
+    depth = 1
+    G = lapgan.LevelGenerator(1, 4, depth)
+    low = torch.randn(1, 1, 16, 16, generator=rng).requires_grad_()
+    G(torch.zeros(1, 1, 16, 16), low)[0, 0, 8, 8].backward()
+    places = low.grad[0, 0].nonzero()
+    assert (places - 8).abs().max() == depth + 2
+
+
+def test_discriminator_judges_the_sum_and_the_enlarged_residual(rng):
+    D = lapgan.LevelDiscriminator(3, 4, 16)
+    low, residual = torch.randn(2, 2, 3, 16, 16, generator=rng)
+    seen = torch.cat([low + residual, lapgan.RESIDUAL_SCALE * residual], dim=1)
+    assert torch.equal(D(residual, low), D.layers(seen))
+
+
+def test_chain_with_the_true_residuals_reconstructs_the_picture(rng):
+    x = torch.rand(2, 3, 32, 32, generator=rng) * 2 - 1
+    fine, middle, coarse = lapgan.laplacian(x, 2)
+    knows = {16: lambda z, low: middle, 32: lambda z, low: fine}
+    chain = lapgan.sample_chain(coarse, knows, rng)
+    assert [p.shape[-1] for p in chain] == [8, 16, 32]
+    assert torch.equal(chain[-1], lapgan.reconstruct([fine, middle, coarse]))
+
+
+def test_chain_draws_a_plane_for_each_picture_from_its_own_generator(rng):
+    seen = []
+
+    def remember(z, low):
+        seen.append(z)
+        return torch.zeros_like(low)
+
+    before = torch.get_rng_state()
+    lapgan.sample_chain(torch.zeros(2, 3, 8, 8), {16: remember, 32: remember}, rng)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert [z.shape for z in seen] == [(2, 1, 16, 16), (2, 1, 32, 32)]
+    assert not torch.equal(seen[0][0], seen[0][1])
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        lapgan.CoarseGenerator(5, 3, 4, 2),
+        lapgan.CoarseDiscriminator(3, 4),
+        lapgan.LevelGenerator(3, 4, 1),
+        lapgan.LevelDiscriminator(3, 4, 16),
+    ],
+    ids=lambda net: type(net).__name__,
+)
+def test_every_network_is_saved_and_loaded(net, tmp_path):
+    again = networks.load(networks.save(net, tmp_path / "net.safetensors"))
+    ours, theirs = net.state_dict(), again.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)

@@ -1,0 +1,190 @@
+"""SRGAN's networks against the paper's sizes and torch's own layers; tiles against the whole."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from gancourse.papers import srgan, srgan_photos
+from gancourse.papers.blocks import count_parameters
+from gancourse.shapes import to_bytes, to_float
+from gancourse.training import networks
+
+
+def small(**changes):
+    return srgan.Generator(**({"width": 4, "blocks": 1, "ends": (5, 3), "norm": False} | changes))
+
+
+def test_parameters_of_the_papers_networks():
+    """As counted in another implementation of Figure 4, with bias-free convolutions before BN."""
+    assert count_parameters(srgan.Generator()) == 1_547_350
+    assert count_parameters(srgan.Discriminator()) == 23_563_649
+
+
+def test_parameters_of_a_block_by_hand():
+    """Two kernels, two batch norms of gain and bias, one slope."""
+    assert count_parameters(srgan.ResidualBlock(64)) == 2 * 9 * 64**2 + 4 * 64 + 1
+
+
+@pytest.mark.parametrize("r", [1, 2, 3, 4])
+def test_pixel_shuffle_is_torchs(r, rng):
+    x = torch.randn(2, 3 * r * r, 4, 5, generator=rng)
+    assert torch.equal(srgan.pixel_shuffle(x, r), F.pixel_shuffle(x, r))
+
+
+def test_a_subpixel_convolution_is_a_transposed_one_with_twice_the_kernel(rng):
+    """Shi et al. (2016): the same linear map, its weights sorted another way."""
+    x = torch.randn(1, 2, 5, 6, generator=rng)
+    weight = torch.randn(4, 2, 3, 3, generator=rng)  # one colour, r = 2
+    wanted = F.pixel_shuffle(F.conv2d(x, weight, padding=1), 2)
+    large = F.pixel_shuffle(weight.flip(2, 3).permute(1, 0, 2, 3), 2)  # (2, 1, 6, 6)
+    got = F.conv_transpose2d(x, large, stride=2, padding=2)
+    assert torch.allclose(got, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("upsampling", srgan.UPSAMPLERS)
+@pytest.mark.parametrize("norm", [True, False])
+def test_generator_enlarges_any_sides_four_times(upsampling, norm, rng):
+    G = small(upsampling=upsampling, norm=norm, tail=3).eval()
+    for height, width in ((6, 9), (1, 5)):
+        x = torch.rand(2, 3, height, width, generator=rng)
+        assert G(x).shape == (2, 3, 4 * height, 4 * width)
+
+
+def test_on_bicubic_begins_near_the_bicubic_picture(rng):
+    x = torch.rand(1, 3, 12, 12, generator=rng) * 2 - 1
+    bicubic = F.interpolate(x, scale_factor=4, mode="bicubic", antialias=True)
+    near = (small(on_bicubic=True)(x) - bicubic).abs().mean()
+    assert 0 < near < 0.1 * bicubic.abs().mean()
+
+
+@pytest.mark.parametrize("upsampling", srgan.UPSAMPLERS)
+@pytest.mark.parametrize("blocks, ends", [(1, (3, 3)), (2, (5, 3)), (2, (9, 9))])
+def test_nothing_beyond_the_reach_matters_and_the_reach_is_not_too_wide(upsampling, blocks, ends):
+    torch.manual_seed(0)
+    G = small(blocks=blocks, ends=ends, upsampling=upsampling, on_bicubic=True).double()
+    side = 4 * G.reach
+    x = torch.rand(1, 3, 7, side, dtype=torch.double, requires_grad=True)
+    y = G(x)
+    middle = side // 2
+    y[..., 4 * middle : 4 * middle + 4].square().sum().backward()
+    columns = x.grad[0].abs().sum(dim=(0, 1)).nonzero().flatten()
+    farthest = (columns - middle).abs().max().item()
+    assert G.reach - 1 <= farthest <= G.reach
+
+
+def test_discriminator_has_strides_in_every_second_layer_and_returns_logits(rng):
+    D = srgan.Discriminator(2, side=32)
+    strides = [m.stride[0] for m in D.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert strides == [1, 2] * 4
+    x = torch.rand(3, 3, 32, 32, generator=rng)
+    assert D(x).shape == (3,) and D.eval()(x[:1]).shape == (1,)
+    with torch.no_grad():
+        D.layers[-2].bias.fill_(50)
+    assert D(x).min() > 10  # no sigmoid
+
+
+def test_windows_cover_every_pixel_once_and_stay_inside():
+    seen = np.zeros((11, 17), int)
+    for (left, top, right, bottom), wide in srgan_photos.windows(17, 11, tile=4, margin=3):
+        seen[top:bottom, left:right] += 1
+        assert wide[0] == max(left - 3, 0) and wide[3] == min(bottom + 3, 11)
+    assert (seen == 1).all()
+    with pytest.raises(ValueError, match="tile"):
+        list(srgan_photos.windows(4, 4, 0, 1))
+
+
+@pytest.mark.parametrize("upsampling", ["subpixel", "transposed"])
+def test_tiles_with_a_margin_of_the_reach_are_the_whole(upsampling, rng):
+    G = small(upsampling=upsampling, norm=True, on_bicubic=True).eval()
+    x = torch.rand(1, 3, 23, 31, generator=rng) * 2 - 1
+    with torch.no_grad():
+        whole = G(x)
+    assert torch.allclose(srgan_photos.tiled(G, x, 8, G.reach), whole, atol=1e-5)
+    assert not torch.allclose(srgan_photos.tiled(G, x, 8, 1), whole, atol=1e-5)
+
+
+def picture(mode: str, size=(13, 9)) -> Image.Image:
+    """Random pixels, half of them transparent where the mode can say so."""
+    values = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 4), np.uint8)
+    if mode == "I;16":
+        return Image.fromarray(values[..., 0].astype(np.uint16) * 257)
+    return Image.fromarray(values, "RGBA").convert(mode)
+
+
+@pytest.mark.filterwarnings("ignore:'mode' parameter is deprecated:DeprecationWarning")
+@pytest.mark.parametrize(
+    "mode, expected",
+    [
+        *[("RGB", "RGB"), ("RGBA", "RGBA"), ("L", "L"), ("LA", "LA"), ("P", "RGBA"), ("1", "L")],
+        *[("CMYK", "RGB"), ("I;16", "L"), ("F", "L"), ("YCbCr", "RGB")],
+    ],
+)
+def test_upscale_takes_every_mode(mode, expected):
+    large = srgan_photos.upscale(small(on_bicubic=True), picture(mode), tile=6)
+    assert large.mode == expected and large.size == (52, 36)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (13, 9), (8, 8)])
+def test_upscale_takes_any_size(size):
+    assert srgan_photos.upscale(small(), picture("RGB", size), tile=4).size == (
+        4 * size[0],
+        4 * size[1],
+    )
+
+
+def test_upscale_is_the_network_on_the_whole_picture(monkeypatch):
+    monkeypatch.setenv("GANCOURSE_PRECISION", "fp32")
+    G = small(norm=True, on_bicubic=True).train()
+    given = picture("RGB")
+    large = np.asarray(srgan_photos.upscale(G, given, tile=5)).astype(int)
+    assert G.training  # as it was
+    x = to_float(torch.from_numpy(np.array(given)).permute(2, 0, 1)[None])
+    with torch.no_grad():
+        wanted = to_bytes(G.eval()(x))[0].permute(1, 2, 0).numpy()
+    assert np.abs(large - wanted).max() <= 1
+
+
+def test_upscale_keeps_transparency_and_undoes_a_cameras_turn(tmp_path):
+    given = picture("RGBA")
+    given.putalpha(Image.new("L", given.size, 77))
+    alpha = np.asarray(srgan_photos.upscale(small(), given, tile=5).getchannel("A"))
+    assert (alpha == 77).all()
+    turned = picture("RGB")
+    exif = turned.getexif()
+    exif[0x0112] = 6  # a quarter turn
+    turned.save(tmp_path / "turned.png", exif=exif)
+    assert srgan_photos.upscale(small(), Image.open(tmp_path / "turned.png")).size == (36, 52)
+
+
+@pytest.mark.parametrize(
+    "net", [small(upsampling="resize", tail=3), srgan.Discriminator(2, 16)], ids=lambda n: type(n)
+)
+def test_networks_are_saved_and_loaded(net, tmp_path):
+    again = networks.load(networks.save(net, tmp_path / "net.safetensors"))
+    ours, theirs = net.state_dict(), again.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+MEMORY = """
+from pathlib import Path
+from PIL import Image
+from gancourse.papers import srgan, srgan_photos
+peak = lambda: int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1000
+G = srgan.Generator(8, 1, ends=(3, 3), norm=False)
+srgan_photos.upscale(G, Image.new("RGB", (64, 64)))
+before = peak()
+srgan_photos.upscale(G, Image.new("RGB", (700, 700)))
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_upscale_needs_little_more_memory_than_its_result():
+    """8 megapixels are 31 MB in PIL; one layer of 8 maps of that size would be 250 MB."""
+    done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True)
+    assert 15 < float(done.stdout) < 150, done.stderr
