@@ -6,7 +6,7 @@
 The first writes doctor.json after each kind of run and skips what is there: stop it, start it
 again, and it goes on. Delete the file to measure anew, as one must after any change of the rules.
 
-Every run is made ill by `sabotage`, or left healthy, and lasts a second or two. The doctor's first
+Every run is made ill by `faulty_step`, or left healthy, and lasts a second or two. The doctor's first
 finding is compared with the illness. Two things keep the evaluation apart from the making of the
 rules: its seeds begin at 2,000, and two of its three tasks, moons and faces (emoji), were not run
 before the rules were fixed. Digits were to be one of them. A first evaluation on digits, with seeds
@@ -35,11 +35,11 @@ from gancourse.papers.blocks import MLP, MLPDiscriminator, init_normal
 from gancourse.papers.dcgan import Discriminator, Generator
 from gancourse.shapes import to_bytes, to_float
 from gancourse.training.diagnosis import diagnose
-from gancourse.training.faults import ILLNESSES, sabotage
+from gancourse.training.faults import FAULTS, faulty_step
 from gancourse.training.loop import Record, TrainingDiverged, train
 from gancourse.training.signs import examine
 
-KINDS = ("healthy", *ILLNESSES)
+KINDS = ("healthy", *FAULTS)
 DEVELOPMENT = {"tasks": ("ring", "flowers", "digits"), "first seed": 0, "seeds": 5}
 EVALUATION = {"tasks": ("ring", "moons", "faces"), "first seed": 2000, "seeds": 10}
 FACES = "Smileys & Emotion"
@@ -85,7 +85,7 @@ def play(task: str, kind: str, seed: int) -> list[Record]:
         lr, betas, steps = 2e-3, (0.0, 0.9) if task == "flowers" else (0.5, 0.99), 200  # as in 03
     opt_G = torch.optim.Adam(G.parameters(), lr=lr, betas=betas, fused=True)
     opt_D = torch.optim.Adam(D.parameters(), lr=lr, betas=betas, fused=True)
-    step = sabotage(kind)
+    step = faulty_step(kind)
     examined = examine(lambda: step(G, D, opt_G, opt_D, batches, sample_z), G, D)
     records: list[Record] = []
     try:

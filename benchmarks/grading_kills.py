@@ -33,8 +33,8 @@ SECRET = bytes(32)
 COMMAND = """
 import sys
 from pathlib import Path
-from gancourse.instructor.grading import grade
-from gancourse.instructor.grading.gradebook import Gradebook
+from gancourse.grading.gradebook import grade
+from gancourse.grading.gradebook.gradebook import Gradebook
 if __name__ == "__main__":
     grade.run(Gradebook(Path(sys.argv[1])), workers=int(sys.argv[2]))
 """

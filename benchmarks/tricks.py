@@ -4,7 +4,7 @@ Writes tricks.json in gancourse/results.
 
     python benchmarks/tricks.py [--seeds 5] [--steps 300] [--only NAME ...]
 
-A small DCGAN on 32 x 32 digits, trained with `many_seeds.play`; each variant changes one
+A small DCGAN on 32 x 32 digits, trained with `many_seeds.make_step`; each variant changes one
 thing. Rows that are in the file already with the same settings are kept: stop it and go on at will.
 """
 
@@ -139,7 +139,7 @@ def run(
         G = tricks.Virtual(G, draw(REFERENCE))
     batches = Batches(digits.load(32, "train").images, size=BATCH, rng=rng)
     recipe = many_seeds.Recipe(**({"rate_G": 1e-3, "rate_D": 1e-3} | variant.recipe))
-    step = many_seeds.play(G, D, batches, lambda: draw(BATCH), recipe)
+    step = many_seeds.make_step(G, D, batches, lambda: draw(BATCH), recipe)
     begin = time.perf_counter()
     (record,) = train(step, steps, {}, record_every=steps)
     seconds = time.perf_counter() - begin

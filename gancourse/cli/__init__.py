@@ -27,19 +27,18 @@ for command in (course.build, course.run, course.doctor, course.fetch, *grading.
 
 
 def main() -> None:
-    """Run the command; expected failures are printed plainly. Status: 0 well, 1 found, 2 use."""
-    for stream in (sys.stdout, sys.stderr):  # a terminal that can't show a name shows "?"
+    """Run the command; expected failures are printed. Status: 0 success, 1 findings, 2 usage."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that can't show a character shows "?"
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
         app()
     except Exception as error:
-        env = sys.modules.get("gancourse.env")
         kind = type(error)
         if isinstance(error, OSError) or kind.__module__ == "sqlalchemy.exc":  # disk, database
             print(f"{kind.__name__}: {getattr(error, 'orig', error)}", file=sys.stderr)
-            print("What was kept is kept: mend that, and give the command again.", file=sys.stderr)
-        elif env is None or not isinstance(error, CourseError):
+            print("Everything saved is safe. Fix the problem and run the command again.", file=sys.stderr)
+        elif not isinstance(error, CourseError):
             raise
         else:
             print(error, file=sys.stderr)

@@ -19,7 +19,7 @@ Names = Annotated[
 
 
 class Profile(str, Enum):
-    """What a notebook may spend."""
+    """The budget of a notebook."""
 
     smoke = "smoke"
     cpu = "cpu"
@@ -59,13 +59,13 @@ def _execute(notebook, name: str, folder: Path, profile: str, runs: Path):
 def build(
     names: Names = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; name what is out of step.")
+        bool, typer.Option("--check", help="Write nothing; list what is out of date.")
     ] = False,
     execute: Annotated[
         bool, typer.Option("--execute", help="Execute the solved notebooks too (cpu profile).")
     ] = False,
 ) -> None:
-    """Make both versions of the notebooks from solutions/NN_name.py, and README's table."""
+    """Build both versions of the notebooks from solutions/NN_name.py, and README's table."""
     course, sources = _course(names)
     import nbformat
 
@@ -76,11 +76,11 @@ def build(
     if check and execute:
         raise typer.BadParameter("--check writes nothing: leave out --execute.")
     if check:
-        found = lint.out_of_step(course, [source.stem for source in sources])
+        found = lint.out_of_date(course, [source.stem for source in sources])
         page = course.root / handbook.PAGE
         if page.exists() and page.read_text("utf-8") != handbook.exercises_page(course):
             found.append(f"{handbook.PAGE}: differs from the registry; run gancourse build")
-        print("\n".join(found) or f"{len(sources)} notebooks are in step with their sources.")
+        print("\n".join(found) or f"{len(sources)} notebooks are up to date.")
         raise typer.Exit(1 if found else 0)
     found = [line for source in sources for line in lint.problems(course, source)]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as runs:
@@ -119,18 +119,21 @@ def build(
 
 def run(
     names: Names = None,
-    profile: Annotated[Profile, typer.Option(help="What they may spend.")] = Profile.cpu,
+    profile: Annotated[Profile, typer.Option(help="Budget: smoke, cpu or gpu.")] = Profile.cpu,
     out: Annotated[Path, typer.Option(help="Folder for notebooks, report.json, runs/.")] = Path(
         "report"
     ),
     student: Annotated[
-        bool, typer.Option("--student", help="The student's version, not edited.")
+        bool, typer.Option("--student", help="Run the unedited student's version.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Status 1 also where an expectation did not hold.")
     ] = False,
     record: Annotated[
-        bool, typer.Option("--record", help="Keep figures and executed notebooks.")
+        bool, typer.Option("--record", help="Store figures and executed notebooks.")
     ] = False,
 ) -> None:
-    """Run notebooks headless; write them executed, and what was measured to report.json."""
+    """Run notebooks headless; write the executed notebooks, and all figures to report.json."""
     course, sources = _course(names)
     import nbformat
 
@@ -141,13 +144,14 @@ def run(
         raise typer.BadParameter("--record keeps figures of the solved notebooks: no --student.")
     out = out.resolve()
     if out == course.root.resolve():
-        raise typer.BadParameter("--out names a folder of its own: your runs/ lie in this one.")
+        raise typer.BadParameter("--out must be another folder: this one holds your own runs/.")
     runs = out / "runs"
     runs.mkdir(parents=True, exist_ok=True)
     version, folder = (tool.student, "notebooks") if student else (tool.solved, "solutions")
     report: dict = {"machine": "", "notebooks": {}}
+    failed = False
     for source in sources:
-        shutil.rmtree(runs / source.stem, ignore_errors=True)  # an old checkpoint spares the work
+        shutil.rmtree(runs / source.stem, ignore_errors=True)  # an old checkpoint would skip the work
         done = _execute(
             version(course, source), source.stem, course.root / folder, profile.value, runs
         )
@@ -158,21 +162,22 @@ def run(
         report["machine"] = done.facts.get("machine", report["machine"])
         report["notebooks"][source.stem] = done.record()
         tool.write(out / "report.json", json.dumps(report, indent=1))
-        print(f"{source.stem}: {done.error or 'well'}, {done.seconds:.1f} s", flush=True)
+        print(f"{source.stem}: {done.error or 'ok'}, {done.seconds:.1f} s", flush=True)
+        print("".join(f"  did not hold: {name}\n" for name in done.missed), end="", flush=True)
+        failed |= bool(done.error or (strict and done.missed))
     if record:
         print(measured.record(course.root, profile.value, report))
-    failed = any("error" in entry for entry in report["notebooks"].values())
     raise typer.Exit(1 if failed else 0)
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="The findings as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """What is installed and found here, one line a finding, with the mend where one is needed."""
+    """Check this machine: one line per finding, with the fix where one is needed."""
     from gancourse import doctor as tool
     from gancourse.grading.sandbox import walls
 
-    findings = [*tool.examine(), tool.grading(walls.guarantees)]
+    findings = [*tool.check_machine(), tool.grading(walls.guarantees)]
     if as_json:
         print(json.dumps([finding.__dict__ for finding in findings], indent=1))
     else:
@@ -181,9 +186,9 @@ def doctor(
 
 
 def fetch(name: Annotated[str, typer.Argument(help="Name of a data set.")]) -> None:
-    """Download a real data set into data/, checked; an interrupted download goes on."""
+    """Download a real data set into data/, verified; an interrupted download resumes."""
     from gancourse.datasets import downloads
 
     if name not in downloads.KNOWN:
-        raise typer.BadParameter(f"{name!r} is not known. Known: {', '.join(downloads.KNOWN)}.")
+        raise typer.BadParameter(f"unknown: {name!r}. Known: {', '.join(downloads.KNOWN)}.")
     print(downloads.fetch(name))

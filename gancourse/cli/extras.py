@@ -1,4 +1,4 @@
-"""What a command says where an extra of the package is missing."""
+"""The message of a command where an extra of the package is missing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ TOOLS = {"lab": "the tools for notebooks", "instructor": "the tools for grading"
 
 @contextmanager
 def extra(name: str) -> Iterator[None]:
-    """Say plainly what to install where an import in this block fails."""
+    """Say what to install where an import in this block fails."""
     try:
         yield
     except ModuleNotFoundError as error:

@@ -1,11 +1,13 @@
 """Every exercise of the course, and the `check` that notebooks call.
 
-``nb01`` ... hold the exercises of each notebook; they are imported when one is asked for.
+One file per exercise: 8.6 is ``nb08/ex06_content_loss.py`` or whatever its subject is. A notebook's
+exercises are imported when one of them is asked for.
 """
 
 import os
 from importlib import import_module
 from importlib.util import find_spec
+from pkgutil import iter_modules
 from typing import TypeVar
 
 from gancourse.errors import CourseError
@@ -17,7 +19,10 @@ T = TypeVar("T")
 def of_notebook(number: str) -> tuple[Exercise, ...]:
     """The exercises of one notebook ("02"), in order; empty where it has none."""
     name = f"gancourse.exercises.nb{number}"
-    return import_module(name).EXERCISES if find_spec(name) else ()
+    if not find_spec(name):
+        return ()
+    files = sorted(module.name for module in iter_modules(import_module(name).__path__))
+    return tuple(import_module(f"{name}.{file}").EXERCISE for file in files if file[0] != "_")
 
 
 def find(id: str) -> Exercise:
@@ -37,27 +42,27 @@ def find(id: str) -> Exercise:
 
 
 def verdict(id: str, answer: object, seed: int = 0) -> Verdict:
-    """What is said of an answer to the questions of a seed; the notebook does not go on with it."""
+    """The verdict on an answer, for the random inputs of a seed."""
     return assess(find(id), answer, seed)
 
 
 def check(id: str, answer: T) -> T:
-    """Check an answer on fresh random cases, show the verdict, and return what to go on with.
+    """Check an answer on fresh random inputs, show the verdict, and return what to continue with.
 
-    A right answer is returned as it is. For a wrong or blank one the course's own version is
+    A right answer is returned as it is. For a wrong or blank one the reference solution is
     returned, so the notebook always runs to its end. Write ``f = check("1.2", f)``. A choice
     (a letter) is returned as it is in any case: nothing depends on it.
     """
     exercise = find(id)
     if answer is exercise.reference and not isinstance(answer, (str, int)):
-        text = "this is the course's own version. Run the cell with your answer again, then this."
+        text = "this is the reference solution. Run the cell with your answer again, then this one."
         _show(Verdict(exercise, "unsolved", text))
         return answer
     said = assess(exercise, answer, seed=int.from_bytes(os.urandom(4), "little"))
     if said.status == "right" or isinstance(exercise.reference, str):
         _show(said)
         return answer
-    more = "\nThe notebook goes on with the course's own version."
+    more = "\nThe notebook continues with the reference solution."
     _show(Verdict(exercise, said.status, said.message + more, said.slip))
     return exercise.reference
 

@@ -1,7 +1,7 @@
 """The exercise registry: one record drives the student's check, the grader and the tests.
 
-An exercise's `cases` are fresh random questions; `observe` puts one of them to an answer and brings
-back tensors; `judge` compares the observations of an answer with those of the reference, and, where
+An exercise's `cases` are fresh random inputs; `observe` runs an answer on one of them and returns
+tensors; `compare` compares the observations of an answer with those of the reference, and, where
 they differ, with those of the `slips`: wrong answers that people really write, each with its hint.
 """
 
@@ -19,12 +19,12 @@ LARGEST = 10**7  # values in an observation: an answer that was broadcast by mis
 
 @dataclass(frozen=True)
 class Case:
-    """One question put to an answer: the arguments it is called with."""
+    """One input for an answer: the arguments it is called with."""
 
     args: tuple = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
-    """The question in words, for the diagnosis: "on logits [-6, 2]"."""
+    """The input in words, for the diagnosis: "on logits [-6, 2]"."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Slip:
 
 @dataclass(frozen=True)
 class Failure:
-    """What is observed where an answer can't be observed: it raised, or returned no number."""
+    """What is observed of an answer that raised, or returned something other than numbers."""
 
     kind: str
     """The exception's class, or "unsolved"."""
@@ -51,7 +51,7 @@ class AnswerError(Exception):
 def observe_call(answer: Callable[..., Any], case: Case) -> Observation:
     """Call the answer with the case's arguments; its result is the observation.
 
-    Tensors are copied first, so an answer that changes its inputs in place can't spoil the case;
+    Tensors are copied first, so an answer that changes its inputs in place can't change the case;
     whether it did is observed too. A dictionary of tensors is observed key by key.
     """
     args = [_copy(value) for value in case.args]
@@ -98,22 +98,22 @@ def as_tensor(value: Any, name: str = "result") -> Tensor:
 
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise: its reference, its questions, and what wrong answers look like."""
+    """One exercise: its reference, its test inputs, and known wrong answers."""
 
     id: str
     title: str
     points: int
     minutes: int
     reference: Any
-    """The package's own object: what the notebook goes on with if the student is stuck."""
+    """The package's own object: what the notebook continues with if the student is stuck."""
     cases: Callable[[torch.Generator], Sequence[Case]]
-    """Fresh random questions at every call, from a CPU generator."""
+    """Fresh random inputs at every call, from a CPU generator."""
     observe: Callable[[Any, Case], Observation] = observe_call
     slips: tuple[Slip, ...] = ()
     alternatives: tuple[Any, ...] = ()
     """Other right answers: they must pass."""
     advice: str = "Open the hints above, one at a time."
-    """Said where no slip is recognised."""
+    """Shown where no slip is recognised."""
     rtol: float = 1e-4
     atol: float = 1e-5
 
@@ -125,7 +125,7 @@ class Exercise:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What `judge` says of an answer; notebooks show it, the grader stores it."""
+    """The result of `compare` for an answer; notebooks show it, the grader stores it."""
 
     exercise: Exercise
     status: Literal["right", "wrong", "unsolved"]
@@ -150,8 +150,8 @@ class Verdict:
         return f'<div style="border-left:4px solid {colour};padding:4px 10px">{text}</div>'
 
 
-def look(exercise: Exercise, answer: Any, case: Case) -> Observation | Failure:
-    """Observe an answer on a case; whatever it raises comes back as data."""
+def try_observe(exercise: Exercise, answer: Any, case: Case) -> Observation | Failure:
+    """Observe an answer on a case; whatever it raises is returned as data."""
     if answer is None or answer is Ellipsis:
         return Failure("unsolved", "")
     try:
@@ -165,7 +165,7 @@ def look(exercise: Exercise, answer: Any, case: Case) -> Observation | Failure:
         return Failure(type(error).__name__, str(error).strip().split("\n")[0])
 
 
-def judge(
+def compare(
     exercise: Exercise, cases: Sequence[Case], seen: Sequence[Observation | Failure]
 ) -> Verdict:
     """Compare what was observed of an answer with the reference and, if wrong, with the slips.
@@ -175,14 +175,14 @@ def judge(
     exercise : Exercise
         Holds the reference, the slips and the tolerances.
     cases : Sequence[Case]
-        The questions that were put.
+        The inputs that were used.
     seen : Sequence[Observation | Failure]
-        What `look` brought back for each of them, in order. Only data: no object of the answer.
+        What `try_observe` returned for each of them, in order. Only data: no object of the answer.
     """
     if not seen or any(isinstance(s, Failure) and s.kind == "unsolved" for s in seen):
         return Verdict(exercise, "unsolved", "not solved yet.")
-    wanted = [look(exercise, exercise.reference, case) for case in cases]
-    differences = [_difference(exercise, w, s) for w, s in zip(wanted, seen, strict=True)]
+    wanted = [try_observe(exercise, exercise.reference, case) for case in cases]
+    differences = [difference(exercise, w, s) for w, s in zip(wanted, seen, strict=True)]
     wrong = next((i for i, text in enumerate(differences) if text), None)
     if wrong is None:
         points = f"{exercise.points} point" + ("s" if exercise.points != 1 else "")
@@ -190,27 +190,27 @@ def judge(
     slip = next((n for n, s in enumerate(exercise.slips) if _fits(exercise, s, cases, seen)), None)
     hint = exercise.advice if slip is None else exercise.slips[slip].hint
     note = f" {cases[wrong].note}:" if cases[wrong].note else ""
-    return Verdict(exercise, "wrong", f"not yet.{note} {differences[wrong]}\n{hint}", slip)
+    return Verdict(exercise, "wrong", f"Not correct yet.{note} {differences[wrong]}\n{hint}", slip)
 
 
 def assess(exercise: Exercise, answer: Any, seed: int) -> Verdict:
-    """Put the cases of a seed to an answer and judge it, all in this process."""
+    """Run an answer on the cases of a seed and compare it, all in this process."""
     cases = exercise.cases(torch.Generator().manual_seed(seed))
-    return judge(exercise, cases, [look(exercise, answer, case) for case in cases])
+    return compare(exercise, cases, [try_observe(exercise, answer, case) for case in cases])
 
 
 def _fits(exercise: Exercise, slip: Slip, cases: Sequence[Case], seen: Sequence) -> bool:
-    """Whether a slip, put to the same cases, is observed to do the same."""
+    """Whether a slip does the same as the answer on the same cases."""
     return all(
-        not _difference(exercise, look(exercise, slip.answer, case), s)
+        not difference(exercise, try_observe(exercise, slip.answer, case), s)
         for case, s in zip(cases, seen, strict=True)
     )
 
 
-def _difference(
+def difference(
     exercise: Exercise, wanted: Observation | Failure, got: Observation | Failure
 ) -> str:
-    """What differs, in words; empty where the two agree."""
+    """What differs, in words; empty if the two agree."""
     if isinstance(got, Failure):
         if isinstance(wanted, Failure) and wanted.kind == got.kind:
             return ""
@@ -227,7 +227,7 @@ def _difference(
 
 
 def _other_kind(wanted: Observation, got: Observation) -> str:
-    """What to say where the answer is of another kind than the reference."""
+    """The message where the answer is of another kind than the reference."""
     if "choice" in wanted or "choice" in got:
         return (
             "expected a letter in quotes." if "choice" in wanted else "expected a number, no text."

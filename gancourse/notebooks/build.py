@@ -1,6 +1,6 @@
 """One source, two notebooks: ``solutions/NN_name.py`` becomes what students and readers open.
 
-``notebooks/NN_name.ipynb`` is the student's: solutions and outputs out, stubs in.
+``notebooks/NN_name.ipynb`` is the student's version: stubs instead of solutions, no outputs.
 ``solutions/NN_name.ipynb`` is the source executed, sealed with a digest, so that an edit by hand is
 noticed. Badges, the setup cell, measured seconds and README's table are filled in from one place
 each: ``[project.urls]`` in pyproject.toml and ``benchmarks/measured.json``.
@@ -37,7 +37,7 @@ import sys
 if importlib.util.find_spec("gancourse") is None:
     course = "gancourse @ git+{repository}"
     if subprocess.run([sys.executable, "-m", "pip", "install", "-q", course]).returncode:
-        raise RuntimeError("No course installed and none to be had. Locally, run: make lab")
+        raise RuntimeError("The course could not be installed. On your own machine: make lab")
     importlib.invalidate_caches()
 
 from gancourse import env
@@ -57,11 +57,11 @@ MACHINE_PATH = re.compile(r"/(?:home|root|tmp|Users)/|[A-Z]:\\+Users|site-packag
 
 @dataclass(frozen=True)
 class Course:
-    """The folder of a course, and the facts that its notebooks are built with."""
+    """The folder of a course, and the facts that its notebooks are built from."""
 
     root: Path
     repository: str
-    """Public address, without a slash at its end."""
+    """Public address, without a trailing slash."""
     measured: dict = field(default_factory=dict)
     """``benchmarks/measured.json``: profile -> command, machine, notebooks."""
     exercises: Callable[[str], Sequence[Exercise]] = of_notebook
@@ -76,26 +76,26 @@ class Course:
             raise CourseError(
                 f"{root} is not the course's folder.",
                 f"Its pyproject.toml names no Repository ({type(error).__name__}: {error}).",
-                "Go to the folder that you cloned, and run this again.",
+                "Change to the folder that you cloned, and run this again.",
             ) from error
         path = root / "benchmarks" / "measured.json"
         return cls(root, address, json.loads(path.read_text("utf-8")) if path.exists() else {})
 
     def sources(self, names: Sequence[str] = ()) -> list[Path]:
         """The sources of some notebooks, by number or name ("3", "03", "03_dcgan"), or of all."""
-        found = sorted((self.root / "solutions").glob("[0-9][0-9]_*.py"))
-        wanted = {name.zfill(2) for name in names}
-        chosen = [path for path in found if not names or {path.stem, path.stem[:2]} & wanted]
-        missing = wanted - {key for path in chosen for key in (path.stem, path.stem[:2])}
-        if missing or not found:
-            known = ", ".join(path.stem for path in found) or "none"
+        sources = sorted((self.root / "solutions").glob("[0-9][0-9]_*.py"))
+        asked = {name.zfill(2) for name in names}
+        chosen = [path for path in sources if not names or {path.stem, path.stem[:2]} & asked]
+        missing = asked - {key for path in chosen for key in (path.stem, path.stem[:2])}
+        if missing or not sources:
+            known = ", ".join(path.stem for path in sources) or "none"
             what = f"There is no notebook {', '.join(sorted(missing)) or 'here'}."
             raise CourseError(what, f"Known: {known}.", "Give their numbers, or none for all.")
         return chosen
 
 
 def read(course: Course, source: Path) -> NotebookNode:
-    """A source as a notebook, header and setup filled in, every cell with an id that stays."""
+    """A source as a notebook, header and setup filled in, every cell with a stable id."""
     notebook = jupytext.reads(source.read_text(encoding="utf-8"), fmt=PERCENT)
     cells = [nbformat.from_dict(dict(cell)) for cell in notebook.cells]
     for cell in cells:
@@ -130,7 +130,7 @@ def exercise_ids(cells: Sequence[NotebookNode]) -> dict[int, str]:
 
 
 def student(course: Course, source: Path) -> NotebookNode:
-    """The student's version: stubs for solutions, and no cell that gives one away."""
+    """The student's version: stubs instead of solutions, and no cell that shows one."""
     notebook = read(course, source)
     for i, id in exercise_ids(notebook.cells).items():
         stub = f'raise NotImplementedError("Exercise {id}")\n'
@@ -150,7 +150,7 @@ def solved(course: Course, source: Path) -> NotebookNode:
 
 
 def seal(notebook: NotebookNode) -> NotebookNode:
-    """Store the digest of all cells, outputs included, and leave out what belongs to a machine."""
+    """Store the digest of all cells with their outputs, and remove what is specific to a machine."""
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
@@ -161,7 +161,7 @@ def seal(notebook: NotebookNode) -> NotebookNode:
             raise CourseError(
                 f"A cell's output shows the path of a machine ({path[0]}).",
                 f"The cell begins: {cell.source.splitlines()[0]}",
-                "Print the name of the file alone, or mend the warning.",
+                "Print only the name of the file, or fix the cause of the warning.",
             )
     notebook.metadata = nbformat.from_dict(METADATA | {"gancourse": {"sha256": _digest(notebook)}})
     return notebook
@@ -173,9 +173,9 @@ def is_sealed(notebook: NotebookNode) -> bool:
 
 
 def with_outputs(fresh: NotebookNode, executed: Path) -> NotebookNode | None:
-    """A solved notebook with the outputs of its executed version, or None if that is out of step.
+    """A solved notebook with the outputs of its executed version, or None if that is out of date.
 
-    It is where the code differs, or where somebody edited it: then it has to be executed again.
+    That is so where the code differs, or where somebody edited it: it has to be executed again.
     """
     if not executed.exists():
         return None
@@ -183,8 +183,9 @@ def with_outputs(fresh: NotebookNode, executed: Path) -> NotebookNode | None:
     before, after = ([c for c in n.cells if c.cell_type == "code"] for n in (old, fresh))
     if not is_sealed(old) or [c.source for c in before] != [c.source for c in after]:
         return None
-    for cell, known in zip(after, before, strict=True):
-        cell.outputs, cell.execution_count = known.outputs, known.execution_count
+    for cell, executed_cell in zip(after, before, strict=True):
+        cell.outputs = executed_cell.outputs
+        cell.execution_count = executed_cell.execution_count
     return seal(fresh)
 
 
@@ -211,7 +212,7 @@ def header_facts(text: str) -> tuple[str, str, int]:
 
 
 def readme(course: Course) -> str | None:
-    """README with its table filled in, or None where it has no place for one."""
+    """README with its table filled in, or None if it has no place for one."""
     path = course.root / "README.md"
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     pattern = r"(<!-- notebooks:begin -->\n).*?(<!-- notebooks:end -->)"
@@ -221,7 +222,7 @@ def readme(course: Course) -> str | None:
 
 
 def write(path: Path, text: str) -> bool:
-    """Write a text file; False where it held exactly that already."""
+    """Write a text file; False if it had that content already."""
     text = text if text.endswith("\n") else text + "\n"
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return False
@@ -231,7 +232,7 @@ def write(path: Path, text: str) -> bool:
 
 
 def _names(cells: Sequence[NotebookNode]) -> list[str]:
-    """A name for each cell: by its part in the course, else by its content."""
+    """A name for each cell: by its role in the course, else by its content."""
     exercises = exercise_ids(cells)
     names = []
     for i, cell in enumerate(cells):
@@ -250,7 +251,7 @@ def _under_title(course: Course, name: str) -> list[str]:
     links = [
         _badge(course, name),
         f"[exercises]({course.repository}/blob/main/notebooks/{name}.ipynb)",
-        f"[solved, with pictures]({course.repository}/blob/main/solutions/{name}.ipynb)",
+        f"[solved, with outputs]({course.repository}/blob/main/solutions/{name}.ipynb)",
     ]
     lines = []
     for profile, known in course.measured.items():

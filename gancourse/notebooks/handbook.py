@@ -13,15 +13,15 @@ OPENING = """\
 
 *Written by `gancourse build` from the sources and the registry: edit those, not this page.*
 
-Minutes of a notebook are for reading and working through all of it; those of an exercise are part
-of them. Under each exercise stand the wrong answers that people really write, with what the check
-and the feedback then say: what to expect in class, and to teach again where the class's page shows
-that many made it."""
+The minutes of a notebook are for reading it and working through all of it; they include those of its
+exercises. Under each exercise are the hints that the check and the feedback give for wrong answers
+that people really write: what to expect in class, and what to teach again if the class's page shows
+that many students made the mistake."""
 
 
 def exercises_page(course: Course) -> str:
     """The page for all notebooks of a course."""
-    head = ["Notebook", "Exercises", "Points", "Minutes of exercises", "Minutes in all"]
+    head = ["Notebook", "Exercises", "Points", "Minutes of exercises", "Minutes in total"]
     table, parts = [head, ["---", *["---:"] * 4]], []
     for source in course.sources():
         cells = jupytext.reads(source.read_text(encoding="utf-8"), fmt=PERCENT).cells
@@ -43,7 +43,7 @@ def _many(count: int, thing: str) -> str:
 
 
 def _markdown(text: str) -> str:
-    """A hint with its stars and angles as they are; what stands between backticks stays."""
+    """A hint with Markdown's special characters escaped, except between backticks."""
     parts = " ".join(text.split()).split("`")
     parts[::2] = [re.sub(r"([*_<\[\]\\])", r"\\\1", part) for part in parts[::2]]
     return "`".join(parts)

@@ -1,4 +1,4 @@
-"""What departs from the conventions in a source, and what is out of step with it."""
+"""What breaks the conventions in a source, and which notebooks are out of date."""
 
 import ast
 import re
@@ -29,24 +29,25 @@ CARD = re.compile(
     re.MULTILINE,
 )
 FORM = "**Exercise 1.2** · *Title* · difficulty ●●○○○ · importance ●●●○○ · 5 minutes · 1 point"
+LINE = 100
 HINT = re.compile(r"<summary>Hint (\d)</summary>")
 
 
 def problems(course: Course, source: Path) -> list[str]:
-    """What is wrong with a source, one line a finding; empty where nothing is."""
+    """What is wrong with a source, one line per finding; empty if nothing is."""
     cells = read(course, source).cells
     found = [
         *_opening(cells),
         *blocks(cells),
         *_code(student(course, source), "the student's version"),
         *_code(solved(course, source), "the solved version"),
-        *_pictures(cells),
+        *_images(cells),
         *_exercises(cells, course.exercises(source.stem[:2])),
     ]
     return [f"solutions/{source.name}: {text}" for text in found]
 
 
-def out_of_step(course: Course, names: Sequence[str] = ()) -> list[str]:
+def out_of_date(course: Course, names: Sequence[str] = ()) -> list[str]:
     """Everything that `gancourse build` would change, and every problem of the sources."""
     found = []
     for source in course.sources(names):
@@ -60,12 +61,12 @@ def out_of_step(course: Course, names: Sequence[str] = ()) -> list[str]:
             found.append(f"solutions/{path.name}: missing; run gancourse build --execute {number}")
         elif not is_sealed(nbformat.read(path, as_version=4)):
             found.append(
-                f"solutions/{path.name}: changed by hand since it was executed; mend the source, "
+                f"solutions/{path.name}: changed by hand since it was executed; edit the source, "
                 f"then run gancourse build --execute {number}"
             )
         elif (fresh := with_outputs(solved(course, source), path)) is None:
             found.append(
-                f"solutions/{path.name}: executed from other code than its source now has; "
+                f"solutions/{path.name}: executed from older code than its source has now; "
                 f"run gancourse build --execute {number}"
             )
         elif _text(path) != nbformat.writes(fresh):
@@ -96,11 +97,11 @@ def _opening(cells: Sequence[NotebookNode]) -> Iterator[str]:
         if not builds:
             yield "the header cell has no line **You build:** ..."
         if not minutes:
-            yield "the header cell has no table with minutes (whole numbers) in its last column"
+            yield "the header cell has no table with minutes (integers) in its last column"
 
 
 def blocks(cells: Sequence[NotebookNode]) -> Iterator[str]:
-    """What is wrong with the marks of solutions: a student's version would show an answer."""
+    """Wrong solution markers, with which a student's version would show an answer."""
     for cell in cells:
         marks = re.findall(r"^ *# (BEGIN|END) SOLUTION$", cell.source, re.MULTILINE)
         name = f"the cell that begins {cell.source.splitlines()[:1]}"
@@ -121,14 +122,26 @@ def _code(notebook: NotebookNode, version: str) -> Iterator[str]:
             yield f"{name} is not Python: line {error.lineno}: {error.msg}"
             continue
         ignored = "nbval-ignore-output" in tags(cell) and "setup" not in tags(cell)
-        if ignored and not any(isinstance(node, ast.Assert) for node in ast.walk(tree)):
-            yield f"{name}: its output is not compared, so it should hold an assertion"
+        if ignored and not any(_is_tested(node) for node in ast.walk(tree)):
+            yield f"{name}: its output is not compared, so it should assert, expect or report"
+        if "setup" not in tags(cell) and (long := _longest(cell.source)) > LINE:
+            yield f"{name}: a line of {long} characters; code has at most {LINE}"
 
 
-def _pictures(cells: Sequence[NotebookNode]) -> Iterator[str]:
+def _is_tested(node: ast.AST) -> bool:
+    """Whether a node is an assertion, or a call of `env.expect` or `env.report`."""
+    called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+    return isinstance(node, ast.Assert) or called in ("env.expect", "env.report")
+
+
+def _longest(code: str) -> int:
+    return max((len(line) for line in code.split("\n")), default=0)
+
+
+def _images(cells: Sequence[NotebookNode]) -> Iterator[str]:
     for cell in cells:
         if cell.cell_type == "markdown" and re.search(r"!\[\s*\]\(|<img(?![^>]*alt=)", cell.source):
-            yield f"cell {cell.id}: a picture has no alternative text"
+            yield f"cell {cell.id}: an image has no alternative text"
 
 
 def _exercises(cells: Sequence[NotebookNode], registry: Sequence[Exercise]) -> Iterator[str]:
@@ -147,7 +160,7 @@ def _exercises(cells: Sequence[NotebookNode], registry: Sequence[Exercise]) -> I
                 yield f"exercise {id} of the registry has {ids.count(id)} {what}s, not 1"
     for line in re.findall(r"^\*\*Exercise [\d.]+\*\*.*$", prose, re.MULTILINE):
         if not CARD.match(line):
-            yield f"the card that begins {line[:20]!r} has not the form of the others: {FORM}"
+            yield f"the card that begins {line[:20]!r} does not have the usual form: {FORM}"
     for card, after in zip(cards, [*cards[1:], None], strict=False):
         hints = HINT.findall(prose[card.end() : after.start() if after else len(prose)])
         if hints != ["1", "2", "3"]:

@@ -1,4 +1,4 @@
-"""What was measured, kept in ``benchmarks/measured.json`` for the headers and README's table."""
+"""Measured figures, stored in ``benchmarks/measured.json`` for the headers and README's table."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from gancourse.errors import CourseError
 
 
 def record(root: Path, profile: str, report: dict) -> str:
-    """Keep the report of a run; a run that failed, or on the wrong device, is not kept.
+    """Store the report of a run; a run that failed, or on the wrong device, is refused.
 
     Parameters
     ----------
@@ -21,14 +21,14 @@ def record(root: Path, profile: str, report: dict) -> str:
     Returns
     -------
     str
-        What was done. Figures of one profile come from one machine: those of another are dropped.
+        A message. Figures of one profile come from one machine: those of another are dropped.
     """
     entries = report["notebooks"]
     device = {"cpu": "cpu", "gpu": "cuda"}.get(profile)
     if device is None or any(entry.get("device") != device for entry in entries.values()):
         raise CourseError(
             f"Nothing was recorded: profile {profile} was not measured on {device or 'a machine'}.",
-            "Seconds of a smoke test, or of another device, would mislead whoever reads them.",
+            "Seconds of a smoke test, or of another device, would mislead readers.",
         )
     if failed := [name for name, entry in entries.items() if "error" in entry]:
         raise CourseError(f"Nothing was recorded: {', '.join(failed)} failed.")

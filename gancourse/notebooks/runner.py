@@ -21,6 +21,7 @@ from nbformat import NotebookNode
 import gancourse
 from gancourse.errors import CourseError
 
+KEPT = ("figures", "expectations")
 PROBE = """
 import json, os, platform, torch
 from gancourse import env
@@ -43,18 +44,18 @@ with open(os.environ["GANCOURSE_PROBE"], "w") as file:
 
 
 class ThisPython(AsyncKernelManager):
-    """The kernel of the Python that runs this command, whatever other kernels are installed."""
+    """The kernel of the Python that runs this command, whichever other kernels are installed."""
 
     @property
     def kernel_spec(self) -> KernelSpec:
         facts = get_kernel_dict()
-        facts["argv"] += ["--log-level=ERROR"]  # no word of what it listens to, for every notebook
+        facts["argv"] += ["--log-level=ERROR"]  # no list of ports for every notebook
         return KernelSpec(resource_dir=RESOURCES, **facts)
 
 
 @dataclass
 class Run:
-    """What came out of executing one notebook."""
+    """The result of executing one notebook."""
 
     notebook: NotebookNode
     """With the outputs of every cell that ran."""
@@ -66,22 +67,30 @@ class Run:
     """Of the kernel at its end: profile, device, machine, peak_mb and, on CUDA, gpu_peak_mb."""
     figures: dict[str, float] = field(default_factory=dict)
     """What the notebook gave to `env.report`."""
+    expectations: dict[str, bool] = field(default_factory=dict)
+    """What it gave to `env.expect`: whether each outcome of training was as expected."""
+
+    @property
+    def missed(self) -> list[str]:
+        """Expectations that did not hold."""
+        return [name for name, held in self.expectations.items() if not held]
 
     def record(self) -> dict:
         """This run as an entry of ``report.json``."""
         facts = {k: round(v) if isinstance(v, float) else v for k, v in self.facts.items()}
         facts.pop("machine", None)
         entry = {"seconds": round(self.seconds, 1), **facts, "figures": self.figures}
+        entry["expectations"] = self.expectations
         return entry | ({"error": self.error} if self.error else {})
 
 
 def environment(profile: str, runs: Path, scratch: Path) -> dict[str, str]:
-    """The variables that a kernel is started with.
+    """The environment variables of a kernel.
 
     Parameters
     ----------
     profile : str
-        'smoke', 'cpu' or 'gpu'. The 'cpu' profile is measured on the CPU, also where a GPU is.
+        'smoke', 'cpu' or 'gpu'. The 'cpu' profile runs on the CPU, even where there is a GPU.
     runs : Path
         Where checkpoints go: GANCOURSE_RUNS.
     scratch : Path
@@ -97,7 +106,7 @@ def environment(profile: str, runs: Path, scratch: Path) -> dict[str, str]:
         "GANCOURSE_RUNS": str(runs),
         "GANCOURSE_REPORT": str(scratch / "figures.json"),
         "GANCOURSE_PROBE": str(scratch / "probe.json"),
-        "IPYTHONDIR": str(scratch / "ipython"),  # nobody's start-up files, no shared history
+        "IPYTHONDIR": str(scratch / "ipython"),  # no start-up files, no shared history
         "PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")])),
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
@@ -110,12 +119,12 @@ def run(
     runs: Path,
     progress: Callable[[int, int], None] = lambda done, cells: None,
 ) -> Run:
-    """Execute a notebook in a kernel of its own; a cell that fails ends it, and is data.
+    """Execute a notebook in its own kernel; a failing cell ends the run and is reported.
 
     Parameters
     ----------
     notebook : NotebookNode
-        Left as it is; the executed copy is in the result.
+        Not changed; the executed copy is in the result.
     folder : Path
         Working folder of the kernel.
     profile : str
@@ -123,7 +132,7 @@ def run(
     runs : Path
         Where checkpoints go.
     progress : Callable[[int, int], None]
-        Called with the number of code cells done and the number of all.
+        Called with the number of code cells done, and their total number.
 
     Raises
     ------
@@ -166,8 +175,9 @@ def run(
             raise CourseError(
                 "No kernel could be started.", str(failure), f"Try: {sys.executable} -m ipykernel"
             ) from failure
-        facts, figures = (_load(scratch / name) for name in ("probe.json", "figures.json"))
-    return Run(notebook, seconds, error.strip().split("\n")[0], facts, figures)
+        facts, report = (_load(scratch / name) for name in ("probe.json", "figures.json"))
+    error = error.strip().split("\n")[0]
+    return Run(notebook, seconds, error, facts, *(report.get(k, {}) for k in KEPT))
 
 
 def _load(path: Path) -> dict:

@@ -84,7 +84,7 @@ def r1_penalty(D: nn.Module, x: Float[Tensor, " batch *example"]) -> Scalar:
 
 
 def lazy_r1(
-    gamma: float, every: int = 8, examples: int = 8
+    gamma: float, every: int = 8, examples: int | None = None
 ) -> Callable[[nn.Module, Tensor], Scalar]:
     """R1 for every n-th step only: ``penalty(D, x)``, gamma / 2 times R1, times `every`.
 
@@ -97,8 +97,8 @@ def lazy_r1(
         Weight of the penalty as in Mescheder et al. (2018).
     every : int
         It is applied at one step in so many.
-    examples : int
-        Real examples of the batch that are used, the first ones.
+    examples : int, optional
+        Only so many real examples of the batch are used, the first ones; by default all.
     """
     return lambda D, x: every * gamma / 2 * r1_penalty(D, x[:examples])
 

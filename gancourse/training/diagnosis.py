@@ -1,9 +1,9 @@
-"""What is wrong with a training run: rules that read its records.
+"""Diagnosis of a training run: rules that read its records.
 
-Log vital signs with ``step = vitals.examine(step, G, D)``, train, and ask ``diagnose(records)``.
-The rules are a table of plain thresholds, `RULES`, each with its reason. They hold for
-cross-entropy on logits, in nats, with -log D or log(1 - D) for G; not for least squares, a hinge or
-a Wasserstein critic.
+Log signs with ``step = signs.examine(step, G, D)``, train, and call ``diagnose(records)``. The
+rules are a table of thresholds, `RULES`, each with its reason. They hold for cross-entropy on
+logits, in nats, with -log D or log(1 - D) for G; not for least squares, a hinge loss or a
+Wasserstein critic.
 """
 
 import math
@@ -19,18 +19,18 @@ ALIKE = 0.06  # a spread below it: one fake for all noise. Untrained networks ha
 
 
 class Signs(dict[str, float]):
-    """Numbers by name. One that was not logged is nan: no comparison with nan is true."""
+    """Numbers by name. One that was not logged is nan, and every comparison with nan is false."""
 
     def __missing__(self, name: str) -> float:
         return math.nan
 
 
 def summary(records: Sequence[Record]) -> Signs:
-    """What the rules read: the means over the later half of a run, and how its losses moved.
+    """The input of the rules: means over the second half of a run, and how its losses moved.
 
-    - by their own names, the mean of each number that was logged;
-    - ``worst``: the largest size of a loss or a mean logit in the whole run, in nats;
-    - ``above_log4``: the share of records in which D pays more than log 4;
+    - the mean of each number that was logged, by its own name;
+    - ``worst``: the largest absolute value of a loss or a mean logit in the whole run, in nats;
+    - ``above_log4``: the share of records in which D's loss is above log 4;
     - ``swing``: standard deviation of D's loss; ``turns``: how often it crosses its own mean;
     - ``distance_before``: the distance in the first quarter of the run.
 
@@ -60,7 +60,7 @@ def _finite(records: Sequence[Record], name: str) -> list[float]:
 
 @dataclass(frozen=True)
 class Finding:
-    """What the doctor sees: a name, the evidence for it, and the next step."""
+    """A diagnosis: its name, the evidence for it, and the next step."""
 
     name: str
     evidence: str
@@ -72,126 +72,126 @@ class Finding:
 
 @dataclass(frozen=True)
 class Rule:
-    """An illness: the test that names it, the evidence to show, and the next step to take."""
+    """A fault: the test for it, the evidence to show, and the next step to take."""
 
     name: str
     test: Callable[[Signs], bool]
     evidence: str
-    """Filled in with the signs: "loss_D is {loss_D:.2f}"."""
+    """A format string for the signs: "loss_D is {loss_D:.2f}"."""
     next_step: str
     needs: int = 8
-    """Records of a run before the test means anything: 1 for facts."""
+    """Number of records that the test needs: 1 for facts."""
 
 
-# In order: causes stand before what they bring about. The thresholds were chosen on rings of
-# Gaussians, drawn flowers and digits, far from the ill runs and from the healthy ones.
+# In order: causes come before their consequences. The thresholds were chosen on rings of Gaussians,
+# drawn flowers and digits, with a wide margin to faulty and to healthy runs.
 RULES = (
     Rule(  # with one example, batch norm subtracts the example itself
         "batch of one",
         lambda s: s["batch"] == 1 and s["batch_norm"] > 0,
         "batches hold one example, and {batch_norm:.0f} layers of batch norm are in training mode: "
-        "each example is judged by its own mean and variance.",
+        "each example is normalised by its own mean and variance.",
         "Use larger batches (16 or more), or instance or layer norm, or none.",
         needs=1,
     ),
-    Rule(  # G's tanh ends at 1; 1.05 and 1.001 leave room for interpolation and rounding
+    Rule(  # tanh is at most 1; 1.05 and 1.001 allow for interpolation and rounding
         "values outside [-1, 1]",
         lambda s: s["range_real"] > 1.05 and s["range_fake"] <= 1.001,
-        "real examples reach {range_real:.3g}, fakes only {range_fake:.3g}: G can't make them, and "
-        "D needs nothing else to tell them apart.",
+        "real examples reach {range_real:.3g}, fakes only {range_fake:.3g}: G can't produce such "
+        "values, and D needs nothing else to recognise the fakes.",
         "Scale the data to [-1, 1]: x / 127.5 - 1 for bytes, 2 x - 1 for values in [0, 1].",
         needs=1,
     ),
     Rule(  # a fact, not a threshold: in D's turn G is a fixed sampler
         "missing detach",
         lambda s: s["fakes_graph"] > 0,
-        "in {fakes_graph:.0%} of the steps the fakes of D's turn carry a graph back into G. It "
-        "costs time; where G's gradient is not cleared before its own turn, G also helps D.",
+        "in {fakes_graph:.0%} of the steps the fakes of D's turn carry a graph back into G. That "
+        "costs time, and where G's gradient is not zeroed before its own turn, G also helps D.",
         "Make the fakes of D's turn under torch.no_grad(), or pass fakes.detach() to D.",
         needs=1,
     ),
-    Rule(  # D pays at least -log(1 - D(G(z))) and G pays -log D(G(z)): with one D both can't be
-        # small. Their sum is at least log 4 = 1.39, by convexity; 1 leaves room for D's step
-        # between the turns. log(1 - D) is negative, and no case of this.
+    Rule(  # D's loss is at least -log(1 - D(G(z))), G's is -log D(G(z)): with one D they can't both
+        # be small. Their sum is at least log 4 = 1.39, by convexity; 1 allows for D's step
+        # between the turns. log(1 - D) is negative, so this does not apply to it.
         "wrong labels",
         lambda s: s["loss_G"] >= 0 and s["loss_D"] + s["loss_G"] < 1,
-        "loss_D + loss_G is {loss_D:.2g} + {loss_G:.2g} nats; two players who want opposite things "
-        "pay 1.39 or more together. Mean logits: real {logit_real:.2g}, fake {logit_fake:.2g}.",
-        "If fakes have the higher logits, D learns with labels exchanged: real is 1, fake is 0. "
-        "Otherwise G's label or sign is wrong: it should descend -log D(G(z)).",
+        "loss_D + loss_G is {loss_D:.2g} + {loss_G:.2g} nats; for opposite objectives the "
+        "sum is 1.39 or more. Mean logits: real {logit_real:.2g}, fake {logit_fake:.2g}.",
+        "If fakes have the higher logits, D is trained with swapped labels: real is 1, fake is 0. "
+        "Otherwise G's label or sign is wrong: it should minimize -log D(G(z)).",
     ),
-    Rule(  # exp(-50): no examples justify such certainty. At any time of the run, for networks that
-        # have diverged often stand still afterwards, all units saturated
+    Rule(  # exp(-50): no data justify such certainty. At any time of the run, since networks that
+        # have diverged often stop changing, with all units saturated
         "divergence",
         lambda s: s["worst"] > 50,
         "a loss or a mean logit has reached {worst:.3g} nats.",
-        "Divide the learning rates by 10; look for a log or a division without a floor.",
+        "Divide the learning rates by 10; look for a log or a division that needs a lower bound.",
         needs=1,
     ),
-    Rule(  # layer by layer the gradient shrinks. In healthy runs the ratio was 0.04 or more
+    Rule(  # the gradient shrinks layer by layer. In healthy runs the ratio was 0.04 or more
         "vanishing gradient",
         lambda s: s["grad_G"] == 0 or s["grad_first"] < 1e-3 * s["grad_last"],
         "the gradient has norm {grad_first:.2g} at G's first layer, {grad_last:.2g} at its last.",
-        "If both are 0, G's turn is cut off from D: remove a detach or no_grad there. Otherwise "
+        "If both are 0, no gradient flows from D to G: remove a detach or no_grad there. Otherwise "
         "use (leaky) ReLU between layers, batch norm, and an initialisation that keeps the scale.",
     ),
-    Rule(  # the slope of log(1 - D) by the logit is D(G(z)) itself: nothing where loss_G is near 0
+    Rule(  # the derivative of log(1 - D) by the logit is -D(G(z)): 0 where loss_G is near 0
         "saturation",
         lambda s: -0.25 < s["loss_G"] <= 0 and s["loss_D"] < 0.4,
-        "G descends log(1 - D), which is {loss_G:.2g} here, while D wins (loss_D {loss_D:.2g}): "
+        "G minimizes log(1 - D), which is {loss_G:.2g} here, while D wins (loss_D {loss_D:.2g}): "
         "the loss is flat where G is bad.",
-        "Let G descend -log D(G(z)); then see whether D is too strong.",
+        "Let G minimize -log D(G(z)); then check whether D is too strong.",
     ),
     Rule(  # D is right with a probability of exp(-0.125) = 0.88 on each example, or better. A
-        # single fake is easily known: that is a collapse, whoever wins
+        # single fake is easy to recognise: that is a collapse, whichever player wins
         "D too strong",
         lambda s: s["loss_D"] < 0.25 and s["loss_G"] > 2 and not s["spread"] < ALIKE,
-        "D pays {loss_D:.2g} nats of the 1.39 of an undecided one, G pays {loss_G:.2g}: D knows "
-        "nearly every fake.",
-        "Lower D's rate or its steps k, raise G's; add R1 or spectral norm, or noise on D's input.",
+        "loss_D is {loss_D:.2g} nats (1.39 for an undecided D), loss_G is {loss_G:.2g}: D "
+        "recognises nearly every fake.",
+        "Lower D's learning rate or its steps k, raise G's; add R1, spectral norm, or input noise.",
     ),
     Rule(  # healthy losses drift by a tenth of a nat; five crossings are no trend. Where all fakes
-        # are one point, D's loss swings because the point hops: again a collapse
+        # are one point, D's loss oscillates because the point jumps: again a collapse
         "oscillation",
         lambda s: s["swing"] > 0.35 and s["turns"] >= 5 and not s["spread"] < ALIKE,
-        "D's loss swings by {swing:.2g} nats (standard deviation) around {loss_D:.2g} and crosses "
-        "its mean {turns:.0f} times in the later half.",
+        "D's loss oscillates by {swing:.2g} nats (standard deviation) around {loss_D:.2g} and "
+        "crosses its mean {turns:.0f} times in the second half.",
         "Lower both learning rates and Adam's beta_1 (0 to 0.5); take turns at every step; add R1; "
         "average G's weights.",
     ),
-    Rule(  # who answers 1/2 always pays log 4; more, and D is worse than not looking
+    Rule(  # a constant 1/2 gives log 4; with more, D is worse than a constant
         "D too weak",
         lambda s: s["above_log4"] > 0.9 and s["distance"] > 0.15,
-        "D pays more than log 4 = 1.39 in {above_log4:.0%} of the later records ({loss_D:.2f} in "
-        "the mean), though fakes and data are far apart (energy distance {distance:.2f}).",
-        "Raise D's rate, its width, or its steps k; check that its optimizer steps at all.",
+        "loss_D is above log 4 = 1.39 in {above_log4:.0%} of the later records ({loss_D:.2f} on "
+        "average), though fakes and data are far apart (energy distance {distance:.2f}).",
+        "Raise D's learning rate, width, or steps k; check that its optimizer steps at all.",
     ),
     Rule(  # healthy runs had a spread near 1, and a reach no larger than stray
         "mode collapse",
         lambda s: s["spread"] < 0.4 or s["reach"] > 3 * s["stray"],
-        "fakes differ among themselves by {spread:.0%} of what real examples do; from a real "
-        "example to the nearest fake it is {reach:.2g}, from a fake to the data {stray:.2g}.",
+        "fakes differ from each other by {spread:.0%} of what real examples do; distance "
+        "of a real example to the nearest fake: {reach:.2g}, of a fake to the data: {stray:.2g}.",
         "Look at samples. Slow G down or add R1; show D whole batches (minibatch discrimination); "
-        "check that the noise varies and that G listens to it.",
+        "check that the noise varies and that G depends on it.",
     ),
 )
 
 
 def diagnose(records: Sequence[Record]) -> list[Finding]:
-    """Name what is wrong with a run, by the records of ``loop.train``.
+    """Name what is wrong with a run, from the records of ``loop.train``.
 
     Parameters
     ----------
     records : Sequence[Record]
-        With "loss_D" and "loss_G" and, for most illnesses, `vitals`. The rules read the later
-        half. A swing that is faster than the records is averaged away: record ten times or more
-        in each.
+        With "loss_D" and "loss_G" and, for most faults, the numbers of `measure_signs`. The rules
+        read the second half. An oscillation faster than the records is averaged out: record at least ten times
+        per period.
 
     Returns
     -------
     list[Finding]
         Never empty. The first is the likely cause; others may be its consequences. One finding
-        named "healthy" where no rule fires, or "unclear" where the records don't allow to say.
+        named "healthy" if no rule applies, or "unclear" if the records allow no conclusion.
     """
     if not records:
         return [Finding("unclear", "there are no records.", "Train first: loop.train yields them.")]
@@ -215,19 +215,19 @@ def _rule(name: str) -> Rule:
 
 def _nothing_found(signs: Signs, count: int) -> Finding:
     if count < max(rule.needs for rule in RULES):
-        text = f"{count} records are too few to see where a run goes."
-        return Finding("unclear", text, "Train on, or record more often (record_every).")
+        text = f"{count} records are too few for a diagnosis."
+        return Finding("unclear", text, "Train longer, or record more often (record_every).")
     if math.isnan(signs["distance"]):
-        text = "no rule fires, but only losses were logged, and they can't show a collapse."
-        return Finding("unclear", text, "Log vital signs: step = examine(step, G, D).")
+        text = "no rule applies, but only losses were logged, and they can't show a collapse."
+        return Finding("unclear", text, "Log signs: step = examine(step, G, D).")
     if signs["distance"] > max(0.25, 0.9 * signs["distance_before"]):
         text = (
-            "no rule fires, but fakes are no nearer to the data than before: energy distance "
+            "no rule applies, but fakes are no nearer to the data than before: energy distance "
             f"{signs['distance_before']:.2f}, then {signs['distance']:.2f}."
         )
         return Finding("unclear", text, "Look at samples; train longer; compare with a known run.")
     text = (
-        f"no rule fires. loss_D {signs['loss_D']:.2f}, spread {signs['spread']:.0%} of the data's, "
+        f"no rule applies. loss_D {signs['loss_D']:.2f}, spread {signs['spread']:.0%} of the data, "
         f"energy distance {signs['distance_before']:.2f} at first and {signs['distance']:.2f} now."
     )
-    return Finding("healthy", text, "Train on, and look at samples.")
+    return Finding("healthy", text, "Continue training, and look at samples.")

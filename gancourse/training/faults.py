@@ -1,6 +1,6 @@
-"""Training steps that are ill on purpose, each in one way: for practice with `diagnosis`.
+"""Training steps with one injected fault each: for practice with `diagnosis`.
 
-Hold each beside `steps.gan_step`: what differs is the illness.
+Compare each with `papers.gan.gan_step`: the difference is the fault.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,29 +26,29 @@ Step = Callable[
 ]
 
 
-def sabotage(name: str) -> Step:
-    """A step like `steps.gan_step` that is ill in the way that `name` says.
+def faulty_step(name: str) -> Step:
+    """A step like `papers.gan.gan_step` with the fault that `name` says.
 
     Parameters
     ----------
     name : str
-        One of `ILLNESSES`, or "healthy" for `gan_step` itself.
+        One of `FAULTS`, or "healthy" for `gan_step` itself.
 
     Returns
     -------
     Callable
         ``step(G, D, opt_G, opt_D, batches, sample_z)``, which returns losses as `gan_step` does.
-        Make a new one for each run. "vanishing gradient" changes the layers of the G it is given.
+        Create a new one for each run. "vanishing gradient" changes the layers of the G it gets.
 
     Raises
     ------
     ValueError
-        If there is no such illness.
+        If there is no such fault.
     """
     if name == "oscillation":
-        return long_turns()  # the only one that must count its steps
+        return long_turns()  # the only one that counts its steps
     if name not in STEPS:
-        raise ValueError(f"no such illness: {name!r}. Known: healthy, {', '.join(ILLNESSES)}")
+        raise ValueError(f"no such fault: {name!r}. Known: healthy, {', '.join(FAULTS)}")
     return STEPS[name]
 
 
@@ -65,7 +65,7 @@ def rate(optimizer: Optimizer, factor: float) -> Iterator[None]:
             group["lr"] = lr
 
 
-# who learns how fast ------------------------------------------------------------------------------
+# learning rates and turns ------------------------------------------------------------------------
 def strong_discriminator(G, D, opt_G, opt_D, batches, sample_z) -> dict[str, Tensor]:
     """D takes three large steps for each tiny step of G."""
     with rate(opt_D, 3), rate(opt_G, 0.01):
@@ -79,13 +79,13 @@ def saturation(G, D, opt_G, opt_D, batches, sample_z) -> dict[str, Tensor]:
 
 
 def weak_discriminator(G, D, opt_G, opt_D, batches, sample_z) -> dict[str, Tensor]:
-    """D learns so slowly that G runs where the untrained D happens to be pleased."""
+    """D learns so slowly that G exploits the random preferences of an untrained D."""
     with rate(opt_D, 0.003):
         return gan_step(G, D, opt_G, opt_D, batches, sample_z)
 
 
 def long_turns(length: int = 20) -> Step:
-    """D trains alone for 20 steps, then G for 20: each answers what the other did long ago."""
+    """D trains alone for 20 steps, then G for 20: each reacts to an outdated opponent."""
     whose = cycle([1] * length + [0] * length)
 
     def step(G, D, opt_G, opt_D, batches, sample_z) -> dict[str, Tensor]:
@@ -102,21 +102,21 @@ def divergence(G, D, opt_G, opt_D, batches, sample_z) -> dict[str, Tensor]:
         return gan_step(G, D, opt_G, opt_D, batches, sample_z)
 
 
-# what G is, and what it hears ---------------------------------------------------------------------
+# the generator and its input ---------------------------------------------------------------------
 def mode_collapse(G, D, opt_G, opt_D, batches, sample_z) -> dict[str, Tensor]:
-    """The noise hardly varies, so G has one answer, and moves it wherever D likes it best."""
+    """The noise hardly varies, so G makes one example, and moves it where D rates it highest."""
     return gan_step(G, D, opt_G, opt_D, batches, lambda m: 1 + 0.05 * sample_z(m))
 
 
 def vanishing_gradient(G, D, opt_G, opt_D, batches, sample_z) -> dict[str, Tensor]:
-    """Sigmoids in a row, each with a slope of at most 1/4, and no batch norm to scale it up."""
+    """Chained sigmoids, each with a slope of at most 1/4, and no batch norm to rescale."""
     for kind in (nn.ReLU, nn.LeakyReLU):
         swap(G, kind, lambda layer: nn.Sequential(nn.Sigmoid(), nn.Sigmoid(), nn.Sigmoid()))
     swap(G, nn.BatchNorm2d, lambda layer: nn.Identity())
     return gan_step(G, D, opt_G, opt_D, batches, sample_z)
 
 
-# leaks between real and fake ----------------------------------------------------------------------
+# leaks between real and fake ---------------------------------------------------------------------
 def wrong_labels(G, D, opt_G, opt_D, batches, sample_z) -> dict[str, Tensor]:
     """D learns that real is 0 and fake is 1; G still wants 1."""
     x = next(batches)
@@ -132,7 +132,7 @@ def wrong_labels(G, D, opt_G, opt_D, batches, sample_z) -> dict[str, Tensor]:
 
 
 def missing_detach(G, D, opt_G, opt_D, batches, sample_z) -> dict[str, Tensor]:
-    """D's turn also sends a gradient into G: one that makes fakes easier to tell."""
+    """D's turn also sends a gradient into G: one that makes fakes easier to recognise."""
     x = next(batches)
     fakes = G(sample_z(len(x)))  # the first mistake: no detach, no no_grad
     loss_D = discriminator_loss(D(x), D(fakes))
@@ -151,9 +151,9 @@ def out_of_range(G, D, opt_G, opt_D, batches, sample_z) -> dict[str, Tensor]:
 
 
 def batch_of_one(G, D, opt_G, opt_D, batches, sample_z) -> dict[str, Tensor]:
-    """Batch norm with a single picture: each is judged by its own mean and variance.
+    """Batch norm with a single image: each is normalised by its own mean and variance.
 
-    For convolutions. Layers of one value a channel refuse such a batch with an error of torch's.
+    For convolutions. With one value per channel, torch refuses such a batch with an error.
     """
     return gan_step(G, D, opt_G, opt_D, (x[:1] for x in batches), sample_z)
 
@@ -171,4 +171,4 @@ STEPS: dict[str, Step] = {
     "values outside [-1, 1]": out_of_range,
     "batch of one": batch_of_one,
 }
-ILLNESSES = (*(name for name in STEPS if name != "healthy"), "oscillation")
+FAULTS = (*(name for name in STEPS if name != "healthy"), "oscillation")

@@ -1,8 +1,8 @@
-"""Small GANs on points, many seeds side by side: where tricks are measured in seconds.
+"""Small GANs on points, with many seeds in parallel: tricks are measured in seconds.
 
-A first dimension ``seeds`` runs through networks, batches and noise, so 8 runs cost little more
-time than one. A loss is the mean over seeds, and Adam does not care for a loss's scale: no run
-feels the others. First used in notebook 10.
+Networks, batches and noise have a first dimension ``seeds``, so 8 runs cost little more time than
+one. A loss is the mean over seeds, and Adam is invariant to a loss's scale: the runs are
+independent. First used in notebook 10.
 """
 
 import math
@@ -45,7 +45,7 @@ def mlp(
     norm: Callable[[int], nn.Module] | None = None,
     slope: float = 0.2,
 ) -> nn.Sequential:
-    """Linear layers; each but the last with its norm, if any, and a leaky ReLU."""
+    """Linear layers; each except the last is followed by its norm, if any, and a leaky ReLU."""
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(sizes):
         layers += [Linear(seeds, n_in, n_out, rng, slope)]
@@ -54,8 +54,8 @@ def mlp(
     return nn.Sequential(*layers[: -2 if norm else -1])
 
 
-class Critic(nn.Module):
-    """Points to logits (seeds, batch); ``features`` is all of the network but its last layer."""
+class Discriminator(nn.Module):
+    """Points to logits (seeds, batch); ``features`` is the network without its last layer."""
 
     def __init__(self, features: nn.Module, head: nn.Module) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Critic(nn.Module):
 
 
 class MinibatchFeatures(nn.Module):
-    """Join an example's features with its `closeness` to the batch, in learned directions."""
+    """Append an example's `closeness` to the batch, in learned directions, to its features."""
 
     def __init__(
         self, seeds: int, features: int, kernels: int, dims: int, rng: torch.Generator
@@ -128,19 +128,19 @@ class Recipe:
     betas: tuple[float, float] = (0.5, 0.9)
 
 
-def play(
+def make_step(
     G: nn.Module,
     D: nn.Module,
     batches: Iterator[Tensor],
     sample_z: Callable[[], Tensor],
     recipe: Recipe,
 ) -> Callable[[], dict[str, Tensor]]:
-    """Make the step of a run, Algorithm 1 of Goodfellow et al. (2014), as `loop.train` wants it.
+    """The step of a run, Algorithm 1 of Goodfellow et al. (2014), for `loop.train`.
 
     Parameters
     ----------
     G, D : nn.Module
-        Side by side, or single networks of any kind: whatever fits the batches and the losses.
+        With a dimension of seeds, or single networks: whatever fits the batches and the losses.
     batches : Iterator[Tensor]
         Endless batches of real examples.
     sample_z : Callable[[], Tensor]

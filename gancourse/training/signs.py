@@ -1,6 +1,6 @@
-"""Vital signs of a training run: a few numbers that a step logs beside its losses.
+"""Signs of a training run: a few numbers that a step logs in addition to its losses.
 
-`diagnosis` reads them. The easy way: ``step = examine(step, G, D)``, then train as always.
+`diagnosis` reads them. The easy way: ``step = examine(step, G, D)``, then train as usual.
 """
 
 import math
@@ -15,12 +15,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from gancourse.errors import CourseError
 from gancourse.shapes import Scalar
 
-FLOOR = 1e-12  # of a distance that is divided by: all real examples may be equal
+FLOOR = 1e-12  # of a distance in a denominator: all real examples may be equal
 PAIRS = 64  # examples of a batch between which distances are measured
 
 
 @torch.no_grad()
-def vitals(
+def measure_signs(
     G: nn.Module,
     D: nn.Module,
     x: Float[Tensor, " batch *example"],
@@ -28,14 +28,14 @@ def vitals(
     real: Float[Tensor, " batch *patch"],
     fake: Float[Tensor, " batch *patch"],
 ) -> dict[str, Scalar]:
-    r"""Vital signs of one step, to be logged beside its losses.
+    r"""Signs of one step, to be logged with its losses.
 
     Parameters
     ----------
     G, D : nn.Module
-        As the step leaves them: with the gradients of their turns.
+        After the step, with the gradients of their turns.
     x, fakes : Float[Tensor, "batch *example"]
-        What D learned from in its turn, just as D was given it.
+        What D was trained on in its turn, exactly as D received it.
     real, fake : Float[Tensor, "batch *patch"]
         D's logits on them.
 
@@ -48,7 +48,7 @@ def vitals(
         - ``grad_G``, ``grad_first``, ``grad_last``: norms of the gradient of G, of its first and
           of its last weight matrix.
         - ``range_real``, ``range_fake``: largest absolute values.
-        - ``fakes_graph``: 1 if the fakes of D's turn carry a graph, which leads back into G.
+        - ``fakes_graph``: 1 if the fakes of D's turn carry a graph that leads back into G.
         - ``batch``: examples in it. ``batch_norm``: layers in training mode, of both networks.
 
         With two or more examples also these, in units of distances between real examples. They
@@ -56,13 +56,13 @@ def vitals(
 
         - ``spread``: see `spread`. 1: fakes are as varied as the data; 0: all alike.
         - ``distance``: the energy distance of fakes and data, :math:`2E|x-y| - E|x-x'| - E|y-y'|`
-          (Székely and Rizzo, 2013). 0 in the mean if they have one distribution.
+          (Székely and Rizzo, 2013). 0 on average if they have the same distribution.
         - ``stray``: from a fake to the nearest real example; ``reach``: from a real example to
           the nearest fake. Their unit is the distance from a real example to the next real one.
     """
     weights = [p for p in G.parameters() if p.dim() > 1]
     norms = sum(isinstance(m, _BatchNorm) and m.training for m in (*G.modules(), *D.modules()))
-    signs = {
+    result = {
         "logit_real": real.float().mean(),
         "logit_fake": fake.float().mean(),
         "grad_G": _norm(list(G.parameters()), x),
@@ -74,11 +74,11 @@ def vitals(
         "batch": torch.tensor(float(len(x))),
         "batch_norm": torch.tensor(float(norms)),
     }
-    return signs | (_clouds(x[:PAIRS], fakes[:PAIRS]) if min(len(x), len(fakes)) > 1 else {})
+    return result | (_distances(x[:PAIRS], fakes[:PAIRS]) if min(len(x), len(fakes)) > 1 else {})
 
 
 def _norm(weights: Sequence[Tensor], like: Tensor) -> Scalar:
-    """Norm of the gradient of some weights together; 0 where there is none."""
+    """Norm of the gradient of some weights together; 0 if there is none."""
     norms = [p.grad.float().norm() for p in weights if p.grad is not None]
     return torch.stack(norms).norm() if norms else torch.zeros((), device=like.device)
 
@@ -100,7 +100,7 @@ def spread(x: Float[Tensor, " n *example"], fakes: Float[Tensor, " m *example"])
     Raises
     ------
     ValueError
-        With a single example or fake: there is no pair.
+        With a single example or fake, where there is no pair.
     """
     if min(len(x), len(fakes)) < 2:
         raise ValueError(f"a distance needs two examples, got {len(x)} real, {len(fakes)} fake")
@@ -108,54 +108,54 @@ def spread(x: Float[Tensor, " n *example"], fakes: Float[Tensor, " m *example"])
     return F.pdist(fakes.float().flatten(1)).mean() / between
 
 
-def _clouds(
+def _distances(
     x: Float[Tensor, " n *example"], fakes: Float[Tensor, " m *example"]
 ) -> dict[str, Scalar]:
     """Distances between and within real examples and fakes."""
-    varied = spread(x, fakes)
+    relative = spread(x, fakes)
     x, y = x.float().flatten(1), fakes.float().flatten(1)
-    exact = "donot_use_mm_for_euclid_dist"  # the fast way rounds small distances to 0
+    exact = "donot_use_mm_for_euclid_dist"  # the faster mode rounds small distances to 0
     xx, xy = (torch.cdist(x, other, compute_mode=exact) for other in (x, y))
     itself = torch.eye(len(x), device=x.device, dtype=torch.bool)
-    next_one = xx.masked_fill(itself, math.inf).min(dim=1).values.mean().clamp(min=FLOOR)
+    nearest = xx.masked_fill(itself, math.inf).min(dim=1).values.mean().clamp(min=FLOOR)
     between = (xx.sum() / (len(x) * (len(x) - 1))).clamp(min=FLOOR)
     return {
-        "spread": varied,
-        "distance": 2 * xy.mean() / between - 1 - varied,
-        "stray": xy.min(dim=0).values.mean() / next_one,
-        "reach": xy.min(dim=1).values.mean() / next_one,
+        "spread": relative,
+        "distance": 2 * xy.mean() / between - 1 - relative,
+        "stray": xy.min(dim=0).values.mean() / nearest,
+        "reach": xy.min(dim=1).values.mean() / nearest,
     }
 
 
 def examine(
     step: Callable[[], Mapping[str, Tensor]], G: nn.Module, D: nn.Module
 ) -> Callable[[], dict[str, Tensor]]:
-    """The same step, with `vitals` added to what it returns; the step itself stays as it is.
+    """The same step, with `measure_signs` added to what it returns.
 
-    A hook on D listens: in D's turn the first question must be about the real batch, the second
-    about the fakes, as in `steps.gan_step`. Other steps call `vitals` themselves.
+    A forward hook on D observes: in D's turn the first call must be on the real batch, the second
+    on the fakes, as in `papers.gan.gan_step`. Other steps call `measure_signs` themselves.
 
     Raises
     ------
     CourseError
-        From the step, if D was asked in another way.
+        From the step, if D was called in another order.
     """
 
     def examined() -> dict[str, Tensor]:
-        heard: list[tuple[Tensor, Tensor]] = []
-        hook = D.register_forward_hook(lambda _, asked, said: heard.append((asked[0], said)))
+        calls: list[tuple[Tensor, Tensor]] = []
+        hook = D.register_forward_hook(lambda _, inputs, out: calls.append((inputs[0], out)))
         try:
             losses = step()
         finally:
             hook.remove()
-        if len(heard) < 2 or heard[0][0].shape != heard[1][0].shape:
+        if len(calls) < 2 or calls[0][0].shape != calls[1][0].shape:
             raise CourseError(
-                f"This step can't be examined: D was asked {len(heard)} times, about batches of "
-                f"shapes {[tuple(asked.shape) for asked, _ in heard]}.",
-                "Its first two questions should be a real batch and a batch of fakes, of one size.",
-                "Call vitals(G, D, x, fakes, real, fake) in the step, and return its result too.",
+                f"This step can't be examined: D was called {len(calls)} times, on batches of "
+                f"shapes {[tuple(inputs.shape) for inputs, _ in calls]}.",
+                "Its first two calls should be on a real batch and on fakes, of the same size.",
+                "Call measure_signs(G, D, x, fakes, real, fake) in the step and return its result.",
             )
-        (x, real), (fakes, fake) = heard[:2]
-        return {**losses, **vitals(G, D, x, fakes, real, fake)}
+        (x, real), (fakes, fake) = calls[:2]
+        return {**losses, **measure_signs(G, D, x, fakes, real, fake)}
 
     return examined

@@ -5,7 +5,15 @@ from torch import Tensor, nn
 from gancourse import exercises
 from gancourse.errors import CourseError
 from gancourse.exercises import base
-from gancourse.exercises.base import Case, Exercise, Slip, assess, judge, look, observe_value
+from gancourse.exercises.base import (
+    Case,
+    Exercise,
+    Slip,
+    assess,
+    compare,
+    observe_value,
+    try_observe,
+)
 
 
 def cases(rng: torch.Generator) -> list[Case]:
@@ -71,7 +79,7 @@ def test_a_blank_is_unsolved(answer):
 
 
 def test_no_cases_is_no_pass():
-    assert judge(MEAN, [], []).status == "unsolved"
+    assert compare(MEAN, [], []).status == "unsolved"
 
 
 def leave(x: Tensor) -> None:
@@ -134,7 +142,7 @@ def test_the_diagnosis_says_what_happened(name, message):
 def test_an_answer_cannot_spoil_the_case():
     case = cases(torch.Generator().manual_seed(0))[0]
     before = case.args[0].clone()
-    look(MEAN, HOSTILE["in place"], case)
+    try_observe(MEAN, HOSTILE["in place"], case)
     assert case.args[0].equal(before)
 
 

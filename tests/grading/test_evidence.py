@@ -25,12 +25,12 @@ def signs(*cells: dict) -> dict[str, tuple[str, ...]]:
 @pytest.mark.parametrize(
     "source",
     [
-        "from gancourse.objectives import value",
-        "from gancourse.objectives import value as mine\nvalue = mine",
-        "import gancourse.objectives as o\nvalue = o.value",
-        "import gancourse.objectives\nvalue = lambda r, f: gancourse.objectives.value(r, f)",
-        "from gancourse import objectives\ndef value(real, fake):\n"
-        "    return objectives.value(real, fake)",
+        "from gancourse.papers.gan import value",
+        "from gancourse.papers.gan import value as mine\nvalue = mine",
+        "import gancourse.papers.gan as o\nvalue = o.value",
+        "import gancourse.papers.gan\nvalue = lambda r, f: gancourse.papers.gan.value(r, f)",
+        "from gancourse.papers import gan\ndef value(real, fake):\n"
+        "    return gan.value(real, fake)",
     ],
 )
 def test_use_of_the_reference_is_a_sign_of_its_exercise(source):
@@ -43,10 +43,10 @@ def test_use_of_the_reference_is_a_sign_of_its_exercise(source):
 @pytest.mark.parametrize(
     "source",
     [
-        "import gancourse.objectives as o\nvalue = getattr(o, 'val' + 'ue')",
-        "import importlib\nvalue = importlib.import_module('gancourse.objectives')",
+        "import gancourse.papers.gan as o\nvalue = getattr(o, 'val' + 'ue')",
+        "import importlib\nvalue = importlib.import_module('gancourse.papers.gan')",
         "from gancourse.exercises import find\nvalue = find('2.2').reference",
-        "import gancourse.exercises.base as b\nb.judge = None",
+        "import gancourse.exercises.base as b\nb.compare = None",
         "import sys\nsys.setprofile(None)",
         "import builtins\nbuiltins.all = any",
         "import ctypes",
@@ -66,7 +66,7 @@ def test_the_means_to_reach_behind_are_a_sign_of_the_notebook(source):
         RIGHT,
         "import math, os, sys, gc, inspect\nprint(os.getcwd(), sys.version)",
         "from gancourse import env\nfrom gancourse.datasets import toy\nenv.start()",
-        "from gancourse.steps import descend\nloss = torch.zeros(3)\nloss.requires_grad = True",
+        "from gancourse.papers.gan import descend\nloss = torch.zeros(3)\nloss.requires_grad = True",
         "class A:\n    pass\na = A()\na.value = 3\nobserve = a.value",
         "import re\nre.compile('x')",
         "%matplotlib inline\nx = '''\n%y\n'''",
@@ -80,9 +80,9 @@ def test_honest_code_shows_none(source):
 def test_a_copy_is_recognised_under_other_names():
     import inspect
 
-    from gancourse import steps
+    from gancourse.papers import gan
 
-    source = inspect.getsource(steps.gan_step)
+    source = inspect.getsource(gan.gan_step)
     for old, new in (("fake", "made"), ("loss_", "cost_"), ("batches", "source")):
         source = source.replace(old, new)
     copied = signs(code(source, "exercise-2-6"))
@@ -97,13 +97,13 @@ def test_a_copy_is_recognised_under_other_names():
 
 
 CALLS = {  # the package's own version, with no flag at all until now
-    "in a thread": "import threading\nimport gancourse.objectives as o\n"
+    "in a thread": "import threading\nimport gancourse.papers.gan as o\n"
     "def value(real, fake):\n    out = []\n"
     "    t = threading.Thread(target=lambda: out.append(o.__dict__['val' + 'ue'](real, fake)))\n"
     "    t.start(); t.join()\n    return out[0]",
-    "in a partial": "import functools, gancourse.objectives as o\n"
+    "in a partial": "import functools, gancourse.papers.gan as o\n"
     "value = functools.partial(o.__dict__['value'])",
-    "in torch's wrapper": "import operator, gancourse.objectives as o\n"
+    "in torch's wrapper": "import operator, gancourse.papers.gan as o\n"
     "value = torch.enable_grad()(operator.attrgetter('value')(o))",
     "by a frame": "def value(real, fake):\n    try:\n        1 / 0\n"
     "    except ZeroDivisionError as e:\n"

@@ -28,8 +28,8 @@ import sys
 from pathlib import Path
 sys.path[:0] = [sys.argv[2]]
 import fakes
-from gancourse.instructor.grading import grade, workers
-from gancourse.instructor.grading.gradebook import Gradebook
+from gancourse.grading.gradebook import grade, workers
+from gancourse.grading.gradebook.gradebook import Gradebook
 grade.local = lambda tasks, function, count: ((t, workers.work(t, function)) for t in tasks)
 grade.run(Gradebook(Path(sys.argv[1])), fakes.grade)
 """

@@ -158,7 +158,7 @@ def test_wrong_use_says_why(term, say, words, status, message):
 
 def test_a_missing_extra_is_one_clear_message(term, say, monkeypatch):
     say("grade", "submissions")
-    for name in [n for n in sys.modules if n.startswith("gancourse.instructor.grad")]:
+    for name in [n for n in sys.modules if n.startswith("gancourse.grading.grad")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "sqlalchemy", None)
     status, text = say("export")

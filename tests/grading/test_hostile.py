@@ -53,7 +53,7 @@ class Remembered(walls.Box):
 def server():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GANCOURSE_TEST_SECRET", "not for students")
-        patch.setattr("gancourse.instructor.sandbox.server.Box", Remembered)
+        patch.setattr("gancourse.grading.sandbox.server.Box", Remembered)
         with Server() as server:
             yield server
 

@@ -90,7 +90,7 @@ def test_the_courses_own_version_under_the_name_is_no_answer(server, tmp_path):
     """The check is gone, and a later cell imports the course's `gan_step` under the stub's name."""
     nb = json.loads((ROOT / "notebooks" / "02_minimax_game.ipynb").read_text(encoding="utf-8"))
     nb["cells"] = [c for c in nb["cells"] if 'check("2.6"' not in "".join(c["source"])]
-    nb["cells"].append(code("from gancourse.steps import gan_step") | {"id": "mine"})
+    nb["cells"].append(code("from gancourse.papers.gan import gan_step") | {"id": "mine"})
     path = tmp_path / "x.ipynb"
     path.write_text(json.dumps(nb), encoding="utf-8")
     assert by_id(judge.grade(path, b"secret", server=server))["2.6"].status == "unsolved"
@@ -126,7 +126,7 @@ def test_an_answer_without_end_is_said_to_be_stopped(server, tmp_path):
     """Its check never comes back, and then the name is the course's own."""
     endless = "def generator_loss(fake):\n    while True:\n        pass"
     cells = [code(notebook.IMPORTS), *exercise("2.5", endless)]
-    cells += [code("from gancourse.objectives import non_saturating_loss as generator_loss")]
+    cells += [code("from gancourse.papers.gan import non_saturating_loss as generator_loss")]
     mark = by_id(grade(server, tmp_path, cells, limits=Limits(cell=1, exercise=1)))["2.5"]
     assert "took too long" in mark.message and not mark.earned
 
@@ -154,9 +154,9 @@ def test_a_later_answer_counts(server, tmp_path):
 def test_a_copy_of_the_packages_source_is_flagged(server, tmp_path):
     import inspect
 
-    from gancourse import steps
+    from gancourse.papers import gan
 
-    source = inspect.getsource(steps.gan_step).replace("loss_D", "mine")
+    source = inspect.getsource(gan.gan_step).replace("loss_D", "mine")
     cells = [code(notebook.IMPORTS), code(source, "exercise-2-6", ["exercise"])]
     assert (
         "its code is the package's own, but for names"

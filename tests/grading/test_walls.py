@@ -55,7 +55,7 @@ def test_a_sandbox_leaves_nothing():
 
 @needs_a_sandbox
 def test_a_grader_that_is_killed_takes_its_sandbox_with_it():
-    code = "from gancourse.instructor.sandbox.walls import Box, Limits\n" \
+    code = "from gancourse.grading.sandbox.walls import Box, Limits\n" \
         "with Box(Limits()) as box:\n    print(box.pid, flush=True)\n    input()"  # fmt: skip
     grader = subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -114,8 +114,8 @@ def test_the_forbidden_system_calls_have_the_kernels_numbers():
 
 
 def test_the_module_can_be_imported_where_there_is_no_linux():
-    name = "gancourse.instructor.sandbox.enter"
-    code = f"import sys; sys.modules[{name!r}] = None; import gancourse.instructor.sandbox.walls"
+    name = "gancourse.grading.sandbox.enter"
+    code = f"import sys; sys.modules[{name!r}] = None; import gancourse.grading.sandbox.walls"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

@@ -121,7 +121,7 @@ def test_the_setup_cell_installs_where_the_package_is_missing(tmp_path):
 
 
 def test_a_course_in_step_has_no_findings(built):
-    assert lint.out_of_step(built) == []
+    assert lint.out_of_date(built) == []
 
 
 def test_building_twice_changes_nothing(built, source):
@@ -141,9 +141,9 @@ def test_building_twice_changes_nothing(built, source):
         ("README.md", "<!-- notebooks:begin -->", "", "no place for the table"),
     ],
 )
-def test_whatever_is_out_of_step_is_named(built, file, old, new, finding):
+def test_whatever_is_out_of_date_is_named(built, file, old, new, finding):
     change(built.root / file, old, new)
-    found = lint.out_of_step(built)
+    found = lint.out_of_date(built)
     assert any(finding in line for line in found), found
 
 
@@ -152,7 +152,7 @@ def test_missing_and_orphaned_notebooks_are_named(built):
         path = built.root / folder / f"{name}.ipynb"
         path.unlink() if path.exists() else path.write_text("{}")
     built.sources()[0].with_suffix(".ipynb").unlink()
-    text = "\n".join(lint.out_of_step(built))
+    text = "\n".join(lint.out_of_date(built))
     assert "07_old.ipynb: has no source" in text
     assert "notebooks/90_small.ipynb: differs" in text
     assert "solutions/90_small.ipynb: missing" in text
@@ -258,4 +258,4 @@ def test_what_would_mislead_is_not_recorded(tmp_path, profile, more):
 def test_the_course_itself_is_in_step():
     """What `gancourse build --check` says of the real notebooks."""
     course = build.Course.at(Path(__file__).resolve().parents[2])
-    assert lint.out_of_step(course) == []
+    assert lint.out_of_date(course) == []

@@ -13,9 +13,9 @@ from gancourse.papers.blocks import MLP, MLPDiscriminator
 from gancourse.papers.dcgan import Discriminator, Generator
 from gancourse.papers.gan import descend, discriminator_loss, gan_step, non_saturating_loss
 from gancourse.training.diagnosis import RULES, diagnose, summary
-from gancourse.training.faults import ILLNESSES, STEPS, sabotage
+from gancourse.training.faults import FAULTS, STEPS, faulty_step
 from gancourse.training.loop import Record, TrainingDiverged, train
-from gancourse.training.signs import examine, vitals
+from gancourse.training.signs import examine, measure_signs
 
 RING = toy.Ring(modes=8, radius=0.7, std=0.02)
 
@@ -76,9 +76,9 @@ def test_a_healthy_run_is_called_healthy(healthy):
 BY_LOSSES = ("saturation", "D too strong", "wrong labels", "divergence", "oscillation")
 
 
-@pytest.mark.parametrize("name", [name for name in ILLNESSES if name != "batch of one"])
+@pytest.mark.parametrize("name", [name for name in FAULTS if name != "batch of one"])
 def test_every_illness_is_named(name: str):
-    records = play(sabotage(name))
+    records = play(faulty_step(name))
     findings = diagnose(records)
     assert findings[0].name == name, findings
     assert findings[0].next_step and "{" not in findings[0].evidence
@@ -89,7 +89,7 @@ def test_a_batch_of_one_under_batch_norm(rng):
     G, D = Generator(4, 1, 4, 16), Discriminator(1, 4, 16)
     opt_G, opt_D = (torch.optim.Adam(net.parameters(), 1e-3) for net in (G, D))
     batches = iter(lambda: torch.rand(8, 1, 16, 16, generator=rng) * 2 - 1, None)
-    step, sample_z = sabotage("batch of one"), env.noise(4, rng)
+    step, sample_z = faulty_step("batch of one"), env.noise(4, rng)
     examined = examine(lambda: step(G, D, opt_G, opt_D, batches, sample_z), G, D)
     assert names(list(train(examined, 3, {}, record_every=1)))[0] == "batch of one"
 
@@ -129,7 +129,7 @@ def test_a_collapse_to_three_modes_that_lie_far_apart(rng):
         x, fakes = RING.sample(64, rng), RING.sample(500, rng)
         mode = torch.cdist(fakes, RING.centres).argmin(dim=1)
         fakes = fakes[(mode == 0) | (mode == 3) | (mode == 5)][:64]
-        signs = vitals(G, D, x, fakes, D(x), D(fakes))
+        signs = measure_signs(G, D, x, fakes, D(x), D(fakes))
         records.append(Record(i, i, {n: v.item() for n, v in signs.items() if "grad" not in n}))
     assert summary(records)["spread"] > 0.8
     assert names(records) == ["mode collapse"]
@@ -184,7 +184,7 @@ def test_a_run_that_was_ended_by_divergence_can_be_diagnosed():
 
 
 def test_an_unknown_illness_is_refused():
-    with pytest.raises(ValueError, match=r"no such illness: 'flu'.*mode collapse"):
-        sabotage("flu")
-    assert set(ILLNESSES) == ({*STEPS} - {"healthy"}) | {"oscillation"}
-    assert {rule.name for rule in RULES} == set(ILLNESSES)
+    with pytest.raises(ValueError, match=r"no such fault: 'flu'.*mode collapse"):
+        faulty_step("flu")
+    assert set(FAULTS) == ({*STEPS} - {"healthy"}) | {"oscillation"}
+    assert {rule.name for rule in RULES} == set(FAULTS)

@@ -18,7 +18,7 @@ def rng(seed: int = 0) -> torch.Generator:
 def players(seeds: int) -> tuple[nn.Module, nn.Module]:
     G = many_seeds.mlp(seeds, 3, 8, 2, rng=rng(1))
     *body, head = many_seeds.mlp(seeds, 2, 8, 1, rng=rng(2))
-    return G, many_seeds.Critic(nn.Sequential(*body), head)
+    return G, many_seeds.Discriminator(nn.Sequential(*body), head)
 
 
 def only(net: nn.Module, seed: int) -> nn.Module:
@@ -37,8 +37,8 @@ def test_runs_side_by_side_equal_runs_alone(k: int):
     recipe = many_seeds.Recipe(k=k)
     G, D = players(3)
     alone = only(G, 1), only(D, 1)
-    together = many_seeds.play(G, D, iter(x), iter(z).__next__, recipe)
-    single = many_seeds.play(*alone, iter(x[:, 1:2]), iter(z[:, 1:2]).__next__, recipe)
+    together = many_seeds.make_step(G, D, iter(x), iter(z).__next__, recipe)
+    single = many_seeds.make_step(*alone, iter(x[:, 1:2]), iter(z[:, 1:2]).__next__, recipe)
     for _ in range(3):
         together()
         single()
@@ -92,7 +92,7 @@ def test_the_critic_of_wgan_gp_finds_the_distance_of_two_clouds():
     """N(0, 1) and N(1, 1) on a line: W = 1, and the soft penalty adds W / 2 lambda at most."""
     r = rng(13)
     *body, head = many_seeds.mlp(2, 1, 32, 1, rng=r)
-    f = many_seeds.Critic(nn.Sequential(*body), head)
+    f = many_seeds.Discriminator(nn.Sequential(*body), head)
     opt = torch.optim.Adam(f.parameters(), 5e-3, (0.0, 0.9))
     for step in range(500):  # a weight of 10 from the start would hold a slope of -1 in its valley
         x = torch.randn(2, 2, 128, 1, generator=r)

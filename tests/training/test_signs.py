@@ -14,7 +14,7 @@ from gancourse.papers.blocks import MLP, MLPDiscriminator
 from gancourse.papers.cgan import conditional_step
 from gancourse.papers.dcgan import Discriminator, Generator
 from gancourse.papers.gan import gan_step
-from gancourse.training.signs import examine, spread, vitals
+from gancourse.training.signs import examine, measure_signs, spread
 
 
 def players(rng: torch.Generator) -> tuple[nn.Module, nn.Module]:
@@ -24,7 +24,7 @@ def players(rng: torch.Generator) -> tuple[nn.Module, nn.Module]:
 def signs_of(x: torch.Tensor, fakes: torch.Tensor, rng: torch.Generator) -> dict[str, float]:
     G, D = players(rng)
     logits = torch.zeros(len(x))
-    return {name: v.item() for name, v in vitals(G, D, x, fakes, logits, logits).items()}
+    return {name: v.item() for name, v in measure_signs(G, D, x, fakes, logits, logits).items()}
 
 
 def test_the_distances_are_those_of_scipy(rng):
@@ -61,7 +61,7 @@ def test_they_are_detached_scalars_and_say_what_is_there(rng):
     x, fakes = 3 * torch.ones(4, 2), G(torch.randn(4, 2, generator=rng))
     real, fake = D(x), D(fakes)
     (fake.sum() - real.sum()).backward()
-    signs = vitals(G, D, x, fakes, real, fake)
+    signs = measure_signs(G, D, x, fakes, real, fake)
     assert all(v.shape == () and not v.requires_grad for v in signs.values())
     assert signs["logit_real"] == real.mean() and signs["logit_fake"] == fake.mean()
     assert signs["range_real"] == 3 and signs["batch"] == 4 and signs["batch_norm"] == 0
@@ -75,7 +75,7 @@ def test_they_are_detached_scalars_and_say_what_is_there(rng):
 def test_a_batch_of_one_has_no_distances(rng):
     G, D = Generator(4, 1, 2, 8), Discriminator(1, 2, 8)
     x = torch.zeros(1, 1, 8, 8)
-    signs = vitals(G, D.eval(), x, x, D(x), D(x))
+    signs = measure_signs(G, D.eval(), x, x, D(x), D(x))
     assert signs["batch"] == 1 and signs["batch_norm"] == 1 and "spread" not in signs  # G's only
 
 
@@ -127,6 +127,6 @@ def test_steps_that_ask_otherwise_are_refused_and_leave_no_hook(rng):
     both = torch.randn(8, 2, generator=rng)
     for questions in ((both,), (both, both[:4])):
         step = examine(lambda asked=questions: {"loss": sum(D(x).mean() for x in asked)}, G, D)
-        with pytest.raises(CourseError, match=r"can't be examined.*[\s\S]*Call vitals\("):
+        with pytest.raises(CourseError, match=r"can't be examined.*[\s\S]*Call measure_signs\("):
             step()
         assert not D._forward_hooks

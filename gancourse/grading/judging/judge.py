@@ -253,7 +253,7 @@ def _mark(
         message = "your answer could not be put to every case."
     else:
         try:
-            verdict = base.judge(exercise, cases[: len(seen)], seen[: len(cases)])
+            verdict = base.compare(exercise, cases[: len(seen)], seen[: len(cases)])
             status, message, slip = verdict.status, verdict.message, verdict.slip
         except Exception as error:  # numbers of a kind that can't be compared
             message = f"your answer could not be compared ({type(error).__name__})."

@@ -26,7 +26,7 @@ import torch
 from safetensors.torch import save
 
 from gancourse import exercises
-from gancourse.exercises.base import Exercise, Failure, Observation, look
+from gancourse.exercises.base import Exercise, Failure, Observation, try_observe
 from gancourse.grading.answers import shell as cells
 from gancourse.grading.sandbox import enter
 
@@ -235,7 +235,7 @@ def _observe(
         signal.setitimer(signal.ITIMER_REAL, job["exercise_seconds"], 1.0)
         sys.setprofile(profile)
         threading.setprofile(profile)
-        seen = [look(exercise, answer, case) for case in cases]
+        seen = [try_observe(exercise, answer, case) for case in cases]
     except Stopped:
         seen = [Failure("Stopped", f"stopped after {job['exercise_seconds']:g} s")]
     except BaseException as error:  # a generator that exits, an answer that breaks torch

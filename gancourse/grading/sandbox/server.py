@@ -126,7 +126,7 @@ class Server:
         self.unsafe = unsafe
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.scratch = tempfile.TemporaryDirectory(prefix="gancourse-", ignore_cleanup_errors=True)
-        code = f"from gancourse.instructor.sandbox.inside import serve; serve({theirs.fileno()})"
+        code = f"from gancourse.grading.sandbox.inside import serve; serve({theirs.fileno()})"
         self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             [sys.executable, "-c", code], pass_fds=[theirs.fileno()], cwd="/",

@@ -33,7 +33,7 @@ def answer(body: str, before: str = "") -> str:
 
 BASE = "from gancourse.exercises import base\nimport gancourse.exercises as exercises\n"
 EXERCISE = BASE + "e = exercises.find('2.2')\nput = lambda n, v: object.__setattr__(e, n, v)\n"
-INSIDE = "import gancourse.instructor.sandbox.inside as inside\n"
+INSIDE = "import gancourse.grading.sandbox.inside as inside\n"
 FRAME = """
 import os, json, struct
 def frame(message, body=b""):
@@ -53,7 +53,7 @@ TAMPERING = (
     Attack("own check", "def check(id, answer):\n    return answer"),
     Attack(
         "judge",
-        BASE + "base.judge = lambda e, c, s: base.Verdict(e, 'right', 'right')",
+        BASE + "base.compare = lambda e, c, s: base.Verdict(e, 'right', 'right')",
         flagged=True,
     ),
     Attack("assess", BASE + "exercises.assess = base.assess = lambda *a, **k: None"),
@@ -64,7 +64,7 @@ TAMPERING = (
     Attack("points", EXERCISE + "put('points', 1000)"),
     Attack(
         "observed with the reference",
-        INSIDE + "inside.look = lambda e, a, c: e.observe(e.reference, c)",
+        INSIDE + "inside.try_observe = lambda e, a, c: e.observe(e.reference, c)",
         earned=RIGHTLY,
         flagged=True,
     ),
@@ -281,16 +281,16 @@ ANSWERS = (
 
 REFERENCE = (
     *(Attack(f"reference {n}", value=text, earned=RIGHTLY, flagged=True) for n, text in enumerate((
-        "from gancourse.objectives import value",
-        "import gancourse.objectives as o\nvalue = o.value",
-        "import gancourse.objectives\nvalue = getattr(gancourse.objectives, 'val' + 'ue')",
-        "import importlib\nvalue = importlib.import_module('gancourse.objectives').value",
+        "from gancourse.papers.gan import value",
+        "import gancourse.papers.gan as o\nvalue = o.value",
+        "import gancourse.papers.gan\nvalue = getattr(gancourse.papers.gan, 'val' + 'ue')",
+        "import importlib\nvalue = importlib.import_module('gancourse.papers.gan').value",
         "from gancourse.exercises import find\nvalue = find('2.2').reference",
         "given = check('2.2', None)\ndef value(real, fake):\n    return given(real, fake)",
         answer("import sys\nframe = sys._getframe()\nwhile 'exercise' not in frame.f_locals:\n"
             "    frame = frame.f_back\nreturn frame.f_locals['exercise'].reference(real, fake)"),
-        "def value(real, fake):\n    return eval('__imp' + 'ort__')('gancourse.objectives')"
-        ".objectives.value(real, fake)",
+        "def value(real, fake):\n    return eval('__imp' + 'ort__')('gancourse.papers.gan')"
+        ".papers.gan.value(real, fake)",
     ))),
 )  # fmt: skip
 

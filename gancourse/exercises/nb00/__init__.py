@@ -1,0 +1,1 @@
+"""Exercises of notebook 00: the three conventions that every later notebook relies on."""

@@ -1,0 +1,52 @@
+"""Exercise 1.6: the L2 step."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gancourse.exercises.base import Exercise, Slip
+from gancourse.exercises.nb01._shared import observe_clean, one_step, step
+from gancourse.papers import adversarial
+
+
+def length(g: Tensor) -> Tensor:
+    """Euclidean length of each picture's gradient, for division."""
+    return g.flatten(1).norm(dim=1)[:, None, None, None]
+
+
+EXERCISE = Exercise(
+    id="1.6",
+    title="The L2 step",
+    points=2,
+    minutes=10,
+    reference=adversarial.fast_l2,
+    cases=one_step,
+    observe=observe_clean,
+    slips=(
+        Slip(
+            step(lambda g: g / g.norm()),
+            "You divided by the norm of the whole batch: each picture needs its own.",
+        ),
+        Slip(
+            step(lambda g: g / length(g) ** 2),
+            "You divided by the squared norm.",
+        ),
+        Slip(
+            step(lambda g: g / g.abs().sum((1, 2, 3), keepdim=True)),
+            "You divided by the sum of sizes, the L1 norm: square, add, take the root.",
+        ),
+        Slip(
+            step(lambda g: g),
+            "The step's length should be eps: divide by the norm of g.",
+        ),
+        Slip(step(torch.sign), "That is FGSM again: each value moved by eps."),
+        Slip(
+            step(lambda g: F.normalize(g, dim=1)),
+            "F.normalize(g) works along the channels of one pixel: flatten each picture first.",
+        ),
+    ),
+    alternatives=(
+        step(lambda g: F.normalize(g.flatten(1), dim=1).view_as(g)),
+        step(lambda g: g / g.square().sum((1, 2, 3), keepdim=True).sqrt()),
+    ),
+)

@@ -1,0 +1,68 @@
+"""Exercise 3.1: side of a transposed convolution."""
+
+import torch
+from torch import nn
+
+from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.observe import integer
+
+
+def transposed_side(side: int, kernel: int, stride: int, padding: int) -> int:
+    """Side of what a transposed convolution returns."""
+    return (side - 1) * stride - 2 * padding + kernel
+
+
+def sides(rng: torch.Generator) -> list[Case]:
+    cases = []
+    for _ in range(6):
+        side, stride = integer(rng, 3, 32), integer(rng, 1, 3)
+        kernel = stride + integer(rng, 1, 4)
+        padding = integer(rng, 1, (kernel - 1) // 2) if kernel > 2 else 0
+        note = f"for {side=}, {kernel=}, {stride=}, {padding=}"
+        cases.append(Case((side, kernel, stride, padding), note=note))
+    return cases
+
+
+def by_doing(side: int, kernel: int, stride: int, padding: int) -> int:
+    """Run a transposed convolution on zeros and look."""
+    return nn.ConvTranspose2d(1, 1, kernel, stride, padding)(torch.zeros(1, 1, side, side)).shape[
+        -1
+    ]
+
+
+EXERCISE = Exercise(
+    id="3.1",
+    title="Side of a transposed convolution",
+    points=1,
+    minutes=5,
+    reference=transposed_side,
+    cases=sides,
+    slips=(
+        Slip(
+            lambda side, kernel, stride, padding: (side + 2 * padding - kernel) // stride + 1,
+            "That is an ordinary convolution's side. A transposed one goes the other way: "
+            "solve that formula for the input's side.",
+        ),
+        Slip(
+            lambda side, kernel, stride, padding: (side - 1) * stride + 2 * padding + kernel,
+            "In a transposed convolution padding takes pixels away from the output: its sign "
+            "is the opposite of an ordinary convolution's.",
+        ),
+        Slip(
+            lambda side, kernel, stride, padding: side * stride - 2 * padding + kernel,
+            "Between `side` stamps there are side - 1 gaps, not side: draw two stamps.",
+        ),
+        Slip(
+            lambda side, kernel, stride, padding: side * stride,
+            "That holds for kernel 4, stride 2, padding 1, our case, but not in general.",
+        ),
+        Slip(
+            lambda side, kernel, stride, padding: (side - 1) * stride + kernel,
+            "You left the padding out: it crops the output on both sides.",
+        ),
+    ),
+    alternatives=(
+        by_doing,
+        lambda side, kernel, stride, padding: side * stride - stride - padding * 2 + kernel,
+    ),
+)

@@ -1,0 +1,111 @@
+"""Exercise 3.5: initialisation."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from gancourse.exercises.base import Case, Exercise, Observation, Slip
+from gancourse.exercises.observe import integer
+from gancourse.papers import blocks
+
+
+def observe_init(answer: Callable[..., Any], case: Case) -> Observation:
+    """Statistics of many weights: the bounds are more than ten standard errors wide."""
+    (seed,) = case.args
+    inner = (
+        lambda: nn.Conv2d(50, 50, 4),
+        lambda: nn.ConvTranspose2d(800, 10, 2, bias=False),
+        lambda: nn.Linear(20, 2000, bias=False),
+    )
+    nets = [  # layers lie inside the network's children, as in a Generator
+        nn.Sequential(nn.Sequential(*(make() for make in inner)), nn.BatchNorm2d(20_000))
+        for _ in range(3)
+    ]
+    before = torch.get_rng_state()
+    seeds = (seed, seed, seed + 1)
+    given = zip(nets, seeds, strict=True)
+    returned = [answer(net, torch.Generator().manual_seed(s)) for net, s in given]
+    untouched = torch.equal(before, torch.get_rng_state())
+    (conv, transposed, linear), norm = nets[0]
+    again, other = (net[0][0].weight for net in nets[1:])
+    return {
+        "std of the convolution's weights": conv.weight.std().detach(),
+        "std of the transposed convolution's weights": transposed.weight.std().detach(),
+        "std of the linear layer's weights": linear.weight.std().detach(),
+        "mean of the convolution's weights": conv.weight.mean().detach(),
+        "mean of batch norm's gain": norm.weight.mean().detach(),
+        "std of batch norm's gain": norm.weight.std().detach(),
+        "largest bias": torch.stack([a.bias.abs().max() for a in (conv, norm)]).detach(),
+        "equal seeds give equal weights": torch.tensor(torch.equal(conv.weight, again)),
+        "another seed gives other weights": torch.tensor(not torch.equal(conv.weight, other)),
+        "torch's own generator is left alone": torch.tensor(untouched),
+        "the network is returned": torch.tensor(
+            all(a is b for a, b in zip(returned, nets, strict=True))
+        ),
+    }
+
+
+def init_like(
+    std: float = 0.02,
+    gain: float = 1.0,
+    seeded: bool = True,
+    silent: bool = False,
+    of: Any = nn.Module,
+) -> Callable[..., Any]:
+    """Make an init function, with a slip if asked for."""
+
+    def init(net: nn.Module, rng: torch.Generator) -> nn.Module | None:
+        leaves = [layer for layer in net.modules() if not list(layer.children())]
+        for p in (p for layer in leaves if isinstance(layer, of) for p in layer.parameters()):
+            mean = gain if p.dim() == 1 else 0.0
+            nn.init.normal_(p.data, mean, std, **({"generator": rng} if seeded else {}))
+        for layer in net.modules():
+            if getattr(layer, "bias", None) is not None:
+                nn.init.zeros_(layer.bias)
+        return None if silent else net
+
+    return init
+
+
+def init_children(net: nn.Module, rng: torch.Generator) -> nn.Module:
+    """Right for the network's children, but not for what is inside them."""
+    for layer in net.children():
+        if isinstance(layer, nn.BatchNorm2d):
+            nn.init.normal_(layer.weight, 1, 0.02, generator=rng)
+            nn.init.zeros_(layer.bias)
+    return net
+
+
+EXERCISE = Exercise(
+    id="3.5",
+    title="Initialisation",
+    points=2,
+    minutes=10,
+    reference=blocks.init_normal,
+    cases=lambda rng: [Case((integer(rng, 0, 10**6),))],
+    observe=observe_init,
+    slips=(
+        Slip(init_like(std=0.2), "The standard deviation is 0.02, not 0.2."),
+        Slip(init_like(gain=0.0), "Batch norm's gain is centred on 1: 0 switches it off."),
+        Slip(
+            init_like(seeded=False),
+            "You drew from torch's own generator, whose state others need: pass generator=rng.",
+        ),
+        Slip(
+            lambda net, rng: net,
+            "The weights are still torch's default. Change them in place, under no_grad.",
+        ),
+        Slip(init_like(silent=True), "Return the network, too."),
+        Slip(
+            init_like(of=(nn.Conv2d, nn.Linear, nn.BatchNorm2d)),
+            "nn.ConvTranspose2d is no nn.Conv2d: G's layers were left out.",
+        ),
+        Slip(init_children, "net.children() holds no layer inside a layer: net.modules()."),
+        Slip(init_like(std=0.02**0.5), "0.02 is the standard deviation, not the variance."),
+    ),
+    alternatives=(init_like(),),
+    rtol=0.12,
+    atol=0.003,
+)

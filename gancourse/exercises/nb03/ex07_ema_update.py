@@ -1,0 +1,92 @@
+"""Exercise 3.7: A running average of G."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from gancourse.exercises.base import Case, Exercise, Observation, Slip
+from gancourse.exercises.observe import fill, integer, seeded
+from gancourse.papers.gan import ema_update
+
+
+def observe_average(answer: Callable[..., Any], case: Case) -> Observation:
+    seed, decay = case.args
+    rng = seeded(seed)
+    average, net = (fill(nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)), rng) for _ in "ab")
+    net(torch.randn(5, 2, generator=rng) + 1)  # moves net's running statistics
+    answer(average, net, decay)
+    still = all(p.requires_grad and p.is_leaf for p in average.parameters())
+    flat = torch.cat([p.detach().flatten() for p in average.parameters()])
+    kept = torch.cat([p.detach().flatten() for p in net.parameters()])
+    buffers = torch.cat([b.float().flatten() for b in average.buffers()])
+    return {
+        "the average's weights": flat,
+        "the network's weights": kept,
+        "the average's buffers": buffers,
+        "weights are still parameters": torch.tensor(still),
+    }
+
+
+@torch.no_grad()
+def average_like(
+    average: nn.Module, net: nn.Module, decay: float, *, buffers: bool = True, into: int = 0
+) -> None:
+    """A running average, with a slip if asked for."""
+    pair = (average, net)
+    for a, b in zip(average.parameters(), net.parameters(), strict=True):
+        (a, b)[into].copy_(decay * a + (1 - decay) * b)
+    if buffers:
+        for a, b in zip(pair[0].buffers(), pair[1].buffers(), strict=True):
+            a.copy_(b)
+
+
+def by_state_dict(average: nn.Module, net: nn.Module, decay: float) -> None:
+    """The same, by way of the state dictionary."""
+    new = net.state_dict()
+    names = {name for name, _ in net.named_parameters()}
+    mixed = {
+        name: decay * old + (1 - decay) * new[name] if name in names else new[name]
+        for name, old in average.state_dict().items()
+    }
+    average.load_state_dict(mixed)
+
+
+EXERCISE = Exercise(
+    id="3.7",
+    title="A running average of G",
+    points=2,
+    minutes=10,
+    reference=ema_update,
+    cases=lambda rng: [
+        Case((integer(rng, 0, 10**6), 0.6 + 0.39 * torch.rand((), generator=rng).item()))
+    ],
+    observe=observe_average,
+    slips=(
+        Slip(
+            lambda average, net, decay: average_like(average, net, 1 - decay),
+            "decay is the share of the old average that stays, 1 - decay what comes in: you "
+            "have them the wrong way round.",
+        ),
+        Slip(
+            lambda average, net, decay: average_like(average, net, decay, buffers=False),
+            "The weights are right, the buffers are not: batch norm's running statistics must "
+            "be copied too, or the average runs with stale ones.",
+        ),
+        Slip(
+            lambda average, net, decay: average_like(average, net, decay, into=1),
+            "You changed the network that is trained. Only the average moves.",
+        ),
+        Slip(
+            lambda average, net, decay: average.load_state_dict(net.state_dict()),
+            "That is a copy of the newest weights; mix them with the old average.",
+        ),
+        Slip(
+            lambda average, net, decay: None,
+            "The average did not move. `a = decay * a + ...` in a loop only renames; change "
+            "the tensor in place, with lerp_ or copy_.",
+        ),
+    ),
+    alternatives=(average_like, by_state_dict),
+)

@@ -1,0 +1,1 @@
+"""Exercises of notebook 04: walking in noise space, and looking inside both networks."""

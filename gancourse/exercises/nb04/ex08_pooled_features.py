@@ -1,0 +1,73 @@
+"""Exercise 4.8: features from every layer."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gancourse.exercises.base import Case, Exercise, Observation, Slip, as_tensor
+from gancourse.exercises.nb04._shared import seed_first
+from gancourse.exercises.observe import fill, seeded
+from gancourse.papers import dcgan, dcgan_probes
+
+
+def observe_features(answer: Callable[..., Any], case: Case) -> Observation:
+    seed, m = case.args
+    rng = seeded(seed)
+    D = fill(dcgan.Discriminator(1, 2, 32), rng).eval()
+    x = torch.randn(m, 1, 32, 32, generator=rng)
+    with torch.no_grad():
+        return {"features": as_tensor(answer(D, x))}
+
+
+def features_like(
+    pool: Callable[[Tensor], Tensor], layers: slice = slice(None), dim: int = 1
+) -> Callable[..., Tensor]:
+    """Make a pooled_features with another pooling."""
+
+    def features(net: nn.Module, x: Tensor) -> Tensor:
+        return torch.cat([pool(f) for f in dcgan_probes.feature_maps(net, x)[layers]], dim)
+
+    return features
+
+
+def max_by_hand(f: Tensor) -> Tensor:
+    side = f.shape[2] // 4
+    return f.unflatten(3, (4, side)).unflatten(2, (4, side)).amax((3, 5)).flatten(1)
+
+
+EXERCISE = Exercise(
+    id="4.8",
+    title="Features from every layer",
+    points=2,
+    minutes=8,
+    reference=dcgan_probes.pooled_features,
+    cases=lambda rng: seed_first(rng, (1, 3)),
+    observe=observe_features,
+    slips=(
+        Slip(
+            features_like(lambda f: F.adaptive_avg_pool2d(f, 4).flatten(1)),
+            "You took means. The paper takes maxima: is the pattern anywhere in this cell?",
+        ),
+        Slip(
+            features_like(lambda f: F.adaptive_max_pool2d(f, 4).flatten(1), slice(-1, None)),
+            "That is the last layer only; the paper joins the features of all layers.",
+        ),
+        Slip(
+            features_like(lambda f: F.max_pool2d(f, 4).flatten(1)),
+            "max_pool2d(f, 4) makes cells of 4 x 4 pixels. We want 4 x 4 cells, whatever the "
+            "side: adaptive_max_pool2d.",
+        ),
+        Slip(
+            features_like(lambda f: f.amax((2, 3))),
+            "One number for each map forgets where in the picture it responded.",
+        ),
+        Slip(
+            features_like(lambda f: f.flatten(1)),
+            "Nothing was pooled: the first layer alone would outnumber all others.",
+        ),
+    ),
+    alternatives=(features_like(max_by_hand),),
+)

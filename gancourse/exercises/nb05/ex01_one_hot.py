@@ -1,0 +1,78 @@
+"""Exercise 5.1: A label as a vector."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gancourse.exercises.base import Case, Exercise, Observation, Slip, as_tensor
+from gancourse.exercises.observe import integer
+from gancourse.papers import cgan
+
+
+def some_labels(rng: torch.Generator) -> list[Case]:
+    """All classes occur, 0 and the last one too, and there are more labels than classes."""
+    classes = integer(rng, 3, 7)
+    extra = torch.randint(classes, (integer(rng, 2, 5),), generator=rng)
+    labels = torch.cat([torch.arange(classes), extra])
+    labels = labels[torch.randperm(len(labels), generator=rng)]
+    return [Case((labels, classes), note=f"for labels {labels.tolist()} of {classes} classes")]
+
+
+def observe_one_hot(answer: Callable[..., Any], case: Case) -> Observation:
+    labels, classes = case.args
+    result = answer(labels.clone(), classes)
+    vectors = as_tensor(result)
+    return {
+        "result": vectors,
+        "numbers are floats": torch.tensor(vectors.is_floating_point()),
+        "not of 64 or 16 bits": torch.tensor(vectors.dtype not in (torch.float64, torch.float16)),
+        "one row for each label": torch.tensor(vectors.shape[:1] == labels.shape),
+    }
+
+
+def by_scatter(labels: Tensor, classes: int) -> Tensor:
+    """A one in each row of zeros."""
+    return torch.zeros(len(labels), classes).scatter_(1, labels[:, None], 1.0)
+
+
+EXERCISE = Exercise(
+    id="5.1",
+    title="A label as a vector",
+    points=1,
+    minutes=5,
+    reference=cgan.one_hot,
+    cases=some_labels,
+    observe=observe_one_hot,
+    slips=(
+        Slip(
+            lambda labels, classes: F.one_hot(labels, classes),
+            "The values are right, but they are whole numbers: a layer multiplies them by "
+            "floats and will complain. Add .float().",
+        ),
+        Slip(
+            lambda labels, classes: F.one_hot(labels, classes).to(float),
+            "`.to(float)` makes 64-bit numbers; torch's layers have 32. Write .float().",
+        ),
+        Slip(
+            lambda labels, classes: labels[:, None].float(),
+            "That hands over the label as a number. A network would take a 9 for nine times "
+            "as much as a 1; a label has no size. Give each class its own place.",
+        ),
+        Slip(
+            lambda labels, classes: F.one_hot(labels, classes).float().T,
+            "Rows and columns are exchanged: a row for each picture, a column for each class.",
+        ),
+        Slip(
+            lambda labels, classes: F.one_hot((labels - 1) % classes, classes).float(),
+            "Labels count from 0: label 0 has its one in the first place.",
+        ),
+        Slip(
+            lambda labels, classes: 2 * F.one_hot(labels, classes).float() - 1,
+            "Zeros, not -1, beside the one: then a layer picks exactly one row of its weights.",
+        ),
+    ),
+    alternatives=(by_scatter, lambda labels, classes: torch.eye(classes)[labels]),
+)

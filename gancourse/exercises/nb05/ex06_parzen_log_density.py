@@ -1,0 +1,98 @@
+"""Exercise 5.6: the Parzen window."""
+
+import math
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.observe import integer
+from gancourse.metrics.samples import parzen_log_density
+
+
+def windows(rng: torch.Generator) -> list[Case]:
+    """Near points, and far ones at which every exp underflows."""
+    cases = []
+    for scale, note in ((0.5, "on near points"), (20.0, "on points far from every sample")):
+        n, m, dim = integer(rng, 3, 4), integer(rng, 5, 8), integer(rng, 3, 6)
+        sigma = 0.15 + 0.15 * torch.rand((), generator=rng).item()  # at 0.4 the constant is 0
+        x, s = (torch.randn(k, dim, generator=rng) for k in (n, m))
+        x = x * 0.5 + scale * F.normalize(torch.randn(n, dim, generator=rng), dim=1)
+        cases.append(Case((x, 0.5 * s, sigma), note=note))
+    return cases
+
+
+def window(
+    x: Tensor,
+    samples: Tensor,
+    sigma: float,
+    *,
+    constant: bool = True,
+    count: bool = True,
+    power: int = 2,
+    naive: bool = False,
+    of_logs: bool = False,
+) -> Tensor:
+    """A Parzen window, with a slip if asked for."""
+    d2 = (x[:, None] - samples[None]).square().sum(dim=2)
+    each = -d2 / (2 * sigma**power)
+    if of_logs:
+        log = each.mean(dim=1)
+    elif naive:
+        log = each.exp().sum(dim=1).log() - math.log(len(samples))
+    else:
+        log = each.logsumexp(dim=1) - (math.log(len(samples)) if count else 0)
+    return log - constant * x.shape[1] / 2 * math.log(2 * math.pi * sigma**2)
+
+
+def by_distributions(x: Tensor, samples: Tensor, sigma: float) -> Tensor:
+    """The mixture that torch.distributions has."""
+    d = torch.distributions
+    which = d.Categorical(torch.ones(len(samples)))
+    each = d.Independent(d.Normal(samples, sigma), 1)
+    return d.MixtureSameFamily(which, each).log_prob(x)
+
+
+EXERCISE = Exercise(
+    id="5.6",
+    title="The Parzen window",
+    points=3,
+    minutes=15,
+    reference=parzen_log_density,
+    cases=windows,
+    slips=(
+        Slip(
+            partial(window, constant=False),
+            "The Gaussian's own constant is missing, d/2 log(2 pi sigma^2): without it "
+            "different sigmas can't be compared.",
+        ),
+        Slip(
+            partial(window, count=False),
+            "Take the mean of the Gaussians, not their sum: subtract log m, or more samples "
+            "would always look better.",
+        ),
+        Slip(
+            partial(window, power=1),
+            "The exponent has sigma squared below the squared distance.",
+        ),
+        Slip(
+            partial(window, naive=True),
+            "Far from every sample each exp becomes 0 and log gives -inf. torch.logsumexp "
+            "adds exponentials without leaving the logarithm.",
+        ),
+        Slip(
+            partial(window, of_logs=True),
+            "That is the mean of the logarithms. Wanted is the logarithm of the mean: one "
+            "sample near x is enough.",
+        ),
+        Slip(
+            lambda x, samples, sigma: window(x, samples, sigma).mean(),
+            "One number for each x: the caller takes the mean.",
+        ),
+    ),
+    alternatives=(window, by_distributions),
+    rtol=1e-3,
+    atol=1e-3,
+)

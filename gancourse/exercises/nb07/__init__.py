@@ -1,0 +1,1 @@
+"""Exercises of notebook 07: reading sentences, and making a GAN obey them."""

@@ -1,0 +1,95 @@
+"""Exercise 7.1: A sentence as numbers."""
+
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.observe import integer
+
+ABC = "abcdefghijklmnopqrstuvwxyz0123456789 ,.-"
+
+
+def texts(rng: torch.Generator) -> list[Case]:
+    """With capitals, an unknown character inside and at the end, too short and too long."""
+    cases = []
+    for extra in (-integer(rng, 2, 3), integer(rng, 4, 6)):
+        alphabet = "".join(ABC[i] for i in torch.randperm(len(ABC), generator=rng))
+        inside = [alphabet[integer(rng, 0, len(ABC) - 1)] for _ in range(integer(rng, 5, 7))]
+        letters = "".join(c for c in alphabet if c.isalpha())
+        capital = letters[integer(rng, 0, 25)].upper()
+        text = alphabet[0] + capital + "".join(inside[:3]) + "é" + "".join(inside[3:]) + letters[3]
+        length = len(text) + extra
+        cases.append(
+            Case((text, alphabet, length), note=f"for a text of {len(text)} and {length=}")
+        )
+    return cases
+
+
+def places(
+    text: str,
+    alphabet: str,
+    length: int,
+    *,
+    small: bool = True,
+    none: int = -1,
+    drop: bool = False,
+    start: int = 0,
+    cut: bool = True,
+    front: bool = False,
+) -> Tensor:
+    """The place of each character in the alphabet, with a slip if asked for."""
+    found = [alphabet.find(c) for c in (text.lower() if small else text)]
+    found = [p + start if p >= 0 else none for p in found if p >= 0 or not drop]
+    found = found[:length] if cut else found
+    rest = [none] * (length - len(found))
+    return torch.tensor(rest + found if front else found + rest)
+
+
+def places_by_table(text: str, alphabet: str, length: int) -> Tensor:
+    """Fill a row of -1."""
+    row = torch.full((length,), -1)
+    table = {c: i for i, c in enumerate(alphabet)}
+    for i, c in enumerate(text.lower()[:length]):
+        row[i] = table.get(c, -1)
+    return row
+
+
+EXERCISE = Exercise(
+    id="7.1",
+    title="A sentence as numbers",
+    points=2,
+    minutes=10,
+    reference=places,
+    cases=texts,
+    slips=(
+        Slip(
+            partial(places, small=False),
+            "A capital letter is read as unknown. Turn the text into small letters first.",
+        ),
+        Slip(
+            partial(places, none=0),
+            "You mark an unknown character by 0. But 0 is the place of the first character: "
+            "mark it by -1.",
+        ),
+        Slip(
+            partial(places, drop=True),
+            "An unknown character is skipped, and all after it move up by one. It keeps its "
+            "place, as -1.",
+        ),
+        Slip(
+            partial(places, start=1),
+            "Places count from 0: the first character of the alphabet is 0.",
+        ),
+        Slip(
+            partial(places, cut=False),
+            "A text longer than `length` must be cut: every row has the same length.",
+        ),
+        Slip(
+            partial(places, front=True),
+            "The filling stands before the text; it belongs behind it.",
+        ),
+    ),
+    alternatives=(places_by_table,),
+)

@@ -1,0 +1,120 @@
+"""Exercise 7.8: words that G has never read."""
+
+import re
+from collections.abc import Callable, Collection
+from typing import Any
+
+import torch
+
+from gancourse.datasets.captions import unknown_words, vocabulary
+from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, Slip, as_tensor
+from gancourse.exercises.observe import integer
+
+STRANGE = ("tulip", "turquoise", "bees", "garden", "stripes", "three", "rosé")
+
+
+KNOWN = ("red", "flower", "petals", "round", "with", "a", "small", "meadow")
+
+
+def orders(rng: torch.Generator) -> list[Case]:
+    """Capitals, punctuation, a strange word twice; nothing strange; then texts without a word."""
+    strange = [STRANGE[i] for i in torch.randperm(len(STRANGE), generator=rng)[:3]]
+    known = [KNOWN[i] for i in torch.randperm(len(KNOWN), generator=rng)[:4]]
+    a, c, b = sorted(strange)  # b comes first in the text: not in alphabetical order
+    k, m, p, q = known
+    text = f"{k.title()} {b}, {m} {a}! {p.upper()} {c.title()}; {b}. {q}"
+    plain = f"{k.title()}, {m} {p}: {q}."
+    words = sorted(vocabulary())
+    empty = ("", "   ", " ?! ,", "\t\n")[integer(rng, 0, 3)]
+    return [
+        Case((text, frozenset(words)), note=f"for {text!r}"),
+        Case((plain, frozenset(words)), note=f"for {plain!r}"),
+        Case((empty, frozenset(words)), note=f"for {empty!r}"),
+    ]
+
+
+def observe_words(answer: Callable[..., Any], case: Case) -> Observation:
+    found = answer(*case.args)
+    if found is None or found is Ellipsis:
+        as_tensor(found)
+    if not isinstance(found, (list, tuple)) or not all(isinstance(w, str) for w in found):
+        kind = type(found).__name__
+        raise AnswerError(f"Expected a list of words, got a {kind}: {str(found)[:60]}")
+    text = ", ".join(found)
+    return {
+        "number of unknown words": torch.tensor(len(found)),
+        "the words": torch.tensor([ord(c) for c in text], dtype=torch.long),
+    }
+
+
+def words_by_split(text: str, known: Collection[str]) -> list[str]:
+    """Without a regular expression."""
+    spaced = "".join(c if c.isalnum() else " " for c in text.lower()).split()
+    if not spaced:
+        raise ValueError("nothing to read")
+    found: list[str] = []
+    for word in spaced:
+        if word not in known and word not in found:
+            found.append(word)
+    return found
+
+
+def words_like(
+    *, lower: bool = True, strip: bool = True, once: bool = True, order: bool = True
+) -> Callable[[str, Collection[str]], list[str]]:
+    """Make an unknown_words with a slip."""
+
+    def find(text: str, known: Collection[str]) -> list[str]:
+        if not re.search(r"\w", text):
+            raise ValueError("There is no word in the text.")
+        words = text.lower() if lower else text
+        parts = re.findall(r"\w+", words) if strip else words.split()
+        strange = [w for w in parts if w not in known]
+        strange = list(dict.fromkeys(strange)) if once else strange
+        return strange if order else sorted(strange)
+
+    return find
+
+
+def words_without_error(text: str, known: Collection[str]) -> list[str]:
+    """An empty text has no unknown word."""
+    return unknown_words(text, known) if re.search(r"\w", text) else []
+
+
+EXERCISE = Exercise(
+    id="7.8",
+    title="Words that G has never read",
+    points=2,
+    minutes=10,
+    reference=unknown_words,
+    cases=orders,
+    observe=observe_words,
+    slips=(
+        Slip(
+            words_like(lower=False),
+            "A capital makes a known word unknown: compare in small letters.",
+        ),
+        Slip(
+            words_like(strip=False),
+            "Commas and stops stick to the words: a word is a run of letters and digits.",
+        ),
+        Slip(
+            words_like(once=False),
+            "A word that occurs twice is listed twice: once is enough.",
+        ),
+        Slip(
+            words_like(order=False),
+            "The words come in another order than in the text.",
+        ),
+        Slip(
+            words_without_error,
+            "A text without a word should raise ValueError: no picture would be the honest "
+            "answer to it.",
+        ),
+        Slip(
+            lambda text, known: [] if not text.strip() else unknown_words(text, known)[:1],
+            "Only the first unknown word is named: list them all.",
+        ),
+    ),
+    alternatives=(words_by_split,),
+)

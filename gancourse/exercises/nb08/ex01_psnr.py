@@ -1,0 +1,95 @@
+"""Exercise 8.1: decibels."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.observe import images, integer
+from gancourse.metrics.images import luminance, psnr
+
+
+def psnr_cases(rng: torch.Generator) -> list[Case]:
+    cases = []
+    for border in (4, integer(rng, 1, 3)):
+        real = images(rng, 2, 3, 12, 14)
+        noise = 0.3 * torch.rand(2, 1, 1, 1, generator=rng) + 0.1
+        x = (real + noise * torch.randn(real.shape, generator=rng)).clamp(-1, 1)
+        cases.append(Case((x, real, border), note=f"on 2 pictures, with border={border}"))
+    return cases
+
+
+def psnr_like(
+    crop: bool = True,
+    see: Callable[[Tensor], Tensor] = luminance,
+    log: Callable[[Tensor], Tensor] = torch.log10,
+    factor: float = 10,
+    peak: float = 255,
+    one: bool = False,
+) -> Callable[[Tensor, Tensor, int], Tensor]:
+    """Make a `psnr`, with a slip if asked for."""
+
+    def psnr(x: Tensor, real: Tensor, border: int = 4) -> Tensor:
+        error = see(x) - see(real)
+        if crop:
+            error = error[..., border:-border, border:-border]
+        mse = error.square().mean() if one else error.square().flatten(1).mean(dim=1)
+        return factor * log(peak**2 / mse)
+
+    return psnr
+
+
+def psnr_by_norm(x: Tensor, real: Tensor, border: int = 4) -> Tensor:
+    """The difference first, since Y is linear but for its offset; then 20 log of a root."""
+    height, width = x.shape[2:]
+    inside = (x - real)[:, :, border : height - border, border : width - border] / 2
+    r, g, b = inside.unbind(1)
+    error = (65.481 * r + 128.553 * g + 24.966 * b).flatten(1)
+    return 20 * (255 / error.pow(2).mean(1).sqrt()).log10()
+
+
+EXERCISE = Exercise(
+    id="8.1",
+    title="Decibels",
+    points=2,
+    minutes=12,
+    reference=psnr,
+    cases=psnr_cases,
+    slips=(
+        Slip(
+            psnr_like(crop=False),
+            "The border is still in. Cut off `border` pixels on each of the four sides first.",
+        ),
+        Slip(
+            psnr_like(see=lambda x: (x + 1) * 127.5),
+            "That is the error of the colours. The paper measures Y: call luminance on both.",
+        ),
+        Slip(
+            psnr_like(one=True),
+            "One number for the whole batch. Each picture has its own mean, and its own PSNR.",
+        ),
+        Slip(
+            psnr_like(factor=20),
+            "Twice too much: 20 belongs to a ratio of amplitudes. Here it is 10 log10 of a "
+            "ratio of squares.",
+        ),
+        Slip(
+            psnr_like(log=torch.log),
+            "That is the natural logarithm; decibels use log10.",
+        ),
+        Slip(
+            psnr_like(peak=1),
+            "The peak is missing: the ratio is 255 squared over the mean squared error.",
+        ),
+        Slip(
+            psnr_like(peak=2),
+            "A peak of 2 would fit pictures in [-1, 1]. Y is on the scale of bytes: 255.",
+        ),
+        Slip(
+            psnr_like(factor=-10),
+            "The sign is turned round: a smaller error is more decibels.",
+        ),
+    ),
+    alternatives=(psnr_like(), psnr_by_norm),
+)

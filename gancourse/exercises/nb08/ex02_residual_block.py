@@ -1,0 +1,89 @@
+"""Exercise 8.2: A residual block."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from gancourse.exercises.base import Case, Exercise, Observation, Slip
+from gancourse.exercises.observe import integer, observe_network, seeded
+from gancourse.papers import srgan
+
+
+def _drawn_block(rng: torch.Generator) -> list[Case]:
+    return [Case((integer(rng, 2, 4), integer(rng, 0, 10**6)))]
+
+
+def observe_block(answer: Callable[[int], nn.Module], case: Case) -> Observation:
+    width, seed = case.args
+    return observe_network(answer(width), seeded(seed), (3, width, 5, 4))
+
+
+class BlockLike(nn.Module):
+    """A residual block, with a slip if asked for; its layers are written down by kind."""
+
+    def __init__(
+        self,
+        width: int = 64,
+        *,
+        act: Callable[[int], nn.Module] = lambda width: nn.PReLU(),
+        bias: bool = False,
+        second_norm: bool = True,
+        skip: bool = True,
+        last: Callable[[], nn.Module] = nn.Identity,
+    ) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1, bias=bias)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=bias)
+        self.norm1 = nn.BatchNorm2d(width)
+        self.norm2 = nn.BatchNorm2d(width) if second_norm else nn.Identity()
+        self.act, self.last, self.skip = act(width), last(), skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.norm2(self.conv2(self.act(self.norm1(self.conv1(x)))))
+        return self.last(x + h if self.skip else h)
+
+
+EXERCISE = Exercise(
+    id="8.2",
+    title="A residual block",
+    points=2,
+    minutes=12,
+    reference=srgan.ResidualBlock,
+    cases=_drawn_block,
+    observe=observe_block,
+    slips=(
+        Slip(
+            partial(BlockLike, skip=False),
+            "The input is not added: without the skip this is a plain stack of layers.",
+        ),
+        Slip(
+            partial(BlockLike, last=nn.ReLU),
+            "There is a ReLU after the sum. He's first residual network had one; this block "
+            "has none, so that the skip carries everything.",
+        ),
+        Slip(
+            partial(BlockLike, act=lambda width: nn.ReLU()),
+            "That is a ReLU. nn.PReLU() learns its slope below zero.",
+        ),
+        Slip(
+            partial(BlockLike, act=lambda width: nn.LeakyReLU(0.2)),
+            "LeakyReLU is for D. nn.PReLU() learns its slope below zero.",
+        ),
+        Slip(
+            partial(BlockLike, act=nn.PReLU),
+            "One slope for each channel. nn.PReLU() without arguments has a single one.",
+        ),
+        Slip(
+            partial(BlockLike, bias=True),
+            "The convolutions have biases. Batch norm subtracts the mean, and the bias with "
+            "it: use bias=False.",
+        ),
+        Slip(
+            partial(BlockLike, second_norm=False),
+            "The second batch norm is missing: there is one after each convolution.",
+        ),
+    ),
+    alternatives=(BlockLike,),
+)

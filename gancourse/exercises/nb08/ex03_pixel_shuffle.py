@@ -1,0 +1,83 @@
+"""Exercise 8.3: channels to pixels."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.observe import images, integer
+from gancourse.papers import srgan
+
+
+def shuffle_cases(rng: torch.Generator) -> list[Case]:
+    cases = []
+    for r in (2, 3):
+        height, width, channels = integer(rng, 2, 3), integer(rng, 4, 5), integer(rng, 2, 3)
+        x = images(rng, 2, channels * r * r, height, width)
+        cases.append(Case((x, r), note=f"on {tuple(x.shape)}, with r={r}"))
+    return cases
+
+
+def shuffle_like(
+    split: str = "crr", order: tuple[int, ...] = (0, 1, 4, 2, 5, 3)
+) -> Callable[[Tensor, int], Tensor]:
+    """Make a pixel shuffle that splits the channels and orders the six axes as asked for."""
+
+    def shuffle(x: Tensor, r: int) -> Tensor:
+        batch, channels, height, width = x.shape
+        colours = channels // r**2
+        parts = (colours, r, r) if split == "crr" else (r, r, colours)
+        x = x.reshape(batch, *parts, height, width)
+        return x.permute(*order).reshape(batch, colours, r * height, r * width)
+
+    return shuffle
+
+
+def shuffle_by_slices(x: Tensor, r: int) -> Tensor:
+    """Every r-th pixel of the result is a channel of the input."""
+    batch, channels, height, width = x.shape
+    large = x.new_zeros(batch, channels // r**2, r * height, r * width)
+    for i in range(r):
+        for j in range(r):
+            large[:, :, i::r, j::r] = x[:, i * r + j :: r * r]
+    return large
+
+
+EXERCISE = Exercise(
+    id="8.3",
+    title="Channels to pixels",
+    points=2,
+    minutes=15,
+    reference=srgan.pixel_shuffle,
+    cases=shuffle_cases,
+    slips=(
+        Slip(
+            lambda x, r: x.reshape(len(x), -1, r * x.shape[2], r * x.shape[3]),
+            "A reshape alone keeps the order in memory: whole channels are laid one after "
+            "another. The axes have to change places first.",
+        ),
+        Slip(
+            shuffle_like(order=(0, 1, 4, 3, 5, 2)),
+            "Rows and columns inside a block are swapped: channel i r + j goes to row i and "
+            "column j.",
+        ),
+        Slip(
+            shuffle_like(order=(0, 1, 2, 4, 3, 5)),
+            "You joined the axes in the wrong order: it is (height, i), not (i, height), since "
+            "neighbours in the result come from different channels.",
+        ),
+        Slip(
+            shuffle_like(split="rrc", order=(0, 3, 4, 1, 5, 2)),
+            "Another order of the channels: yours takes every C-th for a colour. Here the "
+            "first r r channels belong to the first colour.",
+        ),
+        Slip(
+            lambda x, r: F.interpolate(x[:, :: r * r], scale_factor=r),
+            "You copied pixels. All r r channels of a colour are used, one for each pixel of "
+            "the r x r block.",
+        ),
+    ),
+    alternatives=(F.pixel_shuffle, shuffle_like(), shuffle_by_slices),
+)

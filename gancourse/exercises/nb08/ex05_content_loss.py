@@ -1,0 +1,128 @@
+"""Exercise 8.5: content loss."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gancourse.exercises.base import Case, Exercise, Observation, Slip, as_tensor
+from gancourse.exercises.observe import images, integer, seeded
+from gancourse.papers import srgan
+
+
+def content_cases(rng: torch.Generator) -> list[Case]:
+    return [Case((images(rng, 2, 3, 6, 6), images(rng, 2, 3, 6, 6), integer(rng, 0, 10**6)))]
+
+
+def two_maps(seed: int) -> Callable[[Tensor], list[Tensor]]:
+    """A frozen network of two layers that returns what comes out of each."""
+    rng = seeded(seed)
+    first, second = (torch.randn(4, c, 3, 3, generator=rng) * 0.4 for c in (3, 4))
+
+    def phi(x: Tensor) -> list[Tensor]:
+        a = F.conv2d(x, first).tanh()
+        return [a, F.conv2d(a, second, stride=2)]
+
+    return phi
+
+
+def observe_content(answer: Callable[..., Any], case: Case) -> Observation:
+    fake, real = (x.clone().requires_grad_() for x in case.args[:2])
+    loss = answer(two_maps(case.args[2]), fake, real)
+    value = as_tensor(loss)
+    if isinstance(loss, Tensor) and loss.requires_grad:
+        slopes = torch.autograd.grad(loss.sum(), (fake, real), allow_unused=True)
+    else:
+        slopes = (None, None)
+    return {
+        "loss": value,
+        "a gradient reaches the generated picture": torch.tensor(slopes[0] is not None),
+        "none is computed for the real one": torch.tensor(slopes[1] is None),
+        "gradient at the generated picture": torch.zeros(1) if slopes[0] is None else slopes[0],
+    }
+
+
+def content_like(
+    distance: Callable[[Tensor, Tensor], Tensor] = F.mse_loss,
+    detach: bool = True,
+    reduce: Callable[[Tensor], Tensor] = torch.mean,
+    maps: slice = slice(None),
+    rebuild: bool = False,
+) -> Callable[..., Tensor]:
+    """Make a content loss, with a slip if asked for."""
+
+    def content_loss(phi: Callable, fake: Tensor, real: Tensor) -> Tensor:
+        wanted = [b.detach() if detach else b for b in phi(real)]
+        pairs = list(zip(phi(fake), wanted, strict=True))[maps]
+        losses = [distance(a, b) for a, b in pairs]
+        return (
+            torch.tensor([x.item() for x in losses]).mean()
+            if rebuild
+            else reduce(torch.stack(losses))
+        )
+
+    return content_loss
+
+
+def of_pixels(phi: Callable, fake: Tensor, real: Tensor) -> Tensor:
+    return F.mse_loss(fake, real.detach())
+
+
+def content_in_a_loop(phi: Callable, fake: Tensor, real: Tensor) -> Tensor:
+    """Two lists, a running sum."""
+    ours, wanted = phi(fake), phi(real.detach())
+    total = 0
+    for a, b in zip(ours, wanted, strict=True):
+        total = total + ((a - b) ** 2).mean()
+    return total / len(ours)
+
+
+EXERCISE = Exercise(
+    id="8.5",
+    title="Content loss",
+    points=2,
+    minutes=12,
+    reference=srgan.content_loss,
+    cases=content_cases,
+    observe=observe_content,
+    slips=(
+        Slip(
+            content_like(rebuild=True),
+            "The number is right, but torch.tensor(...) makes a new tensor without a history: "
+            "no gradient reaches G, and this loss trains nothing. Add the losses as they are.",
+        ),
+        Slip(
+            of_pixels,
+            "That compares pixels. Put both pictures through phi first.",
+        ),
+        Slip(
+            content_like(distance=F.l1_loss),
+            "Absolute differences. The paper's Equation 5 squares them.",
+        ),
+        Slip(
+            content_like(distance=partial(F.mse_loss, reduction="sum")),
+            "A sum over all values of a map. Take the mean: else large maps count most.",
+        ),
+        Slip(
+            content_like(reduce=torch.sum),
+            "The maps' losses are added. Take their mean.",
+        ),
+        Slip(
+            content_like(detach=False),
+            "Right, but a gradient is computed for the real picture too, and thrown away: "
+            "compute its maps under torch.no_grad().",
+        ),
+        Slip(
+            content_like(maps=slice(1)),
+            "Only the first map is used. phi returns a list: use all.",
+        ),
+        Slip(
+            content_like(maps=slice(-1, None)),
+            "Only the last map is used. phi returns a list: use all.",
+        ),
+    ),
+    alternatives=(content_like(), content_in_a_loop),
+)

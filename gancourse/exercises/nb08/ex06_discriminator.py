@@ -1,0 +1,107 @@
+"""Exercise 8.6: eight convolutions."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from gancourse.exercises.base import Case, Exercise, Observation, Slip
+from gancourse.exercises.observe import integer, observe_network, seeded
+from gancourse.papers import srgan
+
+
+def observe_judge(answer: Callable[..., nn.Module], case: Case) -> Observation:
+    width, side, seed = case.args
+    net = answer(width=width, side=side)
+    return observe_network(net, seeded(seed), (3, 3, side, side))
+
+
+def judge_cases(rng: torch.Generator) -> list[Case]:
+    return [Case((integer(rng, 2, 3), 32, integer(rng, 0, 10**6)))]
+
+
+class JudgeLike(nn.Module):
+    """The eight convolutions, with a slip if asked for."""
+
+    def __init__(
+        self,
+        width: int = 64,
+        side: int = 96,
+        *,
+        first_norm: bool = False,
+        bias: bool = False,
+        strides: tuple[int, int] = (1, 2),
+        act: Callable[[], nn.Module] = lambda: nn.LeakyReLU(0.2),
+        end: Callable[[Tensor], Tensor] = lambda y: y.flatten(),
+        pool: bool = False,
+        hidden: bool = True,
+    ) -> None:
+        super().__init__()
+        sizes = [3, *(width * 2**k for k in range(4) for _ in range(2))]
+        self.convs, self.norms = nn.ModuleList(), nn.ModuleList()
+        for n in range(8):
+            norm = n > 0 or first_norm
+            has_bias = bias or not norm
+            self.convs.append(
+                nn.Conv2d(sizes[n], sizes[n + 1], 3, strides[n % 2], padding=1, bias=has_bias)
+            )
+            self.norms.append(nn.BatchNorm2d(sizes[n + 1]) if norm else nn.Identity())
+        self.pool, self.act, self.end = pool, act(), end
+        features = sizes[-1] * (1 if pool else (side // 16) ** 2)
+        self.dense = nn.Linear(features, 16 * width) if hidden else nn.Identity()
+        self.last = nn.Linear(16 * width if hidden else features, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for conv, norm in zip(self.convs, self.norms, strict=True):
+            x = self.act(norm(conv(x)))
+        x = x.mean(dim=(2, 3)) if self.pool else x.flatten(1)
+        x = self.act(self.dense(x)) if isinstance(self.dense, nn.Linear) else x
+        return self.end(self.last(x))
+
+
+EXERCISE = Exercise(
+    id="8.6",
+    title="Eight convolutions",
+    points=3,
+    minutes=15,
+    reference=srgan.Discriminator,
+    cases=judge_cases,
+    observe=observe_judge,
+    slips=(
+        Slip(
+            partial(JudgeLike, end=lambda y: y.flatten().sigmoid()),
+            "There is a sigmoid at the end. Networks of this course return logits.",
+        ),
+        Slip(
+            partial(JudgeLike, end=lambda y: y),
+            "The logits should have shape (B,), not (B, 1): nn.Flatten(0) at the end.",
+        ),
+        Slip(
+            partial(JudgeLike, first_norm=True),
+            "The first convolution has a batch norm. It has none: D should see colours as "
+            "they are.",
+        ),
+        Slip(
+            partial(JudgeLike, bias=True),
+            "Convolutions before a batch norm need no bias: bias=False in all but the first.",
+        ),
+        Slip(
+            partial(JudgeLike, strides=(2, 1)),
+            "The strides are the other way round: 1 first, then 2.",
+        ),
+        Slip(
+            partial(JudgeLike, act=nn.ReLU),
+            "The activation is LeakyReLU with slope 0.2.",
+        ),
+        Slip(
+            partial(JudgeLike, pool=True),
+            "You took the mean over each map. The dense layer sees every place: nn.Flatten().",
+        ),
+        Slip(
+            partial(JudgeLike, hidden=False),
+            "The dense layer of 16 width units is missing, with its LeakyReLU.",
+        ),
+    ),
+    alternatives=(JudgeLike,),
+)

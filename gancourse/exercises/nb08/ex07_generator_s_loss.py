@@ -1,0 +1,84 @@
+"""Exercise 8.7: the generator's loss."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.papers import gan
+
+
+def loss_cases(rng: torch.Generator) -> list[Case]:
+    fake = 4 * torch.randn(6, generator=rng)
+    content = 0.02 * torch.rand((), generator=rng)
+    sure = torch.full((3,), -150.0)
+    return [
+        Case((content, fake), note="on 6 logits"),
+        Case((content, sure), note="where D is sure of a fake (logits of -150)"),
+    ]
+
+
+def loss_like(
+    adversarial: Callable[[Tensor], Tensor] = lambda fake: F.softplus(-fake).mean(),
+    weight: float = 1e-3,
+    content_weight: float = 1.0,
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Make a generator's loss, with a slip if asked for."""
+
+    def generator_loss(content: Tensor, fake: Tensor) -> Tensor:
+        return content_weight * content + weight * adversarial(fake)
+
+    return generator_loss
+
+
+EXERCISE = Exercise(
+    id="8.7",
+    title="The generator's loss",
+    points=2,
+    minutes=10,
+    reference=loss_like(),
+    cases=loss_cases,
+    atol=1e-7,
+    slips=(
+        Slip(
+            loss_like(lambda fake: -F.softplus(fake).mean()),
+            "That is log(1 - D), the term that is flat where D is sure. The paper minimises "
+            "-log D (notebook 02).",
+        ),
+        Slip(
+            loss_like(lambda fake: F.softplus(fake).mean()),
+            "That is D's half of the game: it pays G for being found out. Use -log D.",
+        ),
+        Slip(
+            loss_like(lambda fake: -fake.sigmoid().log().mean()),
+            "Right on paper, but sigmoid rounds to 0 where D is sure, and its logarithm is "
+            "infinite. -log sigmoid(l) = softplus(-l).",
+        ),
+        Slip(
+            loss_like(lambda fake: -(fake.sigmoid() + 1e-8).log().mean()),
+            "The small number in the logarithm hides the infinity, and the gradient with it: "
+            "G learns nothing where D is sure. -log sigmoid(l) = softplus(-l).",
+        ),
+        Slip(
+            loss_like(lambda fake: F.softplus(-fake).sum()),
+            "A sum over the batch, as the paper's Equation 6 has it; take the mean, so that "
+            "the batch size does not matter.",
+        ),
+        Slip(loss_like(weight=1), "The weight of 0.001 is missing."),
+        Slip(
+            loss_like(weight=1, content_weight=1e-3),
+            "The weight of 0.001 belongs to the adversarial term, not to the content.",
+        ),
+        Slip(
+            loss_like(lambda fake: F.softplus(-fake.sigmoid()).mean()),
+            "A sigmoid applied twice: softplus(-l) wants the logit itself.",
+        ),
+    ),
+    alternatives=(
+        loss_like(lambda fake: F.binary_cross_entropy_with_logits(fake, torch.ones_like(fake))),
+        loss_like(lambda fake: -F.logsigmoid(fake).mean()),
+        loss_like(gan.non_saturating_loss),
+    ),
+)

@@ -1,0 +1,140 @@
+"""Exercise 8.8: in tiles."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gancourse.exercises.base import Case, Exercise, Observation, Slip, as_tensor
+from gancourse.exercises.observe import images, integer, seeded
+from gancourse.papers import srgan_photos
+
+
+def tile_cases(rng: torch.Generator) -> list[Case]:
+    """Two rows and three columns of tiles, the last of each smaller than the others."""
+    tile, margin = integer(rng, 6, 7), 3  # the network below looks 3 pixels far
+    height, width = tile + integer(rng, 1, 3), 2 * tile + integer(rng, 1, 3)
+    x = images(rng, 1, 3, height, width)
+    note = f"on {width} x {height} pixels, with tile={tile} and margin={margin}"
+    return [Case((x, tile, margin, integer(rng, 0, 10**6)), note=note)]
+
+
+def observe_tiles(answer: Callable[..., Any], case: Case) -> Observation:
+    """A small network that looks 3 pixels far and notices where its input ends."""
+    x, tile, margin, seed = case.args
+    rng = seeded(seed)
+    wide, deep = (torch.randn(c, d, k, k, generator=rng) for c, d, k in ((4, 3, 5), (48, 4, 3)))
+    seen = []
+
+    def G(part: Tensor) -> Tensor:  # noqa: N802
+        seen.append(max(part.shape[2:]))
+        h = F.conv2d(part, wide * 0.2, padding=2).add(0.5).tanh()
+        return F.pixel_shuffle(F.conv2d(h, deep * 0.3, padding=1), 4)
+
+    given = x.clone()
+    large = as_tensor(answer(G, given, tile, margin))
+    return {
+        "result": large,
+        "no piece is larger than tile + 2 margin": torch.tensor(max(seen) <= tile + 2 * margin),
+        "inputs left unchanged": torch.tensor(torch.equal(given, x)),
+    }
+
+
+def tiles_like(
+    spread: float = 1,
+    cut: int = 4,
+    keep: bool = False,
+    whole_only: bool = False,
+    whole: bool = False,
+    zeros: bool = False,
+) -> Callable[[Callable, Tensor, int, int], Tensor]:
+    """Make a tiled enlargement, with a slip if asked for."""
+
+    def enlarge(G: Callable, x: Tensor, tile: int, margin: int) -> Tensor:
+        batch, channels, height, width = x.shape
+        if whole:
+            return G(x)
+        large = torch.zeros(batch, channels, 4 * height, 4 * width)
+        m = int(margin * spread)
+        padded = F.pad(x, (m, m, m, m))
+        stop = tile - 1 if whole_only else 0
+        for top in range(0, height - stop, tile):
+            for left in range(0, width - stop, tile):
+                bottom, right = min(top + tile, height), min(left + tile, width)
+                y0, x0 = max(top - m, 0), max(left - m, 0)
+                y1, x1 = min(bottom + m, height), min(right + m, width)
+                if zeros:  # a margin of zeros outside the picture
+                    y = G(padded[:, :, top : bottom + 2 * m, left : right + 2 * m])
+                    a, b = 4 * m, 4 * m
+                else:
+                    y = G(x[:, :, y0:y1, x0:x1])
+                    a, b = cut * (top - y0), cut * (left - x0)
+                if keep:
+                    large[:, :, 4 * y0 : 4 * y1, 4 * x0 : 4 * x1] = y
+                    continue
+                rows, columns = 4 * (bottom - top), 4 * (right - left)
+                piece = y[:, :, a : a + rows, b : b + columns]
+                large[:, :, 4 * top : 4 * bottom, 4 * left : 4 * right] = piece
+        return large
+
+    return enlarge
+
+
+def tiles_in_strips(G: Callable, x: Tensor, tile: int, margin: int) -> Tensor:
+    """Each tile by slices of what is around it; rows of tiles joined, then the rows."""
+    height, width = x.shape[2:]
+    strips = []
+    for top in range(0, height, tile):
+        row = []
+        for left in range(0, width, tile):
+            above, before = min(margin, top), min(margin, left)
+            part = x[:, :, top - above : top + tile + margin, left - before : left + tile + margin]
+            y = G(part)[:, :, 4 * above :, 4 * before :]
+            row.append(y[:, :, : 4 * tile, : 4 * tile])
+        strips.append(torch.cat(row, dim=3))
+    # the last tile of a row or column may have a margin of nothing: its sides are what is left
+    return torch.cat(strips, dim=2)[:, :, : 4 * height, : 4 * width]
+
+
+EXERCISE = Exercise(
+    id="8.8",
+    title="In tiles",
+    points=3,
+    minutes=20,
+    reference=srgan_photos.tiled,
+    cases=tile_cases,
+    observe=observe_tiles,
+    slips=(
+        Slip(
+            tiles_like(spread=0),
+            "Each tile is computed without a margin, so G sees zeros where the picture goes "
+            "on: there will be seams.",
+        ),
+        Slip(
+            tiles_like(cut=1),
+            "The margin is cut off in small pixels. In G's output it is four times as wide.",
+        ),
+        Slip(
+            tiles_like(keep=True),
+            "The margins are written into the result too, over what their neighbours had "
+            "computed well. Cut them off.",
+        ),
+        Slip(
+            tiles_like(whole_only=True),
+            "What is left over at the right and at the bottom is missing: the last tiles may "
+            "be smaller.",
+        ),
+        Slip(
+            tiles_like(zeros=True),
+            "You put zeros around the picture. At its own border a tile has no margin: G pads "
+            "by itself, in every layer.",
+        ),
+        Slip(
+            tiles_like(whole=True),
+            "Right, but G gets the whole picture at once: memory is what we want to save.",
+        ),
+    ),
+    alternatives=(tiles_like(), tiles_in_strips),
+)

@@ -1,0 +1,97 @@
+"""Exercise 9.1: A block that keeps pictures apart."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, Slip
+from gancourse.exercises.observe import integer, observe_network, seeded
+from gancourse.papers import cyclegan
+
+
+def observe_block(answer: Callable[..., nn.Module], case: Case) -> Observation:
+    width, side, seed = case.args
+    net = answer(width)
+    if not isinstance(net, nn.Module):
+        raise AnswerError(f"Expected a network (an nn.Module), got a {type(net).__name__}.")
+    return observe_network(net, seeded(seed), (2, width, side, side))
+
+
+class BlockLike(nn.Module):
+    """A residual block, with a slip if asked for."""
+
+    def __init__(
+        self,
+        width: int,
+        *,
+        pad: str = "reflect",
+        norm: Callable[[int], nn.Module] = nn.InstanceNorm2d,
+        last: bool = True,
+        act: Callable[[], nn.Module] = nn.ReLU,
+        end: Callable[[Tensor], Tensor] = lambda y: y,
+        skip: float = 1.0,
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for n in range(2):
+            if pad == "reflect":
+                layers += [nn.ReflectionPad2d(1), nn.Conv2d(width, width, 3)]
+            else:
+                layers += [nn.Conv2d(width, width, 3, padding=1, padding_mode=pad)]
+            layers += [norm(width)] if n == 0 or last else []
+            layers += [act()] if n == 0 else []
+        self.body, self.end, self.skip = nn.Sequential(*layers), end, skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.end(self.skip * x + self.body(x))
+
+
+EXERCISE = Exercise(
+    id="9.1",
+    title="A block that keeps pictures apart",
+    points=2,
+    minutes=10,
+    reference=cyclegan.ResidualBlock,
+    cases=lambda rng: [Case(tuple(integer(rng, *ends) for ends in ((2, 4), (4, 6), (0, 10**6))))],
+    observe=observe_block,
+    slips=(
+        Slip(
+            partial(BlockLike, skip=0.0),
+            "The input is not added: without x + ... the block has to learn to copy.",
+        ),
+        Slip(
+            partial(BlockLike, pad="zeros"),
+            "The padding is zeros, which are grey. Pad by reflection.",
+        ),
+        Slip(
+            partial(BlockLike, pad="replicate"),
+            "You repeated the border pixels. Reflection mirrors the picture at its border: "
+            "padding_mode='reflect'.",
+        ),
+        Slip(
+            partial(BlockLike, norm=nn.BatchNorm2d),
+            "That is batch norm: pictures of a batch would depend on one another. Use "
+            "nn.InstanceNorm2d.",
+        ),
+        Slip(
+            partial(BlockLike, norm=partial(nn.InstanceNorm2d, affine=True)),
+            "Your instance norm learns a scale and a shift. The authors' does not: leave "
+            "affine at its default.",
+        ),
+        Slip(
+            partial(BlockLike, last=False),
+            "The second convolution has no norm behind it.",
+        ),
+        Slip(
+            partial(BlockLike, end=torch.relu),
+            "There is a ReLU after the sum. Then a block could only add, never take away.",
+        ),
+        Slip(
+            partial(BlockLike, act=nn.Identity),
+            "The ReLU between the two convolutions is missing.",
+        ),
+    ),
+    alternatives=(BlockLike,),
+)

@@ -1,0 +1,107 @@
+"""Exercise 9.2: what one logit sees."""
+
+import torch
+import torch.nn.functional as F
+
+from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.observe import integer
+from gancourse.papers import cyclegan
+
+Layers = list[tuple[int, int]]
+
+
+def stacks(rng: torch.Generator) -> list[Case]:
+    paper = [(4, 2), (4, 2), (4, 2), (4, 1), (4, 1)]
+    other = [(integer(rng, 3, 5), 2), (integer(rng, 3, 5), 3), (integer(rng, 3, 7), 1)]
+    return [
+        Case((paper[2:],), note="on kernels 4, 4, 4 with strides 2, 1, 1"),
+        Case((other,), note=f"on (kernel, stride) = {other}"),
+    ]
+
+
+def field_forward(layers: Layers) -> int:
+    """The other way round: how far apart the pixels of a layer lie in the picture."""
+    field, apart = 1, 1
+    for kernel, stride in layers:
+        field += (kernel - 1) * apart
+        apart *= stride
+    return field
+
+
+def field_by_gradient(layers: Layers) -> int:
+    """Count the pixels that one output depends on."""
+    size = 1
+    for kernel, stride in reversed(layers):
+        size = (size - 1) * stride + kernel
+    x = torch.zeros(1, 1, size + 7, dtype=torch.double).requires_grad_()
+    y = x
+    for kernel, stride in layers:
+        y = F.conv1d(y, torch.ones(1, 1, kernel, dtype=torch.double), stride=stride)
+    y[0, 0, 0].backward()
+    return int((x.grad != 0).sum())
+
+
+def without_strides(layers: Layers) -> int:
+    return 1 + sum(kernel - 1 for kernel, _ in layers)
+
+
+def front_to_back(layers: Layers) -> int:
+    field = 1
+    for kernel, stride in layers:
+        field = (field - 1) * stride + kernel
+    return field
+
+
+def jump_too_early(layers: Layers) -> int:
+    field, apart = 1, 1
+    for kernel, stride in layers:
+        apart *= stride
+        field += (kernel - 1) * apart
+    return field
+
+
+def off_by_strides(layers: Layers) -> int:
+    field = 1
+    for kernel, stride in reversed(layers):
+        field = field * stride + kernel
+    return field
+
+
+def product(layers: Layers) -> int:
+    field = 1
+    for kernel, _ in layers:
+        field *= kernel
+    return field
+
+
+EXERCISE = Exercise(
+    id="9.2",
+    title="What one logit sees",
+    points=2,
+    minutes=10,
+    reference=cyclegan.field_of,
+    cases=stacks,
+    slips=(
+        Slip(
+            without_strides,
+            "The strides are not used: you added up kernel - 1. After a stride of 2, a step "
+            "of one place is a step of two pixels.",
+        ),
+        Slip(
+            front_to_back,
+            "The right rule in the wrong direction: start with 1 at the logit and walk "
+            "backwards through the layers.",
+        ),
+        Slip(
+            jump_too_early,
+            "A layer's own stride does not widen what that layer sees, only what the layers "
+            "after it see.",
+        ),
+        Slip(
+            off_by_strides,
+            "Too large: r neighbouring places lie (r - 1) strides apart, not r.",
+        ),
+        Slip(product, "You multiplied the kernels. Neighbouring patches overlap."),
+    ),
+    alternatives=(field_forward, field_by_gradient),
+)

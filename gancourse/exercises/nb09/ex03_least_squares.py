@@ -1,0 +1,80 @@
+"""Exercise 9.3: squares instead of logs."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.papers.cyclegan import lsgan_discriminator_loss, lsgan_generator_loss
+
+
+def least_squares(real, fake):
+    """Both players' losses; no annotations, so that wrong shapes are diagnosed, not refused."""
+    return {
+        "loss_D": lsgan_discriminator_loss(real, fake) / 2,
+        "loss_G": lsgan_generator_loss(fake),
+    }
+
+
+def maps(rng: torch.Generator) -> list[Case]:
+    real, fake = (1.5 * torch.randn(2, 3, 3, generator=rng) for _ in range(2))
+    return [Case((real, fake), note="on two maps of 3 x 3 answers each")]
+
+
+def squares_like(
+    end: Callable[[Tensor], Tensor] = lambda y: y,
+    half: float = 0.5,
+    real_is: float = 1.0,
+    G_wants: float = 1.0,
+    mean: Callable[[Tensor], Tensor] = torch.mean,
+) -> Callable[[Tensor, Tensor], dict[str, Tensor]]:
+    """Make least-squares losses, with a slip if asked for."""
+
+    def losses(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        real, fake = end(real), end(fake)
+        loss_D = mean((real - real_is) ** 2) + mean((fake - (1 - real_is)) ** 2)
+        return {"loss_D": half * loss_D, "loss_G": mean((fake - G_wants) ** 2)}
+
+    return losses
+
+
+def squares_by_torch(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    ones, zeros = torch.ones_like(real), torch.zeros_like(fake)
+    loss_D = (F.mse_loss(real, ones) + F.mse_loss(fake, zeros)) / 2
+    return {"loss_D": loss_D, "loss_G": F.mse_loss(fake, ones)}
+
+
+EXERCISE = Exercise(
+    id="9.3",
+    title="Squares instead of logs",
+    points=2,
+    minutes=8,
+    reference=least_squares,
+    cases=maps,
+    slips=(
+        Slip(
+            squares_like(end=torch.sigmoid),
+            "There is a sigmoid. The least-squares loss compares D's answer itself with 1 and 0.",
+        ),
+        Slip(
+            squares_like(half=1.0),
+            "loss_D is twice as large as asked for: it is half of the sum.",
+        ),
+        Slip(
+            squares_like(real_is=0.0),
+            "In loss_D real and fake are swapped: real is 1, fake is 0.",
+        ),
+        Slip(
+            squares_like(G_wants=0.0),
+            "G wants its fakes to be taken for real, so their answers near 1, not 0.",
+        ),
+        Slip(squares_like(mean=torch.sum), "These are sums: take means."),
+        Slip(
+            squares_like(mean=lambda d: d.mean().sqrt()),
+            "You took a root. The loss is the mean of the squares itself.",
+        ),
+    ),
+    alternatives=(squares_like(), squares_by_torch),
+)

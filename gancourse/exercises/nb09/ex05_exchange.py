@@ -1,0 +1,102 @@
+"""Exercise 9.5: the image pool."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.nb09._shared import pictures
+from gancourse.papers import cyclegan
+from gancourse.papers.cyclegan import exchange
+
+
+def pools(rng: torch.Generator) -> list[Case]:
+    kept, fakes = pictures(rng, 6, 1, 2, 2), pictures(rng, 4, 1, 2, 2)
+    coins = torch.tensor([True, True, False, False])[torch.randperm(4, generator=rng)]
+    places = torch.arange(4)
+    while bool((places == torch.arange(4)).any()):  # none in its own order: slips would hide
+        places = torch.randperm(6, generator=rng)[:4]
+    return [Case((kept, fakes, coins, places), note="on a pool of 6 and 4 fakes, 2 coins heads")]
+
+
+def pool_by_loop(
+    kept: Tensor, fakes: Tensor, coins: Tensor, places: Tensor
+) -> tuple[Tensor, Tensor]:
+    """One fake after the other, as in the authors' code."""
+    new, shown = kept.clone(), []
+    for fake, coin, place in zip(fakes, coins, places, strict=True):
+        shown.append(new[place].clone() if coin else fake)
+        if coin:
+            new[place] = fake
+    return torch.stack(shown), new
+
+
+def pool_like(
+    turn: bool = False,
+    keep: bool = True,
+    everything: bool = False,
+    overwritten: bool = False,
+    inside: bool = False,
+    in_order: bool = False,
+    both: int = 1,
+) -> Callable[..., tuple[Tensor, Tensor]]:
+    """Make an exchange, with a slip if asked for."""
+
+    def answer(kept: Tensor, fakes: Tensor, coins: Tensor, places: Tensor) -> tuple:
+        if turn:
+            coins = ~coins
+        if in_order:
+            places = torch.arange(len(fakes))
+        shown, new = exchange(kept, fakes, coins, places)
+        if everything:
+            new = kept.clone()
+            new[places] = fakes
+        if overwritten:
+            shown = fakes.clone()
+        if not keep:
+            new = kept.clone()
+        if inside:
+            kept.copy_(new)
+            new = kept
+        return (shown, new)[::both]
+
+    return answer
+
+
+EXERCISE = Exercise(
+    id="9.5",
+    title="The image pool",
+    points=2,
+    minutes=12,
+    reference=cyclegan.exchange,
+    cases=pools,
+    slips=(
+        Slip(
+            pool_like(turn=True),
+            "The coins are read the other way round: True means exchange.",
+        ),
+        Slip(
+            pool_like(keep=False),
+            "What is shown is right, but the pool stays as it was: put the exchanged fakes in.",
+        ),
+        Slip(
+            pool_like(everything=True),
+            "Every fake went into the pool, also those whose coin says that they pass.",
+        ),
+        Slip(
+            pool_like(overwritten=True),
+            "Only new fakes are shown: read the old picture out before its place is taken.",
+        ),
+        Slip(
+            pool_like(in_order=True),
+            "You used the places 0, 1, 2 ... instead of `places`.",
+        ),
+        Slip(
+            pool_like(inside=True),
+            "The right pictures, but you changed the caller's pool. Work on kept.clone().",
+        ),
+        Slip(pool_like(both=-1), "The two results are swapped: shown first, then the pool."),
+    ),
+    alternatives=(pool_by_loop, pool_like()),
+)

@@ -1,0 +1,75 @@
+"""Exercise 9.8: recall."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.metrics.retrieval import recall_at
+
+
+def clouds(rng: torch.Generator) -> list[Case]:
+    """Vectors of very different lengths. Queries that lean to one side tell who searches whom."""
+    cases = []
+    for lean, k in ((4, 3), (4, 7), (0, 5)):
+        gallery = torch.randn(60, 5, generator=rng)
+        queries = gallery + 0.9 * torch.randn(60, 5, generator=rng) + lean * torch.eye(5)[0]
+        lengths = torch.exp(1.2 * torch.randn(2, 60, 1, generator=rng))
+        args = lengths[0] * queries, lengths[1] * gallery, k
+        cases.append(Case(args, note=f"on 60 pairs, k = {k}"))
+    return cases
+
+
+def recall_like(
+    normal: bool = True, order: int = 1, k_is: int | None = None, turn: bool = False
+) -> Callable[[Tensor, Tensor, int], Tensor]:
+    """Make a recall, with a slip if asked for."""
+
+    def recall(queries: Tensor, gallery: Tensor, k: int) -> Tensor:
+        a, b = (gallery, queries) if turn else (queries, gallery)
+        if normal:
+            a, b = F.normalize(a, dim=1), F.normalize(b, dim=1)
+        best = (order * (a @ b.T)).topk(k_is or k, dim=1).indices
+        return (best == torch.arange(len(a))[:, None]).any(1).float().mean()
+
+    return recall
+
+
+def recall_by_rank(queries: Tensor, gallery: Tensor, k: int) -> float:
+    """The partner's rank: how many are more similar than it is."""
+    cosine = F.cosine_similarity(queries[:, None], gallery[None], dim=2)
+    better = (cosine > cosine.diagonal()[:, None]).sum(1)
+    return float((better < k).float().mean())
+
+
+def per_k(queries: Tensor, gallery: Tensor, k: int) -> Tensor:
+    return recall_like()(queries, gallery, k) / k
+
+
+EXERCISE = Exercise(
+    id="9.8",
+    title="Recall",
+    points=2,
+    minutes=10,
+    reference=recall_at,
+    cases=clouds,
+    slips=(
+        Slip(
+            recall_like(normal=False),
+            "That is the dot product: long vectors win. Divide each by its length first.",
+        ),
+        Slip(recall_like(order=-1), "You took the least similar ones."),
+        Slip(recall_like(k_is=1), "You looked at the most similar one only, not at the k."),
+        Slip(
+            recall_like(turn=True),
+            "You searched among the queries. Each query is to search the gallery.",
+        ),
+        Slip(
+            per_k,
+            "You divided by k. A query counts as 1 if its partner is among its k, else as 0.",
+        ),
+    ),
+    alternatives=(recall_like(), recall_by_rank),
+)

@@ -1,0 +1,87 @@
+"""Exercise 10.1: virtual batch norm."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.observe import integer
+from gancourse.papers import tricks
+
+
+def batch_and_reference(rng: torch.Generator) -> list[Case]:
+    """Few reference rows, and far from those of h: what a row adds to its own statistics shows."""
+    b, n, f = integer(rng, 3, 4), integer(rng, 5, 6), integer(rng, 2, 3)
+    h = 2 + torch.randn(b, f, generator=rng)
+    reference = torch.randn(n, f, generator=rng) * 1.5 - 1
+    return [Case((h, reference), note=f"for {b} rows of h and {n} of reference")]
+
+
+def virtual_like(
+    *,
+    itself: bool = True,
+    everyone: bool = False,
+    correction: int = 0,
+    eps: float = 1e-5,
+    root: bool = True,
+    per_row: bool = False,
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Make a virtual batch norm, row by row, with a slip if asked for."""
+
+    def answer(h: Tensor, reference: Tensor) -> Tensor:
+        rows = []
+        for x in h:
+            whole = torch.cat([reference, x[None]]) if itself else reference
+            whole = torch.cat([reference, h]) if everyone else whole
+            var, mean = torch.var_mean(whole, dim=0, correction=correction)
+            if per_row:
+                var, mean = torch.var_mean(x, dim=0, correction=0)
+            rows.append((x - mean) / ((var + eps).sqrt() if root else var + eps))
+        return torch.stack(rows)
+
+    return answer
+
+
+def virtual_by_broadcast(h: Tensor, reference: Tensor) -> Tensor:
+    """All pairs (row, reference with that row) at once."""
+    n = len(reference)
+    whole = torch.cat([reference.expand(len(h), n, -1), h[:, None]], dim=1)
+    var, mean = torch.var_mean(whole, dim=1, correction=0)
+    return (h - mean) / (var + 1e-5).sqrt()
+
+
+EXERCISE = Exercise(
+    id="10.1",
+    title="Virtual batch norm",
+    points=3,
+    minutes=12,
+    reference=tricks.virtual_batch_norm,
+    cases=batch_and_reference,
+    slips=(
+        Slip(
+            virtual_like(itself=False),
+            "You used the reference batch alone. Each row of h joins it for its own statistics "
+            "(without that, a far-off row could become as large as it likes).",
+        ),
+        Slip(
+            virtual_like(everyone=True),
+            "All rows of h went into the statistics, so they see one another again: that is "
+            "the very thing to be cured. One row at a time joins the reference.",
+        ),
+        Slip(
+            virtual_like(correction=1),
+            "The variance is divided by n; batch norm in training divides by the number of "
+            "rows, n + 1 here (torch: correction=0).",
+        ),
+        Slip(virtual_like(root=False), "Divide by the standard deviation: a root is missing."),
+        Slip(
+            virtual_like(per_row=True),
+            "You normalised along the features of a row (that is layer norm). Statistics run "
+            "over examples, dim 0, for each feature on its own.",
+        ),
+    ),
+    alternatives=(virtual_like(), virtual_by_broadcast),
+    rtol=1e-3,
+    atol=1e-4,
+)

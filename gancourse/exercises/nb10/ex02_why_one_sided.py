@@ -1,0 +1,19 @@
+"""Exercise 10.2: why one-sided."""
+
+from gancourse.exercises.questions import choice
+
+EXERCISE = choice(
+    "10.2",
+    "Why one-sided",
+    minutes=6,
+    answer="b",
+    wrong={
+        "a": "Softer targets keep logits small on both sides alike. In the numerator: where "
+        "is there a fake, but no real example?",
+        "c": "With b = 0 the best D is a p / (p + q): a constant factor, the same ordering. "
+        "What does b add to the numerator?",
+        "d": "The loss is finite and smooth for all labels in [0, 1]. Look at D* where p = 0.",
+        "e": "There is a difference: put p = 0 into D*, with b = 0 and with b > 0.",
+    },
+    advice="The answers are the letters a to e.",
+)

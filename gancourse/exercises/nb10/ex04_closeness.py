@@ -1,0 +1,85 @@
+"""Exercise 10.4: how close is the batch?."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.observe import integer
+from gancourse.papers import tricks
+
+
+def projections(rng: torch.Generator) -> list[Case]:
+    b, kernels, dims = integer(rng, 4, 5), integer(rng, 2, 3), integer(rng, 2, 3)
+    M = 0.5 * torch.randn(b, kernels, dims, generator=rng)
+    M[1] = M[0] + 0.05 * torch.randn(kernels, dims, generator=rng)  # two near-copies
+    return [Case((M,), note=f"for {b} examples, {kernels} kernels of {dims} numbers")]
+
+
+def closeness_like(
+    *,
+    itself: bool = True,
+    mean: bool = False,
+    power: int = 1,
+    inside: bool = False,
+    sign: int = -1,
+    over: int = 1,
+) -> Callable[[Tensor], Tensor]:
+    """Make a closeness by loops, with a slip if asked for."""
+
+    def answer(M: Tensor) -> Tensor:
+        n, kernels, _ = M.shape
+        found = torch.zeros(n, kernels)
+        for i in range(n):
+            for j in range(n):
+                if i == j and not itself:
+                    continue
+                gap = (M[i] - M[j]).abs() if power == 1 else (M[i] - M[j]).square()
+                if inside:
+                    found[i] += torch.exp(sign * gap).sum(over)
+                else:
+                    found[i] += torch.exp(sign * gap.sum(over))
+        return found / n if mean else found
+
+    return answer
+
+
+def closeness_by_cdist(M: Tensor) -> Tensor:
+    """L1 distances from cdist, one kernel a batch entry."""
+    by_kernel = M.transpose(0, 1)
+    return torch.exp(-torch.cdist(by_kernel, by_kernel, p=1)).sum(2).T
+
+
+EXERCISE = Exercise(
+    id="10.4",
+    title="How close is the batch?",
+    points=2,
+    minutes=12,
+    reference=tricks.closeness,
+    cases=projections,
+    slips=(
+        Slip(
+            closeness_like(itself=False),
+            "You left out j = i. The paper's sum runs over the whole batch; it adds 1 to all.",
+        ),
+        Slip(closeness_like(mean=True), "That is the mean over j; wanted is the sum."),
+        Slip(
+            closeness_like(power=2),
+            "You squared the differences. The paper takes the L1 distance: absolute values.",
+        ),
+        Slip(
+            closeness_like(inside=True),
+            "Sum the absolute differences first, then take exp: one for each pair and kernel.",
+        ),
+        Slip(
+            closeness_like(sign=1),
+            "The sign is lost: exp(-distance) is 1 for copies and falls to 0 far apart.",
+        ),
+        Slip(
+            lambda M: closeness_like()(M).sum(1, keepdim=True),
+            "One number for each example and kernel: don't add up the kernels.",
+        ),
+    ),
+    alternatives=(closeness_like(), closeness_by_cdist),
+)

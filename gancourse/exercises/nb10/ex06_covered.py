@@ -1,0 +1,109 @@
+"""Exercise 10.6: inside the cloud."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gancourse.exercises.base import Case, Exercise, Observation, Slip, as_tensor
+from gancourse.metrics import samples
+
+
+def points_and_cloud(rng: torch.Generator) -> list[Case]:
+    """A cloud with a dense and a sparse part, and points in and around both."""
+    dense, sparse = torch.randn(12, 2, generator=rng), 6 + 4 * torch.randn(8, 2, generator=rng)
+    near = torch.randn(40, 2, generator=rng) * 2
+    far = 6 + 6 * torch.randn(40, 2, generator=rng)
+    cloud, points = torch.cat([0.7 * dense, sparse]), torch.cat([near, far])
+    return [Case((points, cloud, k), note=f"for 80 points, a cloud of 20, k = {k}") for k in (2, 4)]
+
+
+def observe_covered(answer: Callable[..., Any], case: Case) -> Observation:
+    """The share of points, and each: as numbers, so that a mask and its float count alike."""
+    points, cloud, k = case.args
+    seen = as_tensor(answer(points.clone(), cloud.clone(), k))
+    return {"result": seen.float()}
+
+
+def covered_like(
+    *,
+    shift: int = 1,
+    whose: str = "cloud",
+    largest: bool = False,
+    nearest_only: bool = False,
+    every: bool = False,
+) -> Callable[[Tensor, Tensor, int], Tensor]:
+    """Make a `covered`, with a slip if asked for."""
+
+    def answer(points: Tensor, cloud: Tensor, k: int) -> Tensor:
+        own = torch.cdist(cloud, cloud).sort(dim=1).values
+        radius = own[:, k + shift - 1]
+        radius = radius.max().expand_as(radius) if largest else radius
+        apart = torch.cdist(points, cloud)
+        if whose == "points":
+            mine = torch.cdist(points, points).sort(dim=1).values[:, k]
+            return (apart <= mine[:, None]).any(1)
+        if nearest_only:
+            least = apart.min(1)
+            return least.values <= radius[least.indices]
+        inside = apart <= radius
+        return inside.all(1) if every else inside.any(1)
+
+    return answer
+
+
+def covered_turned(points: Tensor, cloud: Tensor, k: int) -> Tensor:
+    """Which of the cloud's points are covered: the two clouds exchanged."""
+    return covered_like()(cloud, points, k)
+
+
+def covered_by_loop(points: Tensor, cloud: Tensor, k: int) -> Tensor:
+    """Ball by ball."""
+    inside = torch.zeros(len(points), dtype=torch.bool)
+    for i, centre in enumerate(cloud):
+        others = torch.cat([cloud[:i], cloud[i + 1 :]])
+        radius = (others - centre).square().sum(1).sqrt().kthvalue(k).values
+        inside |= (points - centre).square().sum(1).sqrt() <= radius
+    return inside
+
+
+EXERCISE = Exercise(
+    id="10.6",
+    title="Inside the cloud",
+    points=2,
+    minutes=12,
+    reference=samples.covered,
+    cases=points_and_cloud,
+    observe=observe_covered,
+    slips=(
+        Slip(
+            covered_like(shift=0),
+            "Off by one: among the distances within the cloud the smallest is 0, of a point to "
+            "itself. The k-th neighbour is at place k + 1.",
+        ),
+        Slip(
+            covered_like(whose="points"),
+            "You gave the balls of the points. Balls belong to the cloud: each of its points "
+            "reaches as far as its own k-th neighbour in the cloud.",
+        ),
+        Slip(
+            covered_like(largest=True),
+            "One radius for all. Each point of the cloud has its own: small where it is dense.",
+        ),
+        Slip(
+            covered_like(nearest_only=True),
+            "You looked into the ball of the nearest point only. Another ball, of a point "
+            "further away, may reach further: any ball counts.",
+        ),
+        Slip(
+            covered_turned,
+            "That says which of the cloud's points are covered by `points`: exchanged.",
+        ),
+        Slip(
+            covered_like(every=True),
+            "A point need not lie in all balls: one is enough (any, not all).",
+        ),
+    ),
+    alternatives=(covered_like(), covered_by_loop),
+)
