@@ -1,7 +1,7 @@
-"""Figures: arrays or records in, Axes out; the notebook composes the panels.
+"""Figures: from arrays or records to Axes; the notebook composes the panels.
 
-Colours are Okabe and Ito's, which colour-blind readers can tell apart, and every line also has its
-own dash and marker, so each figure can be read in grey.
+Colours are those of Okabe and Ito, which colour-blind readers can tell apart, and every line also
+has its own dash, so each figure can be read in grey.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,6 @@ from gancourse.shapes import Images
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's colours, without yellow, which is too light for a line."""
 DASHES = ("-", "--", ":", "-.")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
 def style(i: int) -> dict[str, Any]:
@@ -50,7 +49,7 @@ def show_images(images: Images, columns: int = 8, title: str = "", ax: Axes | No
     images : Images
         (B, C, H, W) with one or three channels.
     columns : int
-        Pictures in a row.
+        Images per row.
     """
     rows = -(-len(images) // columns)
     ax = ax or plt.subplots(figsize=(columns * 0.8, rows * 0.8), layout="constrained")[1]
@@ -68,7 +67,7 @@ def show_top(
     title: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """Bars of the k most probable classes, the likeliest on top, each with its probability."""
+    """Bars of the k most probable classes, the most probable at the top, with probabilities."""
     ax = ax or plt.subplots(figsize=(4, 0.4 * k + 0.6), layout="constrained")[1]
     top = probabilities.detach().float().cpu().topk(k)
     bars = ax.barh([names[i] for i in top.indices.tolist()], top.values.numpy(), color=PALETTE[0])
@@ -87,7 +86,7 @@ def plot_curves(
     title: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """Lines over one x, told apart by colour and dash; names are the legend."""
+    """Lines over one x, distinguished by colour and dash; names are the legend."""
     ax = ax or plt.subplots(figsize=(6, 3), layout="constrained")[1]
     x = list(x)
     for i, (name, y) in enumerate(curves.items()):
@@ -114,7 +113,7 @@ def plot_bars(
     title: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """A horizontal bar per name: the mean of its values, with each value as a dot on it."""
+    """A horizontal bar per name: the mean of its values, with a dot for each value."""
     ax = ax or plt.subplots(figsize=(6, 0.45 * len(values) + 0.8), layout="constrained")[1]
     for i, repeats in enumerate(values.values()):
         ax.barh(i, float(np.mean(repeats)), color=PALETTE[5], zorder=1)
@@ -132,20 +131,20 @@ def show(figure: Axes | Figure, alt: str) -> None:
     figure : Axes or Figure
         What to show.
     alt : str
-        What the picture shows, for readers who can't see it. Saved in the notebook.
+        What the image shows, for readers who can't see it. Saved in the notebook.
     """
     show_live(figure, alt)
 
 
 def show_live(figure: Axes | Figure, alt: str, handle: Any = None) -> Any:
-    """Display a figure in place of the one before it: ``handle = show_live(fig, alt, handle)``.
+    """Display a figure in place of the previous one: ``handle = show_live(fig, alt, handle)``.
 
     Parameters
     ----------
     figure, alt
         As for `show`.
     handle : optional
-        What the call before returned; None for the first.
+        What the previous call returned; None for the first.
 
     Returns
     -------
@@ -153,7 +152,7 @@ def show_live(figure: Axes | Figure, alt: str, handle: Any = None) -> Any:
         For the next call; None outside IPython.
     """
     if not alt.strip():
-        raise ValueError("a figure needs a text alternative: say what the picture shows")
+        raise ValueError("a figure needs a text alternative: say what the image shows")
     whole = figure if isinstance(figure, Figure) else figure.get_figure()
     buffer = BytesIO()
     whole.savefig(buffer, format="png", dpi=80)

@@ -1,6 +1,6 @@
 """Sliders around figures: the only module that imports ipywidgets.
 
-A saved notebook has no live front end, so every widget also leaves pictures behind.
+A saved notebook has no live front end, so every widget also saves static images.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,8 +24,8 @@ def explore(
     draw : callable
         Called with one value per control, by name; it draws, and ends with ``figures.show``.
     stills : sequence of dict
-        Values for which pictures are drawn at once, above the sliders: what a saved notebook, a
-        printed page or a test shows. Without it, one picture of the starting values.
+        Values for which figures are drawn immediately, above the sliders: what a saved notebook, a
+        printed page or a test shows. By default, one figure of the starting values.
     **controls
         ``name=(low, high, step, start)`` for a slider, ``name=[choice, ...]`` for a menu, a string
         for a text box.
@@ -45,41 +45,41 @@ def explore(
 
 
 class OpinionTest:
-    """A blinded opinion test: pictures in random order, rated 1 (bad) to 5 (excellent).
+    """A blinded opinion test: images in random order, rated 1 (bad) to 5 (excellent).
 
-    Ledig et al. (2017), Section 3.2, asked 26 people so. Nothing that is shown or that a front end
-    holds says which method made a picture until all are rated. First used in notebook 08.
+    Ledig et al. (2017), Section 3.2, asked 26 people this way. Nothing on the page or in the
+    front end tells which method made an image until all are rated. First used in notebook 08.
 
     Parameters
     ----------
-    pictures : Mapping[str, Sequence[Tensor]]
-        Method to its pictures (C, H, W) in [-1, 1], all of one size.
+    images : Mapping[str, Sequence[Tensor]]
+        Images (C, H, W) in [-1, 1] of each method, all of the same size.
     rng : torch.Generator
         On the CPU; draws the order.
     """
 
-    def __init__(self, pictures: Mapping[str, Sequence[Tensor]], rng: torch.Generator) -> None:
-        shown = [(name, x) for name, part in pictures.items() for x in part]
+    def __init__(self, images: Mapping[str, Sequence[Tensor]], rng: torch.Generator) -> None:
+        shown = [(name, x) for name, part in images.items() for x in part]
         if not shown or len({x.shape for _, x in shown}) > 1:
-            raise CourseError("An opinion test needs pictures, all of one size.")
+            raise CourseError("An opinion test needs images of the same size.")
         self._shown = [shown[i] for i in torch.randperm(len(shown), generator=rng).tolist()]
         self.ratings: list[int] = []
-        """In the order in which the pictures are shown."""
+        """In the order in which the images are shown."""
 
     def __len__(self) -> int:
         return len(self._shown)
 
     def rate(self, *ratings: int) -> None:
-        """Rate the next picture, or the next few."""
+        """Rate the next image, or the next few."""
         left = len(self) - len(self.ratings)
         if len(ratings) > left or any(r not in (1, 2, 3, 4, 5) for r in ratings):
             raise CourseError(
-                f"{ratings} can't be taken.", f"Ratings are 1 to 5; {left} pictures are left."
+                f"{ratings} are not valid ratings.", f"Rate from 1 to 5; {left} images are left."
             )
         self.ratings += ratings
 
     def scores(self) -> dict[str, float]:
-        """Mean opinion score by method, best first; empty until every picture is rated."""
+        """Mean opinion score by method, best first; empty until every image is rated."""
         if len(self.ratings) < len(self):
             return {}
         found: dict[str, list[int]] = {}
@@ -89,17 +89,17 @@ class OpinionTest:
         return dict(sorted(means.items(), key=lambda item: -item[1]))
 
     def sheet(self, columns: int = 6) -> None:
-        """Draw every picture with its number, and no name: what a saved or printed page shows."""
+        """Draw every image with its number, without method: what a saved or printed page shows."""
         rows = -(-len(self) // columns)
         fig, axes = panels(columns, rows, width=1.9, height=2.1)
         for n, ax in enumerate(axes):
             ax.axis("off")
             if n < len(self):
-                show_images(self._shown[n][1][None], columns=1, title=f"picture {n + 1}", ax=ax)
-        show(fig, alt=f"{len(self)} numbered pictures in random order; their methods are not named")
+                show_images(self._shown[n][1][None], columns=1, title=f"image {n + 1}", ax=ax)
+        show(fig, alt=f"{len(self)} numbered images in random order; their methods are not named")
 
     def ask(self) -> None:
-        """Show one picture after another above five buttons, at the end the scores.
+        """Show one image after another with five buttons, and the scores at the end.
 
         With GANCOURSE_STATIC=1 `sheet` is drawn instead, for ratings on paper.
         """
@@ -118,10 +118,10 @@ class OpinionTest:
             done = len(self.ratings)
             with place:
                 if done < len(self):
-                    line.value = f"picture {done + 1} of {len(self)}: how good is it?"
+                    line.value = f"image {done + 1} of {len(self)}: how good is it?"
                     fig, axes = panels(1, width=4, height=4)
                     show_images(self._shown[done][1][None], columns=1, ax=axes[0])
-                    show(fig, alt=f"Picture {done + 1}, to be rated")
+                    show(fig, alt=f"Image {done + 1}, to be rated")
                 else:
                     line.value = "Thank you. Mean opinion score by method:"
                     print("\n".join(f"{name:12} {s:.2f}" for name, s in self.scores().items()))

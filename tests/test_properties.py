@@ -326,7 +326,7 @@ def test_losses_of_bf16_logits_agree_with_fp32(both):
 def play(seed: int, steps: int = 5) -> list[Tensor]:
     """A short game on the ring: its losses, then the weights."""
     draw, data = rng(seed), rng(seed + 1)
-    G, D = blocks.MLP(4, 16, 2, rng=draw), blocks.Critic(2, 16, rng=draw)
+    G, D = blocks.MLP(4, 16, 2, rng=draw), blocks.MLPDiscriminator(2, 16, rng=draw)
     opt_G, opt_D = (torch.optim.Adam(net.parameters(), 1e-3) for net in (G, D))
     batches, sample_z = toy.batches(toy.Ring(), 16, data), env.noise(4, draw)
     losses = [gan_step(G, D, opt_G, opt_D, batches, sample_z) for _ in range(steps)]

@@ -54,7 +54,7 @@ def test_opinions_out_of_range_or_too_many_are_refused():
     for wrong in ((0,), (6,), (3,) * 7):
         with pytest.raises(CourseError, match="1 to 5"):
             opinions().rate(*wrong)
-    with pytest.raises(CourseError, match="one size"):
+    with pytest.raises(CourseError, match="same size"):
         widgets.OpinionTest({}, torch.Generator())
 
 
@@ -65,4 +65,4 @@ def test_opinion_test_shows_no_method(static, monkeypatch, capsys):
     monkeypatch.setattr(widgets, "show", lambda figure, alt: said.append(alt))
     opinions().ask()
     assert said and not any(word in alt for alt in said for word in (" a ", " b "))
-    assert len(said) == 1 and ("6 numbered" in said[0] or "Picture 1," in said[0])
+    assert len(said) == 1 and ("6 numbered" in said[0] or "Image 1," in said[0])

@@ -1,7 +1,7 @@
-"""Networks that somebody else has trained: an ImageNet classifier that comes by pip.
+"""Networks pretrained on ImageNet: a classifier that comes with a pip package.
 
 EfficientNet-Lite0 (Apache-2.0) needs no download beyond the package that carries its weights.
-`features` gives the maps inside it, or inside VGG19.
+`lite0_features` gives feature maps of it, `content_features` those of VGG19.
 """
 
 from collections.abc import Sequence
@@ -22,19 +22,19 @@ Maps = Float[Tensor, "batch _ _ _"]
 
 
 class Classifier(nn.Module):
-    """A classifier that takes the course's images, with its normalisation inside.
+    """A classifier of the course's images, with its normalisation inside.
 
-    So an attack's eps means the same for every network: a distance between pictures in [-1, 1],
+    So an attack's eps means the same for every network: a distance between images in [-1, 1],
     whatever the network was trained with.
 
     Parameters
     ----------
     net : nn.Module
-        Normalised pictures to logits.
+        Normalised images to logits.
     names : list[str]
         The name of each class.
     mean, std : tuple[float, float, float]
-        The normalisation (x - mean) / std that `net` was trained with, on pictures in [0, 1].
+        The normalisation (x - mean) / std that `net` was trained with, on images in [0, 1].
     """
 
     def __init__(
@@ -69,8 +69,8 @@ def classifier() -> Classifier:
     Returns
     -------
     Classifier
-        Pictures (B, 3, 224, 224) in [-1, 1] to logits (B, 1000). `datasets.photos.square` makes
-        such pictures; ``names`` holds the names of the classes.
+        Images (B, 3, 224, 224) in [-1, 1] to logits (B, 1000). `datasets.photos.square` makes
+        such images; ``names`` holds the names of the classes.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def torchvision_classifier(name: str) -> Classifier:
         raise CourseError(
             f"The weights of {name} could not be downloaded.",
             f"The download says: {error}",
-            "Go on without them, or run this cell again with a network connection.",
+            "Continue without them, or run this cell again with a network connection.",
         ) from error
     preset = weights.transforms()
     return Classifier(net, class_names(), tuple(preset.mean), tuple(preset.std))
@@ -150,20 +150,20 @@ def _create(name: str) -> nn.Module:
 
 
 class Features(nn.Module):
-    """Maps inside a frozen classifier, for losses and distances between pictures: first in 08.
+    """Feature maps of a frozen classifier, for losses and distances between images: first in 08.
 
-    Its parameters never get a gradient; the picture does.
+    Its parameters get no gradient; the image does.
 
     Parameters
     ----------
     classifier : Classifier
-        Whose normalisation comes first.
+        Its normalisation is applied first.
     net : nn.Module
         The part of it that is run.
     tapped : Sequence[nn.Module]
         Layers inside `net`, in the order in which they run; what they return is returned.
     name : str
-        For the reader.
+        Shown to the reader.
     """
 
     def __init__(
@@ -181,13 +181,13 @@ class Features(nn.Module):
     def forward(self, x: Images) -> list[Maps]:
         self.maps.clear()
         self.net(x * self.scale + self.shift)
-        found = list(self.maps)
+        maps = list(self.maps)
         self.maps.clear()
-        return found
+        return maps
 
 
 def lite0_features(stages: Sequence[int] = (1, 2, 3, 5)) -> Features:
-    """Maps inside EfficientNet-Lite0: of the last block of some of its stages, 1 to 7.
+    """Feature maps of EfficientNet-Lite0: of the last block of some of its stages, 1 to 7.
 
     Each is taken where the block has most channels, after the activation (ReLU6), so values lie in
     [0, 6]. By default one at each scale: 32, 144, 240 and 672 maps at a half, a quarter, an eighth
@@ -205,7 +205,7 @@ def content_features(prefer: str = "vgg19") -> Features:
     """Features for the content loss of Ledig et al. (2017), Section 2.2.1.
 
     "vgg19" is the paper's phi_5,4: one map, after the activation of the fourth convolution of the
-    fifth block (548 MB, downloaded once by torchvision). Where it can't be had, and for "lite0",
+    fifth block (548 MB, downloaded once by torchvision). If it is unavailable, and for "lite0",
     EfficientNet-Lite0's maps are returned instead. A notice says which. A network with random
     weights is never used.
     """
@@ -218,6 +218,6 @@ def content_features(prefer: str = "vgg19") -> Features:
         except CourseError as error:
             print(f"NOTICE: {error.what} {error.why}")
     elif prefer != "lite0":
-        raise ValueError(f"there are vgg19 and lite0, not {prefer!r}")
+        raise ValueError(f"prefer is vgg19 or lite0, not {prefer!r}")
     print("content loss: features of EfficientNet-Lite0 (the paper: VGG19)")
     return lite0_features()

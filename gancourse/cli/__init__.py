@@ -37,7 +37,7 @@ def main() -> None:
         kind = type(error)
         if isinstance(error, OSError) or kind.__module__ == "sqlalchemy.exc":  # disk, database
             print(f"{kind.__name__}: {getattr(error, 'orig', error)}", file=sys.stderr)
-            print("Everything saved is safe. Fix the problem and run the command again.", file=sys.stderr)
+            print("Everything saved is safe. Fix the problem and run this again.", file=sys.stderr)
         elif not isinstance(error, CourseError):
             raise
         else:

@@ -151,7 +151,7 @@ def run(
     report: dict = {"machine": "", "notebooks": {}}
     failed = False
     for source in sources:
-        shutil.rmtree(runs / source.stem, ignore_errors=True)  # an old checkpoint would skip the work
+        shutil.rmtree(runs / source.stem, ignore_errors=True)  # an old checkpoint skips the work
         done = _execute(
             version(course, source), source.stem, course.root / folder, profile.value, runs
         )

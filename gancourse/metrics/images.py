@@ -11,7 +11,7 @@ from gancourse.shapes import Images
 
 
 def luminance(x: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch height width"]:
-    """The luma Y of ITU-R BT.601, 16 (black) to 235 (white), of pictures in [-1, 1]."""
+    """The luma Y of ITU-R BT.601, 16 (black) to 235 (white), of images in [-1, 1]."""
     weights = torch.tensor([65.481, 128.553, 24.966], dtype=x.dtype, device=x.device)
     return 16 + torch.einsum("bchw,c->bhw", (x + 1) / 2, weights)
 
@@ -25,20 +25,20 @@ def _inside(x: Images, border: int) -> Float[Tensor, "batch _ _"]:
 def psnr(x: Images, real: Images, border: int = 4) -> Float[Tensor, " batch"]:
     r"""Peak signal-to-noise ratio, :math:`10 \log_{10}(255^2 / \mathrm{MSE})`, of the luminance.
 
-    As in Ledig et al. (2017), Section 3.1: on the Y channel, with a strip of 4 pixels cut off at
-    each border. First built in notebook 08.
+    As in Ledig et al. (2017), Section 3.1: on the Y channel, with 4 pixels cut off at each border.
+    First built in notebook 08.
 
     Parameters
     ----------
     x, real : Images
-        (B, 3, H, W) in [-1, 1]. Round `x` to bytes before if it is to be what a file would hold.
+        (B, 3, H, W) in [-1, 1]. Round `x` to bytes first to measure what a file would hold.
     border : int
         Pixels cut off on each side.
 
     Returns
     -------
     Float[Tensor, " batch"]
-        In dB, for each picture; inf where the two are equal.
+        In dB, for each image; inf where the two are equal.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def ssim(x: Images, real: Images, border: int = 4) -> Float[Tensor, " batch"]:
     Returns
     -------
     Float[Tensor, " batch"]
-        At most 1, for each picture.
+        At most 1, for each image.
     """
     from skimage.metrics import structural_similarity
 
@@ -81,16 +81,16 @@ def ssim(x: Images, real: Images, border: int = 4) -> Float[Tensor, " batch"]:
 def perceptual_distance(
     phi: Callable[[Images], list[Tensor]], x: Images, real: Images
 ) -> Float[Tensor, " batch"]:
-    r"""Distance of two pictures in the features of a network, 0 where they are equal.
+    r"""Distance of two images in the features of a network, 0 where they are equal.
 
-    At each place of each map the vector of features is scaled to length 1; the squared distance
-    of the two vectors is averaged over places, then over maps. This is the form of LPIPS (Zhang
-    et al. 2018, Equation 1) with all weights 1 and another network: the numbers are no LPIPS.
+    At each position of each map the vector of features is scaled to length 1; the squared distance
+    of the two vectors is averaged over positions, then over maps. This is the form of LPIPS (Zhang
+    et al. 2018, Equation 1) with all weights 1 and another network: the numbers are not LPIPS.
 
     Parameters
     ----------
     phi : Callable
-        Pictures to a list of maps: `nets.pretrained.lite0_features()`.
+        Images to a list of maps: `classifiers.pretrained.lite0_features()`.
     x, real : Images
         (B, 3, H, W) in [-1, 1].
 

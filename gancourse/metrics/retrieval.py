@@ -10,12 +10,12 @@ from torch import Tensor
 def nearest(
     samples: Float[Tensor, " n *example"], examples: Float[Tensor, " m *example"]
 ) -> tuple[Float[Tensor, " n"], Int[Tensor, " n"]]:
-    """Find the nearest example of each sample: Euclidean distance and index, first in notebook 06.
+    """The nearest example of each sample: Euclidean distance and index, first in notebook 06.
 
     Parameters
     ----------
     samples, examples : Float[Tensor, "n *example"]
-        Pictures, features or points, of one shape. A picture's distance is over all its values.
+        Images, features or points of the same shape. The distance of images is over all values.
 
     Returns
     -------
@@ -28,7 +28,7 @@ def nearest(
         If there is no example.
     """
     if len(examples) == 0:
-        raise ValueError("there is no example to be near to")
+        raise ValueError("nearest needs at least one example")
     distances = torch.cdist(samples.flatten(start_dim=1), examples.flatten(start_dim=1))
     found = distances.min(dim=1)
     return found.values, found.indices
@@ -37,7 +37,7 @@ def nearest(
 def most_similar(
     vectors: Float[Tensor, "batch dim"], table: Float[Tensor, "words dim"], k: int
 ) -> Int[Tensor, "batch k"]:
-    """The k rows of a table with the highest cosine to each vector, the most similar first.
+    """The k rows of a table with the highest cosine similarity to each vector, best first.
 
     First built in notebook 05.
     """
@@ -48,11 +48,11 @@ def most_similar(
 def recall_at(
     queries: Float[Tensor, "batch dim"], gallery: Float[Tensor, "batch dim"], k: int
 ) -> float:
-    """Share of queries whose true partner, the row of the same number, is among the k most similar.
+    """Share of queries whose true match, the row with the same index, is among the k most similar.
 
     Similarity is the cosine. Chance is k / batch. First built in notebook 09.
     """
     if not len(queries) == len(gallery) >= k > 0:
-        raise ValueError(f"needs as many partners as queries, and at least {k=} of them")
+        raise ValueError(f"needs as many matches as queries, and at least {k=} of them")
     own = torch.arange(len(queries), device=queries.device)[:, None]
     return (most_similar(queries, gallery, k) == own).any(dim=1).float().mean().item()

@@ -17,7 +17,7 @@ from gancourse.shapes import to_float
 def in_batches(net: nn.Module, inputs: Tensor, size: int = 500) -> Tensor:
     """A network's output for many images or noise vectors, in eval mode, ``size`` at a time.
 
-    Pictures stored as bytes are scaled to [-1, 1]. The network's mode is put back afterwards.
+    Images stored as bytes are scaled to [-1, 1]. The network's mode is restored afterwards.
     """
     training = net.training
     net.eval()
@@ -29,7 +29,7 @@ def in_batches(net: nn.Module, inputs: Tensor, size: int = 500) -> Tensor:
 
 
 def confident_share(probabilities: Float[Tensor, "n classes"], at_least: float = 0.9) -> float:
-    """Share of samples that a classifier gives to one class with at least this probability."""
+    """Share of samples for which a classifier's highest probability is at least this."""
     return (probabilities.max(dim=1).values >= at_least).float().mean().item()
 
 
@@ -42,12 +42,12 @@ def inception_score(probabilities: Float[Tensor, "n classes"]) -> float:
     Parameters
     ----------
     probabilities : Float[Tensor, "n classes"]
-        A classifier's p(y | x), one sample a row; zeros are allowed.
+        A classifier's p(y | x), one sample per row; zeros are allowed.
 
     Returns
     -------
     float
-        From 1 (every row the same) to the number of classes (sure of each row, all classes equal).
+        From 1 (every row the same) to the number of classes (certain, and all classes equal).
 
     Raises
     ------
@@ -63,17 +63,17 @@ def inception_score(probabilities: Float[Tensor, "n classes"]) -> float:
 
 
 def frechet_distance(a: Float[Tensor, "n features"], b: Float[Tensor, "m features"]) -> float:
-    r"""Fréchet distance between two clouds of features, each taken for a Gaussian.
+    r"""Fréchet distance between two sets of features, each approximated by a Gaussian.
 
     :math:`\|\mu_a - \mu_b\|^2 + \mathrm{tr}(C_a + C_b - 2 (C_a C_b)^{1/2})`, the distance of
     Dowson and Landau (1982) that Heusel et al. (2017) use on Inception features as FID. Here any
-    features do; a number means something only beside others on the same features and sample size,
+    features can be used; compare a number only with others on the same features and sample size,
     such as that of one half of the real data against the other.
 
     Parameters
     ----------
     a, b : Float[Tensor, "n features"]
-        One row an example, at least two rows each.
+        One row per example, at least two rows each.
 
     Returns
     -------
@@ -101,17 +101,18 @@ def kernel_distance(a: Float[Tensor, "n features"], b: Float[Tensor, "m features
     r"""Squared maximum mean discrepancy under :math:`k(x, y) = (x \cdot y / d + 1)^3`.
 
     On Inception features this is the KID of Bińkowski et al. (2018), Section 4. It is unbiased:
-    for two samples of one distribution its mean is 0 at every sample size, so it may be negative.
+    for two samples of the same distribution its mean is 0 at every sample size, so it can be
+    negative.
 
     Parameters
     ----------
     a, b : Float[Tensor, "n features"]
-        One row an example, at least two rows each.
+        One row per example, at least two rows each.
 
     Raises
     ------
     ValueError
-        With fewer than two rows: a row is never compared with itself.
+        With fewer than two rows: a row is not compared with itself.
     """
     if min(len(a), len(b)) < 2:
         raise ValueError(f"needs at least two rows each, got {len(a)} and {len(b)}")
@@ -130,27 +131,27 @@ def kernel_distance(a: Float[Tensor, "n features"], b: Float[Tensor, "m features
 def covered(
     points: Float[Tensor, "n features"], cloud: Float[Tensor, "m features"], k: int = 3
 ) -> Bool[Tensor, " n"]:
-    """Which points lie inside a cloud: no further from one of its points than that one's k-th
-    nearest neighbour in the cloud.
+    """Which points lie inside a set's estimated support: no further from one of its points than
+    that point's k-th nearest neighbour in the set.
 
-    Kynkäänniemi et al. (2019), Equation 1: the union of these balls is their estimate of where a
-    distribution lies.
+    Kynkäänniemi et al. (2019), Equation 1: the union of these balls is their estimate of a
+    distribution's support.
 
     Parameters
     ----------
     points, cloud : Float[Tensor, "n features"]
-        One row a point.
+        One row per point.
     k : int
-        Neighbours, the point itself not counted; from 1 to one less than the cloud's points.
+        Neighbours, the point itself not counted; from 1 to one less than the number of points.
 
     Raises
     ------
     ValueError
-        If the cloud has k points or fewer.
+        If the set has k points or fewer.
     """  # noqa: D205
     if not 1 <= k < len(cloud):
         raise ValueError(f"k must lie between 1 and {len(cloud) - 1}, got {k}")
-    exact = "donot_use_mm_for_euclid_dist"  # else a point is not quite at distance 0 from itself
+    exact = "donot_use_mm_for_euclid_dist"  # gives a point distance 0 from itself
     own = torch.cdist(cloud, cloud, compute_mode=exact)
     radius = own.kthvalue(k + 1, dim=1).values  # the nearest is the point itself
     return (torch.cdist(points, cloud, compute_mode=exact) <= radius).any(dim=1)
@@ -159,7 +160,7 @@ def covered(
 def precision_recall(
     real: Float[Tensor, "n features"], fake: Float[Tensor, "m features"], k: int = 3
 ) -> tuple[float, float]:
-    """Share of fakes inside the real cloud, and share of real examples inside the fakes' cloud.
+    """Share of fakes inside the support of the real examples, and the reverse.
 
     Kynkäänniemi et al. (2019), Equation 2; k = 3 is theirs.
     """
@@ -173,7 +174,7 @@ def mode_coverage(
     radius: float,
     least: int = 1,
 ) -> tuple[int, float]:
-    """How many modes have points near them, and the share of points near any: first in 02.
+    """Number of modes with points near them, and share of points near any mode: first in 02.
 
     Parameters
     ----------
@@ -182,7 +183,7 @@ def mode_coverage(
     centres : Float[Tensor, "modes dim"]
         The centre of each mode.
     radius : float
-        What counts as near, in units of the data; 3 standard deviations of a mode is usual.
+        Distance that counts as near, in units of the data; usually 3 standard deviations of a mode.
     least : int
         Points that a mode must have near it to count.
 
@@ -200,9 +201,9 @@ def mode_coverage(
 def mode_shares(
     points: Float[Tensor, "n dim"], centres: Float[Tensor, "modes dim"], radius: float
 ) -> Float[Tensor, " modes"]:
-    """Share of the points within a radius of each mode's centre (of the nearest, where they meet).
+    """Share of the points within a radius of each mode's centre (the nearest one, if several).
 
-    What is missing to 1 lies near no mode.
+    The rest, up to 1, lies near no mode.
     """
     distance, nearest = torch.cdist(points.detach(), centres).min(dim=1)
     near = nearest[distance <= radius]
@@ -212,8 +213,8 @@ def mode_shares(
 def misplaced(shares: Float[Tensor, " modes"]) -> float:
     """Share of the samples that would have to move for all modes to have an equal share.
 
-    0 where every mode has its part; 1 - 1/modes where all samples lie in one mode; 1 where none
-    is near a mode. It is the total-variation distance of the shares to equal ones.
+    0 if every mode has its share; 1 - 1/modes if all samples lie in one mode; 1 if none is near a
+    mode. It is the total-variation distance between the shares and equal shares.
     """
     return 1 - shares.clamp(max=1 / len(shares)).sum().item()
 
@@ -221,7 +222,7 @@ def misplaced(shares: Float[Tensor, " modes"]) -> float:
 def parzen_log_density(
     x: Float[Tensor, "n dim"], samples: Float[Tensor, "m dim"], sigma: float
 ) -> Float[Tensor, " n"]:
-    r"""Log-density at each x of a Parzen window: a mean of m Gaussians, one round each sample.
+    r"""Log-density at each x of a Parzen window: a mean of m Gaussians, one around each sample.
 
     :math:`\log \frac1m \sum_j N(x; s_j, \sigma^2 I)`. Breuleux et al. (2011); Goodfellow et al.
     (2014) and Mirza and Osindero (2014) report its mean over MNIST's test set, in nats, of pixels
@@ -231,9 +232,9 @@ def parzen_log_density(
     Parameters
     ----------
     x, samples : Float[Tensor, "n dim"]
-        Examples, and what a generator made; one a row.
+        Examples, and a generator's samples; one per row.
     sigma : float
-        Standard deviation of each Gaussian, above 0. Chosen on examples that are not measured.
+        Standard deviation of each Gaussian, above 0. Chosen on examples that are not part of x.
 
     Raises
     ------

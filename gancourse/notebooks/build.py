@@ -150,7 +150,7 @@ def solved(course: Course, source: Path) -> NotebookNode:
 
 
 def seal(notebook: NotebookNode) -> NotebookNode:
-    """Store the digest of all cells with their outputs, and remove what is specific to a machine."""
+    """Store the digest of all cells and outputs, and remove what is specific to a machine."""
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue

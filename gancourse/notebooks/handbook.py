@@ -13,8 +13,8 @@ OPENING = """\
 
 *Written by `gancourse build` from the sources and the registry: edit those, not this page.*
 
-The minutes of a notebook are for reading it and working through all of it; they include those of its
-exercises. Under each exercise are the hints that the check and the feedback give for wrong answers
+The minutes of a notebook are for reading and working through all of it, its exercises included.
+Under each exercise are the hints that the check and the feedback give for wrong answers
 that people really write: what to expect in class, and what to teach again if the class's page shows
 that many students made the mistake."""
 

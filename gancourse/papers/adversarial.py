@@ -1,7 +1,7 @@
-"""Adversarial examples: small changes of a picture that a classifier mistakes for something else.
+"""Adversarial examples: small changes of an image that a classifier mistakes for something else.
 
-First built in notebook 01. Every attack is a pure function: it returns new pictures, leaves the
-model, its parameters' gradients and its inputs alone, and works on the device of the pictures.
+First built in notebook 01. Every attack is a pure function: it returns new images, leaves the
+model, its parameters' gradients and its inputs alone, and works on the device of the images.
 ``eps`` is in units of the course's range [-1, 1]: write ``pixels(2)`` for two of 255 grey levels.
 """
 
@@ -15,10 +15,10 @@ from torch import Tensor
 from gancourse.shapes import ClassLogits, Images, Labels, Scalar
 
 Model = Callable[[Tensor], Tensor]
-"""Pictures (B, C, H, W) in [-1, 1] to logits (B, classes); an `nn.Module` or any function."""
+"""Images (B, C, H, W) in [-1, 1] to logits (B, classes); an `nn.Module` or any function."""
 
 Attack = Callable[[Model, Tensor, Tensor, float], Tensor]
-"""Called as ``attack(model, x, y, eps)``; returns pictures like `x`."""
+"""Called as ``attack(model, x, y, eps)``; returns images like `x`."""
 
 
 def pixels(levels: float) -> float:
@@ -27,12 +27,12 @@ def pixels(levels: float) -> float:
 
 
 def l2_norm(images: Images) -> Float[Tensor, " batch"]:
-    """Euclidean length of each picture, seen as one long vector."""
+    """Euclidean length of each image, seen as one long vector."""
     return images.flatten(1).norm(dim=1)
 
 
 def project(x_adv: Images, x: Images, eps: float) -> Images:
-    """The nearest valid picture no further than `eps` from `x` in any value.
+    """The nearest valid image no further than `eps` from `x` in any value.
 
     The l-infinity ball is a box, and so is the range [-1, 1]: clamping value by value is exact.
     """
@@ -40,7 +40,7 @@ def project(x_adv: Images, x: Images, eps: float) -> Images:
 
 
 def random_sign_noise(x: Images, eps: float, rng: torch.Generator) -> Images:
-    """The baseline of every attack: + or - `eps` on each value by a fair coin, as large as FGSM's.
+    """The baseline of every attack: each value changes by + or - `eps` at random.
 
     Parameters
     ----------
@@ -49,19 +49,19 @@ def random_sign_noise(x: Images, eps: float, rng: torch.Generator) -> Images:
     eps : float
         Size of the change of each value, in units of [-1, 1].
     rng : torch.Generator
-        Where the coins come from; on its own device.
+        Draws the signs; on its own device.
     """
-    coins = torch.randint(2, x.shape, generator=rng, device=rng.device).to(x)  # 0 or 1
-    return project(x + eps * (2 * coins - 1), x, eps)
+    bits = torch.randint(2, x.shape, generator=rng, device=rng.device).to(x)  # 0 or 1
+    return project(x + eps * (2 * bits - 1), x, eps)
 
 
 def input_gradient(model: Model, x: Images, y: Labels) -> Images:
-    r"""Slope of each picture's own loss with respect to its pixels, :math:`\nabla_x J(x, y)`.
+    r"""Gradient of each image's own loss with respect to its pixels, :math:`\nabla_x J(x, y)`.
 
     J is the cross-entropy of the class `y`. The losses of a batch are summed, not averaged, so a
-    picture's gradient does not depend on what else is in the batch.
+    image's gradient does not depend on what else is in the batch.
     """
-    with torch.enable_grad():  # also where the caller measures under no_grad
+    with torch.enable_grad():  # even if the caller uses no_grad
         x = x.detach().requires_grad_()
         loss = F.cross_entropy(model(x), y, reduction="sum")
         # autograd.grad, not backward: nothing is added to the parameters' .grad
@@ -77,8 +77,8 @@ def fgsm(model: Model, x: Images, y: Labels, eps: float, targeted: bool = False)
     Parameters
     ----------
     model : Model
-        Pictures to logits. Its normalisation, if any, belongs inside, so that `eps` is in the
-        units of the pictures.
+        Images to logits. Its normalisation, if any, belongs inside, so that `eps` is in the
+        units of the images.
     x : Images
         (B, C, H, W) in [-1, 1].
     y : Labels
@@ -91,9 +91,9 @@ def fgsm(model: Model, x: Images, y: Labels, eps: float, targeted: bool = False)
     Returns
     -------
     Images
-        Like `x`, in [-1, 1]. A value whose gradient is exactly 0 is left as it is; so is a whole
-        picture where the model is so sure that its slope rounds to 0 (in float32, from a gap of
-        about 17 between the logits).
+        Like `x`, in [-1, 1]. A value whose gradient is exactly 0 is not changed; nor is a whole
+        image where the model is so confident that its gradient rounds to 0 (in float32, from a
+        gap of about 17 between the logits).
     """
     step = -eps if targeted else eps
     return project(x + step * input_gradient(model, x, y).sign(), x, eps)
@@ -104,7 +104,7 @@ def fast_l2(model: Model, x: Images, y: Labels, eps: float, targeted: bool = Fal
 
     Of all changes of that length it raises a linear loss the most. Parameters as in `fgsm`, except
     that `eps` bounds the length of the whole change: ``pixels(2) * n ** 0.5`` is the length of an
-    FGSM step on n values. The cut at +-1 can only make it shorter.
+    FGSM step on n values. Clipping to [-1, 1] can only make it shorter.
     """
     gradient = input_gradient(model, x, y)
     length = l2_norm(gradient).clamp_min(torch.finfo(x.dtype).tiny)  # no 0 / 0 on a flat model
@@ -122,7 +122,7 @@ def iterate(
     targeted: bool = False,
     rng: torch.Generator | None = None,
 ) -> Images:
-    """Many small FGSM steps, each followed by a projection on the ball of `eps` around `x`.
+    """Many small FGSM steps, each followed by a projection onto the ball of `eps` around `x`.
 
     The basic iterative method of Kurakin et al. (2016), arXiv 1607.02533, Section 2. With `rng` it
     starts at a random point of the ball, as the PGD of Madry et al. (2018), arXiv 1706.06083, does.
@@ -134,14 +134,14 @@ def iterate(
     step : float
         Size of one step, in units of [-1, 1].
     steps : int
-        How many; none returns the start.
+        How many; 0 returns the start.
     rng : torch.Generator, optional
         For the random start; without it the attack starts at `x` and is deterministic.
 
     Returns
     -------
     Images
-        Like `x`, in [-1, 1], nowhere further than `eps` from `x`.
+        Like `x`, in [-1, 1], within `eps` of `x` in every value.
     """
     start = x.clone()
     if rng is not None:
@@ -156,8 +156,8 @@ def iterate(
 def adversarial_loss(model: Model, x: Images, y: Labels, eps: float, alpha: float = 0.5) -> Scalar:
     r"""Adversarial training, :math:`\alpha J(x, y) + (1 - \alpha) J(x', y)` with x' from FGSM.
 
-    Goodfellow et al. (2014), Section 6, use alpha = 0.5. The attack is made against the model as it
-    is now, and taken as a constant: the gradient flows through the model, not through x'.
+    Goodfellow et al. (2014), Section 6, use alpha = 0.5. The attack is made against the current
+    model and treated as a constant: the gradient flows through the model, not through x'.
 
     Returns
     -------
@@ -172,7 +172,7 @@ def adversarial_loss(model: Model, x: Images, y: Labels, eps: float, alpha: floa
 
 @torch.no_grad()
 def correct(model: Model, x: Images, y: Labels) -> Bool[Tensor, " batch"]:
-    """Whether the model's first choice is `y`, for each picture."""
+    """Whether the model's most probable class is `y`, for each image."""
     logits: ClassLogits = model(x)
     return logits.argmax(dim=1) == y
 
@@ -180,19 +180,19 @@ def correct(model: Model, x: Images, y: Labels) -> Bool[Tensor, " batch"]:
 def accuracy_curve(
     model: Model, attack: Attack, x: Images, y: Labels, sizes: Sequence[float]
 ) -> Float[Tensor, " sizes"]:
-    """Share of pictures still classified as `y` after an attack, for each size of the attack.
+    """Share of images still classified as `y` after an attack, for each size of the attack.
 
-    Every size starts from the clean pictures, and the attack and the score use the same true
-    labels: a picture that is wrong before the attack counts as wrong throughout.
+    Every size starts from the clean images, and the attack and the score use the same true
+    labels: an image that is wrong before the attack counts as wrong throughout.
 
     Parameters
     ----------
     model : Model
-        Pictures to logits.
+        Images to logits.
     attack : Attack
         Called as ``attack(model, x, y, eps)``: `fgsm`, `fast_l2`, or a function of your own.
     x, y : Images, Labels
-        Clean pictures and their true classes.
+        Clean images and their true classes.
     sizes : Sequence[float]
         Values of eps, in the attack's own unit.
 

@@ -1,4 +1,4 @@
-"""Looking inside a trained generator and discriminator; first built in notebook 04.
+"""Probes of a trained generator and discriminator; first built in notebook 04.
 
 Most of it is from Sections 5 and 6 of Radford, Metz and Chintala (2016), "Unsupervised
 representation learning with deep convolutional generative adversarial networks".
@@ -18,19 +18,19 @@ Values = Float[Tensor, " batch"]
 Features = Float[Tensor, "batch features"]
 
 
-# Walks and arithmetic in noise space -------------------------------------------------------------
+# Walks and arithmetic in latent space -------------------------------------------------------------
 def lerp(a: Latent, b: Latent, t: float) -> Latent:
-    """The point a share t of the way along the straight line from a to b."""
+    """Linear interpolation: the point at share t of the straight line from a to b."""
     return (1 - t) * a + t * b
 
 
 def slerp(a: Latent, b: Latent, t: float) -> Latent:
-    r"""The point a share t of the way along the arc from a to b (Shoemake, 1985).
+    r"""Spherical interpolation: the point at share t of the arc from a to b (Shoemake, 1985).
 
     :math:`\frac{\sin((1-t)\Omega)}{\sin\Omega} a + \frac{\sin(t\Omega)}{\sin\Omega} b`, with the
-    angle :math:`\Omega` between a and b, for each row. Equal lengths stay equal on the way, which
-    a straight line's don't: halfway between two independent normal vectors it is shorter by a
-    factor of about 0.71.
+    angle :math:`\Omega` between a and b, for each row. If a and b have equal lengths, so has
+    every point between; the midpoint of a straight line between two independent normal vectors is
+    shorter by a factor of about 0.71.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def slerp(a: Latent, b: Latent, t: float) -> Latent:
 
 
 def analogy(plus: Latent, minus: Latent, base: Latent) -> Float[Tensor, " noise"]:
-    """mean(plus) - mean(minus) + mean(base): one noise vector out of samples of three kinds.
+    """mean(plus) - mean(minus) + mean(base): one latent vector from samples of three kinds.
 
     Radford et al. (2016), Section 6.3.2: with single samples the results were unstable, with the
     mean of three they were not.
@@ -56,22 +56,22 @@ def analogy(plus: Latent, minus: Latent, base: Latent) -> Float[Tensor, " noise"
 
 
 def turn_vector(z: Latent, values: Values, n: int) -> Float[Tensor, " noise"]:
-    """An axis of noise space along which an attribute of the pictures changes.
+    """A direction of latent space along which an attribute of the images changes.
 
-    The mean z of the n pictures in which the attribute is largest, minus the mean z of the n in
+    The mean z of the n images in which the attribute is largest, minus the mean z of the n in
     which it is smallest: Radford et al. (2016), Figure 8, with n = 4 faces looking each way.
 
     Parameters
     ----------
     z : Latent
-        (B, noise): what the pictures were made from.
+        (B, noise): the latent vectors of the images.
     values : Values
-        (B,): the attribute, measured on the pictures.
+        (B,): the attribute, measured on the images.
     n : int
-        Pictures at each end, at most half of them.
+        Images at each end, at most half of them.
     """
     if not 1 <= n <= len(z) // 2:
-        raise ValueError(f"n must lie between 1 and {len(z) // 2}, half of the pictures, got {n}")
+        raise ValueError(f"n must lie between 1 and {len(z) // 2}, half of the images, got {n}")
     order = values.argsort()
     return z[order[-n:]].mean(0) - z[order[:n]].mean(0)
 
@@ -82,22 +82,22 @@ def correlation(a: Float[Tensor, "... n"], b: Float[Tensor, "... n"]) -> Float[T
     return (a * b).sum(-1) / (a.norm(dim=-1) * b.norm(dim=-1)).clamp(min=1e-12)
 
 
-# Attributes that are measured on pictures --------------------------------------------------------
+# Attributes that are measured on images --------------------------------------------------------
 def slant(images: Images) -> Values:
-    r"""How far strokes lean: columns to the right for each row upwards; 0 is upright.
+    r"""Slant of strokes: columns to the right per row upwards; 0 is upright.
 
     The ink's second moments :math:`-\mu_{11} / \mu_{02}`, about its centre: the shear that would
-    make the picture upright. Ink is (x + 1) / 2, averaged over the channels; bright on dark.
+    make the image upright. Ink is (x + 1) / 2, averaged over the channels; bright on dark.
     """
     mass, x, y = _moments(images)
     return -(mass * x * y).sum((1, 2)) / (mass * y * y).sum((1, 2)).clamp(min=1e-8)
 
 
 def thickness(images: Images) -> Values:
-    """Mean width of strokes in pixels, about: twice the ink's area over the length of its edges.
+    """Approximate mean width of strokes in pixels: twice the ink's area over its edge length.
 
     A stroke of length L and width w has the area L w and two edges of length L. The edges are
-    the sum of the slopes' sizes (total variation), since ink goes from 0 to 1 across each.
+    the total variation (the sum of gradient magnitudes), since ink goes from 0 to 1 across each.
     """
     ink = images.mean(1).add(1).div(2).clamp(0, 1)
     dx, dy = ink.diff(dim=2)[:, :-1], ink.diff(dim=1)[:, :, :-1]
@@ -105,7 +105,7 @@ def thickness(images: Images) -> Values:
 
 
 def _moments(images: Images) -> tuple[Tensor, Tensor, Tensor]:
-    """Ink that sums to 1 in each picture, and coordinates about its centre: (B, H, W) each."""
+    """Ink that sums to 1 in each image, and coordinates about its centre: (B, H, W) each."""
     ink = images.mean(1).add(1).div(2).clamp(0, 1)
     mass = ink / ink.sum((1, 2), keepdim=True).clamp(min=1e-8)
     rows = torch.arange(mass.shape[1], device=mass.device, dtype=mass.dtype).view(1, -1, 1)
@@ -125,10 +125,10 @@ def activation_layers(net: nn.Module) -> list[nn.Module]:
 
 
 def feature_maps(net: nn.Module, inputs: Tensor) -> list[Float[Tensor, "batch maps h w"]]:
-    """What each activation layer of a network puts out for some inputs, from the first to last."""
-    found: list[Tensor] = []
+    """The output of each activation layer of a network for some inputs, from first to last."""
+    maps: list[Tensor] = []
     hooks = [
-        layer.register_forward_hook(lambda _layer, _inputs, output: found.append(output))
+        layer.register_forward_hook(lambda _layer, _inputs, output: maps.append(output))
         for layer in activation_layers(net)
     ]
     try:
@@ -136,21 +136,21 @@ def feature_maps(net: nn.Module, inputs: Tensor) -> list[Float[Tensor, "batch ma
     finally:
         for hook in hooks:
             hook.remove()
-    return found
+    return maps
 
 
 @contextmanager
 def without_maps(layer: nn.Module, maps: Sequence[int] | Tensor) -> Iterator[None]:
-    """Inside, a layer's output has these feature maps set to 0, at every place.
+    """Inside, these feature maps of a layer's output are set to 0, at every position.
 
-    Radford et al. (2016), Section 6.3.1, make a generator forget windows so. The weights are left
-    alone, and afterwards the network draws what it drew before.
+    Radford et al. (2016), Section 6.3.1, make a generator omit windows this way. The weights
+    are not changed, and afterwards the network draws what it drew before.
 
     Parameters
     ----------
     layer : nn.Module
-        Puts out (B, maps, H, W); after its ReLU, 0 means "not seen". Before batch norm it
-        wouldn't: the norm's shift would bring something else back.
+        Returns (B, maps, H, W). Use the layer after ReLU, where 0 means "not detected"; before
+        batch norm the norm's shift would add something back.
     maps : sequence of int
         Which maps.
     """
@@ -167,16 +167,16 @@ def without_maps(layer: nn.Module, maps: Sequence[int] | Tensor) -> Iterator[Non
 
 
 def guided_gradient(net: nn.Module, x: Images, layer: int, channel: int) -> Images:
-    """Which pixels speak for a filter: guided backpropagation (Springenberg et al., 2015).
+    """Pixels that increase a filter's response: guided backpropagation (Springenberg et al., 2015).
 
-    The slope of the filter's largest response in each picture, with one change on the way back: at
-    every ReLU only what is positive passes, and only where the activation itself was positive. So
-    what speaks against the filter leaves no trace.
+    The gradient of the filter's largest response in each image, with one change in the backward
+    pass: at every ReLU only positive gradients pass, and only where the activation was positive. So
+    pixels that decrease the response do not appear.
 
     Parameters
     ----------
     net : nn.Module
-        With ReLU or LeakyReLU layers; used in eval mode, in which pictures don't mix.
+        With ReLU or LeakyReLU layers; used in eval mode, in which images don't mix.
     x : Images
         (B, C, H, W).
     layer : int
@@ -187,11 +187,11 @@ def guided_gradient(net: nn.Module, x: Images, layer: int, channel: int) -> Imag
     Returns
     -------
     Images
-        Like x: slopes, not pictures.
+        Like x: gradients, not images.
     """
 
     def guide(_layer: nn.Module, _inputs: tuple, output: Tensor) -> None:
-        output.register_hook(lambda slope: slope.clamp(min=0) * (output > 0))
+        output.register_hook(lambda gradient: gradient.clamp(min=0) * (output > 0))
 
     training = net.training
     net.eval()
@@ -207,7 +207,7 @@ def guided_gradient(net: nn.Module, x: Images, layer: int, channel: int) -> Imag
 
 
 def pooled_features(net: nn.Module, x: Images) -> Features:
-    """All of a discriminator's feature maps, max-pooled to 4 x 4, flattened, side by side.
+    """All of a discriminator's feature maps, max-pooled to 4 x 4, flattened and concatenated.
 
     Radford et al. (2016), Section 5.1. Call it on a network in eval mode and under ``no_grad``.
     """
@@ -223,10 +223,10 @@ def linear_probe(
     costs: Sequence[float] = (1e-4, 1e-3, 1e-2),
     folds: int = 3,
 ) -> float:
-    """Accuracy of a linear L2-SVM (squared hinge) on features that are not trained any more.
+    """Accuracy of a linear L2-SVM (squared hinge) on fixed features.
 
-    Features are centred and share one scale, so that one that hardly varies stays small. The cost C
-    is chosen by cross-validation among the labelled examples; the test examples take no part.
+    Features are centred and divided by one common scale, so that a feature that hardly varies stays
+    small. The cost C is chosen by cross-validation on the labelled examples, without the test set.
 
     Parameters
     ----------
@@ -235,7 +235,7 @@ def linear_probe(
     labels, test_labels : Labels
         (B,); at least ``folds`` labelled examples of each class.
     costs : sequence of float
-        The values of C to choose from; one value: no choice.
+        The values of C to choose from.
     folds : int
         Parts of the cross-validation.
 
@@ -264,11 +264,12 @@ def map_weights(
     rng: torch.Generator,
     alone: bool = False,
 ) -> Float[Tensor, " maps"]:
-    """One weight for each feature map: how strongly it speaks for an object being at a place.
+    """One weight per feature map: how strongly it indicates an object at a position.
 
-    Radford et al. (2016), Section 6.3.1: a logistic regression from the activations at one place to
-    whether the object is there. Positives are the places on the object, negatives as many random
-    other places of the same pictures. Each map is divided by its spread, so weights compare.
+    Radford et al. (2016), Section 6.3.1: a logistic regression from the activations at one position
+    to whether the object is there. Positives are the positions on the object, negatives as many
+    random other positions of the same images. Each map is divided by its standard deviation, so
+    that weights are comparable.
 
     Parameters
     ----------
@@ -277,8 +278,8 @@ def map_weights(
     rng : torch.Generator
         Draws the negatives; on the CPU.
     alone : bool
-        False: one regression on all maps, as in the paper; of maps that say the same it may need
-        only one. True: one regression for each map.
+        False: one regression on all maps, as in the paper; of maps that carry the same information
+        it may use only one. True: one regression per map.
 
     Returns
     -------
@@ -291,7 +292,7 @@ def map_weights(
     there = here.flatten().cpu()
     yes, no = places[there], places[~there]
     if not len(yes) or not len(no):
-        raise ValueError("the object has to be at some places, and not at all of them")
+        raise ValueError("the object has to be at some positions, and not at all of them")
     no = no[torch.randperm(len(no), generator=rng)[: len(yes)]]
     X = torch.cat([yes, no]) / torch.cat([yes, no]).std(0).clamp(min=1e-6)
     y = torch.cat([torch.ones(len(yes)), torch.zeros(len(no))])

@@ -1,7 +1,7 @@
 """Tricks that keep a GAN's training alive: layers, and losses of the form ``loss(D, x, fakes)``.
 
-First built in notebook 10, which measures each. Points may carry a first dimension ``seeds``: that
-many runs side by side, see `arena`.
+First built in notebook 10, which measures each. Points may have a first dimension ``seeds``: that
+many runs in parallel, see `training.many_seeds`.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from gancourse.papers.gan import discriminator_loss, non_saturating_loss
 from gancourse.shapes import Images, Scalar
 
 Loss = Callable[[nn.Module, Tensor, Tensor], Scalar]
-"""What a player descends, from D, real examples and fakes."""
+"""A player's loss, from D, real examples and fakes."""
 Points = Float[Tensor, "*seeds batch features"]
 
 
@@ -23,12 +23,12 @@ def virtual_batch_norm(h: Tensor, reference: Tensor, eps: float = 1e-5) -> Tenso
     r"""Normalise each example by the statistics of the reference batch and itself.
 
     Salimans et al. (2016), Section 3.5. For each row of `h`, mean and variance (divided by n + 1)
-    run over the n rows of `reference` and that row alone, so rows of `h` don't see one another.
+    run over the n rows of `reference` and that row alone, so rows of `h` are independent.
 
     Parameters
     ----------
     h : Float[Tensor, "*seeds batch features"] or Float[Tensor, "batch channels height width"]
-        What is normalised. For maps, the places of a picture count like examples.
+        What is normalised. For maps, the positions of an image count like examples.
     reference : Tensor
         The same layer's values for the reference batch, which is chosen once, before training.
     eps : float
@@ -37,11 +37,11 @@ def virtual_batch_norm(h: Tensor, reference: Tensor, eps: float = 1e-5) -> Tenso
     maps = h.dim() == 4
     n, batch = (len(reference), 0) if maps else (reference.shape[-2], -2)
 
-    def own(v: Tensor) -> Tensor:
+    def pooled(v: Tensor) -> Tensor:
         return v.mean(dim=(2, 3), keepdim=True) if maps else v
 
     def joined(of_reference: Tensor, of_h: Tensor) -> Tensor:
-        return (own(of_reference).sum(batch, keepdim=True) + own(of_h)) / (n + 1)
+        return (pooled(of_reference).sum(batch, keepdim=True) + pooled(of_h)) / (n + 1)
 
     mean, square = joined(reference, h), joined(reference.square(), h.square())
     return (h - mean) / (square - mean.square()).clamp(min=0).add(eps).sqrt()
@@ -76,7 +76,7 @@ class BatchNorm(nn.Module):
 
 
 class Virtual(nn.Module):
-    """A network with virtual batch norm: the reference goes in first, and is cut off at the end."""
+    """A network with virtual batch norm: the reference batch is prepended, and removed again."""
 
     reference: Tensor
 
@@ -97,15 +97,15 @@ def closeness(
 ) -> Float[Tensor, "*seeds batch kernels"]:
     r"""How close each example is to its batch, :math:`\sum_j \exp(-\|M_{i,b} - M_{j,b}\|_1)`.
 
-    Salimans et al. (2016), Section 3.2, minibatch discrimination. j runs over the whole batch, i
-    itself included: a value lies between 1 (alone) and the batch's size (all equal).
+    Salimans et al. (2016), Section 3.2, minibatch discrimination. j runs over the whole batch,
+    including i itself: a value lies between 1 (alone) and the batch's size (all equal).
     """
-    apart = (M.unsqueeze(-4) - M.unsqueeze(-3)).abs().sum(-1)  # (..., i, j, kernels)
-    return torch.exp(-apart).sum(-2)
+    distance = (M.unsqueeze(-4) - M.unsqueeze(-3)).abs().sum(-1)  # (..., i, j, kernels)
+    return torch.exp(-distance).sum(-2)
 
 
 class Unpool(nn.Module):
-    """Twice the side: each value in the corner of its 2 x 2 field, zeros in the other three."""
+    """Double the side: each value in one corner of its 2 x 2 block, zeros in the other three."""
 
     def forward(self, x: Images) -> Float[Tensor, "batch channels 2*height 2*width"]:
         y = x.new_zeros(*x.shape[:2], 2 * x.shape[2], 2 * x.shape[3])
@@ -114,7 +114,7 @@ class Unpool(nn.Module):
 
 
 def pooled(conv: nn.Module) -> nn.Module:
-    """In place of a strided convolution: one without stride, and max-pooling. See `blocks.swap`."""
+    """Replaces a strided convolution by one without stride and max-pooling. See `blocks.swap`."""
     if not isinstance(conv, nn.Conv2d) or conv.stride != (2, 2):
         return conv
     plain = nn.Conv2d(conv.in_channels, conv.out_channels, 3, padding=1, bias=conv.bias is not None)
@@ -122,7 +122,7 @@ def pooled(conv: nn.Module) -> nn.Module:
 
 
 def unpooled(conv: nn.Module) -> nn.Module:
-    """In place of a strided transposed convolution: `Unpool`, and a convolution."""
+    """Replaces a strided transposed convolution by `Unpool` and a convolution."""
     if not isinstance(conv, nn.ConvTranspose2d) or conv.stride != (2, 2):
         return conv
     plain = nn.Conv2d(conv.in_channels, conv.out_channels, 3, padding=1, bias=conv.bias is not None)
@@ -141,7 +141,7 @@ def non_saturating(D: nn.Module, x: Tensor, fakes: Tensor) -> Scalar:
 
 
 def joint_log_loss(D: nn.Module, x: Tensor, fakes: Tensor) -> Scalar:
-    """As `log_loss`, but real and fake go through D as one batch: batch norm mixes them."""
+    """As `log_loss`, but real and fake pass through D as one batch: batch norm mixes them."""
     batch = 1 if x.dim() == 3 else 0
     real, fake = D(torch.cat([x, fakes], dim=batch)).chunk(2, dim=batch)
     return discriminator_loss(real, fake)
@@ -163,18 +163,18 @@ def gradient_penalty(D: nn.Module, x: Tensor, fakes: Tensor, t: Tensor) -> Scala
     D : nn.Module
         Treats examples one by one: no batch norm.
     x, fakes : Float[Tensor, "*seeds batch features"]
-        Points, one a row.
+        Points, one per row.
     t : Float[Tensor, "*seeds batch 1"]
-        A share in [0, 1] for each row.
+        A number in [0, 1] per row.
 
     Returns
     -------
     Float[Tensor, ""]
-        At least 0, with a graph behind it.
+        At least 0, differentiable with respect to D's weights.
     """
     mixed = (t * x.detach() + (1 - t) * fakes.detach()).requires_grad_()
-    (slope,) = torch.autograd.grad(D(mixed).sum(), mixed, create_graph=True)
-    return (slope.norm(dim=-1) - 1).square().mean()
+    (gradient,) = torch.autograd.grad(D(mixed).sum(), mixed, create_graph=True)
+    return (gradient.norm(dim=-1) - 1).square().mean()
 
 
 def critic_loss(rng: torch.Generator, weight: float = 10.0) -> Loss:
@@ -188,12 +188,12 @@ def critic_loss(rng: torch.Generator, weight: float = 10.0) -> Loss:
 
 
 def wasserstein_loss(D: nn.Module, x: Tensor, fakes: Tensor) -> Scalar:
-    """The generator's loss of the Wasserstein game: raise the critic's answer."""
+    """The generator's loss of the Wasserstein game: the negative mean of the critic's output."""
     return -D(fakes).mean()
 
 
 def feature_matching(D: nn.Module, x: Tensor, fakes: Tensor) -> Scalar:
     """Match the mean of ``D.features``, Salimans et al. (2016), Section 3.1."""
     batch = -2 if x.dim() < 4 else 0
-    apart = D.features(fakes).mean(batch) - D.features(x).mean(batch)
-    return apart.square().flatten(min(1, apart.dim() - 1)).sum(-1).mean()
+    difference = D.features(fakes).mean(batch) - D.features(x).mean(batch)
+    return difference.square().flatten(min(1, difference.dim() - 1)).sum(-1).mean()

@@ -184,8 +184,8 @@ def diagnose(records: Sequence[Record]) -> list[Finding]:
     ----------
     records : Sequence[Record]
         With "loss_D" and "loss_G" and, for most faults, the numbers of `measure_signs`. The rules
-        read the second half. An oscillation faster than the records is averaged out: record at least ten times
-        per period.
+        read the second half. An oscillation faster than the
+        records is averaged out: record at least ten times per period.
 
     Returns
     -------

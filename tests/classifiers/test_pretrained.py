@@ -150,5 +150,5 @@ def test_without_a_network_lite0_stands_in_and_says_so(monkeypatch, capsys):
     assert phi.name == "EfficientNet-Lite0" and "NOTICE" in said and "no route" in said
     known = pretrained.classifier().net.conv_stem.weight  # and not random ones
     assert torch.equal(phi.net[0].weight, known)
-    with pytest.raises(ValueError, match="vgg19 and lite0"):
+    with pytest.raises(ValueError, match="vgg19 or lite0"):
         pretrained.content_features("random")

@@ -184,12 +184,12 @@ def registered(monkeypatch):
     monkeypatch.setattr(exercises, "of_notebook", lambda number: (MEAN, LETTER))
 
 
-def test_check_goes_on_with_a_right_answer_or_the_courses_own(registered, capsys):
+def test_check_continues_with_a_right_answer_or_the_reference(registered, capsys):
     mine = MEAN.alternatives[0]
     assert exercises.check("9.1", mine) is mine
     assert "goes on" not in capsys.readouterr().out
     assert exercises.check("9.1", MEAN.slips[0].answer) is mean
-    assert "goes on with the course's own version" in capsys.readouterr().out
+    assert "continues with the reference solution" in capsys.readouterr().out
     assert exercises.check("9.1", stub) is mean
     assert "not solved yet" in capsys.readouterr().out
     assert exercises.check("9.1", mean) is mean

@@ -69,7 +69,7 @@ def test_right_answers_pass_on_1000_seeds_and_slips_on_none(exercise: Exercise):
         cases = exercise.cases(torch.Generator().manual_seed(seed))
         wanted = [try_observe(exercise, exercise.reference, case) for case in cases]
         assert wanted and not all(isinstance(seen, Failure) for seen in wanted)
-        for seen in wanted:  # where it is to raise, that is a ValueError, not a slip of its own
+        for seen in wanted:  # where it has to raise, that is a ValueError
             assert not isinstance(seen, Failure) or seen.kind == "ValueError", seen
         for n, answer in enumerate(answers):
             for case, expected in zip(cases, wanted, strict=True):  # what `judge` does, but once
@@ -116,17 +116,17 @@ def test_hostile_answers_are_wrong_and_nothing_crashes(exercise: Exercise, name:
 
 
 @each
-def test_check_goes_on_with_a_right_answer_or_the_reference(exercise: Exercise, capsys):
+def test_check_continues_with_a_right_answer_or_the_reference(exercise: Exercise, capsys):
     for slip in exercise.slips[:1]:
         back = exercises.check(exercise.id, slip.answer)
-        said = "The notebook goes on with the course's own version." in capsys.readouterr().out
+        said = "The notebook continues with the reference solution." in capsys.readouterr().out
         if isinstance(exercise.reference, str):  # a choice: nothing depends on it
             assert back is slip.answer and not said
         else:
             assert back is exercise.reference and said
     for answer in exercise.alternatives:
         assert exercises.check(exercise.id, answer) is answer
-        assert "goes on" not in capsys.readouterr().out
+        assert "continues" not in capsys.readouterr().out
 
 
 @each

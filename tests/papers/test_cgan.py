@@ -1,5 +1,7 @@
 """Conditional networks: shapes, what a condition can do, labels; and the conditional step."""
 
+import itertools
+
 import pytest
 import torch
 from torch import nn
@@ -7,7 +9,12 @@ from torch import nn
 from gancourse import env
 from gancourse.papers import blocks, cgan
 from gancourse.papers.cgan import Conditioned, conditional_step
-from gancourse.papers.gan import discriminator_loss, gan_step, r1_penalty
+from gancourse.papers.gan import (
+    descend,
+    discriminator_loss,
+    gan_step,
+    r1_penalty,
+)
 from gancourse.training import networks
 
 
@@ -137,3 +144,43 @@ def test_wrong_conditions_and_the_penalty_enter_the_loss_of_d_only_once():
     )  # fmt: skip
     for a, b in zip(D.parameters(), twin.parameters(), strict=True):
         assert torch.allclose(a, b, atol=1e-5)
+
+
+class Told(nn.Module):
+    """Concatenates the condition to the input."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x, c):
+        return self.net(torch.cat([x, c], dim=1))
+
+
+def weights(net):
+    return torch.cat([p.detach().flatten().clone() for p in net.parameters()])
+
+
+def test_conditional_step_is_the_textbook_step_on_pairs():
+    def conditional(opt):
+        torch.manual_seed(0)
+        G, D = Told(nn.Linear(5, 2)), Told(nn.Linear(4, 1))
+        data = torch.randn(6, 16, 4, generator=env.rng(0, on="cpu")).split(2, dim=2)
+        pairs = itertools.cycle(zip(*data, strict=True))
+        sample_z = env.noise(3, env.rng(1, on="cpu"))
+        return G, D, opt(G.parameters(), lr=0.1), opt(D.parameters(), lr=0.1), pairs, sample_z
+
+    ours, (G, D, opt_G, opt_D, pairs, sample_z) = (conditional(torch.optim.SGD) for _ in "ab")
+    bce = nn.BCEWithLogitsLoss()
+    ones, zeros = torch.ones(16, 1), torch.zeros(16, 1)
+    for _ in range(3):
+        losses = conditional_step(*ours, penalty=lambda D_c, x: 0.0 * D_c(x).sum())
+        x, c = next(pairs)
+        loss_D = bce(D(x, c), ones) + bce(D(G(sample_z(16), c).detach(), c), zeros)
+        descend(opt_D, loss_D)
+        loss_G = bce(D(G(sample_z(16), c), c), ones)
+        descend(opt_G, loss_G)
+        assert losses["loss_D"].item() == pytest.approx(loss_D.item(), abs=1e-5)
+        assert losses["loss_G"].item() == pytest.approx(loss_G.item(), abs=1e-5)
+    for net, twin in zip(ours[:2], (G, D), strict=True):
+        assert torch.allclose(weights(net), weights(twin), atol=1e-6)

@@ -182,5 +182,5 @@ def test_map_weights_find_the_maps_of_an_object(rng):
     joint, alone = (dcgan_probes.map_weights(twins, here, rng, alone=a) for a in (False, True))
     assert joint[4] < 0.7 * weights[4] and torch.allclose(alone[4], alone[5], rtol=1e-3)
     assert alone[4] > joint[4] and alone.argmin() == 1
-    with pytest.raises(ValueError, match="some places"):
+    with pytest.raises(ValueError, match="some positions"):
         dcgan_probes.map_weights(maps, torch.zeros_like(here), rng)

@@ -1,5 +1,6 @@
 """SRGAN's networks against the paper's sizes and torch's own layers; tiles against the whole."""
 
+import itertools
 import subprocess
 import sys
 
@@ -8,9 +9,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from torch import nn
 
 from gancourse.papers import srgan, srgan_photos
 from gancourse.papers.blocks import count_parameters
+from gancourse.papers.gan import (
+    descend,
+)
+from gancourse.papers.srgan import srgan_step
 from gancourse.shapes import to_bytes, to_float
 from gancourse.training import networks
 
@@ -188,3 +194,78 @@ def test_upscale_needs_little_more_memory_than_its_result():
     """8 megapixels are 31 MB in PIL; one layer of 8 maps of that size would be 250 MB."""
     done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True)
     assert 15 < float(done.stdout) < 150, done.stderr
+
+
+def test_content_loss_is_the_mean_over_maps_and_trains_the_fake_alone(rng):
+    """A popular implementation rebuilds the tensor and so trains nothing; this one must not."""
+    fake = torch.randn(2, 3, 4, 4, generator=rng).requires_grad_()
+    real = torch.randn(2, 3, 4, 4, generator=rng).requires_grad_()
+
+    def phi(x):
+        return [x, 2 * x.mean(dim=1, keepdim=True)]
+
+    loss = srgan.content_loss(phi, fake, real)
+    d = (fake - real).detach()
+    wanted = (d.square().mean() + 4 * d.mean(dim=1).square().mean()) / 2
+    assert loss.item() == pytest.approx(wanted.item(), rel=1e-5)
+    loss.backward()
+    assert fake.grad.abs().sum() > 0 and real.grad is None
+
+
+def test_total_variation_of_a_ramp_a_step_and_a_flat_picture():
+    ramp = torch.linspace(0, 0.9, 10).expand(1, 3, 4, 10)
+    assert srgan.total_variation(ramp).item() == pytest.approx(0.1)
+    board = torch.ones(6, 6)
+    board[::2, ::2] = board[1::2, 1::2] = -1
+    assert srgan.total_variation(board.expand(1, 1, 6, 6)).item() == 4
+    assert srgan.total_variation(torch.full((1, 3, 4, 4), 0.3)) == 0
+    with pytest.raises(ValueError, match="2 x 2"):
+        srgan.total_variation(torch.zeros(1, 3, 1, 5))
+
+
+def enlarging_game():
+    """A tiny enlarger and its judge, and four fixed pairs."""
+    torch.manual_seed(0)
+    G = nn.Sequential(nn.Conv2d(3, 48, 3, padding=1), nn.PixelShuffle(4))
+    D = nn.Sequential(nn.Conv2d(3, 2, 3), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(72, 1))
+    low = torch.randn(4, 3, 2, 2)
+    pairs = itertools.cycle([(low, torch.randn(4, 3, 8, 8))])
+    return G, D, torch.optim.SGD(G.parameters(), 0.05), torch.optim.SGD(D.parameters(), 0.05), pairs
+
+
+def weights(net):
+    return torch.cat([p.detach().flatten().clone() for p in net.parameters()])
+
+
+def test_srgan_step_is_d_then_g_against_the_new_d():
+    G, D, opt_G, opt_D, pairs = enlarging_game()
+    mse = nn.functional.mse_loss
+    losses = srgan_step(G, D, opt_G, opt_D, pairs, mse, adversarial=0.1)
+    G2, D2, opt_G2, opt_D2, pairs = enlarging_game()
+    low, high = next(pairs)
+    bce, one, nil = (
+        nn.functional.binary_cross_entropy_with_logits,
+        torch.ones(4, 1),
+        torch.zeros(4, 1),
+    )
+    loss_D = bce(D2(high), one) + bce(D2(G2(low).detach()), nil)
+    descend(opt_D2, loss_D)
+    content, far = mse(G2(low), high), bce(D2(G2(low)), one)
+    descend(opt_G2, content + 0.1 * far)
+    for name, value in {"loss_D": loss_D, "content": content, "adversarial": far}.items():
+        assert losses[name].item() == pytest.approx(value.item(), abs=1e-6)
+        assert not losses[name].requires_grad
+    torch.testing.assert_close(weights(G), weights(G2))
+    torch.testing.assert_close(weights(D), weights(D2))
+
+
+@pytest.mark.parametrize("parts", [2, 3, 4])
+def test_srgan_step_in_parts_is_the_whole_step(parts):
+    """Also where the batch can't be halved evenly: 3 parts of 4 pairs are 2 and 2."""
+    mse = nn.functional.mse_loss
+    whole, split = enlarging_game(), enlarging_game()
+    for _ in range(3):
+        a, b = srgan_step(*whole, mse), srgan_step(*split, mse, parts=parts)
+    assert a["content"].item() == pytest.approx(b["content"].item(), abs=1e-6)
+    torch.testing.assert_close(weights(whole[0]), weights(split[0]))
+    torch.testing.assert_close(weights(whole[1]), weights(split[1]))

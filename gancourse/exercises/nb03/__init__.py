@@ -1,1 +1,1 @@
-"""Exercises of notebook 03: DCGAN, layer by layer, and what keeps its training alive."""
+"""Exercises of notebook 03: DCGAN, layer by layer, and what its training needs."""

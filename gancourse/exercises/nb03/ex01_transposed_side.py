@@ -8,7 +8,7 @@ from gancourse.exercises.observe import integer
 
 
 def transposed_side(side: int, kernel: int, stride: int, padding: int) -> int:
-    """Side of what a transposed convolution returns."""
+    """Side of the output of a transposed convolution."""
     return (side - 1) * stride - 2 * padding + kernel
 
 
@@ -24,10 +24,9 @@ def sides(rng: torch.Generator) -> list[Case]:
 
 
 def by_doing(side: int, kernel: int, stride: int, padding: int) -> int:
-    """Run a transposed convolution on zeros and look."""
-    return nn.ConvTranspose2d(1, 1, kernel, stride, padding)(torch.zeros(1, 1, side, side)).shape[
-        -1
-    ]
+    """The side of what a transposed convolution of zeros returns."""
+    conv = nn.ConvTranspose2d(1, 1, kernel, stride, padding)
+    return conv(torch.zeros(1, 1, side, side)).shape[-1]
 
 
 EXERCISE = Exercise(
@@ -40,17 +39,17 @@ EXERCISE = Exercise(
     slips=(
         Slip(
             lambda side, kernel, stride, padding: (side + 2 * padding - kernel) // stride + 1,
-            "That is an ordinary convolution's side. A transposed one goes the other way: "
-            "solve that formula for the input's side.",
+            "That is the side of an ordinary convolution's output. A transposed one does the "
+            "reverse: solve that formula for the input's side.",
         ),
         Slip(
             lambda side, kernel, stride, padding: (side - 1) * stride + 2 * padding + kernel,
-            "In a transposed convolution padding takes pixels away from the output: its sign "
-            "is the opposite of an ordinary convolution's.",
+            "In a transposed convolution padding removes pixels from the output, so its sign is "
+            "negative.",
         ),
         Slip(
             lambda side, kernel, stride, padding: side * stride - 2 * padding + kernel,
-            "Between `side` stamps there are side - 1 gaps, not side: draw two stamps.",
+            "Between `side` stamps there are side - 1 steps, not side. Draw two stamps.",
         ),
         Slip(
             lambda side, kernel, stride, padding: side * stride,
@@ -58,7 +57,7 @@ EXERCISE = Exercise(
         ),
         Slip(
             lambda side, kernel, stride, padding: (side - 1) * stride + kernel,
-            "You left the padding out: it crops the output on both sides.",
+            "The padding is missing: it crops the output on both sides.",
         ),
     ),
     alternatives=(

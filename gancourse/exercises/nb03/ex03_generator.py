@@ -20,7 +20,7 @@ def observe_generator(answer: Callable[..., nn.Module], case: Case) -> Observati
 def generator_like(
     last: Callable[[], nn.Module] = nn.Tanh, norm_last: bool = False, rising: bool = False
 ) -> Callable[..., nn.Module]:
-    """Make a generator of 32 x 32 pictures, with a slip if asked for."""
+    """Make a generator of 32 x 32 images; the arguments choose a slip."""
 
     def make(noise_dim: int = 64, channels: int = 1, width: int = 24) -> nn.Module:
         w = [width, 2 * width, 4 * width] if rising else [4 * width, 2 * width, width]
@@ -47,25 +47,25 @@ EXERCISE = Exercise(
     slips=(
         Slip(
             generator_like(nn.Identity),
-            "The tanh at the end is missing: nothing keeps the pictures within [-1, 1].",
+            "The tanh at the end is missing: nothing keeps the images within [-1, 1].",
         ),
         Slip(
             generator_like(nn.Sigmoid),
-            "A sigmoid gives pictures in [0, 1], but the data lie in [-1, 1]: D would tell "
-            "them apart by their range. End with tanh.",
+            "A sigmoid gives images in [0, 1], but the data lie in [-1, 1]: D would tell them "
+            "apart by their range. End with tanh.",
         ),
         Slip(
             generator_like(norm_last=True),
-            "There is a batch norm on the output layer: the paper leaves it out there, where "
+            "There is a batch norm on the output layer. The paper leaves it out there, because "
             "it made samples oscillate.",
         ),
         Slip(
             generator_like(rising=True),
-            "Your channels grow towards the picture. They fall: 4w at 4 x 4, then 2w, then w.",
+            "Your channels increase towards the image. They should decrease: 4w, 2w, w.",
         ),
         Slip(
             generator_like(nn.ReLU),
-            "A ReLU at the end cuts away half the range, all below 0: use tanh.",
+            "A ReLU at the end removes all values below 0, half of the range. Use tanh.",
         ),
     ),
     alternatives=(generator_like(),),

@@ -21,7 +21,7 @@ def observe_discriminator(answer: Callable[..., nn.Module], case: Case) -> Obser
 def discriminator_like(
     norm_first: bool = False, slope: float = 0.2, pool: bool = False, end: tuple = (nn.Flatten(0),)
 ) -> Callable[..., nn.Module]:
-    """Make a discriminator of 32 x 32 pictures, with a slip if asked for."""
+    """Make a discriminator of 32 x 32 images; the arguments choose a slip."""
 
     def make(channels: int = 1, width: int = 24) -> nn.Module:
         layers: list[nn.Module] = []
@@ -37,7 +37,7 @@ def discriminator_like(
 
 
 class Squeezed(nn.Module):
-    """Drops every dimension of length one, that of a batch of one included."""
+    """Removes every dimension of length one, also that of a batch of one."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.squeeze()
@@ -58,7 +58,7 @@ EXERCISE = Exercise(
         ),
         Slip(
             discriminator_like(norm_first=True),
-            "There is a batch norm on the input layer: it hides from D how bright the pictures "
+            "There is a batch norm on the input layer: it hides from D how bright the images "
             "are. The paper leaves it out there.",
         ),
         Slip(
@@ -71,16 +71,16 @@ EXERCISE = Exercise(
         ),
         Slip(
             discriminator_like(pool=True),
-            "Guideline 1: no pooling. Let strided convolutions learn how to shrink.",
+            "Guideline 1: no pooling. Strided convolutions learn how to reduce the side.",
         ),
         Slip(
             discriminator_like(end=()),
-            "Return one logit per picture, of shape (B,), not (B, 1, 1, 1): against labels of "
-            "shape (B,) the latter broadcasts to B x B without an error.",
+            "Return one logit per image, of shape (B,). With labels of shape (B,), logits of shape "
+            "(B, 1, 1, 1) would broadcast to B x B values without an error.",
         ),
         Slip(
             discriminator_like(end=(Squeezed(),)),
-            "squeeze() also eats the batch dimension where the batch has one picture.",
+            "squeeze() also removes the batch dimension of a batch of one.",
         ),
     ),
     alternatives=(

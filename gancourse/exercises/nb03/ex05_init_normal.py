@@ -7,26 +7,27 @@ import torch
 from torch import nn
 
 from gancourse.exercises.base import Case, Exercise, Observation, Slip
-from gancourse.exercises.observe import integer
+from gancourse.exercises.observe import integer, seeded
 from gancourse.papers import blocks
+
+
+def network() -> nn.Sequential:
+    """Layers inside the network's children, as in a Generator."""
+    layers = [
+        nn.Conv2d(50, 50, 4),
+        nn.ConvTranspose2d(800, 10, 2, bias=False),
+        nn.Linear(20, 2000, bias=False),
+    ]
+    return nn.Sequential(nn.Sequential(*layers), nn.BatchNorm2d(20_000))
 
 
 def observe_init(answer: Callable[..., Any], case: Case) -> Observation:
     """Statistics of many weights: the bounds are more than ten standard errors wide."""
     (seed,) = case.args
-    inner = (
-        lambda: nn.Conv2d(50, 50, 4),
-        lambda: nn.ConvTranspose2d(800, 10, 2, bias=False),
-        lambda: nn.Linear(20, 2000, bias=False),
-    )
-    nets = [  # layers lie inside the network's children, as in a Generator
-        nn.Sequential(nn.Sequential(*(make() for make in inner)), nn.BatchNorm2d(20_000))
-        for _ in range(3)
-    ]
+    nets = [network() for _ in range(3)]
     before = torch.get_rng_state()
     seeds = (seed, seed, seed + 1)
-    given = zip(nets, seeds, strict=True)
-    returned = [answer(net, torch.Generator().manual_seed(s)) for net, s in given]
+    returned = [answer(net, seeded(s)) for net, s in zip(nets, seeds, strict=True)]
     untouched = torch.equal(before, torch.get_rng_state())
     (conv, transposed, linear), norm = nets[0]
     again, other = (net[0][0].weight for net in nets[1:])
@@ -50,27 +51,27 @@ def observe_init(answer: Callable[..., Any], case: Case) -> Observation:
 def init_like(
     std: float = 0.02,
     gain: float = 1.0,
-    seeded: bool = True,
-    silent: bool = False,
-    of: Any = nn.Module,
+    from_rng: bool = True,
+    returns: bool = True,
+    kinds: Any = nn.Module,
 ) -> Callable[..., Any]:
-    """Make an init function, with a slip if asked for."""
+    """Make an init function; the arguments choose a slip."""
 
     def init(net: nn.Module, rng: torch.Generator) -> nn.Module | None:
         leaves = [layer for layer in net.modules() if not list(layer.children())]
-        for p in (p for layer in leaves if isinstance(layer, of) for p in layer.parameters()):
+        for p in (p for layer in leaves if isinstance(layer, kinds) for p in layer.parameters()):
             mean = gain if p.dim() == 1 else 0.0
-            nn.init.normal_(p.data, mean, std, **({"generator": rng} if seeded else {}))
+            nn.init.normal_(p.data, mean, std, **({"generator": rng} if from_rng else {}))
         for layer in net.modules():
             if getattr(layer, "bias", None) is not None:
                 nn.init.zeros_(layer.bias)
-        return None if silent else net
+        return net if returns else None
 
     return init
 
 
 def init_children(net: nn.Module, rng: torch.Generator) -> nn.Module:
-    """Right for the network's children, but not for what is inside them."""
+    """Leaves out the layers inside the network's children."""
     for layer in net.children():
         if isinstance(layer, nn.BatchNorm2d):
             nn.init.normal_(layer.weight, 1, 0.02, generator=rng)
@@ -88,21 +89,23 @@ EXERCISE = Exercise(
     observe=observe_init,
     slips=(
         Slip(init_like(std=0.2), "The standard deviation is 0.02, not 0.2."),
-        Slip(init_like(gain=0.0), "Batch norm's gain is centred on 1: 0 switches it off."),
         Slip(
-            init_like(seeded=False),
-            "You drew from torch's own generator, whose state others need: pass generator=rng.",
+            init_like(gain=0.0), "Batch norm's gain has mean 1; with 0 its output would be about 0."
+        ),
+        Slip(
+            init_like(from_rng=False),
+            "You drew from torch's global generator. Pass generator=rng.",
         ),
         Slip(
             lambda net, rng: net,
-            "The weights are still torch's default. Change them in place, under no_grad.",
+            "The weights are unchanged. Change them in place, under torch.no_grad().",
         ),
-        Slip(init_like(silent=True), "Return the network, too."),
+        Slip(init_like(returns=False), "Return the network, too."),
         Slip(
-            init_like(of=(nn.Conv2d, nn.Linear, nn.BatchNorm2d)),
-            "nn.ConvTranspose2d is no nn.Conv2d: G's layers were left out.",
+            init_like(kinds=(nn.Conv2d, nn.Linear, nn.BatchNorm2d)),
+            "nn.ConvTranspose2d is not a subclass of nn.Conv2d: G's layers were left out.",
         ),
-        Slip(init_children, "net.children() holds no layer inside a layer: net.modules()."),
+        Slip(init_children, "net.children() leaves out layers inside layers. Use net.modules()."),
         Slip(init_like(std=0.02**0.5), "0.02 is the standard deviation, not the variance."),
     ),
     alternatives=(init_like(),),

@@ -12,7 +12,7 @@ from gancourse.papers import dcgan
 
 
 def judge_apart(D: nn.Module, x: Tensor, fakes: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits of real pictures and of fakes, each batch by itself, for D's turn."""
+    """Logits of real images and of fakes, each batch by itself, for D's turn."""
     return D(x), D(fakes.detach())
 
 
@@ -24,17 +24,16 @@ def observe_logits(answer: Callable[..., Any], case: Case) -> Observation:
     fakes = (torch.randn(m, 1, 16, 16, generator=rng) * 0.5 + 1).requires_grad_()
     result = answer(D, x, fakes)
     if not isinstance(result, tuple) or len(result) != 2:
-        raise AnswerError("Return a tuple: the logits of the real pictures, and of the fakes.")
+        raise AnswerError("Return a tuple: the logits of the real images, and of the fakes.")
     real, fake = (as_tensor(t) for t in result)
     if not all(getattr(t, "requires_grad", False) for t in result):
-        raise AnswerError("No gradient reaches D: it would not learn. Detach the fakes only.")
-    (result[0].sum() + result[1].sum()).backward()
-    reached = fakes.grad is not None
+        raise AnswerError("No gradient reaches D, so it would not learn. Detach only the fakes.")
+    sum(t.sum() for t in result).backward()
     return {
         "real": real,
         "fake": fake,
-        "a gradient reaches G": torch.tensor(reached),
-        "D is in the mode in which it came": torch.tensor(D.training == (mode == "train")),
+        "a gradient reaches G": torch.tensor(fakes.grad is not None),
+        "D is still in the mode in which it was": torch.tensor(D.training == (mode == "train")),
     }
 
 
@@ -45,7 +44,7 @@ def judge_together(D: nn.Module, x: Tensor, fakes: Tensor) -> tuple[Tensor, Tens
 
 
 def judge_in_eval(D: nn.Module, x: Tensor, fakes: Tensor) -> tuple[Tensor, Tensor]:
-    """With running statistics."""
+    """With batch norm's moving averages."""
     D.eval()
     return D(x), D(fakes.detach())
 
@@ -64,13 +63,13 @@ EXERCISE = Exercise(
     slips=(
         Slip(
             judge_together,
-            "You put both in one batch: batch norm then mixes their statistics, and D's answer "
-            "on a real picture depends on the fakes beside it.",
+            "Both are in one batch: batch norm then mixes their statistics, and D's logit for a "
+            "real image depends on the fakes.",
         ),
         Slip(
             judge_in_eval,
-            "D is in evaluation mode: it uses running statistics, which lag behind. Leave it "
-            "in the mode in which it comes.",
+            "D is in evaluation mode: batch norm uses its moving averages, which lag behind. "
+            "Leave D in the mode in which it was.",
         ),
         Slip(
             lambda D, x, fakes: (D(x), D(fakes)),
@@ -78,7 +77,7 @@ EXERCISE = Exercise(
         ),
         Slip(
             lambda D, x, fakes: judge_apart(D, x, fakes)[::-1],
-            "These are the right logits the wrong way round: real first, then fake.",
+            "The two results are swapped: real first, then fake.",
         ),
         Slip(
             lambda D, x, fakes: tuple(t.sigmoid() for t in judge_apart(D, x, fakes)),

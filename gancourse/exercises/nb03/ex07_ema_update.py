@@ -1,10 +1,10 @@
-"""Exercise 3.7: A running average of G."""
+"""Exercise 3.7: a running average of G."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gancourse.exercises.base import Case, Exercise, Observation, Slip
 from gancourse.exercises.observe import fill, integer, seeded
@@ -15,35 +15,36 @@ def observe_average(answer: Callable[..., Any], case: Case) -> Observation:
     seed, decay = case.args
     rng = seeded(seed)
     average, net = (fill(nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)), rng) for _ in "ab")
-    net(torch.randn(5, 2, generator=rng) + 1)  # moves net's running statistics
+    net(torch.randn(5, 2, generator=rng) + 1)  # changes net's buffers
     answer(average, net, decay)
     still = all(p.requires_grad and p.is_leaf for p in average.parameters())
-    flat = torch.cat([p.detach().flatten() for p in average.parameters()])
-    kept = torch.cat([p.detach().flatten() for p in net.parameters()])
-    buffers = torch.cat([b.float().flatten() for b in average.buffers()])
     return {
-        "the average's weights": flat,
-        "the network's weights": kept,
-        "the average's buffers": buffers,
+        "the average's weights": flat(average.parameters()),
+        "the network's weights": flat(net.parameters()),
+        "the average's buffers": flat(average.buffers()),
         "weights are still parameters": torch.tensor(still),
     }
+
+
+def flat(tensors: Iterable[Tensor]) -> Tensor:
+    """All values in one vector."""
+    return torch.cat([t.detach().float().flatten() for t in tensors])
 
 
 @torch.no_grad()
 def average_like(
     average: nn.Module, net: nn.Module, decay: float, *, buffers: bool = True, into: int = 0
 ) -> None:
-    """A running average, with a slip if asked for."""
-    pair = (average, net)
+    """An EMA; the keyword arguments choose a slip."""
     for a, b in zip(average.parameters(), net.parameters(), strict=True):
         (a, b)[into].copy_(decay * a + (1 - decay) * b)
     if buffers:
-        for a, b in zip(pair[0].buffers(), pair[1].buffers(), strict=True):
+        for a, b in zip(average.buffers(), net.buffers(), strict=True):
             a.copy_(b)
 
 
 def by_state_dict(average: nn.Module, net: nn.Module, decay: float) -> None:
-    """The same, by way of the state dictionary."""
+    """The same with state dictionaries."""
     new = net.state_dict()
     names = {name for name, _ in net.named_parameters()}
     mixed = {
@@ -66,26 +67,24 @@ EXERCISE = Exercise(
     slips=(
         Slip(
             lambda average, net, decay: average_like(average, net, 1 - decay),
-            "decay is the share of the old average that stays, 1 - decay what comes in: you "
-            "have them the wrong way round.",
+            "decay and 1 - decay are swapped: decay is the share of the old average that stays.",
         ),
         Slip(
             lambda average, net, decay: average_like(average, net, decay, buffers=False),
-            "The weights are right, the buffers are not: batch norm's running statistics must "
-            "be copied too, or the average runs with stale ones.",
+            "The weights are right, the buffers are not: copy batch norm's moving averages too.",
         ),
         Slip(
             lambda average, net, decay: average_like(average, net, decay, into=1),
-            "You changed the network that is trained. Only the average moves.",
+            "You changed the network that is trained. Change only the average.",
         ),
         Slip(
             lambda average, net, decay: average.load_state_dict(net.state_dict()),
-            "That is a copy of the newest weights; mix them with the old average.",
+            "That is a copy of the newest weights. Mix them with the old average.",
         ),
         Slip(
             lambda average, net, decay: None,
-            "The average did not move. `a = decay * a + ...` in a loop only renames; change "
-            "the tensor in place, with lerp_ or copy_.",
+            "The average is unchanged. `a = decay * a + ...` in a loop makes a new tensor; change "
+            "the network's own in place, with lerp_ or copy_.",
         ),
     ),
     alternatives=(average_like, by_state_dict),

@@ -1,1 +1,1 @@
-"""Exercises of notebook 05: telling a GAN what to draw, and reading what it says."""
+"""Exercises of notebook 05: conditional GANs, for labels and for tags."""

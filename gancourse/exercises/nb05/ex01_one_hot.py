@@ -13,7 +13,7 @@ from gancourse.papers import cgan
 
 
 def some_labels(rng: torch.Generator) -> list[Case]:
-    """All classes occur, 0 and the last one too, and there are more labels than classes."""
+    """All classes occur, and there are more labels than classes."""
     classes = integer(rng, 3, 7)
     extra = torch.randint(classes, (integer(rng, 2, 5),), generator=rng)
     labels = torch.cat([torch.arange(classes), extra])
@@ -34,7 +34,7 @@ def observe_one_hot(answer: Callable[..., Any], case: Case) -> Observation:
 
 
 def by_scatter(labels: Tensor, classes: int) -> Tensor:
-    """A one in each row of zeros."""
+    """Write a 1 into each row of zeros."""
     return torch.zeros(len(labels), classes).scatter_(1, labels[:, None], 1.0)
 
 
@@ -49,29 +49,29 @@ EXERCISE = Exercise(
     slips=(
         Slip(
             lambda labels, classes: F.one_hot(labels, classes),
-            "The values are right, but they are whole numbers: a layer multiplies them by "
-            "floats and will complain. Add .float().",
+            "The values are right, but they are integers, and a linear layer needs floats. "
+            "Add .float().",
         ),
         Slip(
             lambda labels, classes: F.one_hot(labels, classes).to(float),
-            "`.to(float)` makes 64-bit numbers; torch's layers have 32. Write .float().",
+            "`.to(float)` gives 64-bit floats; torch's layers have 32-bit ones. Use .float().",
         ),
         Slip(
             lambda labels, classes: labels[:, None].float(),
-            "That hands over the label as a number. A network would take a 9 for nine times "
-            "as much as a 1; a label has no size. Give each class its own place.",
+            "That is the label as a number, so a 9 counts nine times as much as a 1. "
+            "Give each class its own position.",
         ),
         Slip(
             lambda labels, classes: F.one_hot(labels, classes).float().T,
-            "Rows and columns are exchanged: a row for each picture, a column for each class.",
+            "Rows and columns are swapped: one row per label, one column per class.",
         ),
         Slip(
             lambda labels, classes: F.one_hot((labels - 1) % classes, classes).float(),
-            "Labels count from 0: label 0 has its one in the first place.",
+            "Labels count from 0: the 1 of label 0 is in the first position.",
         ),
         Slip(
             lambda labels, classes: 2 * F.one_hot(labels, classes).float() - 1,
-            "Zeros, not -1, beside the one: then a layer picks exactly one row of its weights.",
+            "The other positions are 0, not -1: then a layer selects the weights of one class.",
         ),
     ),
     alternatives=(by_scatter, lambda labels, classes: torch.eye(classes)[labels]),

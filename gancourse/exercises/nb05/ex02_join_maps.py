@@ -21,25 +21,25 @@ def maps_and_labels(rng: torch.Generator) -> list[Case]:
 
 
 def planes(h: Tensor, c: Tensor) -> Tensor:
-    """The condition at every place, (B, classes, H, W)."""
+    """Repeat the condition at every position: (B, classes, H, W)."""
     return c[:, :, None, None].repeat(1, 1, *h.shape[2:])
 
 
-def tangled(h: Tensor, c: Tensor) -> Tensor:
-    """Repeated, then cut up in the wrong order."""
+def wrongly_reshaped(h: Tensor, c: Tensor) -> Tensor:
+    """Repeat the vector, then reshape it in the wrong order."""
     side = h.shape[2] * h.shape[3]
     return torch.cat([h, c.repeat(1, side).view(len(c), c.shape[1], *h.shape[2:])], dim=1)
 
 
 def in_one_corner(h: Tensor, c: Tensor) -> Tensor:
-    """At the first place only."""
+    """Put the condition at the first position only."""
     p = torch.zeros(len(c), c.shape[1], *h.shape[2:])
     p[:, :, 0, 0] = c
     return torch.cat([h, p], dim=1)
 
 
-def padded(h: Tensor, c: Tensor) -> Tensor:
-    """By interpolation from one pixel."""
+def interpolated(h: Tensor, c: Tensor) -> Tensor:
+    """Enlarge the condition from one pixel."""
     return torch.cat([h, F.interpolate(c[:, :, None, None], size=h.shape[2:])], dim=1)
 
 
@@ -56,22 +56,22 @@ EXERCISE = Exercise(
             "Right parts, wrong order: first the channels of h, then those of c.",
         ),
         Slip(
-            tangled,
-            "Your planes are not constant: view() cut the repeated vector up in the wrong "
-            "order. Add two dimensions of length 1 to c first, then expand those.",
+            wrongly_reshaped,
+            "Your planes are not constant: view() reads the repeated vector in the wrong order. "
+            "Add two dimensions of length 1 to c first, then expand those.",
         ),
         Slip(
             in_one_corner,
-            "The condition stands at one place only; the 15 others know nothing of it.",
+            "The condition is at one position only; repeat it at all H x W positions.",
         ),
         Slip(
             lambda h, c: torch.cat([h, planes(h, c[:1]).repeat(len(h), 1, 1, 1)], dim=1),
-            "Every picture got the condition of the first one.",
+            "Every image got the condition of the first one.",
         ),
         Slip(
             lambda h, c: torch.cat([h, planes(h, c.softmax(dim=1))], dim=1),
-            "Join c as it is: a softmax changes what was asked for.",
+            "Join c as it is: a softmax changes the condition.",
         ),
     ),
-    alternatives=(lambda h, c: torch.cat([h, planes(h, c)], dim=1), padded),
+    alternatives=(lambda h, c: torch.cat([h, planes(h, c)], dim=1), interpolated),
 )

@@ -1,26 +1,22 @@
 """Exercise 5.4: A head that compares."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 
-from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, Slip
-from gancourse.exercises.observe import integers, observe_network, seeded
+from gancourse.exercises.base import Case, Exercise, Observation, Slip
+from gancourse.exercises.observe import as_network, integers, observe_network, seeded
 
 
 def observe_head(answer: Callable[..., Any], case: Case) -> Observation:
     maps, classes, seed = case.args
-    layers = answer(maps, classes)
-    if layers is None:
-        raise AnswerError("joint_head returned nothing. Is a `return` missing?")
-    net = layers if isinstance(layers, nn.Module) else nn.Sequential(*layers)
+    net = as_network(answer(maps, classes), "joint_head")
     return observe_network(net, seeded(seed), (3, maps + classes, 4, 4))
 
 
 def joint_head(maps: int, classes: int) -> list[nn.Module]:
-    """Mix maps and condition at each place, then judge all 16 places: (B,) logits."""
+    """Mix maps and condition at each position, then sum over all 16: (B,) logits."""
     return [
         nn.Conv2d(maps + classes, maps, 1),
         nn.LeakyReLU(0.2),
@@ -30,31 +26,32 @@ def joint_head(maps: int, classes: int) -> list[nn.Module]:
 
 
 def head_like(
-    bend: Callable[[], nn.Module] | None = None, end: nn.Module | None = None, kernel: int = 1
+    *activation: nn.Module, end: nn.Module | None = None, kernel: int = 1
 ) -> Callable[[int, int], list[nn.Module]]:
-    """Make a joint_head with other layers."""
+    """Make a joint_head with another activation, last layer or kernel."""
 
     def make(maps: int, classes: int) -> list[nn.Module]:
         first = nn.Conv2d(maps + classes, maps, kernel, padding=kernel // 2)
-        middle = [] if bend is None else [nn.LeakyReLU(0.2) if bend is nn.LeakyReLU else bend()]
-        return [first, *middle, nn.Conv2d(maps, 1, 4), end or nn.Flatten(0)]
+        return [first, *activation, nn.Conv2d(maps, 1, 4), end or nn.Flatten(0)]
 
     return make
 
 
 class Squeezed(nn.Module):
-    """Drops every dimension of length one, that of a batch of one included."""
+    """Drops every dimension of length 1, also the batch dimension of a batch of one."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.squeeze()
 
 
-class Unit(nn.Module):
-    """Flattens and squashes."""
+class FlatSigmoid(nn.Module):
+    """Flattens, and applies a sigmoid."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.flatten().sigmoid()
 
+
+LEAKY = nn.LeakyReLU(0.2)
 
 EXERCISE = Exercise(
     id="5.4",
@@ -66,35 +63,35 @@ EXERCISE = Exercise(
     observe=observe_head,
     slips=(
         Slip(
-            head_like(None),
-            "Two linear layers in a row are one linear layer: nothing can be compared. "
-            "Something has to bend between them.",
+            head_like(),
+            "Two linear layers in a row are one linear layer, and image and label can't be "
+            "compared. Put an activation between them.",
         ),
-        Slip(head_like(nn.ReLU), "Right but for one thing: D has LeakyReLU with slope 0.2."),
+        Slip(head_like(nn.ReLU()), "All right except the activation: LeakyReLU with slope 0.2."),
         Slip(
-            head_like(partial(nn.LeakyReLU, 0.01)),
+            head_like(nn.LeakyReLU(0.01)),
             "LeakyReLU's default slope is 0.01; D has 0.2.",
         ),
         Slip(
-            head_like(nn.LeakyReLU, kernel=3),
-            "A 1 x 1 kernel is enough to mix channels. 3 x 3 costs nine times as much and "
-            "blurs where things are.",
+            head_like(LEAKY, kernel=3),
+            "A 1 x 1 kernel is enough to mix channels; 3 x 3 has nine times as many weights "
+            "and mixes positions too.",
         ),
         Slip(
-            head_like(nn.LeakyReLU, nn.Identity()),
+            head_like(LEAKY, end=nn.Identity()),
             "The logits have shape (B, 1, 1, 1). Flatten them to (B,), or losses broadcast.",
         ),
         Slip(
-            head_like(nn.LeakyReLU, Squeezed()),
-            "squeeze() also eats the batch dimension of a batch of one: use nn.Flatten(0).",
+            head_like(LEAKY, end=Squeezed()),
+            "squeeze() also drops the batch dimension of a batch of one: use nn.Flatten(0).",
         ),
         Slip(
-            head_like(nn.LeakyReLU, Unit()),
-            "D returns logits: leave the sigmoid out, the losses expect none.",
+            head_like(LEAKY, end=FlatSigmoid()),
+            "D returns logits: leave out the sigmoid.",
         ),
     ),
     alternatives=(
         lambda maps, classes: nn.Sequential(*joint_head(maps, classes)),
-        head_like(nn.LeakyReLU),
+        head_like(LEAKY),
     ),
 )

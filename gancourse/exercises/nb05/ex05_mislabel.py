@@ -1,4 +1,4 @@
-"""Exercise 5.5: wrong labels."""
+"""Exercise 5.5: Wrong labels."""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,7 +13,7 @@ from gancourse.papers import cgan
 
 
 def many_labels(rng: torch.Generator) -> list[Case]:
-    """Very uneven, half 0 and a quarter 1, so that shuffling them is not taken for a draw."""
+    """Very uneven, so that shuffled labels are recognised: half are 0 and a quarter are 1."""
     classes = integer(rng, 4, 6)
     labels = torch.randint(classes, (4000,), generator=rng)
     labels[::2] = 0
@@ -27,41 +27,41 @@ def observe_mislabel(answer: Callable[..., Any], case: Case) -> Observation:
     first, second = (as_tensor(answer(labels.clone(), classes, seeded(seed))) for _ in range(2))
     untouched = torch.equal(before, torch.get_rng_state())
     if first.shape != labels.shape or first.is_floating_point() or first.is_complex():
-        raise AnswerError(f"Expected {len(labels)} whole numbers, one for each label.")
+        raise AnswerError(f"Expected {len(labels)} integers, one for each label.")
     steps = ((first.long() - labels) % classes).bincount(minlength=classes)[1:]
     even = steps.min() > 0.75 * steps.float().mean()  # 7 standard errors; 0.6 when shuffled
     return {
         "never the right label": torch.tensor(bool((first != labels).all())),
-        "labels are known ones": torch.tensor(bool(((first >= 0) & (first < classes)).all())),
-        "every other label equally often": even,
+        "labels are in range": torch.tensor(bool(((first >= 0) & (first < classes)).all())),
+        "all other labels equally often": even,
         "equal generators give equal labels": torch.tensor(first.equal(second)),
-        "torch's own generator is left alone": torch.tensor(untouched),
+        "torch's global generator is not used": torch.tensor(untouched),
     }
 
 
 def any_label(labels: Tensor, classes: int, rng: torch.Generator) -> Tensor:
-    """Any label, the right one included."""
+    """Draw any label, the right one included."""
     return torch.randint(classes, labels.shape, generator=rng)
 
 
-def step_on(labels: Tensor, classes: int, rng: torch.Generator, *, wrap: bool = True) -> Tensor:
-    """From 1 to classes - 1 steps on, round the circle or off its end."""
+def offset(labels: Tensor, classes: int, rng: torch.Generator, *, wrap: bool = True) -> Tensor:
+    """Add 1 to classes - 1, and wrap around or not."""
     moved = labels + torch.randint(1, classes, labels.shape, generator=rng)
     return moved % classes if wrap else moved
 
 
 def shuffled(labels: Tensor, classes: int, rng: torch.Generator) -> Tensor:
-    """The labels of the batch in another order."""
+    """Shuffle the labels of the batch."""
     return labels[torch.randperm(len(labels), generator=rng)]
 
 
 def unseeded(labels: Tensor, classes: int, rng: torch.Generator) -> Tensor:
-    """From torch's global generator."""
+    """Draw from torch's global generator."""
     return (labels + torch.randint(1, classes, labels.shape)) % classes
 
 
-def skip_the_right_one(labels: Tensor, classes: int, rng: torch.Generator) -> Tensor:
-    """One of classes - 1 numbers, and those from the right label on moved up by one."""
+def skip_right_label(labels: Tensor, classes: int, rng: torch.Generator) -> Tensor:
+    """Draw one of classes - 1 numbers; those from the right label on move up by one."""
     other = torch.randint(classes - 1, labels.shape, generator=rng)
     return other + (other >= labels)
 
@@ -77,27 +77,27 @@ EXERCISE = Exercise(
     slips=(
         Slip(
             any_label,
-            "One label in so many is the right one: D would be told that a true pair is "
-            "false. How can an offset never come back to where it started?",
+            "Some labels are the right ones: D would learn to reject true pairs. "
+            "Which offsets never lead back to the same label?",
         ),
         Slip(
             lambda labels, classes, rng: (labels + 1) % classes,
-            "Some labels never occur: D learns to reject 3 for a 2, say, but never 8. "
-            "(randint leaves its upper end out.)",
+            "Some wrong labels never occur: D learns to reject a 3 for a 2, say, but never an 8. "
+            "(randint excludes its upper end.)",
         ),
         Slip(
             shuffled,
-            "Shuffling gives many pictures their own label back, or that of another picture "
+            "After shuffling, many images have their own label again, or that of another image "
             "of the same digit.",
         ),
         Slip(
-            partial(step_on, wrap=False),
-            "Some labels lie beyond the last class: go round the circle, % classes.",
+            partial(offset, wrap=False),
+            "Some labels lie beyond the last class: wrap around with % classes.",
         ),
         Slip(
             unseeded,
-            "Draw from the generator that you are given: randint(..., generator=rng).",
+            "Draw from the generator you are given: randint(..., generator=rng).",
         ),
     ),
-    alternatives=(step_on, skip_the_right_one),
+    alternatives=(offset, skip_right_label),
 )

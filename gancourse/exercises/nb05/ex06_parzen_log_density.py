@@ -1,4 +1,4 @@
-"""Exercise 5.6: the Parzen window."""
+"""Exercise 5.6: The Parzen window."""
 
 import math
 from functools import partial
@@ -13,7 +13,7 @@ from gancourse.metrics.samples import parzen_log_density
 
 
 def windows(rng: torch.Generator) -> list[Case]:
-    """Near points, and far ones at which every exp underflows."""
+    """Points near the samples, and far ones at which every exp underflows."""
     cases = []
     for scale, note in ((0.5, "on near points"), (20.0, "on points far from every sample")):
         n, m, dim = integer(rng, 3, 4), integer(rng, 5, 8), integer(rng, 3, 6)
@@ -35,7 +35,7 @@ def window(
     naive: bool = False,
     of_logs: bool = False,
 ) -> Tensor:
-    """A Parzen window, with a slip if asked for."""
+    """Compute the log-density of a Parzen window, with one mistake if asked for."""
     d2 = (x[:, None] - samples[None]).square().sum(dim=2)
     each = -d2 / (2 * sigma**power)
     if of_logs:
@@ -48,7 +48,7 @@ def window(
 
 
 def by_distributions(x: Tensor, samples: Tensor, sigma: float) -> Tensor:
-    """The mixture that torch.distributions has."""
+    """Use the mixture of torch.distributions."""
     d = torch.distributions
     which = d.Categorical(torch.ones(len(samples)))
     each = d.Independent(d.Normal(samples, sigma), 1)
@@ -65,31 +65,29 @@ EXERCISE = Exercise(
     slips=(
         Slip(
             partial(window, constant=False),
-            "The Gaussian's own constant is missing, d/2 log(2 pi sigma^2): without it "
-            "different sigmas can't be compared.",
+            "The Gaussian's constant is missing, d/2 log(2 pi sigma^2): without it different "
+            "sigmas can't be compared.",
         ),
         Slip(
             partial(window, count=False),
-            "Take the mean of the Gaussians, not their sum: subtract log m, or more samples "
-            "would always look better.",
+            "Take the mean of the Gaussians, not their sum: subtract log m.",
         ),
         Slip(
             partial(window, power=1),
-            "The exponent has sigma squared below the squared distance.",
+            "In the exponent the squared distance is divided by 2 sigma squared.",
         ),
         Slip(
             partial(window, naive=True),
-            "Far from every sample each exp becomes 0 and log gives -inf. torch.logsumexp "
-            "adds exponentials without leaving the logarithm.",
+            "Far from every sample each exp underflows to 0, and its log is -inf. "
+            "Use torch.logsumexp.",
         ),
         Slip(
             partial(window, of_logs=True),
-            "That is the mean of the logarithms. Wanted is the logarithm of the mean: one "
-            "sample near x is enough.",
+            "That is the mean of the logarithms; the log-density is the logarithm of the mean.",
         ),
         Slip(
             lambda x, samples, sigma: window(x, samples, sigma).mean(),
-            "One number for each x: the caller takes the mean.",
+            "Return one number for each x, not their mean.",
         ),
     ),
     alternatives=(window, by_distributions),

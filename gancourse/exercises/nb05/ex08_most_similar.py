@@ -1,4 +1,4 @@
-"""Exercise 5.8: the nearest words."""
+"""Exercise 5.8: The nearest words."""
 
 from functools import partial
 
@@ -12,7 +12,7 @@ from gancourse.metrics.retrieval import most_similar
 
 
 def words(rng: torch.Generator) -> list[Case]:
-    """Words of very different lengths, so that a dot product goes astray."""
+    """Word vectors of very different lengths, so that a dot product ranks them differently."""
     table = torch.randn(12, 5, generator=rng)
     table = table * torch.logspace(-1.5, 1.5, 12)[torch.randperm(12, generator=rng), None]
     vectors = torch.randn(6, 5, generator=rng) * torch.logspace(-1, 1, 6)[:, None]
@@ -22,7 +22,7 @@ def words(rng: torch.Generator) -> list[Case]:
 def ranked(
     vectors: Tensor, table: Tensor, k: int, *, how: str = "cosine", largest: bool = True
 ) -> Tensor:
-    """The k best rows of a table by a score."""
+    """Find the k rows with the best score."""
     scores = {
         "dot": lambda: vectors @ table.T,
         "distance": lambda: -torch.cdist(vectors, table),
@@ -30,9 +30,6 @@ def ranked(
         "cosine": lambda: F.cosine_similarity(vectors[:, None], table[None], dim=2),
     }[how]()
     return scores.argsort(dim=1, descending=largest)[:, :k]
-
-
-backwards = partial(ranked, largest=False)
 
 
 EXERCISE = Exercise(
@@ -45,22 +42,25 @@ EXERCISE = Exercise(
     slips=(
         Slip(
             partial(ranked, how="dot"),
-            "A dot product prefers long word vectors, whatever their direction: divide each "
-            "row by its length first.",
+            "A dot product prefers long word vectors, whatever their direction. "
+            "Divide each row by its length first.",
         ),
         Slip(
             partial(ranked, how="distance"),
-            "By distance a generated vector of the wrong length finds the wrong words. "
-            "Compare directions: the cosine.",
+            "The distance also depends on the lengths of the vectors. "
+            "Compare directions only: the cosine.",
         ),
-        Slip(backwards, "Those are the least similar ones: the largest cosine comes first."),
+        Slip(
+            partial(ranked, largest=False),
+            "Those are the least similar words: the largest cosine comes first.",
+        ),
         Slip(
             partial(ranked, how="columns"),
             "You normalised the columns (dim=0). A vector is a row: dim=1.",
         ),
         Slip(
             lambda vectors, table, k: most_similar(vectors, table, k).flip(1),
-            "The right words in the wrong order: the most similar one first.",
+            "The right words in the wrong order: the most similar comes first.",
         ),
     ),
     alternatives=(ranked,),

@@ -1,1 +1,1 @@
-"""Exercises of notebook 09: CycleGAN's block, its patches, its costs, its pool; a recall."""
+"""Exercises of notebook 09: CycleGAN's networks, losses and image pool; recall."""

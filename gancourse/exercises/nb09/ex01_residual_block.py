@@ -1,4 +1,4 @@
-"""Exercise 9.1: A block that keeps pictures apart."""
+"""Exercise 9.1: the generator's residual block."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,17 +6,14 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, Slip
-from gancourse.exercises.observe import integer, observe_network, seeded
+from gancourse.exercises.base import Case, Exercise, Observation, Slip
+from gancourse.exercises.observe import integers, observe_network, seeded
 from gancourse.papers import cyclegan
 
 
 def observe_block(answer: Callable[..., nn.Module], case: Case) -> Observation:
     width, side, seed = case.args
-    net = answer(width)
-    if not isinstance(net, nn.Module):
-        raise AnswerError(f"Expected a network (an nn.Module), got a {type(net).__name__}.")
-    return observe_network(net, seeded(seed), (2, width, side, side))
+    return observe_network(answer(width), seeded(seed), (2, width, side, side))
 
 
 class BlockLike(nn.Module):
@@ -29,7 +26,7 @@ class BlockLike(nn.Module):
         pad: str = "reflect",
         norm: Callable[[int], nn.Module] = nn.InstanceNorm2d,
         last: bool = True,
-        act: Callable[[], nn.Module] = nn.ReLU,
+        activation: Callable[[], nn.Module] = nn.ReLU,
         end: Callable[[Tensor], Tensor] = lambda y: y,
         skip: float = 1.0,
     ) -> None:
@@ -41,11 +38,11 @@ class BlockLike(nn.Module):
             else:
                 layers += [nn.Conv2d(width, width, 3, padding=1, padding_mode=pad)]
             layers += [norm(width)] if n == 0 or last else []
-            layers += [act()] if n == 0 else []
-        self.body, self.end, self.skip = nn.Sequential(*layers), end, skip
+            layers += [activation()] if n == 0 else []
+        self.layers, self.end, self.skip = nn.Sequential(*layers), end, skip
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.end(self.skip * x + self.body(x))
+        return self.end(self.skip * x + self.layers(x))
 
 
 EXERCISE = Exercise(
@@ -54,12 +51,12 @@ EXERCISE = Exercise(
     points=2,
     minutes=10,
     reference=cyclegan.ResidualBlock,
-    cases=lambda rng: [Case(tuple(integer(rng, *ends) for ends in ((2, 4), (4, 6), (0, 10**6))))],
+    cases=lambda rng: integers(rng, (2, 4), (4, 6)),
     observe=observe_block,
     slips=(
         Slip(
             partial(BlockLike, skip=0.0),
-            "The input is not added: without x + ... the block has to learn to copy.",
+            "The input is not added. Without x + ... the block would have to learn to copy.",
         ),
         Slip(
             partial(BlockLike, pad="zeros"),
@@ -67,12 +64,12 @@ EXERCISE = Exercise(
         ),
         Slip(
             partial(BlockLike, pad="replicate"),
-            "You repeated the border pixels. Reflection mirrors the picture at its border: "
+            "You repeated the border pixels. Reflection mirrors the image at its border: "
             "padding_mode='reflect'.",
         ),
         Slip(
             partial(BlockLike, norm=nn.BatchNorm2d),
-            "That is batch norm: pictures of a batch would depend on one another. Use "
+            "That is batch norm: the images of a batch would depend on one another. Use "
             "nn.InstanceNorm2d.",
         ),
         Slip(
@@ -82,14 +79,14 @@ EXERCISE = Exercise(
         ),
         Slip(
             partial(BlockLike, last=False),
-            "The second convolution has no norm behind it.",
+            "There is no norm after the second convolution.",
         ),
         Slip(
             partial(BlockLike, end=torch.relu),
-            "There is a ReLU after the sum. Then a block could only add, never take away.",
+            "There is a ReLU after the sum. The block could then never return a negative value.",
         ),
         Slip(
-            partial(BlockLike, act=nn.Identity),
+            partial(BlockLike, activation=nn.Identity),
             "The ReLU between the two convolutions is missing.",
         ),
     ),

@@ -1,4 +1,4 @@
-"""Exercise 9.2: what one logit sees."""
+"""Exercise 9.2: the receptive field of one output."""
 
 import torch
 import torch.nn.functional as F
@@ -20,11 +20,11 @@ def stacks(rng: torch.Generator) -> list[Case]:
 
 
 def field_forward(layers: Layers) -> int:
-    """The other way round: how far apart the pixels of a layer lie in the picture."""
-    field, apart = 1, 1
+    """From the first layer: by the distance in pixels between neighbours of a layer."""
+    field, distance = 1, 1
     for kernel, stride in layers:
-        field += (kernel - 1) * apart
-        apart *= stride
+        field += (kernel - 1) * distance
+        distance *= stride
     return field
 
 
@@ -53,10 +53,10 @@ def front_to_back(layers: Layers) -> int:
 
 
 def jump_too_early(layers: Layers) -> int:
-    field, apart = 1, 1
+    field, distance = 1, 1
     for kernel, stride in layers:
-        apart *= stride
-        field += (kernel - 1) * apart
+        distance *= stride
+        field += (kernel - 1) * distance
     return field
 
 
@@ -84,22 +84,22 @@ EXERCISE = Exercise(
     slips=(
         Slip(
             without_strides,
-            "The strides are not used: you added up kernel - 1. After a stride of 2, a step "
-            "of one place is a step of two pixels.",
+            "The strides are not used: you added up kernel - 1. After a stride of 2, "
+            "neighbouring positions are two pixels apart.",
         ),
         Slip(
             front_to_back,
-            "The right rule in the wrong direction: start with 1 at the logit and walk "
+            "The right rule in the wrong direction: start with 1 at the output and go "
             "backwards through the layers.",
         ),
         Slip(
             jump_too_early,
-            "A layer's own stride does not widen what that layer sees, only what the layers "
-            "after it see.",
+            "A layer's stride does not widen its own receptive field, only that of the layers "
+            "after it.",
         ),
         Slip(
             off_by_strides,
-            "Too large: r neighbouring places lie (r - 1) strides apart, not r.",
+            "Too large: the first and the last of r windows lie r - 1 strides apart, not r.",
         ),
         Slip(product, "You multiplied the kernels. Neighbouring patches overlap."),
     ),

@@ -1,4 +1,4 @@
-"""Exercise 9.3: squares instead of logs."""
+"""Exercise 9.3: least-squares losses."""
 
 from collections.abc import Callable
 
@@ -20,22 +20,22 @@ def least_squares(real, fake):
 
 def maps(rng: torch.Generator) -> list[Case]:
     real, fake = (1.5 * torch.randn(2, 3, 3, generator=rng) for _ in range(2))
-    return [Case((real, fake), note="on two maps of 3 x 3 answers each")]
+    return [Case((real, fake), note="on 2 maps of 3 x 3 outputs each")]
 
 
 def squares_like(
     end: Callable[[Tensor], Tensor] = lambda y: y,
-    half: float = 0.5,
-    real_is: float = 1.0,
-    G_wants: float = 1.0,
+    factor: float = 0.5,
+    target_real: float = 1.0,
+    target_G: float = 1.0,
     mean: Callable[[Tensor], Tensor] = torch.mean,
 ) -> Callable[[Tensor, Tensor], dict[str, Tensor]]:
     """Make least-squares losses, with a slip if asked for."""
 
     def losses(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         real, fake = end(real), end(fake)
-        loss_D = mean((real - real_is) ** 2) + mean((fake - (1 - real_is)) ** 2)
-        return {"loss_D": half * loss_D, "loss_G": mean((fake - G_wants) ** 2)}
+        loss_D = mean((real - target_real) ** 2) + mean((fake - (1 - target_real)) ** 2)
+        return {"loss_D": factor * loss_D, "loss_G": mean((fake - target_G) ** 2)}
 
     return losses
 
@@ -56,24 +56,24 @@ EXERCISE = Exercise(
     slips=(
         Slip(
             squares_like(end=torch.sigmoid),
-            "There is a sigmoid. The least-squares loss compares D's answer itself with 1 and 0.",
+            "There is a sigmoid. The least-squares loss compares D's output itself with 1 and 0.",
         ),
         Slip(
-            squares_like(half=1.0),
+            squares_like(factor=1.0),
             "loss_D is twice as large as asked for: it is half of the sum.",
         ),
         Slip(
-            squares_like(real_is=0.0),
+            squares_like(target_real=0.0),
             "In loss_D real and fake are swapped: real is 1, fake is 0.",
         ),
         Slip(
-            squares_like(G_wants=0.0),
-            "G wants its fakes to be taken for real, so their answers near 1, not 0.",
+            squares_like(target_G=0.0),
+            "loss_G is 0 where D's output for fakes is 1, not 0.",
         ),
-        Slip(squares_like(mean=torch.sum), "These are sums: take means."),
+        Slip(squares_like(mean=torch.sum), "These are sums: return means."),
         Slip(
             squares_like(mean=lambda d: d.mean().sqrt()),
-            "You took a root. The loss is the mean of the squares itself.",
+            "You took a root. The loss is the mean of the squares.",
         ),
     ),
     alternatives=(squares_like(), squares_by_torch),

@@ -1,4 +1,4 @@
-"""Exercise 9.4: there and back."""
+"""Exercise 9.4: the cycle losses."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 from torch import Tensor, nn
 
 from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, Slip
-from gancourse.exercises.nb09._shared import Tiny, _observed, game
+from gancourse.exercises.nb09._shared import Tiny, observe_losses, unpaired
 from gancourse.exercises.observe import seeded
 from gancourse.papers.cyclegan import cycle_loss
 
 
 def round_trips(G, F, x, y):
-    """What both round trips change: x to Y and back, y to X and back."""
+    """The two terms of Equation 2; no annotations, so that wrong shapes are diagnosed."""
     return cycle_loss(x, F(G(x))), cycle_loss(y, G(F(y)))
 
 
@@ -22,8 +22,8 @@ def observe_trips(answer: Callable[..., Any], case: Case) -> Observation:
     G, F_ = Tiny(rng), Tiny(rng)
     result = answer(G, F_, x.clone(), y.clone())
     if not isinstance(result, tuple) or len(result) != 2:
-        raise AnswerError("Return two costs: cycle_X, cycle_Y.")
-    return _observed(dict(zip(("cycle_X", "cycle_Y"), result, strict=True)), [G, F_])
+        raise AnswerError("Return two losses: cycle_X, cycle_Y.")
+    return observe_losses(dict(zip(("cycle_X", "cycle_Y"), result, strict=True)), G, F_)
 
 
 def trips_like(
@@ -38,12 +38,12 @@ def trips_like(
     def trips(G: nn.Module, F_: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         if swapped:
             G, F_ = F_, G
-        there_x, there_y = G(x), F_(y)
+        fake_y, fake_x = G(x), F_(y)
         if cut:
-            there_x, there_y = there_x.detach(), there_y.detach()
-        back_x, back_y = (there_x, there_y) if once else (F_(there_x), G(there_y))
-        costs = distance(back_x - x), distance(back_y - y)
-        return costs[::order]
+            fake_y, fake_x = fake_y.detach(), fake_x.detach()
+        cycled_x, cycled_y = (fake_y, fake_x) if once else (F_(fake_y), G(fake_x))
+        losses = distance(cycled_x - x), distance(cycled_y - y)
+        return losses[::order]
 
     return trips
 
@@ -54,7 +54,7 @@ EXERCISE = Exercise(
     points=2,
     minutes=8,
     reference=round_trips,
-    cases=game,
+    cases=unpaired,
     observe=observe_trips,
     slips=(
         Slip(
@@ -67,17 +67,17 @@ EXERCISE = Exercise(
         ),
         Slip(
             trips_like(once=True),
-            "You compared x with its translation. Translate back before you compare.",
+            "You compared x with its translation. Translate it back first.",
         ),
         Slip(
             trips_like(cut=True),
-            "The costs are right, but no gradient passes the picture in the middle: the "
-            "network that translates first learns nothing. Leave out the detach().",
+            "The losses are right, but no gradient passes the translation, so the generator "
+            "that translates first learns nothing. Remove the detach().",
         ),
-        Slip(trips_like(order=-1), "Right costs, wrong order: cycle_X first."),
+        Slip(trips_like(order=-1), "The right losses in the wrong order: cycle_X first."),
         Slip(
             trips_like(distance=lambda d: d.abs().sum()),
-            "These are sums over all values: take means.",
+            "These are sums over all values: return means.",
         ),
     ),
     alternatives=(trips_like(),),

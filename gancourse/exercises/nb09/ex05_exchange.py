@@ -1,4 +1,4 @@
-"""Exercise 9.5: the image pool."""
+"""Exercise 9.5: exchanging fakes with the image pool."""
 
 from collections.abc import Callable
 
@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from gancourse.exercises.base import Case, Exercise, Slip
-from gancourse.exercises.nb09._shared import pictures
+from gancourse.exercises.observe import images
 from gancourse.papers import cyclegan
 from gancourse.papers.cyclegan import exchange
 
 
 def pools(rng: torch.Generator) -> list[Case]:
-    kept, fakes = pictures(rng, 6, 1, 2, 2), pictures(rng, 4, 1, 2, 2)
+    kept, fakes = images(rng, 6, 1, 2, 2), images(rng, 4, 1, 2, 2)
     coins = torch.tensor([True, True, False, False])[torch.randperm(4, generator=rng)]
     places = torch.arange(4)
     while bool((places == torch.arange(4)).any()):  # none in its own order: slips would hide
@@ -74,7 +74,7 @@ EXERCISE = Exercise(
     slips=(
         Slip(
             pool_like(turn=True),
-            "The coins are read the other way round: True means exchange.",
+            "The coins are swapped: True means exchange.",
         ),
         Slip(
             pool_like(keep=False),
@@ -86,7 +86,7 @@ EXERCISE = Exercise(
         ),
         Slip(
             pool_like(overwritten=True),
-            "Only new fakes are shown: read the old picture out before its place is taken.",
+            "Only new fakes are shown: read the old image before its place is overwritten.",
         ),
         Slip(
             pool_like(in_order=True),
@@ -94,7 +94,7 @@ EXERCISE = Exercise(
         ),
         Slip(
             pool_like(inside=True),
-            "The right pictures, but you changed the caller's pool. Work on kept.clone().",
+            "The right images, but you changed the caller's pool. Work on kept.clone().",
         ),
         Slip(pool_like(both=-1), "The two results are swapped: shown first, then the pool."),
     ),

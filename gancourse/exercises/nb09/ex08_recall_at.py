@@ -1,4 +1,4 @@
-"""Exercise 9.8: recall."""
+"""Exercise 9.8: recall at k."""
 
 from collections.abc import Callable
 
@@ -11,11 +11,11 @@ from gancourse.metrics.retrieval import recall_at
 
 
 def clouds(rng: torch.Generator) -> list[Case]:
-    """Vectors of very different lengths. Queries that lean to one side tell who searches whom."""
+    """Vectors of very different lengths; a shift distinguishes the queries from the gallery."""
     cases = []
-    for lean, k in ((4, 3), (4, 7), (0, 5)):
+    for shift, k in ((4, 3), (4, 7), (0, 5)):
         gallery = torch.randn(60, 5, generator=rng)
-        queries = gallery + 0.9 * torch.randn(60, 5, generator=rng) + lean * torch.eye(5)[0]
+        queries = gallery + 0.9 * torch.randn(60, 5, generator=rng) + shift * torch.eye(5)[0]
         lengths = torch.exp(1.2 * torch.randn(2, 60, 1, generator=rng))
         args = lengths[0] * queries, lengths[1] * gallery, k
         cases.append(Case(args, note=f"on 60 pairs, k = {k}"))
@@ -23,12 +23,12 @@ def clouds(rng: torch.Generator) -> list[Case]:
 
 
 def recall_like(
-    normal: bool = True, order: int = 1, k_is: int | None = None, turn: bool = False
+    normal: bool = True, order: int = 1, k_is: int | None = None, swapped: bool = False
 ) -> Callable[[Tensor, Tensor, int], Tensor]:
     """Make a recall, with a slip if asked for."""
 
     def recall(queries: Tensor, gallery: Tensor, k: int) -> Tensor:
-        a, b = (gallery, queries) if turn else (queries, gallery)
+        a, b = (gallery, queries) if swapped else (queries, gallery)
         if normal:
             a, b = F.normalize(a, dim=1), F.normalize(b, dim=1)
         best = (order * (a @ b.T)).topk(k_is or k, dim=1).indices
@@ -58,17 +58,17 @@ EXERCISE = Exercise(
     slips=(
         Slip(
             recall_like(normal=False),
-            "That is the dot product: long vectors win. Divide each by its length first.",
+            "That is the dot product, which favours long vectors. Divide each by its length first.",
         ),
-        Slip(recall_like(order=-1), "You took the least similar ones."),
-        Slip(recall_like(k_is=1), "You looked at the most similar one only, not at the k."),
+        Slip(recall_like(order=-1), "You took the k least similar rows."),
+        Slip(recall_like(k_is=1), "You used only the most similar row, not the k most similar."),
         Slip(
-            recall_like(turn=True),
-            "You searched among the queries. Each query is to search the gallery.",
+            recall_like(swapped=True),
+            "You searched among the queries. Search the gallery for each query.",
         ),
         Slip(
             per_k,
-            "You divided by k. A query counts as 1 if its partner is among its k, else as 0.",
+            "You divided by k. A query counts 1 if its partner is among its k, else 0.",
         ),
     ),
     alternatives=(recall_like(), recall_by_rank),

@@ -1,0 +1,17 @@
+"""Exercise 3.8: the healthy run of three."""
+
+from gancourse.exercises.questions import choice
+
+EXERCISE = choice(
+    "3.8",
+    "Which run is healthy?",
+    minutes=5,
+    answer="b",
+    wrong={
+        "a": "D's loss near 0 means that it recognises every fake, and G's climbs: saturated.",
+        "c": "Look at the samples, and at how much they differ: all latent vectors give nearly "
+        "the same image. This run has collapsed.",
+        "d": "One of these runs is healthy: losses need not fall for that.",
+        "a and b": "Only one: compare D's loss with log 4 = 1.386, the loss of an undecided D.",
+    },
+)

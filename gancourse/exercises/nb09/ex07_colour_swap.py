@@ -1,0 +1,17 @@
+"""Exercise 9.7: a swap of colours, which no loss detects."""
+
+from gancourse.exercises.questions import choice
+
+EXERCISE = choice(
+    "9.7",
+    "What the cycle does not forbid",
+    points=2,
+    minutes=8,
+    answer="c",
+    wrong={
+        "a": "F would have to restore the lost colour from nothing: cycle_X would rise.",
+        "b": "D_Y would detect that the stripes are missing. Which loss would rise?",
+        "d": "One of them maps the images of Y one-to-one onto themselves. Which? Can F undo it?",
+        "a and c": "Only one of them: which can be undone without loss?",
+    },
+)
