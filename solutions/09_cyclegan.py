@@ -9,7 +9,7 @@
 # %% [markdown] tags=["header"]
 # # 09 CycleGAN: translation without pairs
 #
-# Take photos of horses and photos of zebras. No animal was ever photographed as both, so there are no pairs to learn from. Zhu, Park, Isola and Efros (2017) learnt to translate one into the other nevertheless. Two discriminators learn what the images of each domain look like, and one more loss preserves the content: a round trip must end where it started.
+# Suppose we have photos of horses and photos of zebras. No animal was photographed as both, so there are no pairs to learn from. Zhu, Park, Isola and Efros (2017) learnt to translate one into the other nevertheless. Two discriminators learn what the images of each domain look like, and one more loss preserves the content: a round trip must end where it started.
 #
 # **You build:** two generators and two discriminators that turn flowers by day into flowers at dusk and back, learnt from two sets that share no flower.
 #
@@ -204,7 +204,7 @@ env.expect(
 )
 
 # %% [markdown]
-# The first row tests the metrics on real flowers, which the domain classifier has not seen. The colour classifier could not fail on them: one of its five means was taken from that very image. So the last column compares with the five means of another flower, whose petals have another number, form and size; that works as well. The second row tests them on recoloured images: the domain classifier should notice that the stripes are missing, and the colour classifier finds the wrong colour in about two of five. Now for the networks.
+# The first row tests the metrics on real flowers, which the domain classifier has not seen. The colour classifier could not fail on them: one of its five means was taken from that very image. So the last column compares with the five means of another flower, whose petals have another number, form and size; that works as well. The second row tests them on recoloured images: the domain classifier should notice that the stripes are missing, and the colour classifier often finds a wrong colour. Now for the networks.
 #
 # ## 2. The generator
 #
@@ -827,7 +827,7 @@ env.expect(
 #
 # **Exercise 9.7** · *What the cycle does not forbid* · difficulty ●●●○○ · importance ●●●●● · 8 minutes · 2 points
 #
-# Suppose there is no identity loss. Which of these could G do without increasing any of `loss_G`, `loss_F`, `cycle_X` and `cycle_Y`, if F fits it?
+# Suppose there is no identity loss. Which of these could G do, with a suitable F, without increasing any of `loss_G`, `loss_F`, `cycle_X` and `cycle_Y`?
 #
 # - `"a"`: Paint all petals red at dusk.
 # - `"b"`: Make everything dark and leave out the stripes.
@@ -1115,7 +1115,7 @@ else:
 # | EMA of G and F | yes | no |
 # | the truth | hidden pairs, exact | people (Mechanical Turk); a segmentation network's scores where pairs exist |
 # | without the cycle | style as before, larger pair error | ablation: worse by those scores |
-# | geometry | still five petals, after a third of the steps | little success |
+# | geometry | still five petals in the recorded run, after a third of the steps | little success |
 #
 # The paper's figures can't be compared with ours: another task, other metrics. The conclusions agree: the cycle ties a translation to its source, and shapes do not change. Hidden pairs add a measurement: a translation may satisfy every discriminator and nearly every round trip, and be wrong about most petals.
 #

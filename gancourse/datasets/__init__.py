@@ -1,1 +1,1 @@
-"""Data sets: embedded ones that need no internet, your own pictures, and checked downloads."""
+"""Data sets: embedded ones that need no internet, your own images, and checked downloads."""

@@ -14,16 +14,16 @@ class Batches(Iterator):
     """Endless mini-batches, each of ``size`` examples drawn with replacement.
 
     Algorithm 1 of Goodfellow et al. (2014) says "sample a minibatch of m examples from p_data".
-    The only state is `rng`: a run that is resumed sees the batches that it would have seen.
+    The only state is `rng`: a resumed run sees the same batches as an uninterrupted one.
 
     Parameters
     ----------
     examples : Tensor
-        (N, ...) floats, or pictures as uint8, which come out as floats in [-1, 1].
+        (N, ...) floats, or images as uint8, which are converted to floats in [-1, 1].
     *more : Tensor
         Labels or captions, (N, ...): a batch is then a tuple.
     size : int
-        Examples in a batch.
+        Examples per batch.
     rng : torch.Generator
         Draws the indices; on the device of the tensors.
     """

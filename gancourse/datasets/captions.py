@@ -1,7 +1,7 @@
-"""Drawn flowers with ten sentences each, and what every sentence says, as data.
+"""Drawn flowers with ten sentences each, and what each sentence states, as data.
 
-A sentence names some of a flower's six attributes and leaves others out, as people do. Three
-combinations of colour and shape are kept out of training: what was never shown can be asked for.
+A sentence names some of a flower's six attributes and omits others, as people do. Three
+combinations of colour and shape are held out of training, for zero-shot tests.
 """
 
 import re
@@ -27,7 +27,7 @@ WORDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "background": (("on a meadow", "in the grass"), ("against the sky", "in the air")),
     "size": (("small", "little"), ("large", "big")),
 }  # fmt: skip
-"""The attributes; for each of an attribute's values the words that name it."""
+"""The attributes, and the words for each of an attribute's values."""
 
 FORMS = (
     "a[ {size}][ {colour}] flower with[ {petals}][ {shape}] petals[ and a {centre} centre]"
@@ -41,18 +41,18 @@ FORMS = (
     "a[ {colour}] bloom[ {background}][, its heart {centre}][, its petals {shape}]"
     "[, {petals} of them][, rather {size}]",
 )
-"""Ways to say it. What stands in brackets is left out with its attribute."""
+"""Sentence forms. The text in brackets is omitted together with its attribute."""
 
 NAMED = {"colour": 0.8, "shape": 0.6, "petals": 0.5, "centre": 0.6, "background": 0.5, "size": 0.5}
 """How often each attribute is named."""
 
 SENTENCES = 10
-SMALL, LARGE = 0.62, 0.78  # radii: what lies between is neither
+SMALL, LARGE = 0.62, 0.78  # radii; between them a flower is neither small nor large
 HELD_OUT = (("red", "narrow"), ("white", "pointed"), ("violet", "round"))
-"""Colour and shape that never meet in training."""
+"""Combinations of colour and shape that never occur in training."""
 
 Truth = Int[Tensor, "batch 6"]
-"""For each attribute of `WORDS` an index into its values, or -1: not said, or neither."""
+"""For each attribute of `WORDS` an index into its values, or -1: not named, or neither."""
 
 Said = Int[Tensor, "batch sentences 6"]
 """The same for each of several sentences."""
@@ -60,30 +60,30 @@ Said = Int[Tensor, "batch sentences 6"]
 
 @dataclass(frozen=True)
 class CaptionedFlowers:
-    """Pictures, their sentences, and the truth about both."""
+    """Images, their sentences, and the true attributes of both."""
 
     images: Bytes
     looks: Looks
     sentences: tuple[tuple[str, ...], ...]
-    """`SENTENCES` for each picture."""
+    """`SENTENCES` for each image."""
     said: Said
-    """What each sentence says."""
+    """What each sentence states."""
     truth: Truth
-    """What is so."""
+    """The true attributes of the flower."""
 
     def __len__(self) -> int:
         return len(self.images)
 
 
 def load(count: int, size: int, rng: torch.Generator, held_out: bool = False) -> CaptionedFlowers:
-    """Draw random flowers, of more sizes than `flowers` has, and describe them.
+    """Draw random flowers, with a wider range of sizes than in `flowers`, and describe them.
 
     Parameters
     ----------
     count, size : int
-        How many; side of a picture in pixels.
+        How many; side of an image in pixels.
     rng : torch.Generator
-        Draws attributes and words; the pictures are on its device.
+        Draws attributes and words; the images are on its device.
     held_out : bool
         Only the combinations of `HELD_OUT`, or only the others.
     """
@@ -101,7 +101,7 @@ def load(count: int, size: int, rng: torch.Generator, held_out: bool = False) ->
 
 
 def attributes(looks: Looks) -> Truth:
-    """What is so: a column for each attribute of `WORDS`; -1 for a size that is neither."""
+    """One column for each attribute of `WORDS`; -1 for a size that is neither small nor large."""
     middling = (looks.radius >= SMALL) & (looks.radius <= LARGE)
     size = (looks.radius > LARGE).long().masked_fill(middling, -1)
     columns = [looks.colour, looks.shape, looks.petals - PETALS[0], looks.centre, looks.background]
@@ -109,12 +109,12 @@ def attributes(looks: Looks) -> Truth:
 
 
 def describe(truth: Truth, rng: torch.Generator) -> tuple[tuple[tuple[str, ...], ...], Said]:
-    """Sentences for flowers: form, words and what is left out are drawn anew for each.
+    """Sentences for flowers: form, words and omissions are drawn for each sentence.
 
     Returns
     -------
     tuple
-        ``sentences``, `SENTENCES` a flower, and ``said``, (B, SENTENCES, 6).
+        ``sentences``, `SENTENCES` per flower, and ``said``, (B, SENTENCES, 6).
     """
     shape = (len(truth), SENTENCES)
     named = torch.rand(*shape, len(WORDS), generator=rng, device=rng.device)
@@ -122,16 +122,16 @@ def describe(truth: Truth, rng: torch.Generator) -> tuple[tuple[tuple[str, ...],
     said = torch.where(named < limits, truth[:, None], -1)
     form = torch.randint(len(FORMS), shape, generator=rng, device=rng.device).tolist()
     word = torch.randint(2, (*shape, len(WORDS)), generator=rng, device=rng.device).tolist()
-    told = said.tolist()
+    stated = said.tolist()
     sentences = tuple(
-        tuple(sentence(told[i][k], word[i][k], form[i][k]) for k in range(SENTENCES))
+        tuple(sentence(stated[i][k], word[i][k], form[i][k]) for k in range(SENTENCES))
         for i in range(len(truth))
     )
     return sentences, said
 
 
 def sentence(said: list[int], word: list[int] | None = None, form: int = 0) -> str:
-    """One sentence: values of the attributes (-1: left out), which word for each, which form."""
+    """One sentence: values of the attributes (-1: omitted), which word for each, which form."""
     chosen = {
         name: values[value][word[i] if word else 0]
         for i, (value, (name, values)) in enumerate(zip(said, WORDS.items(), strict=True))
@@ -147,19 +147,19 @@ def sentence(said: list[int], word: list[int] | None = None, form: int = 0) -> s
 
 
 def fits(said: Int[Tensor, "*said 6"], truth: Int[Tensor, "*truth 6"]) -> Bool[Tensor, "*shape"]:
-    """Whether nothing that is said is false; the shapes before the last are broadcast."""
+    """Whether nothing that is stated is false; leading dimensions are broadcast."""
     return ((said == -1) | (said == truth)).all(dim=-1)
 
 
 def vocabulary() -> frozenset[str]:
-    """Every word that sentences are made of."""
+    """Every word that occurs in sentences."""
     forms = re.sub(r"{\w+}", " ", " ".join(FORMS))
     words = " ".join(word for values in WORDS.values() for value in values for word in value)
     return frozenset(re.findall(r"\w+", f"{forms} {words} an".lower()))
 
 
 def unknown_words(text: str, known: Collection[str]) -> list[str]:
-    """The words of a text that are not among the known ones, in small letters, each once, in order.
+    """The words of a text that are not in `known`, in lower case, each once, in order.
 
     A word is a run of letters and digits. First built in notebook 07.
 

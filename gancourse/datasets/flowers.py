@@ -1,7 +1,7 @@
-"""Flowers drawn by the course itself: every attribute of a picture is known exactly.
+"""Flowers drawn by the course itself: every attribute of an image is known exactly.
 
-A flower is a row of numbers (`Looks`); `draw` turns rows into pictures, without randomness of its
-own. So the same flower can be drawn twice with one thing changed: with and without its bee.
+A flower is a row of numbers (`Looks`); `draw` turns rows into images deterministically. So the same
+flower can be drawn twice with one attribute changed: with and without its bee.
 """
 
 from collections.abc import Sequence
@@ -29,32 +29,32 @@ SHAPES: dict[str, tuple[float, float, bool]] = {  # half length, half width, poi
 }  # fmt: skip
 PETALS = (5, 6, 7, 8)
 NIGHT: Colour = (0.25, 0.29, 0.46)
-"""What is left of the ground's red, green and blue at dusk; then of a flower's own."""
+"""Factors of the background's red, green and blue at dusk; then of the flower's."""
 DUSK: Colour = (0.86, 0.82, 0.92)
 BEE = {"dark": (0.06, 0.05, 0.05), "light": (0.99, 0.80, 0.10), "wing": (0.93, 0.96, 1.0)}
 
 
 @dataclass(frozen=True)
 class Looks:
-    """What flowers look like: one value a flower in each field, (B,).
+    """Attributes of flowers: one value per flower in each field, (B,).
 
-    Lengths are in units of half a picture's side; (0, 0) is the middle, y grows downwards.
+    Lengths are in units of half an image's side; (0, 0) is the centre, y grows downwards.
     """
 
     petals: Labels
-    """How many."""
+    """Number of petals."""
     shape: Labels
     """Index into `SHAPES`; the next three into `PETAL_COLOURS`, `CENTRE_COLOURS`, `BACKGROUNDS`."""
     colour: Labels
     centre: Labels
     background: Labels
     x: Values
-    """Where the middle of the flower is, then its radius and its turn in radians."""
+    """The centre of the flower, then its radius and its rotation in radians."""
     y: Values
     radius: Values
     turn: Values
     bee: Bool[Tensor, " batch"]
-    """Whether there is a bee; the next three hold where, and which way it looks, if there is."""
+    """Whether there is a bee; the next three are its position and rotation, if there is."""
     bee_x: Values
     bee_y: Values
     bee_turn: Values
@@ -73,7 +73,7 @@ class Looks:
 
 @dataclass(frozen=True)
 class Flowers:
-    """Pictures with their attributes."""
+    """Images with their attributes."""
 
     images: Bytes
     looks: Looks
@@ -90,9 +90,9 @@ def load(count: int, size: int, rng: torch.Generator, bees: float = 0.5) -> Flow
     count : int
         How many.
     size : int
-        Side of a picture in pixels: 32 or 64, say.
+        Side of an image in pixels, such as 32 or 64.
     rng : torch.Generator
-        Draws the attributes; the pictures are on its device.
+        Draws the attributes; the images are on its device.
     bees : float
         Share of flowers with a bee, between 0 and 1.
 
@@ -135,27 +135,27 @@ def sample(count: int, rng: torch.Generator, bees: float = 0.5) -> Looks:
 
 
 def draw(looks: Looks, size: int, dusk: bool = False) -> Bytes:
-    """Paint flowers: background, petals, centre, bee, each with smooth edges.
+    """Draw flowers: background, petals, centre, bee, each with smooth edges.
 
     Parameters
     ----------
     looks : Looks
-        What to paint.
+        Their attributes.
     size : int
-        Side of a picture in pixels, at least 8.
+        Side of an image in pixels, at least 8.
     dusk : bool
-        The same flowers in another style: less light, of the ground most of all (`NIGHT`, `DUSK`),
-        and petals with dark stripes that run round the centre. Nothing is drawn elsewhere.
+        The same flowers in another style: darker, the background most of all (`NIGHT`, `DUSK`), and
+        petals with dark stripes around the centre. Positions don't change.
 
     Returns
     -------
     Bytes
-        (B, 3, size, size), on the device of the attributes. Equal attributes give equal pictures.
+        (B, 3, size, size), on the device of the attributes. Equal attributes give equal images.
     """
     x, y = _grid(looks, size)
     pixel = 2 / size
     canvas = _colour(BACKGROUNDS, looks.background).expand(-1, -1, size, size)
-    canvas = canvas * (1 - 0.08 * y[:, None])  # a little darker towards the ground
+    canvas = canvas * (1 - 0.08 * y[:, None])  # a little darker towards the bottom
     night, light = (torch.tensor(c, device=x.device).view(1, 3, 1, 1) for c in (NIGHT, DUSK))
     canvas = canvas * night if dusk else canvas
 
@@ -180,7 +180,7 @@ def draw(looks: Looks, size: int, dusk: bool = False) -> Bytes:
 
 
 def bee_mask(looks: Looks, size: int) -> Maps:
-    """Where the bee's body covers each pixel: (B, size, size) between 0 and 1; 0 without a bee."""
+    """Share of each pixel covered by the bee's body: (B, size, size), 0 to 1; 0 without a bee."""
     x, y = _grid(looks, size)
     u, v = _turned(x - _column(looks.bee_x), y - _column(looks.bee_y), looks.bee_turn)
     return _cover(_ellipse(u, v, 0.34, 0.21), 2 / size) * _column(looks.bee.float())
@@ -199,7 +199,7 @@ def _bee(canvas: Tensor, x: Maps, y: Maps, looks: Looks, pixel: float) -> Tensor
 
 
 def _petal(along: Maps, across: Maps, looks: Looks) -> Maps:
-    """Signed distance, about, to the petal at angle 0; negative inside."""
+    """Approximate signed distance to the petal at angle 0; negative inside."""
     table = torch.tensor(list(SHAPES.values()), device=along.device)[looks.shape]
     length, width, pointed = (_column(column) for column in table.unbind(1))
     r = _column(looks.radius)
@@ -208,20 +208,20 @@ def _petal(along: Maps, across: Maps, looks: Looks) -> Maps:
 
 
 def _ellipse(u: Maps, v: Maps, a: Column | float, b: Column | float) -> Maps:
-    """Signed distance to an ellipse, exact to first order: f (f - 1) / |half the slope of f^2|."""
+    """Signed distance to an ellipse, exact to first order: f (f - 1) / |grad f^2 / 2|."""
     f = torch.sqrt((u / a) ** 2 + (v / b) ** 2)
     slope = torch.sqrt((u / a**2) ** 2 + (v / b**2) ** 2)
     return f * (f - 1) / slope.clamp(min=1e-6)
 
 
 def _lens(u: Maps, v: Maps, a: Column, b: Column) -> Maps:
-    """Signed distance to the lens that two circles share, of half length a and half width b."""
+    """Signed distance to the intersection of two circles, of half length a and half width b."""
     r = (a**2 + b**2) / (2 * b)
     return torch.hypot(u, v.abs() + r - b) - r
 
 
 def _cover(distance: Maps, pixel: float) -> Maps:
-    """How much of each pixel lies inside: 0 to 1, in a ramp one pixel wide."""
+    """Share of each pixel that lies inside: 0 to 1, in a ramp one pixel wide."""
     return (0.5 - distance / pixel).clamp(0, 1)
 
 
@@ -232,7 +232,7 @@ def _over(below: Tensor, colour: Tensor, cover: Maps) -> Tensor:
 def _grid(looks: Looks, size: int) -> tuple[Maps, Maps]:
     """Coordinates of the pixels' centres, (B, size, size) each."""
     if size < 8:
-        raise ValueError(f"a flower needs at least 8 pixels a side, got {size}")
+        raise ValueError(f"a flower needs at least 8 pixels per side, got {size}")
     line = (torch.arange(size, device=looks.x.device) + 0.5) * (2 / size) - 1
     y, x = torch.meshgrid(line, line, indexing="ij")
     shape = (len(looks), size, size)

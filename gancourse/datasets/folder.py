@@ -1,6 +1,6 @@
-"""Your own pictures: any folder of them, as one tensor. Every notebook takes one for its default.
+"""Your own images: a folder of them as one tensor, or with captions.
 
->>> pictures = folder.load("~/holiday", size=64)  # doctest: +SKIP
+>>> images = folder.load("~/holiday", size=64)  # doctest: +SKIP
 """
 
 from dataclasses import dataclass
@@ -21,16 +21,16 @@ MODES = {1: "L", 3: "RGB"}
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Pictures of one size, with a label each where the folder has one subfolder a class."""
+class FolderImages:
+    """Images of one size, with labels if the folder has one subfolder per class."""
 
     images: Bytes
     labels: Labels | None
-    """Index into `classes`; None where a picture lies beside the subfolders."""
+    """Index into `classes`; None if an image lies outside the subfolders."""
     classes: tuple[str, ...]
     """Names of the subfolders, sorted."""
     skipped: tuple[Path, ...]
-    """Files that look like pictures but can't be read."""
+    """Files with the suffix of an image that can't be read."""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -42,20 +42,20 @@ def load(
     limit: int | None = None,
     channels: int = 3,
     device: torch.device | str | None = None,
-) -> Pictures:
-    """Read every picture below a folder: shorter side to `size`, then the central square.
+) -> FolderImages:
+    """Read every image below a folder: shorter side to `size`, then the central square.
 
-    A camera's turn (EXIF) is undone, transparency becomes white, grey becomes RGB. A file that
+    A camera's rotation (EXIF) is applied, transparency becomes white, grey becomes RGB. A file that
     can't be read is skipped, with a notice that names it.
 
     Parameters
     ----------
     path : str or Path
-        The folder; searched with all its subfolders. ``~`` is your home folder.
+        The folder; all its subfolders are searched. ``~`` is your home folder.
     size : int
         Side in pixels.
     limit : int, optional
-        Read at most so many files, spread evenly over the folder.
+        Read at most so many files, evenly spaced over the folder.
     channels : {3, 1}
         Colour, or grey.
     device : torch.device or str, optional
@@ -63,20 +63,20 @@ def load(
 
     Returns
     -------
-    Pictures
+    FolderImages
         ``images`` uint8 (B, channels, size, size) in 0..255, sorted by path.
 
     Raises
     ------
     ValueError
-        If `size`, `limit` or `channels` makes no sense.
+        If `size`, `limit` or `channels` is out of range.
     CourseError
-        If there is no such folder, no picture in it, or none that can be read.
+        If there is no such folder, no image in it, or no readable one.
     """
     if size < 1 or channels not in MODES or (limit is not None and limit < 1):
-        raise ValueError(f"size and limit start at 1, channels is 1 or 3: {size=}, {limit=}")
+        raise ValueError(f"size and limit are at least 1, channels is 1 or 3: {size=}, {limit=}")
     root = Path(path).expanduser()
-    files = pictures_below(root)
+    files = image_files(root)
     if limit is not None and limit < len(files):
         files = [files[i * len(files) // limit] for i in range(limit)]
 
@@ -93,21 +93,21 @@ def load(
         print(f"NOTICE: {len(skipped)} of {len(files)} files can't be read: {names}{more}")
     if not kept:
         raise CourseError(
-            f"None of the {len(files)} pictures in {root} can be read.",
-            "They are cut off, damaged, or not pictures in spite of their names.",
-            "Open one of them in a viewer; then name a folder with pictures that open.",
+            f"None of the {len(files)} images in {root} can be read.",
+            "They are truncated, damaged, or not images despite their names.",
+            "Open one of them in a viewer; then name a folder with images that open.",
         )
     images = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous()
     labels, classes = _classes(kept)
     place = env.device() if device is None else torch.device(device)
     labels = None if labels is None else labels.to(place)
-    return Pictures(images.to(place), labels, classes, tuple(skipped))
+    return FolderImages(images.to(place), labels, classes, tuple(skipped))
 
 
-def pictures_below(root: Path) -> list[Path]:
-    """The files of a folder and its subfolders that are pictures by their names, sorted."""
+def image_files(root: Path) -> list[Path]:
+    """The files of a folder and its subfolders with the suffix of an image, sorted."""
     if not root.is_dir():
-        found = "It is a file." if root.exists() else "Nothing is there."
+        found = "It is a file." if root.exists() else "It does not exist."
         raise CourseError(
             f"There is no folder {root}.", found, f"The working folder is {Path.cwd()}."
         )
@@ -121,19 +121,19 @@ def pictures_below(root: Path) -> list[Path]:
     )
     if not files:
         raise CourseError(
-            f"There is no picture in {root}, nor in its subfolders.",
-            f"Files that end in {', '.join(sorted(SUFFIXES))} are looked for.",
-            "Copy some pictures there, or name another folder.",
+            f"There is no image in {root}, nor in its subfolders.",
+            f"Recognized suffixes: {', '.join(sorted(SUFFIXES))}.",
+            "Copy some images there, or name another folder.",
         )
     return files
 
 
 def read_square(file: Path, size: int, mode: str) -> np.ndarray:
-    """One picture, its central square, as (size, size, channels) bytes; `UNREADABLE` if it is."""
+    """The central square of an image, (size, size, channels) bytes; raises one of `UNREADABLE`."""
     with Image.open(file) as image:
         image.draft(mode, (2 * size, 2 * size))  # a JPEG is decoded at a fraction of its size
         image = ImageOps.exif_transpose(image)
-        if image.mode.startswith("I"):  # 16 bits a pixel
+        if image.mode.startswith("I"):  # 16 bits per pixel
             image = Image.fromarray((np.asarray(image) // 256).clip(0, 255).astype(np.uint8))
         if image.has_transparency_data:
             drawn = image.convert("RGBA")

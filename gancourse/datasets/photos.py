@@ -1,7 +1,7 @@
-"""Fourteen photographs that come inside scikit-image and scikit-learn: no download, ever.
+"""Fourteen photographs that come with scikit-image and scikit-learn: no download.
 
 The files are read from the installed packages, not through ``skimage.data``, which would try the
-internet where a file is missing. Sources and licences: ``data/README.md``.
+internet if a file is missing. Sources and licences: ``data/README.md``.
 """
 
 from collections.abc import Sequence
@@ -34,14 +34,14 @@ FILES = {
     "china": ("sklearn", "datasets/images/china.jpg"),
     "flower": ("sklearn", "datasets/images/flower.jpg"),
 }
-"""Name of each photo: the package that carries it, and the path inside."""
+"""Name of each photo: its package, and the path inside it."""
 
 NAMES = tuple(FILES)
 TEST = ("cat", "coffee", "rocket")
 """Never trained on, in any notebook."""
 
 TRAIN = tuple(name for name in NAMES if name not in TEST)
-"""The two motorcycles show one scene from two places: they must stay in the same part."""
+"""The two motorcycles show one scene from two viewpoints: they must stay in the same part."""
 
 
 def load(names: Sequence[str] = NAMES) -> dict[str, Bytes]:
@@ -61,55 +61,55 @@ def load(names: Sequence[str] = NAMES) -> dict[str, Bytes]:
     Raises
     ------
     CourseError
-        If a name is not known, or its file is not in the installed package.
+        If a name is unknown, or its file is missing from the installed package.
     """
     unknown = [name for name in names if name not in FILES]
     if unknown:
         raise CourseError(
             f"There is no embedded photo {unknown[0]!r}.",
-            f"There are: {', '.join(NAMES)}.",
-            "For a picture of your own: photos.read('path/to/picture.jpg').",
+            f"Known: {', '.join(NAMES)}.",
+            "For your own image: photos.read('path/to/image.jpg').",
         )
     return {name: read(_path(name)) for name in names}
 
 
 def read(path: str | Path) -> Bytes:
-    """One picture from a file, as a uint8 tensor (1, 3, H, W), 0 to 255.
+    """One image from a file, as a uint8 tensor (1, 3, H, W), 0 to 255.
 
     Raises
     ------
     CourseError
-        If there is no such file, or it is not a picture, cut off, or absurdly large.
+        If there is no such file, or it is not an image, truncated, or far too large.
     """
     try:
-        with Image.open(path) as picture:
-            return _to_tensor(picture.convert("RGB"))
+        with Image.open(path) as image:
+            return _to_tensor(image.convert("RGB"))
     except FileNotFoundError as error:
         raise CourseError(
             f"There is no file {path}.",
-            f"The path is taken from the folder {Path.cwd()}.",
+            f"The path is relative to the folder {Path.cwd()}.",
             "Check the spelling, or give the full path.",
         ) from error
     except UNREADABLE as error:
         raise CourseError(
-            f"{path} can't be read as a picture.",
+            f"{path} can't be read as an image.",
             f"The reader says: {error}",
-            "Open it in a picture viewer; save it again as PNG or JPEG.",
+            "Open it in an image viewer; save it again as PNG or JPEG.",
         ) from error
 
 
 def square(photo: Bytes, size: int = 224, shorter: int = 256) -> Float[Tensor, "1 3 side side"]:
-    """The middle of a photo as a classifier expects it: the course's [-1, 1], `size` x `size`.
+    """The central crop of a photo as a classifier expects it: in [-1, 1], `size` x `size`.
 
-    The shorter side becomes `shorter` pixels (bicubic, with antialiasing), then the centre is cut
-    out. The values stay whole grey levels: nothing is lost when the picture is saved as 8 bits.
+    The shorter side becomes `shorter` pixels (bicubic, with antialiasing), then the centre is
+    cropped. The values remain integer grey levels: saving the image with 8 bits is lossless.
 
     Parameters
     ----------
     photo : Bytes
         (1, 3, H, W), 0 to 255, as `load` and `read` return it.
     size, shorter : int
-        In pixels; 224 and 256 are what ImageNet classifiers are usually evaluated with.
+        In pixels; ImageNet classifiers are usually evaluated with 224 and 256.
 
     Returns
     -------
@@ -121,8 +121,8 @@ def square(photo: Bytes, size: int = 224, shorter: int = 256) -> Float[Tensor, "
     height, width = photo.shape[2:]
     scale = shorter / min(height, width)
     new = (max(shorter, int(width * scale)), max(shorter, int(height * scale)))
-    picture = Image.fromarray(photo[0].permute(1, 2, 0).cpu().numpy())
-    pixels = _to_tensor(picture.resize(new, Image.Resampling.BICUBIC))
+    image = Image.fromarray(photo[0].permute(1, 2, 0).cpu().numpy())
+    pixels = _to_tensor(image.resize(new, Image.Resampling.BICUBIC))
     top, left = round((new[1] - size) / 2), round((new[0] - size) / 2)
     middle = pixels[:, :, top : top + size, left : left + size]
     return to_float(middle.to(photo.device))
@@ -142,5 +142,5 @@ def _path(name: str) -> Path:
     return path
 
 
-def _to_tensor(picture: Image.Image) -> Bytes:
-    return torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].contiguous()  # 1 x 3 x H x W
+def _to_tensor(image: Image.Image) -> Bytes:
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].contiguous()  # 1 x 3 x H x W

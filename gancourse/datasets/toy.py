@@ -1,6 +1,6 @@
-"""Distributions on a line and in the plane, of known density: what a GAN learns can be checked.
+"""Distributions on a line and in the plane with known density, to check what a GAN learns.
 
-Each one can be sampled without end and knows its density, so nothing here is a finite data set.
+Each can be sampled endlessly and has a density; none is a finite data set.
 """
 
 import math
@@ -14,7 +14,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Normal:
-    """A normal distribution on a line, in the role of the data of Goodfellow et al. (2014), Fig. 1.
+    """A normal distribution on a line, the data of Goodfellow et al. (2014), Fig. 1.
 
     Parameters
     ----------
@@ -41,12 +41,12 @@ class Normal:
 
 @dataclass(frozen=True)
 class Ring:
-    """Equal round Gaussians, evenly spaced on a circle: the standard picture of mode collapse.
+    """Equal round Gaussians, evenly spaced on a circle: the standard image of mode collapse.
 
     Parameters
     ----------
     modes : int
-        How many Gaussians.
+        Number of Gaussians.
     radius : float
         Of the circle, in the units of x.
     std : float
@@ -86,11 +86,11 @@ def batches(p: Normal | Ring, size: int, rng: torch.Generator) -> Iterator[Tenso
     Parameters
     ----------
     p : Normal or Ring
-        Where they come from.
+        The distribution.
     size : int
-        Points in a batch.
+        Points per batch.
     rng : torch.Generator
-        The only state: give it to ``loop.train`` to resume a run.
+        The only state: pass it to ``loop.train`` to resume a run.
     """
     while True:
         yield p.sample(size, rng)

@@ -1,8 +1,8 @@
-"""Two domains whose training sets share nothing: what CycleGAN learns from, in notebook 09.
+"""Two domains with disjoint training sets, for CycleGAN: notebook 09.
 
-Three of them need no download: flowers drawn in two styles, emoji in two designs, and two folders
-of your own pictures. Of the first two the true partner of every test picture is known, and hidden
-from training: so the error of a translation can be measured.
+Three need no download: flowers drawn in two styles, emoji in two designs, and two folders of your
+own images. For the first two the true counterpart of every test image is known, but not used in
+training: so the error of a translation can be measured.
 """
 
 from dataclasses import dataclass, replace
@@ -17,23 +17,23 @@ from gancourse.datasets import downloads, emoji, flowers, folder
 from gancourse.errors import CourseError
 from gancourse.shapes import Bytes
 
-Pictures = UInt8[Tensor, "_ channels height width"]
+ByteImages = UInt8[Tensor, "_ channels height width"]
 """Bytes; the domains may differ in number."""
 Pool = Float[Tensor, "pool channels height width"]
-"""Pictures that are kept, in [-1, 1]."""
+"""ByteImages that are kept, in [-1, 1]."""
 
 
 @dataclass(frozen=True)
 class Domains:
-    """Pictures of two domains, X and Y: for training, and others to measure with."""
+    """Images of two domains, X and Y, for training and for testing."""
 
-    x: Pictures
-    """Of X, to learn from; then of Y. No picture has its partner among them."""
-    y: Pictures
-    test_x: Pictures
-    """Never trained on. Where `paired`, the i-th of one is the true partner of the i-th of the
-    other; else their numbers may differ."""
-    test_y: Pictures
+    x: ByteImages
+    """Training images of X; then of Y. No image has its counterpart among them."""
+    y: ByteImages
+    test_x: ByteImages
+    """Never trained on. If `paired`, the i-th of one is the true counterpart of the i-th of the
+    other; otherwise their numbers may differ."""
+    test_y: ByteImages
     names: tuple[str, str]
     """Of X and Y, for titles."""
     paired: bool
@@ -47,11 +47,11 @@ def day_and_dusk(count: int, tests: int, size: int, rng: torch.Generator) -> Dom
     Parameters
     ----------
     count, tests : int
-        Pictures to learn from in each domain; test flowers, drawn in both styles.
+        ByteTraining images per domain; test flowers, drawn in both styles.
     size : int
         Side in pixels.
     rng : torch.Generator
-        Draws the attributes, of every flower anew.
+        Draws the attributes of every flower.
 
     Returns
     -------
@@ -59,20 +59,20 @@ def day_and_dusk(count: int, tests: int, size: int, rng: torch.Generator) -> Dom
         Paired, with `looks`. No bees.
     """
     a, b, looks = (flowers.sample(n, rng, bees=0) for n in (count, count, tests))
-    pictures = (_drawn(of, size, dusk) for of, dusk in ((a, False), (b, True)))
+    images = (_drawn(of, size, dusk) for of, dusk in ((a, False), (b, True)))
     hidden = (_drawn(looks, size, dusk) for dusk in (False, True))
-    return Domains(*pictures, *hidden, ("day", "dusk"), True, looks)
+    return Domains(*images, *hidden, ("day", "dusk"), True, looks)
 
 
 def few_and_many(count: int, tests: int, size: int, rng: torch.Generator) -> Domains:
-    """Flowers by day of 5 petals, and of 8: here a translation has to change the shape.
+    """Flowers by day of 5 petals, and of 8: a translation has to change the shape.
 
-    Parameters and result as for `day_and_dusk`. A test flower keeps all but its petals' number.
+    Parameters and result as for `day_and_dusk`. A test flower keeps its other attributes.
     """
     a, b, looks = (flowers.sample(n, rng, bees=0) for n in (count, count, tests))
-    pictures = (_drawn(_petals(of, n), size) for of, n in ((a, 5), (b, 8)))
+    images = (_drawn(_petals(of, n), size) for of, n in ((a, 5), (b, 8)))
     hidden = (_drawn(_petals(looks, n), size) for n in (5, 8))
-    return Domains(*pictures, *hidden, ("5 petals", "8 petals"), True, looks)
+    return Domains(*images, *hidden, ("5 petals", "8 petals"), True, looks)
 
 
 def _petals(looks: flowers.Looks, n: int) -> flowers.Looks:
@@ -92,24 +92,24 @@ def designs(
 ) -> Domains:
     """Emoji in two designs, Twemoji and OpenMoji: real drawings of the same subjects.
 
-    The subjects are split in three by chance: one part is seen in the first design only, one in the
-    second only, and `tests` of them in neither.
+    The subjects are split at random into three parts: one is seen in the first design only, one in
+    the second only, and `tests` of them in neither.
 
     Parameters
     ----------
     tests : int
-        Subjects to measure with.
+        Test subjects.
     size : {32, 64}
         Side in pixels.
     rng : torch.Generator
         Draws the split; lives on the CPU.
     device : torch.device or str, optional
-        Where the pictures live; by default the course's device.
+        Where the images live; by default the course's device.
     """
     first, second = (emoji.load(size, name, device=device).images for name in emoji.FOLDERS)
     order = torch.randperm(len(first), generator=rng).to(first.device)
     if not 0 < tests < len(order) - 1:
-        raise ValueError(f"of {len(order)} subjects, {tests} can't be kept for tests")
+        raise ValueError(f"of {len(order)} subjects, {tests} can't be reserved for tests")
     half = tests + (len(order) - tests) // 2
     a, b, hidden = order[tests:half], order[half:], order[:tests]
     return Domains(first[a], second[b], first[hidden], second[hidden], tuple(emoji.FOLDERS), True)
@@ -121,23 +121,23 @@ def of_folder(
     limit: int | None = None,
     device: torch.device | str | None = None,
 ) -> Domains:
-    """Two domains of your own: a folder with two subfolders of pictures.
+    """Two domains of your own: a folder with two subfolders of images.
 
-    Subfolders ``trainA``, ``trainB``, ``testA`` and ``testB``, as the authors' sets have them, are
-    taken as they are. Otherwise there are two, in the order of their names, and every tenth
-    picture of each is kept for tests.
+    Subfolders ``trainA``, ``trainB``, ``testA`` and ``testB``, as in the authors' sets, are
+    used as they are. Otherwise there are two, in alphabetical order, and every tenth image of each
+    is reserved for tests.
 
     Parameters
     ----------
     path : str or Path
         The folder.
     size, limit, device
-        As in `folder.load`; `limit` counts the pictures of each subfolder.
+        As in `folder.load`; `limit` counts the images of each subfolder.
 
     Raises
     ------
     CourseError
-        If there are not two subfolders, or one of them has fewer than two pictures.
+        If there are not two subfolders, or one of them has fewer than two images.
     """
     root = Path(path).expanduser()
     parts = sorted(p for p in root.iterdir() if p.is_dir() and p.name[0] not in "._") \
@@ -152,15 +152,15 @@ def of_folder(
         return Domains(*(read(part) for part in four if part), ("A", "B"), False)
     if len(parts) != 2:
         raise CourseError(
-            f"{root} has to hold two folders of pictures, one for each domain.",
+            f"{root} must contain two folders of images, one for each domain.",
             f"Found: {', '.join(by_name) or 'no folder'}.",
-            "Make two folders in it, such as summer/ and winter/, and put your pictures there.",
+            "Create two folders in it, such as summer/ and winter/, and put your images there.",
         )
     x, y = (read(part) for part in parts)
     if min(len(x), len(y)) < 2:
         raise CourseError(
-            f"One of {parts[0].name} and {parts[1].name} has a single picture.",
-            "Each needs one to learn from and one to test with; a few hundred are better.",
+            f"One of {parts[0].name} and {parts[1].name} has a single image.",
+            "Each needs one for training and one for testing; a few hundred are better.",
         )
     tests = [torch.arange(len(images), device=images.device) % 10 == 9 for images in (x, y)]
     for test in tests:
@@ -175,7 +175,7 @@ def horse2zebra(size: int, device: torch.device | str | None = None) -> Domains:
     Raises
     ------
     CourseError
-        If it is not there and can't be had.
+        If it is not there and can't be downloaded.
     """
     root = downloads.fetch("horse2zebra")
     inside = next((p.parent for p in sorted(root.rglob("trainA")) if p.is_dir()), root)

@@ -91,7 +91,7 @@ HEADS = {
     "more than 64 bits count": ((2**31, 2**31, 4), 0),
     "other sides": ((2, 14, 56), 2 * 784),
     "more bytes than said": ((2, 28, 28), 2 * 784 + 5),
-    "no picture": ((0, 28, 28), 0),
+    "no image": ((0, 28, 28), 0),
 }
 
 

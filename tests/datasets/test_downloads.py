@@ -100,7 +100,7 @@ def test_a_second_mirror_is_tried(offer, tmp_path, first):
         ("gone", "404"),
         ("wrong", "wrong checksum"),
         ("long", "wrong checksum"),
-        ("cut", "cut off"),
+        ("cut", "truncated"),
         ("http://127.0.0.1:9/data.bin", "no connection"),
     ],
 )

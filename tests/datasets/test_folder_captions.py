@@ -39,7 +39,7 @@ def test_pictures_and_sentences_are_paired(place):
     [
         ("jpg/image_00001.jpg a red one\n", "Line 1"),
         ("# head\njpg/image_00001.jpg\tred\njpg/image_00002.jpg\t \n", "Line 3"),
-        ("\tno picture\n", "Line 1"),
+        ("\tno image\n", "Line 1"),
         ("\n# nothing\n", "no sentence"),
         ("jpg/image_00003.jpg\tgreen\n", "is missing"),
         ("captions.txt\tthis very file\n", "can't be read"),

@@ -100,7 +100,7 @@ def test_what_a_folder_lacks_is_said(tmp_path):
     with pytest.raises(CourseError, match="Found: summer"):
         two_domains.of_folder(tmp_path, 8)
     paint(tmp_path / "winter", 1)
-    with pytest.raises(CourseError, match="single picture"):
+    with pytest.raises(CourseError, match="single image"):
         two_domains.of_folder(tmp_path, 8, device="cpu")
     shutil.rmtree(tmp_path / "winter")
     paint(tmp_path / "winter", 2)

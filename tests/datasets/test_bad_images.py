@@ -102,7 +102,7 @@ def test_a_bad_picture_that_was_asked_for_is_named_with_what_to_do(place):
 def test_two_domains_skip_bad_pictures_and_refuse_when_none_is_left(tmp_path, capsys):
     for name in ("summer", "winter"):
         (tmp_path / name).mkdir()
-    with pytest.raises(CourseError, match="no picture"):
+    with pytest.raises(CourseError, match="no image"):
         two_domains.of_folder(tmp_path, 8, device="cpu")
     for name in ("summer", "winter"):
         for file, content in BAD.items():
@@ -121,10 +121,10 @@ def test_two_domains_skip_bad_pictures_and_refuse_when_none_is_left(tmp_path, ca
 def test_folders_and_links_that_are_named_like_pictures_are_none(tmp_path):
     (tmp_path / "folder.png").mkdir()
     os.symlink(tmp_path / "nowhere", tmp_path / "dead.png")
-    with pytest.raises(CourseError, match="no picture"):
+    with pytest.raises(CourseError, match="no image"):
         folder.load(tmp_path, 8)
     os.symlink(tmp_path, tmp_path / "round")  # a link into itself
     (tmp_path / "good.png").write_bytes(encoded("PNG"))
     assert len(folder.load(tmp_path, 8, device="cpu")) == 1
-    with pytest.raises(CourseError, match="can't be read as a picture"):
+    with pytest.raises(CourseError, match="can't be read as an image"):
         photos.read(tmp_path / "folder.png")
