@@ -1,9 +1,9 @@
-# The two commands of the course. Both set up what they need the first time.
+# The two commands of the course. Both install what they need the first time.
 #
 #   make lab                      open the course in JupyterLab
-#   make test                     run every test
+#   make test                     run all tests, in parallel
 #   make lab PORT=9000            another port
-#   make lab PYTHON=python3.12    another Python (3.10 to 3.13)
+#   make lab PYTHON=python3.12    another Python (3.10 to 3.14)
 #   make test ARGS="-k digits"    further arguments for pytest, or for JupyterLab
 
 PORT ?= 8888
@@ -16,7 +16,7 @@ lab:
 
 test:
 	@sh tools/setup.sh test
-	@.venv/bin/python -m pytest $(ARGS)
+	@.venv/bin/python -m pytest -n auto --maxprocesses 8 --dist worksteal $(ARGS)
 
 clean:
 	rm -rf .venv

@@ -1,17 +1,20 @@
 """The helper package of the GAN course, small enough to read.
 
-Data flows one way, and a notebook joins the parts by passing things as arguments::
+- ``papers``: one file per paper, with its networks, losses and training step.
+- ``datasets``: arrays and batches. ``classifiers``: the digit judge, networks pretrained on ImageNet.
+- ``training``: the loop, players (network, optimizer, schedule, EMA), checkpoints, saved networks,
+  many seeds in parallel, diagnosis of a run.
+- ``metrics``, ``figures``, ``widgets``: arrays or records in, numbers or figures out.
+- ``env``, ``errors``, ``shapes``: machine, profile and seeds; expected failures; names of shapes.
+- ``exercises``: one file per exercise, and ``check``. ``results``: tables measured by benchmarks.
+- ``notebooks`` builds and runs the notebooks, ``grading`` grades submissions, ``doctor`` checks the
+  machine, ``cli`` is the ``gancourse`` command.
 
-    datasets -> nets -> objectives -> steps -> loop -> metrics -> figures -> widgets
+Where is ...? SRGAN's content loss: ``papers/srgan.py``. The check of exercise 8.6:
+``exercises/nb08/ex06_*.py``. The training step of CycleGAN: ``papers/cyclegan.py``.
 
-``shapes`` says what B, C, H and W mean; ``env`` knows the machine, the profile and the seeds;
-``attacks`` belongs to notebook 01 and ``probes`` looks inside networks. ``tricks``, ``arena`` (many
-seeds side by side) and ``evaluation`` belong to notebook 10, and so does the training doctor:
-``sabotage`` makes a run ill, ``vitals`` logs its signs, ``diagnosis`` reads them. ``exercises``
-holds every exercise with its checks, ``tables`` what the scripts in ``benchmarks`` measured;
-``instructor`` builds and grades; ``cli`` is the ``gancourse`` command.
-
-Importing the package does no work: import the modules that you need.
+Notebooks join the parts by passing them as arguments. Importing the package does no work: import the
+modules that you need.
 """
 
 __version__ = "0.1.0"

@@ -86,8 +86,8 @@ def grading(guarantees: Callable[[], Sequence[str]]) -> Status:
 
 def _python() -> Iterator[Status]:
     text = f"{platform.python_version()} on {platform.system()}, {sys.prefix}"
-    good = (3, 10) <= sys.version_info < (3, 14)
-    fix = "" if good else "The course is tested on Python 3.10 to 3.13: install one of these."
+    good = (3, 10) <= sys.version_info < (3, 15)
+    fix = "" if good else "The course supports Python 3.10 to 3.14: install one of these."
     yield Status("python", "ok" if good else "note", text, fix)
 
 

@@ -1013,13 +1013,14 @@ for i, label in enumerate(labels):
     bars = {name: [numbers[i] for numbers in pair] for name, pair in scores.items()}
     plot_bars(bars, xlabel=label, ax=axes[i]).set_xlim(0, (8.5, 1, 1)[i])
 show(fig, alt="Three bar charts, one bar for each variant with a dot for each of two seeds")
-fullest = {name: max(numbers[2] for numbers in pair) for name, pair in scores.items()}
+emptiest = {name: np.mean([numbers[2] for numbers in pair]) for name, pair in scores.items()}
 env.expect(
-    "default settings: a mode nearly empty in both seeds", fullest["default settings"] < 0.5, "TODO",
+    "remedies fill the emptiest mode", emptiest["all four remedies"] > emptiest["default settings"],
+    "the emptiest mode is not fuller with all remedies than with default settings; usually it is.",
 )
 
 # %% [markdown]
-# *Three numbers for each variant; each dot is one seed.* TEXT
+# *Three numbers for each variant; each dot is one seed.* In the run recorded here, momentum lowers the share of samples near a mode most. The row without R1 shows why one number is not enough: its share is about as high as with all remedies, but its emptiest mode is emptier. Two hidden layers, or constant rates without an EMA, also cost something, by an amount that differs between seeds. With two seeds, only a difference much larger than the distance between two dots counts.
 #
 # Now all four, for longer.
 
@@ -1040,7 +1041,7 @@ env.expect(
 # ## 8. Play the game yourself
 #
 # Move the sliders (in a live notebook; a saved one shows three settings). Each setting plays 400 iterations of the plain game, without penalty or average, and shows samples and both losses. Try to predict before you look:
-# - What happens if G learns ten times faster than D? And the other way round?
+# - What happens if G learns ten times faster than D? And the reverse?
 # - Do more steps of D (k) help or hurt?
 # - Find a setting where the losses look calm and the samples are bad.
 
@@ -1071,7 +1072,7 @@ explore(
 )
 
 # %% [markdown]
-# *Samples (left) and losses (right) of three settings: equal rates; a fast G against a slow D; a slow G against a fast D with k = 5.* TEXT
+# *Samples (left) and losses (right) of three settings: equal rates; a fast G against a slow D; a slow G against a fast D with k = 5.* In the second, D can't follow G, and yet loss_G is the calmest of the three: the samples near a mode are the fewest. In the third, D stays ahead: loss_D is well below log 4 and loss_G far above log 2. G learns all the same, since its loss does not saturate, and more of its samples are near a mode. So the losses don't show which run has the better samples.
 #
 # ## What we measured, and what the paper says
 #

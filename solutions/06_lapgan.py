@@ -83,7 +83,7 @@ test_set = flowers.load(2 * N, 64, env.rng(100, "cpu"))  # for measurements only
 real, test = (to_float(part.images.to(device)) for part in (train_set, test_set))
 print(f"{len(real):,} flowers of {tuple(real.shape[1:])} for training, {len(test):,} for tests")
 ax = show_images(real[:32], columns=16)
-show(ax, alt="Two rows of flowers on green or light blue, in five colours; half of them with a bee.")
+show(ax, alt="Two rows of flowers on green or light blue, in five colours; half have a bee.")
 assert len(test) == 2 * N and real.abs().max() <= 1
 
 # %% [markdown]

@@ -448,7 +448,7 @@ table(results)
 print("gain over bicubic (dB):", ", ".join(f"{n} {g:+.2f}" for n, g in zip(truth, gains)))
 env.report(seconds_srresnet=seconds, gain_srresnet=fmean(gains))
 env.expect("SRResNet gains at least 0.6 dB over bicubic interpolation", fmean(gains) >= 0.6,
-           f"it gained {fmean(gains):.2f} dB; usually 0.6 dB or more.")
+           f"SRResNet gained {fmean(gains):.2f} dB; usually 0.6 dB or more.")
 
 # %%
 compare("bicubic", "SRResNet")
@@ -582,7 +582,7 @@ for row, (name, x) in enumerate(textures.items()):
     ann, bob = decibels(others, x.repeat(N_ANSWERS - 1, 1, 1, 1)), decibels(blurred(x), x)
     print(f"{name:7} Bob's PSNR - Ann's: {bob - ann:.2f} dB")
     low = lowres.enlarge(to_float(lowres.shrink(to_bytes(x[:1]))), "nearest")
-    images = torch.cat([low, x[:3], blurred(x)[:1]])[:, :, None, :, 32:96, 32:96]
+    images = torch.cat([low, x[:3], blurred(x)[:1]])[:, None, :, 32:96, 32:96]
     titles = ("low resolution", "the truth", "Ann, one answer", "another", "Bob, the mean")
     for ax, title, image in zip(axes[5 * row :], titles, images):
         show_images(image, columns=1, title=title, ax=ax)
@@ -649,7 +649,7 @@ results = {method: measure(images, truth) for method, images in enlarged.items()
 table(results)
 env.expect("SRResNet's total variation lies between bicubic's and the originals'",
            results["bicubic"]["variation"] < results["SRResNet"]["variation"] < 1,
-           "it does not; usually it is higher than bicubic's and below 1.")
+           "SRResNet's total variation is usually higher than bicubic's and below 1.")
 
 # %% [markdown]
 # The last column is a simple measure that needs no network: the **total variation**, the mean difference of neighbouring pixels, as a multiple of the original's. A value well below 1 says that an image is smoother than the original.
@@ -839,7 +839,7 @@ print(f"adversarial term: {undecided:.5f} for D = 1/2, {certain:.5f} for logits 
 # %% tags=["nbval-ignore-output"]
 phi = pretrained.content_features(env.budget(smoke="lite0", cpu="lite0", gpu="vgg19"))
 phi.to(device, memory_format=env.memory_format())
-GAN_SIDE = env.budget(smoke=16, cpu=20, gpu=24)  # of a low-resolution crop; D's images have 4x
+GAN_SIDE = env.budget(smoke=16, cpu=20, gpu=24)  # of a low-resolution crop
 
 
 def content_at_start(seed: int) -> float:
@@ -854,7 +854,7 @@ start = CONTENT_SCALE * content_at_start(1)
 print(f"the content loss is multiplied by {CONTENT_SCALE:.2g}; on other crops it is {start:.3f},")
 print(f"{start / undecided:.0f} times the adversarial term of an undecided D")
 env.expect("the content loss starts between 0.015 and 0.06 on other crops", 0.015 < start < 0.06,
-           f"it starts at {start:.3f}; usually near 0.03.")
+           f"on other crops it starts at {start:.3f}; usually near 0.03.")
 
 # %% tags=["training", "nbval-ignore-output"]
 GAN_STEPS, GAN_BATCH, D_WIDTH, GAN_LR = env.budget(
@@ -876,10 +876,10 @@ def train_srgan(adversarial: float = 1e-3) -> tuple[nn.Module, float]:
     G = Player(copy.deepcopy(srresnet).train(), lr=GAN_LR, ema=0.995, **options)
     D = Player(net, lr=2 * GAN_LR, **options)
     batches = lowres.Crops(training_photos, GAN_SIDE, GAN_BATCH, rng, device)
-    weights = {"adversarial": adversarial, "autocast": env.autocast}
+    settings = {"adversarial": adversarial, "autocast": env.autocast}
 
     def step() -> dict[str, Tensor]:
-        losses = srgan.srgan_step(G.net, D.net, G.opt, D.opt, batches, scaled_content, **weights)
+        losses = srgan.srgan_step(G.net, D.net, G.opt, D.opt, batches, scaled_content, **settings)
         G.advance()
         D.advance()
         return losses
@@ -959,7 +959,7 @@ for method, gap in gaps.items():
 env.report(spectrum_gap_srresnet=gaps["SRResNet"], spectrum_gap_srgan=gaps["SRGAN"])
 env.expect("beyond 1/8 SRGAN's spectrum is nearest to the originals', then SRResNet's",
            gaps["SRGAN"] < gaps["SRResNet"] < gaps["bicubic"],
-           "usually the order is SRGAN, SRResNet, bicubic; this run has another.")
+           "from nearest to farthest it is usually SRGAN, SRResNet, bicubic.")
 
 # %% [markdown]
 # *Figure 8.8. Power at each frequency. The line at 1/8 marks the finest detail that a low-resolution image can represent.* At the lowest frequencies all agree; bicubic interpolation begins to lose power well before the line, since it smooths its input. Right of the line everything must be invented. Bicubic interpolation invents nothing, and falls steeply. Where does SRResNet leave the originals' line, and where SRGAN? SRResNet usually follows it a little beyond 1/8, as far as edges can be predicted; further right SRGAN is nearer, by a growing distance. Bumps in SRGAN's line, near 0.35 or towards 0.5, are the checkerboard: the dots of Figure 8.2, of which the one at 1/4 in both directions lies at 0.35. What SRGAN gains at all other high frequencies is not the pattern.
@@ -1066,7 +1066,7 @@ with torch.no_grad():  # without autocast: then only seams make a difference
         print(f"margin {margin:2}: largest difference {seams[margin]:8.4f} of 255 grey levels")
 assert seams[srgan_G.reach] < 0.5
 env.expect("tiles without a margin have visible seams", seams[0] > 2,
-           f"the difference is {seams[0]:.2f} grey levels; usually it is above 2.")
+           f"seams differ by {seams[0]:.2f} grey levels; usually by more than 2.")
 
 # %% [markdown]
 # With a margin of the reach, tiles and whole are equal up to rounding. The lines above it say how much a smaller margin costs: usually the differences fall quickly, since most of what determines a pixel lies close to it.
@@ -1101,7 +1101,7 @@ again = large.convert("L").resize(part.size, Image.Resampling.BICUBIC)
 (lost,) = ImageStat.Stat(ImageChops.difference(part.convert("L"), again)).mean
 print(f"downsampled again it differs by {lost:.1f} of 255 grey levels on average")
 env.expect("the upscaled image, downsampled again, is nearly the given one", lost < 5,
-           f"it differs by {lost:.1f} grey levels; usually by less than 5.")
+           f"the images differ by {lost:.1f} grey levels; usually by less than 5.")
 
 # %% [markdown]
 # *Figure 8.9. A grey image with a transparent corner; of a large image of yours, the middle.* `benchmarks/upscale_memory.py` measures the cost of an image of 12 megapixels, since memory can only be measured in a process of its own. The result alone, 192 megapixels, takes 768 MB in PIL.
@@ -1125,11 +1125,11 @@ print(f"{len(pairs)} images: {', '.join(list(pairs)[:6])}")
 table(scores)
 print("\nThe paper, on Set5:")
 for method, decibel in PAPER_PSNR.items():
-    print(f"{method:10}{decibel:21.2f}{PAPER_SSIM[method]:21.4f}")
+    print(f"{method:10}{decibel:12.2f}{PAPER_SSIM[method]:12.4f}")
 if {name.split("_")[0] for name in pairs} == {"baby", "bird", "butterfly", "head", "woman"}:
     errors = [abs(scores[mode]["PSNR (dB)"] - PAPER_PSNR[mode]) for mode in BASELINES]
     env.expect("on Set5 the baselines' PSNRs are the paper's", max(errors) < 0.01,
-               "they are not. Are these Set5's original files?")
+               "the PSNRs are not the paper's. Are these Set5's original files?")
 
 # %% [markdown]
 # ## What we measured, and what the paper reports

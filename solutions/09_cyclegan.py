@@ -607,7 +607,7 @@ def generator_losses(
 generator_losses = check("9.6", generator_losses)
 
 # %% [markdown]
-# Training uses `cyclegan_step` from the package. It computes the same losses and nothing twice: instance norm keeps the images of a batch independent, so `fake_y` and `same_y` come from one pass of G. The discriminators are frozen while the generators are updated; then they are shown the fakes of the same step, through the pools. We check that its losses are yours.
+# Training uses `cyclegan_step` from the package. It computes the same losses and nothing twice: instance norm keeps the images of a batch independent, so `fake_y` and `same_y` come from one pass of G. The discriminators are frozen while the generators are updated; then they are shown the fakes of the same step, through the pools. We check that its losses equal yours.
 
 
 # %%
@@ -689,8 +689,8 @@ def train_cyclegan(
 
     keep = {"GF": GF, "D": D, "batches": batches.rng, "rng": rng}
     keep |= {"pool_X": pools[0], "pool_Y": pools[1]}
-    values = "-".join(f"{w:g}" for w in {**WEIGHTS, **weights}.values())
-    folder = env.run_dir("09_cyclegan") / f"{title} {values} {losses[1].__name__}"
+    used = "-".join(f"{weight:g}" for weight in {**WEIGHTS, **weights}.values())
+    folder = env.run_dir("09_cyclegan") / f"{title} {used} {losses[1].__name__}"
     every = max(1, steps // 20)
     records = list(train(step, steps, keep, folder, record_every=every, title=title, fresh=fresh))
     return *GF.average, records

@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def test_version_and_help_are_quick():
         (["build", "77"], "There is no notebook 77"),
         (["build", "--check", "--execute"], "writes nothing"),
         (["run", "--student", "--record"], "no --student"),
-        (["run", "--out", "."], "folder of its own"),
+        (["run", "--out", "."], "another folder"),
         (["fetch", "nothing"], "Known:"),
     ],
 )
@@ -72,7 +73,7 @@ def test_expected_failures_are_printed_plainly(tmp_path, monkeypatch, capsys):
 
 def test_a_missing_extra_is_one_clear_message(small_course, monkeypatch, capsys):
     monkeypatch.chdir(small_course)
-    for name in [n for n in sys.modules if n.startswith("gancourse.instructor")]:
+    for name in [n for n in sys.modules if n.startswith("gancourse.notebooks")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "jupytext", None)
     assert called(monkeypatch, "build") == 1
@@ -98,15 +99,15 @@ def test_a_failed_download_is_status_1(monkeypatch, capsys):
 
 
 def none(cells, registry) -> list[str]:
-    """In place of what is said of exercises: the registry knows none of the small course's."""
+    """Replaces the check of exercises: the registry has none of the small course's."""
     return []
 
 
 def test_build_and_run_from_source_to_report(small_course, monkeypatch, capsys):
-    """The whole way: build, execute, check, run, record, build again, check."""
+    """Build, execute, check, run, record, build again, check."""
     monkeypatch.chdir(small_course)
     monkeypatch.setattr(
-        importlib.import_module("gancourse.instructor.notebooks.lint"), "_exercises", none
+        importlib.import_module("gancourse.notebooks.lint"), "_exercises", none
     )
     assert called(monkeypatch, "build") == 0
     assert "to be executed" in capsys.readouterr().out
@@ -151,16 +152,32 @@ def test_one_failing_notebook_does_not_stop_the_others(small_course, monkeypatch
     assert called(monkeypatch, "run", "--profile", "smoke", "--student", "--out", "out") == 1
     text = capsys.readouterr().out
     assert "89_bad: cell 5 of 6: ZeroDivisionError: division by zero" in text
-    assert "90_small: well" in text
+    assert "90_small: ok" in text
     report = json.loads(Path("out/report.json").read_text())["notebooks"]
     assert "ZeroDivisionError" in report["89_bad"]["error"] and "error" not in report["90_small"]
     assert Path("out/89_bad.ipynb").exists()
 
 
-def test_doctor_finds_nothing_wrong_here_within_ten_seconds():
-    begin = time.perf_counter()
+def test_an_expectation_that_fails_is_listed_and_no_error(small_course, monkeypatch, capsys):
+    """Status 0 with a list; --strict is for maintainers."""
+    monkeypatch.chdir(small_course)
+    source = Path("solutions/90_small.py")
+    more = """answer=21.0)
+env.expect("the answer is 21", True, "It was not.")
+env.expect("the answer is 22", False, "It was 21 this time.")"""
+    source.write_text(source.read_text().replace("answer=21.0)", more))
+    for strict, status in (([], 0), (["--strict"], 1)):
+        assert called(monkeypatch, "run", "--out", "out", *strict) == status
+        text = capsys.readouterr().out
+        assert "90_small: ok" in text and "did not hold: the answer is 22" in text
+        assert "is 21" not in text
+    entry = json.loads(Path("out/report.json").read_text())["notebooks"]["90_small"]
+    assert entry["expectations"] == {"the answer is 21": True, "the answer is 22": False}
+    assert entry["figures"] == {"answer": 21.0} and "error" not in entry
+
+
+def test_doctor_finds_nothing_wrong_here():
     done = command("doctor", "--json")
-    assert time.perf_counter() - begin < 10 * float(os.environ.get("GANCOURSE_SLOW", "1"))
     findings = json.loads(done.stdout)
     wrong = [f for f in findings if f["status"] == "wrong"]
     assert done.returncode == 0 and not wrong, wrong
@@ -169,15 +186,15 @@ def test_doctor_finds_nothing_wrong_here_within_ten_seconds():
     assert {"data", "runs/", "data/", "network"} <= topics
 
 
-def test_doctor_names_what_is_wrong_and_the_mend(monkeypatch, capsys):
+def test_doctor_names_what_is_wrong_and_the_fix(monkeypatch, capsys):
     monkeypatch.setenv("GANCOURSE_RUNS", "/proc/nowhere")
     monkeypatch.setenv("GANCOURSE_PROFILE", "huge")
     monkeypatch.setattr(doctor, "WEIGHTS", "no_such_package")
-    monkeypatch.setattr(doctor, "_network", lambda *_: doctor.Finding("network", "note", "none"))
+    monkeypatch.setattr(doctor, "_network", lambda *_: doctor.Status("network", "note", "none"))
     assert called(monkeypatch, "doctor") == 1
     text = capsys.readouterr().out
     assert "wrong  runs/" in text and "GANCOURSE_RUNS=" in text
-    assert "GANCOURSE_PROFILE='huge' is not known" in text and "unset GANCOURSE_PROFILE" in text
+    assert "GANCOURSE_PROFILE='huge' is unknown" in text and "unset GANCOURSE_PROFILE" in text
     assert "wrong  weights" in text and "pip install --force-reinstall" in text
 
 
@@ -189,8 +206,8 @@ def test_a_package_that_is_too_old_is_wrong(monkeypatch):
 
 
 def test_a_network_that_never_answers_does_not_hang(monkeypatch):
-    monkeypatch.setattr("urllib.request.urlopen", lambda *a, **k: time.sleep(5))
-    begin = time.perf_counter()
+    over = threading.Event()
+    monkeypatch.setattr("urllib.request.urlopen", lambda *a, **k: over.wait(600))
     finding = doctor._network("https://example.org", 0.2)
-    assert time.perf_counter() - begin < 2
+    over.set()
     assert finding.status == "note" and "no answer" in finding.text

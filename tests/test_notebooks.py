@@ -1,13 +1,12 @@
-"""Every notebook is run by nbval, one after another, under the smoke profile.
+"""Every notebook is run by nbval under the smoke profile.
 
-The student's version, not edited, has to run to its end. Of the solved version the saved outputs
-are compared too: text, but not pictures, and not what HTML tags say about its looks (see
-sanitize.cfg). Cells tagged nbval-ignore-output are not compared; they hold an assertion.
+The unedited student's version has to run to its end. For the solved version the saved outputs are
+compared too: text, but not images, and not the styles in HTML tags (see sanitize.cfg). Cells tagged
+nbval-ignore-output are not compared; they hold an assertion or an expectation.
 
-GANCOURSE_SLOW=3 gives a slow machine three times the time.
+The time limit of a cell only protects against hanging: seconds are recorded, not asserted.
 """
 
-import os
 import subprocess
 import sys
 import time
@@ -21,13 +20,13 @@ from gancourse.notebooks.runner import environment
 ROOT = Path(__file__).resolve().parents[1]
 STUDENT = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 SOLVED = sorted((ROOT / "solutions").glob("[0-9][0-9]_*.ipynb"))
-SECONDS = 30 * float(os.environ.get("GANCOURSE_SLOW", "1"))
+HANGS = 900  # seconds of one cell
 
 
 def nbval(path: Path, option: str, scratch: Path) -> tuple[str, float]:
-    """Run nbval in a process of its own; what it found wrong, and the seconds of the cells.
+    """Run nbval in its own process; returns its findings and the seconds of the cells.
 
-    This project's settings stay out of it: it turns warnings into errors, and nbval has some.
+    Without this project's settings, which turn warnings into errors: nbval has some.
     """
     settings = scratch / "pytest.ini"
     settings.write_text("[pytest]\n")
@@ -36,11 +35,11 @@ def nbval(path: Path, option: str, scratch: Path) -> tuple[str, float]:
         [
             *(sys.executable, "-m", "pytest", "-c", settings, f"--rootdir={scratch}", path),
             *(option, "--nbval-current-env", "--nbval-sanitize-with", ROOT / "tests/sanitize.cfg"),
-            *(f"--nbval-cell-timeout={4 * SECONDS}", "-q", "--color=no", "--no-header"),
+            *(f"--nbval-cell-timeout={HANGS}", "-q", "--color=no", "--no-header"),
             *("-rN", "-p", "no:cacheprovider", "-p", "no:jaxtyping", "-W", "ignore"),
         ],
         env=environment("smoke", scratch / "runs", scratch)
-        | {"GANCOURSE_DATA": str(scratch / "data")},  # the embedded sets, whatever lies in data/
+        | {"OMP_NUM_THREADS": "1", "GANCOURSE_DATA": str(scratch / "data")},  # the embedded sets
         capture_output=True,
         text=True,
     )
@@ -49,7 +48,7 @@ def nbval(path: Path, option: str, scratch: Path) -> tuple[str, float]:
 
 
 def compared(path: Path) -> tuple[int, int]:
-    """How many cells of a solved notebook have outputs that are compared, and that have outputs."""
+    """Numbers of cells of a solved notebook whose outputs are compared, and that have outputs."""
     cells = [c for c in nbformat.read(path, as_version=4).cells if c.get("outputs")]
     ignored = [c for c in cells if "nbval-ignore-output" in c.metadata.get("tags", [])]
     return len(cells) - len(ignored), len(cells)
@@ -60,7 +59,6 @@ def run(path: Path, option: str, scratch: Path, record_property) -> None:
     wrong, seconds = nbval(path, option, scratch)
     record_property("seconds", round(seconds, 1))
     assert not wrong, wrong
-    assert seconds <= SECONDS, f"took {seconds:.0f} s; GANCOURSE_SLOW=2 allows twice the time"
 
 
 @pytest.mark.parametrize("path", STUDENT, ids=lambda path: path.stem)
@@ -89,7 +87,7 @@ def test_at_least_half_of_the_outputs_are_compared(capsys):
 
 
 def notebook(path: Path, cells: list[tuple[dict, str]], *tags: str) -> Path:
-    """A saved notebook of cells with the outputs that they are said to have."""
+    """A saved notebook of cells with the given outputs."""
     new = [nbformat.v4.new_code_cell(source, metadata={"tags": list(tags)}) for _, source in cells]
     for n, (cell, (output, _)) in enumerate(zip(new, cells, strict=True)):
         cell.execution_count = n + 1
@@ -122,11 +120,11 @@ OTHER = [
     (stream("1.50\n"), "print('1.51')"),
     (display(**{"text/html": "<b>yes</b>"}), show(**{"text/html": "<b>no</b>"})),
     (display(**{"text/plain": "yes"}), show(**{"text/plain": "no"})),
-    (display(**{"image/png": "aaaa"}), "print('no picture')"),
+    (display(**{"image/png": "aaaa"}), "print('no image')"),
 ]
 
 
-def test_pictures_and_looks_are_no_differences(tmp_path):
+def test_images_and_styles_are_no_differences(tmp_path):
     wrong, _ = nbval(notebook(tmp_path / "same.ipynb", SAME), "--nbval", tmp_path)
     assert not wrong, wrong
 

@@ -92,7 +92,7 @@ def ready(machine):
 
 def test_a_fresh_machine_is_set_up_and_tested_once(ready):
     status, said = ready.make("test", "ARGS=-k digits")
-    assert status == 0 and "pytest ran: -m pytest -k digits" in said
+    assert status == 0 and "pytest ran: -m pytest -n auto" in said and " -k digits" in said
     assert "torch" in said and "Ready" in said
     began = time.monotonic()
     status, said = ready.make("test")
@@ -136,12 +136,12 @@ def test_a_changed_pyproject_is_installed_again(ready):
     assert len(ready.installs()) == 2
 
 
-@pytest.mark.parametrize("versions", [{}, {"python3": "3.9.18"}, {"python3": "3.14.0"}])
+@pytest.mark.parametrize("versions", [{}, {"python3": "3.9.18"}, {"python3": "3.15.0"}])
 def test_no_usable_python(machine, versions):
     for name, version in versions.items():
         machine.python(name, version)
     status, said = machine.make("test")
-    assert status != 0 and "No Python was found" in said and "3.10 to 3.13" in said
+    assert status != 0 and "No Python was found" in said and "3.10 to 3.14" in said
     assert all(version in said for version in versions.values())
     assert not (machine.course / ".venv").exists()
 
@@ -158,7 +158,7 @@ def test_the_named_python_is_taken(ready):
     ready.python("python3.12", "3.12.1")
     ready.make("test")
     status, said = ready.make("test", PYTHON="python3.12")
-    assert status == 0 and "Making .venv again, with Python 3.12.1" in said
+    assert status == 0 and "Creating .venv again, with Python 3.12.1" in said
     assert "Installing" not in ready.make("test")[1]  # and it stays
 
 
@@ -179,7 +179,7 @@ def test_missing_venv_module(ready):
 
 def test_venv_that_fails_is_made_again(ready):
     status, said = ready.make("test", VENV_FAILS="1")
-    assert status != 0 and "Making .venv failed" in said and "it broke" in said
+    assert status != 0 and "Creating .venv failed" in said and "it broke" in said
     assert ready.make("test")[0] == 0
 
 
@@ -197,14 +197,14 @@ def test_pip_that_fails_is_explained_and_the_next_call_recovers(ready, pip, said
     assert status != 0 and said_of_it in said and "make test" in said
     assert "://" not in said and "pytest ran" not in said
     status, said = ready.make("test")
-    assert status == 0 and "not finished. Making .venv again" in said and "pytest ran" in said
+    assert status == 0 and "not finished. Creating .venv again" in said and "pytest ran" in said
 
 
 def test_a_killed_set_up_recovers(ready):
     assert ready.make("test", PIP_IS_KILLED="1")[0] != 0
     (ready.course / ".venv" / "bin" / "half a file").touch()
     status, said = ready.make("test")
-    assert status == 0 and "Making .venv again" in said
+    assert status == 0 and "Creating .venv again" in said
     assert not (ready.course / ".venv" / "bin" / "half a file").exists()
 
 
@@ -256,8 +256,7 @@ def test_conda_environment_is_in_step_with_pyproject():
 def test_the_workflow_tries_the_oldest_and_the_newest():
     text = (ROOT / "pyproject.toml").read_text()
     workflow = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())
-    oldest, newest = workflow["jobs"]["test"]["strategy"]["matrix"]["include"]
+    entries = workflow["jobs"]["bounds"]["strategy"]["matrix"]["include"]
+    tried = {(entry["python"], entry["resolution"]) for entry in entries}
     low, high = re.search(r'requires-python = ">=3\.(\d+),<3\.(\d+)"', text).groups()
-    assert oldest["python"] == f"3.{low}" and newest["python"] == f"3.{int(high) - 1}"
-    floor = re.search(r'"torch>=([\d.]+)"', text)[1], re.search(r'"torchvision>=([\d.]+)"', text)[1]
-    assert oldest["torch"] == f"torch=={floor[0]}.* torchvision=={floor[1]}.*"
+    assert (f"3.{low}", "lowest-direct") in tried and (f"3.{int(high) - 1}", "highest") in tried

@@ -1,8 +1,8 @@
 # Makes .venv and installs the course with one of its extras: sh tools/setup.sh lab|test
 #
-# A stamp in .venv says what is installed: the checksum of pyproject.toml and the Python version. It
-# is written last. Until then .venv holds a mark, so that a set-up that was broken off, at whatever
-# point, is recognised by the next call and made again.
+# A stamp in .venv records what is installed: the checksum of pyproject.toml and the Python version. It
+# is written last. Until then .venv contains a mark, so that the next call recognises an interrupted
+# set-up and starts it again.
 
 set -u
 extra=$1
@@ -22,7 +22,7 @@ version() { "$1" -V 2>/dev/null || true; }
 
 supported() {
     case $(version "$1") in
-        "Python 3.10."* | "Python 3.11."* | "Python 3.12."* | "Python 3.13."*) return 0 ;;
+        "Python 3.1"[0-4].*) return 0 ;;
     esac
     return 1
 }
@@ -31,16 +31,16 @@ choose() { # sets $python
     if [ -n "${PYTHON:-}" ]; then
         supported "$PYTHON" && python=$PYTHON && return
         found=$(version "$PYTHON")
-        fail "PYTHON=$PYTHON can't be used." "It is ${found:-not a Python that runs}; the course needs Python 3.10 to 3.13." \
+        fail "PYTHON=$PYTHON can't be used." "It is ${found:-not a Python that runs}; the course needs Python 3.10 to 3.14." \
             "Name another one, for instance: PYTHON=python3.12 make $extra"
     fi
     seen=
-    for python in python3 python3.13 python3.12 python3.11 python3.10; do
+    for python in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do
         supported "$python" && return
         found=$(version "$python")
         seen="$seen${found:+ $python is $found.}"
     done
-    fail "No Python was found that the course can use." "It needs Python 3.10 to 3.13.${seen:- There is none on PATH.}" \
+    fail "No Python was found that the course can use." "It needs Python 3.10 to 3.14.${seen:- There is none on PATH.}" \
         "Install one (python.org, your system's packages, or conda: see README.md), or name it: PYTHON=/path/to/python make $extra"
 }
 
@@ -51,10 +51,10 @@ leave_mark() {
 
 key() { printf '%s %s' "$(cksum <pyproject.toml)" "$(version $venv/bin/python)"; }
 
-# Nothing to do? A .venv of another Python than the one asked for doesn't count.
+# Nothing to do? Not if .venv has another Python than the one asked for.
 if [ -n "${PYTHON:-}" ] && [ -d $venv ] && [ "$(version "$PYTHON")" != "$(version $venv/bin/python)" ]; then
     choose
-    say "Making .venv again, with $(version "$python")."
+    say "Creating .venv again, with $(version "$python")."
     rm -rf $venv
 fi
 for done in "$stamp" $venv/.ready-test; do # the extra "test" holds all of "lab"
@@ -63,15 +63,15 @@ for done in "$stamp" $venv/.ready-test; do # the extra "test" holds all of "lab"
     fi
 done
 
-# A .venv that was left unfinished, or whose Python is gone or another one now, is made again.
+# An unfinished .venv, or one whose Python is gone or was replaced, is created again.
 if [ -d $venv ]; then
     made_with=$(cat $venv/.python 2>/dev/null)
     now=$(version $venv/bin/python)
     if [ -e $mark ]; then
-        say "The last set-up was not finished. Making .venv again."
+        say "The last set-up was not finished. Creating .venv again."
         rm -rf $venv
     elif [ "${made_with:-$now}" != "$now" ] || ! supported $venv/bin/python; then
-        say "The Python of .venv is gone or was replaced. Making .venv again."
+        say "The Python of .venv is gone or was replaced. Creating .venv again."
         rm -rf $venv
     fi
 fi
@@ -79,21 +79,21 @@ fi
 if [ ! -d $venv ]; then
     choose
     "$python" -m ensurepip --version >/dev/null 2>&1 ||
-        fail "$python can't make virtual environments." "Its module venv or ensurepip is missing; some systems pack them apart." \
+        fail "$python can't create virtual environments." "Its module venv or ensurepip is missing; some systems package them separately." \
             "Debian, Ubuntu: sudo apt install python3-venv. Elsewhere: install Python from python.org."
-    say "Making .venv with $(version "$python") ..."
+    say "Creating .venv with $(version "$python") ..."
     mkdir $venv 2>/dev/null
     leave_mark
     "$python" -m venv $venv >$log 2>&1 ||
-        fail "Making .venv failed." "$python -m venv says: $(tail -n 1 $log)" \
+        fail "Creating .venv failed." "$python -m venv says: $(tail -n 1 $log)" \
             "Debian, Ubuntu: sudo apt install python3-venv. If the disk is full, free some space. Then: make $extra"
     version $venv/bin/python >$venv/.python
 fi
 leave_mark
 
-say "Installing the course and what it needs. The first time this takes some minutes"
+say "Installing the course and its dependencies. The first time this takes a few minutes"
 say "and, on Linux, about 6 GB of disk; most of it is PyTorch."
-install() { # pip's own words go to the log; what is shown is the names of packages
+install() { # pip's output goes to the log; only the names of packages are shown
     rm -f $venv/.installed
     { $venv/bin/python -m pip install --no-input --disable-pip-version-check "$@" 2>&1 && : >$venv/.installed; } |
         tee -a $log | sed -n -e 's/^Collecting \([A-Za-z0-9_.-]*\).*/  \1/p' -e 's/^Installing collected.*/  unpacking .../p' >&2
@@ -104,7 +104,7 @@ disk_is_full() {
 }
 : >$log
 if ! { install "pip>=23.1" && install -e ".[$extra]"; }; then
-    again="Then run this again; it starts afresh: make $extra"
+    again="Then run this again; it starts over: make $extra"
     if disk_is_full; then
         fail "The set-up stopped: the disk is full." "It needs about 6 GB on Linux, 2 GB elsewhere." "Free some space here and in ${TMPDIR:-/tmp}. $again"
     elif grep -qiE 'connection broken|ConnectionError|ConnectTimeout|ReadTimeout|name resolution|Max retries|unreachable|ProxyError|SSLError|from versions: none' $log; then
@@ -113,7 +113,7 @@ if ! { install "pip>=23.1" && install -e ".[$extra]"; }; then
     fi
     fail "The set-up stopped: pip could not install the course." \
         "pip says: $(grep -E '^ *(ERROR|error)' $log | sed 's#[a-z+]*://[^ ]*#(address)#g' | tail -n 3)" \
-        "All of its words are in $log. $again"
+        "Its whole output is in $log. $again"
 fi
 rm -f $mark
 key >"$stamp"

@@ -12,29 +12,30 @@ import typer
 from gancourse.cli.extras import extra
 
 Grades = Annotated[
-    Path, typer.Option("--out", "--grades", help="Folder of the gradebook and all that it writes.")
+    Path, typer.Option("--out", "--grades", help="Folder of the gradebook and of all it writes.")
 ]
 Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Processes here; one a core unless given.")
+    int | None, typer.Option("--workers", min=1, help="Processes here; default: one per core.")
 ]
 Scheduler = Annotated[str, typer.Option(help="Address of a Dask scheduler, in place of workers.")]
 Database = Annotated[
     str | None, typer.Option(help="URL of a PostgreSQL database; needed once, then remembered.")
 ]
 Unsafe = Annotated[
-    bool, typer.Option("--unsafe-no-sandbox", help="Run untrusted code without walls; stamped.")
+    bool,
+    typer.Option("--unsafe-no-sandbox", help="Run untrusted code without a sandbox; stamped."),
 ]
 
 
 def check(
     notebook: Annotated[Path, typer.Argument(metavar="NN.ipynb", help="Your notebook, saved.")],
 ) -> None:
-    """Show what would be graded in your notebook, and the points, here and without the network."""
+    """Show what would be graded in your notebook, and the points; needs no network."""
     from gancourse.grading.answers.preview import preview
 
-    found = preview(notebook)
-    print(found)
-    raise typer.Exit(0 if found.earned == found.points else 1)
+    result = preview(notebook)
+    print(result)
+    raise typer.Exit(0 if result.earned == result.points else 1)
 
 
 def grade(
@@ -56,28 +57,28 @@ def grade(
         Path | None, typer.Option(help="CSV with student, days and, if they differ, notebook.")
     ] = None,
 ) -> None:
-    """Grade submissions, each in a sandbox. Stopped or killed, the same command goes on."""
+    """Grade submissions, each in a sandbox. If stopped or killed, run it again: it resumes."""
     if out.resolve().is_relative_to(submissions.resolve()):
-        what = f"{out} lies in {submissions}, and what is in it would be graded too."
+        what = f"{out} is inside {submissions}, and its files would be graded too."
         raise typer.BadParameter(f"{what} Name another folder with --out.")
     book = _book(out, database, new=True)
     with extra("instructor"):
-        from gancourse.grading.answers import submission
-        from gancourse.grading.gradebook import grade as grader
+        from gancourse.grading.answers import notebook_file
+        from gancourse.grading.gradebook import batch
         from gancourse.grading.gradebook.collect import collect
     rule = json.loads(book.get("late") or "{}")
+    listed = set(rule.get("days", {}))
     rule |= {"percent": late} if late is not None else {}
     rule |= {"most": late_most} if late_most is not None else {}
-    before = rule.get("days", {})
     rule |= {"days": _days(late_days)} if late_days is not None else {}
     book.put("late", json.dumps(rule))
-    book.add(collect(submissions, lambda content: submission.parse(content).notebook))
-    for name in sorted({*before} - {*rule.get("days", {})}):
+    book.add(collect(submissions, lambda content: notebook_file.parse(content).notebook))
+    for name in sorted(listed - set(rule.get("days", {}))):
         print(f"no longer late, since {late_days} doesn't name them: {name}")
-    for name in sorted({*rule.get("days", {})} - {one.student for one in book.records()}):
+    for name in sorted(set(rule.get("days", {})) - {r.student for r in book.records()}):
         print(f"days late are listed for {name!r}, who has handed in nothing")
-    grader.run(book, workers=workers or _cores(), scheduler=scheduler, unsafe=unsafe)
-    for line in grader.outdated(book.records()):
+    batch.run(book, processes=workers or _cores(), scheduler=scheduler, unsafe=unsafe)
+    for line in batch.outdated(book.records()):
         print(line)
     _report(book)
 
@@ -90,24 +91,24 @@ def regrade(
     database: Database = None,
     unsafe: Unsafe = False,
 ) -> None:
-    """Grade one exercise of everybody again, after it was corrected, and say what changed."""
+    """Grade one exercise of all students again, after a correction, and print what changed."""
     from gancourse import exercises
 
     exercises.find(exercise)
     book = _book(out, database)
-    from gancourse.grading.gradebook import grade as grader
+    from gancourse.grading.gradebook import batch
 
     before = _points(book, exercise)
-    options = {"workers": workers or _cores(), "scheduler": scheduler, "unsafe": unsafe}
-    done = grader.run(book, scope=exercise, **options)
+    options = {"processes": workers or _cores(), "scheduler": scheduler, "unsafe": unsafe}
+    count = batch.run(book, scope=exercise, **options)
     after = _points(book, exercise)
-    if not done:
+    if not count:
         print(f"Nothing to do: exercise {exercise} has not changed since it was graded.")
     changed = {s: (before[s], p) for s, p in after.items() if s in before and before[s] != p}
     for student, (old, new) in changed.items():
         print(f"{student}: {old:g} -> {new:g}")
     marks = f"{len(changed)} mark{'s' * (len(changed) != 1)} changed"
-    print(f"{done} graded again; {marks}. Earlier ones: gancourse history STUDENT.")
+    print(f"{count} graded again; {marks}. Earlier ones: gancourse history STUDENT.")
     _report(book)
 
 
@@ -115,7 +116,7 @@ def mark(
     student: Annotated[str, typer.Argument(help="As the export names the student.")],
     exercise: Annotated[str, typer.Argument(help='"2.3", or "02" for the whole notebook.')],
     points: Annotated[float | None, typer.Option(min=0, help="Points, by hand.")] = None,
-    comment: Annotated[str, typer.Option(help="What the student reads beside it.")] = "",
+    comment: Annotated[str, typer.Option(help="Shown to the student with the points.")] = "",
     clear: Annotated[
         bool, typer.Option("--clear", help="The grader's points count again.")
     ] = False,
@@ -127,24 +128,23 @@ def mark(
         raise typer.BadParameter("Give --points, --comment or both; or --clear alone.")
     book = _book(out, database)
     from gancourse import exercises
-    from gancourse.grading.reports import report
+    from gancourse.grading.reports.overview import worth
 
     whole = "." not in exercise
-    exercise = exercise.zfill(2) if whole else exercise
-    if whole and exercise not in report.worth():
-        raise typer.BadParameter(f"There is no notebook {exercise}: {', '.join(report.worth())}.")
-    worth = report.worth()[exercise] if whole else exercises.find(exercise).points
-    if points is not None and points > worth:
-        raise typer.BadParameter(f"Points are at most {worth} for {exercise}, not {points:g}.")
     number = exercise.split(".")[0].zfill(2)
-    known = [one for one in book.records() if one.student == student]
-    here = [one for one in known if one.notebook in ("", number)]
-    if not whole and here and not any(one.marks for one in here):
+    if whole and number not in worth():
+        raise typer.BadParameter(f"There is no notebook {number}: {', '.join(worth())}.")
+    exercise = number if whole else exercise
+    most = worth()[number] if whole else exercises.find(exercise).points
+    if points is not None and points > most:
+        raise typer.BadParameter(f"Points are at most {most} for {exercise}, not {points:g}.")
+    records = [r for r in book.records() if r.student == student and r.notebook in ("", number)]
+    if not whole and records and not any(record.marks for record in records):
         what = f"{student}'s notebook {number} was not graded: give points for the whole of it"
         raise typer.BadParameter(f"{what}, as exercise {number}.")
     book.mark(student, exercise, -1 if clear else points, comment)
-    print(f"{student}, {exercise}: kept.")
-    if not whole and any(number in one.by_hand for one in here):
+    print(f"{student}, {exercise}: saved.")
+    if not whole and any(number in record.by_hand for record in records):
         print(f"Points for the whole of {number} were given by hand: they count, until --clear.")
 
 
@@ -153,22 +153,21 @@ def history(
     out: Grades = Path("grades"),
     database: Database = None,
 ) -> None:
-    """Show all that was ever handed in, graded and marked for one student."""
+    """Show every submission, result and mark that was ever recorded for a student."""
     lines = _book(out, database).history(student)
-    print("\n".join(lines) or f"Nothing is known of {student}.")
+    print("\n".join(lines) or f"Nothing is recorded for {student}.")
     raise typer.Exit(0 if lines else 1)
 
 
 def feedback(out: Grades = Path("grades"), database: Database = None) -> None:
     """Write a page for each student, and one of the whole class."""
     book = _book(out, database)
-    from gancourse.grading.reports import feedback as pages
-    from gancourse.grading.reports import report
+    from gancourse.grading.reports import feedback, overview
 
     records = book.records()
-    written = pages.write_all(out / "feedback", records, report.title)
-    print(f"{len(written)} pages in {out / 'feedback'}")
-    print(f"{report.class_page(out, records)}: for you alone")
+    pages = feedback.write_all(out / "feedback", records, overview.title)
+    print(f"{len(pages)} pages in {out / 'feedback'}")
+    print(f"{overview.write_class_page(out, records)}: for the instructor only")
 
 
 def export(
@@ -189,29 +188,28 @@ def export(
     out: Grades = Path("grades"),
     database: Database = None,
 ) -> None:
-    """Write the marks as CSV; Canvas's and Moodle's tables are filled in, to be imported there."""
+    """Write the marks as CSV; fill in the tables of Canvas and Moodle, to import there."""
     book = _book(out, database)
-    from gancourse.grading.reports import exports, report
+    from gancourse.grading.reports import exports, overview
 
-    wanted = {number.zfill(2) for number in notebook or ()}
-    records = [one for one in book.records() if not wanted or one.notebook in wanted]
-    worth = report.worth()
-    if wanted - {*worth}:
-        what = f"There is no notebook {', '.join(sorted(wanted - {*worth}))}"
-        raise typer.BadParameter(f"{what}: {', '.join(worth)}. Each has its own --notebook.")
-    tables = {"marks": exports.marks(records, report.title)}
+    worth = overview.worth()
+    chosen = {number.zfill(2) for number in notebook or ()}
+    if missing := sorted(chosen - {*worth}):
+        what = f"There is no notebook {', '.join(missing)}: {', '.join(worth)}."
+        raise typer.BadParameter(f"{what} Each has its own --notebook.")
+    records = [record for record in book.records() if not chosen or record.notebook in chosen]
+    tables = {"marks": exports.marks(records, overview.title)}
     tables["totals"] = exports.totals(records, worth)
-    lines = [report.unmarked(one) for one in records if not one.has_score]
+    lines = [overview.unmarked(record) for record in records if not record.has_score]
     if canvas is not None:
-        template = _text(canvas)
         columns = _pairs(column, "column", worth)
-        tables["canvas"], more = exports.canvas(template, records, worth, columns)
-        lines += more
+        tables["canvas"], left_out = exports.canvas(_text(canvas), records, worth, columns)
+        lines += left_out
     for number, file in _pairs(moodle, "moodle", worth).items():
-        own = [one for one in records if one.notebook == number]
-        template = _text(Path(file))
-        tables[f"moodle_{number}"], more = exports.moodle(template, own, worth[number])
-        lines += more
+        of_notebook = [record for record in records if record.notebook == number]
+        table, left_out = exports.moodle(_text(Path(file)), of_notebook, worth[number])
+        tables[f"moodle_{number}"] = table
+        lines += left_out
     (out / "export").mkdir(exist_ok=True)
     for name, table in tables.items():
         path = out / "export" / f"{name}.csv"
@@ -227,7 +225,7 @@ COMMANDS = (check, grade, regrade, mark, history, feedback, export)
 
 
 def _book(folder: Path, url: str | None, new: bool = False):
-    """The gradebook of a folder; only `grade` makes one."""
+    """The gradebook in a folder; only `grade` makes one."""
     with extra("instructor"):
         from gancourse.grading.gradebook.gradebook import Gradebook
     if not (new or url or list(folder.glob("gradebook.sqlite")) + list(folder.glob("*.url"))):
@@ -236,12 +234,12 @@ def _book(folder: Path, url: str | None, new: bool = False):
 
 
 def _report(book) -> None:
-    """Say how the class did, and end with status 1 where somebody has no mark."""
-    from gancourse.grading.reports import report
+    """Print how the class did; the status is 1 where a student has no mark."""
+    from gancourse.grading.reports.overview import overview
 
     records = book.records()
-    print(report.overview(book.folder, records))
-    raise typer.Exit(0 if all(one.has_score for one in records) else 1)
+    print(overview(book.folder, records))
+    raise typer.Exit(0 if all(record.has_score for record in records) else 1)
 
 
 def _points(book, exercise: str) -> dict[str, float]:
@@ -251,27 +249,27 @@ def _points(book, exercise: str) -> dict[str, float]:
 
 def _days(path: Path) -> Mapping[str, Mapping[str, int]]:
     """Student -> notebook ("" for all) -> days late."""
-    found: dict[str, dict[str, int]] = {}
+    days: dict[str, dict[str, int]] = {}
     for row in csv.DictReader(_text(path).splitlines()):
         try:
             number = (row.get("notebook") or "").strip()
-            days = int(row["days"])
-            found.setdefault(row["student"].strip(), {})[number and number.zfill(2)] = days
+            count = int(row["days"])
+            days.setdefault(row["student"].strip(), {})[number and number.zfill(2)] = count
         except (KeyError, ValueError, TypeError, AttributeError) as error:
-            what = f"{path} needs the columns student and days (whole numbers)."
-            raise typer.BadParameter(f"{what} This row has not: {row}") from error
-    return found
+            what = f"{path} needs the columns student and days (integers)."
+            raise typer.BadParameter(f"{what} This row is wrong: {row}") from error
+    return days
 
 
-def _pairs(words: Sequence[str] | None, option: str, worth: Mapping[str, int]) -> dict[str, str]:
-    pairs = [word.partition("=") for word in words or ()]
+def _pairs(values: Sequence[str] | None, option: str, worth: Mapping[str, int]) -> dict[str, str]:
+    pairs = [value.partition("=") for value in values or ()]
     for number, equals, value in pairs:
         if not equals or number.zfill(2) not in worth or not value:
             raise typer.BadParameter(f"--{option} is a notebook's number, =, and a name: 02=...")
-    found = {number.zfill(2): value for number, _, value in pairs}
-    if len(found) < len(pairs):
+    by_number = {number.zfill(2): value for number, _, value in pairs}
+    if len(by_number) < len(pairs):
         raise typer.BadParameter(f"--{option} names a notebook twice: export once for each.")
-    return found
+    return by_number
 
 
 def _text(path: Path) -> str:
@@ -282,5 +280,5 @@ def _text(path: Path) -> str:
 
 
 def _cores() -> int:
-    count = getattr(os, "sched_getaffinity", None)
-    return len(count(0)) if count else os.cpu_count() or 1
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -1,8 +1,7 @@
-"""Tools for those who write and teach the course: build, run and grade.
+"""Reading and grading the exercises in notebooks, for students and instructors.
 
-``notebooks`` makes both versions of every notebook from one source, checks, executes and measures
-them; it needs the ``lab`` extra. Grading needs ``instructor``: ``grading`` collects what a class
-handed in and keeps it in a gradebook; for each submission ``judging`` reads it, has it run in a
-``sandbox``, and compares; ``reports`` says what came of it. One way only: ``reports`` and
-``grading`` build on ``judging``, and that on ``sandbox``.
+``answers`` reads a notebook and collects its answers: `gancourse check` needs no more. For
+`gancourse grade` (extra ``instructor``), ``sandbox`` does the same with untrusted notebooks,
+``judging`` makes marks from what was observed, ``gradebook`` saves those of a class, and
+``reports`` writes feedback and tables. Each folder imports only the ones before it.
 """

@@ -68,7 +68,7 @@ def tiled(G: Callable[[Tensor], Tensor], x: Images, tile: int, margin: int) -> E
 
 @torch.no_grad()
 def upscale(
-    G: Generator, picture: Image.Image, tile: int = 128, margin: int | None = None
+    G: Generator, image: Image.Image, tile: int = 128, margin: int | None = None
 ) -> Image.Image:
     """Enlarge an image file of any size and mode four times.
 
@@ -79,11 +79,11 @@ def upscale(
     ----------
     G : Generator
         Its mode, train or eval, is restored afterwards.
-    picture : PIL.Image.Image
+    image : PIL.Image.Image
         Colour, grey, palette, 16 bits, with or without transparency, any sides. A camera's rotation
         (EXIF) is applied.
     tile, margin : int
-        In pixels of `picture`; the margin is G's reach by default, so that no seam is visible.
+        In pixels of `image`; the margin is G's reach by default, so that no seam is visible.
 
     Returns
     -------
@@ -91,20 +91,20 @@ def upscale(
         Grey ("L", "LA") where the input was grey, else "RGB" or "RGBA". Transparency is enlarged
         by bicubic interpolation.
     """
-    picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith(("I", "F")):  # 16 bits and more
-        values = np.asarray(picture, np.float32)
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith(("I", "F")):  # 16 bits and more
+        values = np.asarray(image, np.float32)
         values = values / 257 if values.max(initial=0) > 255 else values
-        picture = Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
-    grey = picture.mode in ("1", "L", "LA", "La")
-    alpha = picture.convert("RGBA").getchannel("A") if picture.has_transparency_data else None
+        image = Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
+    grey = image.mode in ("1", "L", "LA", "La")
+    alpha = image.convert("RGBA").getchannel("A") if image.has_transparency_data else None
     mode = ("L" if grey else "RGB") + ("A" if alpha else "")
-    large = Image.new(mode, (SCALE * picture.width, SCALE * picture.height))
+    large = Image.new(mode, (SCALE * image.width, SCALE * image.height))
     margin = G.reach if margin is None else margin
     place, training = next(G.parameters()).device, G.training
     G.eval()
-    for box, wide in windows(*picture.size, tile, margin):
-        rgb = np.array(picture.crop(wide).convert("RGBA").convert("RGB"))
+    for box, wide in windows(*image.size, tile, margin):
+        rgb = np.array(image.crop(wide).convert("RGBA").convert("RGB"))
         x = to_float(torch.from_numpy(rgb).permute(2, 0, 1)[None].to(place))
         with env.autocast():
             y = G(x.contiguous(memory_format=env.memory_format()))

@@ -5,8 +5,9 @@ import os
 import time
 from pathlib import Path
 
-from gancourse.errors import CourseError
 from gancourse.grading.judging.judge import Mark, Result, Unreadable
+
+from gancourse.errors import CourseError
 
 
 def notebook(number: str = "02", **facts) -> bytes:

@@ -2,10 +2,10 @@ import csv
 import io
 
 import pytest
+from gancourse.grading.judging.judge import Mark
 
 from gancourse.errors import CourseError
 from gancourse.grading.gradebook.records import Record
-from gancourse.grading.judging.judge import Mark
 from gancourse.grading.reports import exports
 
 WORTH = {"02": 4}

@@ -1,10 +1,10 @@
 from html.parser import HTMLParser
 
+from gancourse.grading.judging.judge import Mark
 from test_exports import record
 
 from gancourse import exercises
 from gancourse.grading.gradebook.records import Record
-from gancourse.grading.judging.judge import Mark
 from gancourse.grading.judging.similarity import Found, Pair
 from gancourse.grading.reports import feedback, summary
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import fakes
 import pytest
 from fakes import notebook
+from gancourse.grading.gradebook.owners import this_process
 
 from gancourse.errors import CourseError
 from gancourse.grading.gradebook import grade, gradebook, workers
 from gancourse.grading.gradebook.collect import Submission
 from gancourse.grading.gradebook.gradebook import LEASE, Gradebook
-from gancourse.grading.gradebook.owners import this_process
 from gancourse.grading.reports import exports
 
 SECRET = bytes(32)

@@ -30,7 +30,7 @@ def source(course):
 
 @pytest.fixture
 def built(course, source):
-    """A course where everything is in step; the outputs are made up."""
+    """A course where everything is up to date; the outputs are made up."""
     build.write(
         course.root / "notebooks" / "90_small.ipynb",
         nbformat.writes(build.student(course, source)),
@@ -115,7 +115,7 @@ def test_the_setup_cell_installs_where_the_package_is_missing(tmp_path):
         capture_output=True,
         text=True,
     )
-    assert "Locally, run: make lab" in done.stderr
+    assert "On your own machine: make lab" in done.stderr
     asked = ast.literal_eval((tmp_path / "asked").read_text())
     assert asked == ["install", "-q", "gancourse @ git+https://host/a/b"]
 
@@ -135,7 +135,7 @@ def test_building_twice_changes_nothing(built, source):
         ("notebooks/90_small.ipynb", "Twice x.", "Thrice x.", "differs from its source"),
         ("solutions/90_small.ipynb", "output 3", "output 4", "changed by hand"),
         ("solutions/90_small.ipynb", "return 2 * x", "return x + x", "changed by hand"),
-        ("solutions/90_small.py", "return 2 * x", "return x + x", "executed from other code"),
+        ("solutions/90_small.py", "return 2 * x", "return x + x", "executed from older code"),
         ("solutions/90_small.py", "Twice is what", "That is what", "run gancourse build"),
         ("README.md", "| 12 |", "| 13 |", "out of date"),
         ("README.md", "<!-- notebooks:begin -->", "", "no place for the table"),
@@ -175,13 +175,13 @@ def test_text_can_change_without_executing_again(built, source):
         ("    # END SOLUTION", "", "don't alternate"),
         ('# %% tags=["exercise"]', "# %%", "only they, hold"),
         ("return 2 * x", "return 2 x", "is not Python"),
-        ("\nassert ", "\n", "should hold an assertion"),
+        ("\nassert ", "\n", "it should assert, expect or report"),
         ("# Twice.", "# ![](picture.png)", "alternative text"),
         ('double = check("1.1", double)', "", "has 0 checks"),
         ("**Exercise 1.1** ·", "**Exercise 1.2** ·", "exercise 1.2 has a card"),
         ('check("1.1", double)', 'check("1.3", double)', "exercise 1.3 has a check"),
         ("Hint 3", "Tip", "has hints"),
-        (" · importance ●●●○○", "", "has not the form of the others"),
+        (" · importance ●●●○○", "", "does not have the usual form"),
         ("· 1 minute ·", "· 2 minutes ·", "minutes is 1"),
         ("· 2 points", "· 3 points", "points is 2"),
         ("*Double*", "*Twice*", "title is Double"),
@@ -255,7 +255,7 @@ def test_what_would_mislead_is_not_recorded(tmp_path, profile, more):
     assert not (tmp_path / "benchmarks").exists()
 
 
-def test_the_course_itself_is_in_step():
+def test_the_course_itself_is_up_to_date():
     """What `gancourse build --check` says of the real notebooks."""
     course = build.Course.at(Path(__file__).resolve().parents[2])
     assert lint.out_of_date(course) == []

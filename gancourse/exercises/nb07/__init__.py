@@ -1,1 +1,1 @@
-"""Exercises of notebook 07: reading sentences, and making a GAN obey them."""
+"""Exercises of notebook 07: a text encoder, and a GAN that follows sentences."""

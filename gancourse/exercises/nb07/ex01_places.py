@@ -1,4 +1,4 @@
-"""Exercise 7.1: A sentence as numbers."""
+"""Exercise 7.1: a sentence as numbers."""
 
 from functools import partial
 
@@ -12,7 +12,7 @@ ABC = "abcdefghijklmnopqrstuvwxyz0123456789 ,.-"
 
 
 def texts(rng: torch.Generator) -> list[Case]:
-    """With capitals, an unknown character inside and at the end, too short and too long."""
+    """Capitals and an unknown character inside; longer and shorter than the row."""
     cases = []
     for extra in (-integer(rng, 2, 3), integer(rng, 4, 6)):
         alphabet = "".join(ABC[i] for i in torch.randperm(len(ABC), generator=rng))
@@ -32,19 +32,19 @@ def places(
     alphabet: str,
     length: int,
     *,
-    small: bool = True,
+    lower: bool = True,
     none: int = -1,
     drop: bool = False,
     start: int = 0,
     cut: bool = True,
     front: bool = False,
 ) -> Tensor:
-    """The place of each character in the alphabet, with a slip if asked for."""
-    found = [alphabet.find(c) for c in (text.lower() if small else text)]
-    found = [p + start if p >= 0 else none for p in found if p >= 0 or not drop]
-    found = found[:length] if cut else found
-    rest = [none] * (length - len(found))
-    return torch.tensor(rest + found if front else found + rest)
+    """The position of each character in the alphabet, with a slip if asked for."""
+    positions = [alphabet.find(c) for c in (text.lower() if lower else text)]
+    positions = [p + start if p >= 0 else none for p in positions if p >= 0 or not drop]
+    positions = positions[:length] if cut else positions
+    padding = [none] * (length - len(positions))
+    return torch.tensor(padding + positions if front else positions + padding)
 
 
 def places_by_table(text: str, alphabet: str, length: int) -> Tensor:
@@ -65,22 +65,22 @@ EXERCISE = Exercise(
     cases=texts,
     slips=(
         Slip(
-            partial(places, small=False),
-            "A capital letter is read as unknown. Turn the text into small letters first.",
+            partial(places, lower=False),
+            "A capital letter is read as unknown. Turn the text into lower case first.",
         ),
         Slip(
             partial(places, none=0),
-            "You mark an unknown character by 0. But 0 is the place of the first character: "
+            "You mark an unknown character by 0. But 0 is the position of the first character: "
             "mark it by -1.",
         ),
         Slip(
             partial(places, drop=True),
             "An unknown character is skipped, and all after it move up by one. It keeps its "
-            "place, as -1.",
+            "place in the row, as -1.",
         ),
         Slip(
             partial(places, start=1),
-            "Places count from 0: the first character of the alphabet is 0.",
+            "Positions count from 0: the first character of the alphabet is 0.",
         ),
         Slip(
             partial(places, cut=False),
@@ -88,7 +88,7 @@ EXERCISE = Exercise(
         ),
         Slip(
             partial(places, front=True),
-            "The filling stands before the text; it belongs behind it.",
+            "The padding is before the text; it belongs after it.",
         ),
     ),
     alternatives=(places_by_table,),

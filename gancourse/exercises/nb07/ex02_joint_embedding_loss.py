@@ -12,37 +12,36 @@ from gancourse.papers.text2image import joint_embedding_loss
 
 
 def scores(rng: torch.Generator) -> list[Case]:
-    """Some hinges are at rest and some are not, in both directions; then a batch of two."""
+    """Some hinges are 0 and some are not, in both directions; then a batch of two."""
     cases = []
     for n in (integer(rng, 4, 6), 2):
         s = torch.randn(n, n, generator=rng) + 0.9 * torch.eye(n)
-        # picture 0 and text 0 rest; picture 1 and text 1 are pulled
+        # the hinges of image 0 and text 0 are 0, those of image 1 and text 1 are not
         s[:2, :2] = torch.tensor([[2.4, 0.3], [0.2, 0.6]]) + 0.1 * torch.rand(2, 2, generator=rng)
-        cases.append(Case((s,), note=f"for {n} pictures"))
+        cases.append(Case((s,), note=f"for {n} images"))
     return cases
 
 
 def embedding_loss(
-    s: Tensor, *, ways: str = "both", own: bool = False, mean: bool = True, margin: float = 1.0
+    s: Tensor, *, ways: str = "both", diagonal: bool = False, mean: bool = True, margin: float = 1.0
 ) -> Tensor:
     """The joint embedding loss by loops, with a slip if asked for."""
     n, total = len(s), s.new_zeros(())
     for i in range(n):
         for j in range(n):
-            if i != j or own:
-                if ways in ("both", "pictures"):
+            if i != j or diagonal:
+                if ways in ("both", "images"):
                     total = total + (margin + s[i, j] - s[i, i]).clamp(min=0)
                 if ways in ("both", "texts"):
                     total = total + (margin + s[j, i] - s[i, i]).clamp(min=0)
-    return total / (n * n if own else n * (n - 1)) if mean else total
+    return total / (n * n if diagonal else n * (n - 1)) if mean else total
 
 
 def hardest_only(s: Tensor) -> Tensor:
-    """The worst stranger of each picture and each text."""
+    """Only the mismatched pair with the highest score, for each image and each text."""
     off = s.masked_fill(torch.eye(len(s), dtype=torch.bool), -math.inf)
     d = s.diagonal()
-    pictures, sentences = (1 + off.amax(1) - d).relu(), (1 + off.amax(0) - d).relu()
-    return pictures.mean() + sentences.mean()
+    return (1 + off.amax(1) - d).relu().mean() + (1 + off.amax(0) - d).relu().mean()
 
 
 EXERCISE = Exercise(
@@ -54,33 +53,32 @@ EXERCISE = Exercise(
     cases=scores,
     slips=(
         Slip(
-            partial(embedding_loss, ways="pictures"),
-            "Only rows are compared: a picture with all texts. Add the other way, a text with "
-            "all pictures, which runs down a column.",
+            partial(embedding_loss, ways="images"),
+            "Only rows are compared: one image with all texts. Add the other direction, one text "
+            "with all images, down a column.",
         ),
         Slip(
             partial(embedding_loss, ways="texts"),
-            "Only columns are compared: a text with all pictures. Add the other way, a picture "
-            "with all texts, which runs along a row.",
+            "Only columns are compared: one text with all images. Add the other direction, one "
+            "image with all texts, along a row.",
         ),
         Slip(
-            partial(embedding_loss, own=True),
-            "The diagonal is in it: a partner would have to beat itself by 1, which costs 1 "
-            "each time. Leave the diagonal out, and divide by n (n - 1).",
+            partial(embedding_loss, diagonal=True),
+            "The diagonal is included: there each hinge compares a matching pair with itself and "
+            "is 1. Leave the diagonal out, and divide by n (n - 1).",
         ),
         Slip(
             partial(embedding_loss, mean=False),
-            "That is the sum. Take the mean over the n (n - 1) pairs of strangers.",
+            "That is the sum. Take the mean over the n (n - 1) mismatched pairs.",
         ),
         Slip(
             partial(embedding_loss, margin=0.0),
-            "Without the 1 a partner that is better by a hair costs nothing, and so do scores "
-            "that are all equal.",
+            "The margin of 1 is missing. Without it the loss is 0 where all scores are equal.",
         ),
         Slip(
             hardest_only,
-            "That takes only the worst stranger of each. It is a loss that others use; here "
-            "every stranger counts.",
+            "That takes only the mismatched pair with the highest score, a loss that other papers "
+            "use. Here every mismatched pair counts.",
         ),
     ),
     alternatives=(embedding_loss,),

@@ -15,18 +15,18 @@ def three_kinds(rng: torch.Generator) -> list[Case]:
     """Ordinary logits, and extreme ones."""
     n = integer(rng, 3, 5)
     plain = tuple(torch.randn(n, generator=rng) for _ in range(3))
-    wild = tuple(40 * (1 + torch.rand(n, generator=rng)) * sign for sign in (-1, 1, -1))
+    large = [40 * (1 + torch.rand(n, generator=rng)) * sign for sign in (-1, 1, -1)]
     return [
         Case(plain, note="for logits near 0"),
-        Case((wild[0] * 3, wild[1] * 3, wild[2]), note="for logits of more than 100"),
+        Case((large[0] * 3, large[1] * 3, large[2]), note="for logits of more than 100"),
     ]
 
 
 def cls_loss(real: Tensor, wrong: Tensor, fake: Tensor, w: float = 0.5, f: float = 0.5) -> Tensor:
     """The three terms with weights, in torch's own cross-entropy."""
     bce = F.binary_cross_entropy_with_logits
-    no = [bce(part, torch.zeros_like(part)) for part in (wrong, fake)]
-    return bce(real, torch.ones_like(real)) + w * no[0] + f * no[1]
+    rejected = [bce(part, torch.zeros_like(part)) for part in (wrong, fake)]
+    return bce(real, torch.ones_like(real)) + w * rejected[0] + f * rejected[1]
 
 
 def cls_naive(real: Tensor, wrong: Tensor, fake: Tensor) -> Tensor:
@@ -45,28 +45,28 @@ EXERCISE = Exercise(
     slips=(
         Slip(
             partial(cls_loss, w=1.0, f=1.0),
-            "Wrong and fake pairs weigh one half each: together as much as the real pairs.",
+            "Wrong and fake pairs have weight 1/2 each: together as much as the real pairs.",
         ),
         Slip(
             partial(cls_loss, w=0.0, f=1.0),
-            "The wrong pairs are missing: that is the plain game.",
+            "The wrong pairs are missing: that is the loss of the plain GAN.",
         ),
         Slip(
             lambda real, wrong, fake: cls_loss(real, -wrong, fake),
-            "A real picture with a wrong text is to be rejected: its term is log(1 - s_w).",
+            "D should reject a real image with a wrong text: its term is log(1 - s_w).",
         ),
         Slip(
             cls_naive,
-            "At large logits sigmoid is exactly 0 or 1 and its log is infinite. "
+            "For large logits the sigmoid is exactly 0 or 1, and a log is infinite. "
             "F.softplus(-l) is -log(sigmoid(l)), F.softplus(l) is -log(1 - sigmoid(l)).",
         ),
         Slip(
             lambda real, wrong, fake: -cls_loss(real, wrong, fake),
-            "The sign: the paper's D ascends, an optimizer descends. Return the negative.",
+            "The sign: the paper's D maximizes, an optimizer minimizes. Return the negative.",
         ),
         Slip(
             lambda real, wrong, fake: cls_loss(real, wrong, fake) / 2,
-            "One half too much: it stands before the brackets, not before the first term.",
+            "One factor of 1/2 too many: it applies to the brackets, not to the first term.",
         ),
     ),
     alternatives=(cls_loss,),

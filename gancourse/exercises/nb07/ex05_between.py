@@ -34,7 +34,7 @@ EXERCISE = Exercise(
     slips=(
         Slip(
             lambda phi, beta: between(phi, 1 - beta),
-            "beta and 1 - beta are exchanged: beta belongs to the first half of the batch.",
+            "beta and 1 - beta are swapped: beta belongs to the first half of the batch.",
         ),
         Slip(
             lambda phi, beta: beta * phi + (1 - beta) * phi.flip(0),
@@ -43,7 +43,7 @@ EXERCISE = Exercise(
         ),
         Slip(
             lambda phi, beta: between(phi, 0.5),
-            "beta is an argument; you always take the middle.",
+            "beta is an argument; you always use 1/2.",
         ),
         Slip(
             lambda phi, beta: beta * phi[:-1:2] + (1 - beta) * phi[1::2],
@@ -51,7 +51,7 @@ EXERCISE = Exercise(
         ),
         Slip(
             lambda phi, beta: phi[: len(phi) // 2] + phi[len(phi) // 2 :][: len(phi) // 2],
-            "A sum lies as far out as both together: weigh the two by beta and 1 - beta.",
+            "That is the sum: multiply the two by beta and 1 - beta first.",
         ),
     ),
     alternatives=(between_pairs,),

@@ -1,4 +1,4 @@
-"""Exercise 7.7: reading the noise off a picture."""
+"""Exercise 7.7: reading the noise off a picture, the loss of a style encoder."""
 
 import copy
 from collections.abc import Callable
@@ -13,8 +13,8 @@ from gancourse.exercises.observe import fill, integer, seeded
 from gancourse.papers.text2image import style_loss
 
 
-class Painter(nn.Module):
-    """A tiny G: noise and embedding to an output, in which their product counts."""
+class TinyGenerator(nn.Module):
+    """z and an embedding to an output that depends on their product."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ def style_cases(rng: torch.Generator) -> list[Case]:
 def observe_style(answer: Callable[..., Any], case: Case) -> Observation:
     n, seed = case.args
     rng = seeded(seed)
-    S, G = fill(nn.Linear(5, 3), rng), fill(Painter(), rng)
+    S, G = fill(nn.Linear(5, 3), rng), fill(TinyGenerator(), rng)
     z, phi = torch.randn(n, 3, generator=rng), torch.randn(n, 4, generator=rng)
     before = copy.deepcopy(G.state_dict())
     loss = answer(S, G, z.clone(), phi.clone())
@@ -59,13 +59,13 @@ def style(
     phi: Tensor,
     *,
     detach: bool = True,
-    blind: bool = False,
+    train: bool = True,
     reduce: str = "rows",
 ) -> Tensor:
     """The style loss, with a slip if asked for."""
     x = G(z, phi)
-    found = S(x.detach() if detach else x)
-    d2 = (z - (found.detach() if blind else found)).square()
+    predicted = S(x.detach() if detach else x)
+    d2 = (z - (predicted if train else predicted.detach())).square()
     each = {
         "rows": d2.sum(1).mean(), "all": d2.mean(), "sum": d2.sum(),
         "root": d2.sum(1).sqrt().mean(),
@@ -84,25 +84,25 @@ EXERCISE = Exercise(
     slips=(
         Slip(
             partial(style, detach=False),
-            "G gets a gradient: it would be trained to please S. Draw the pictures under "
+            "G gets a gradient: it would be trained together with S. Generate the images under "
             "torch.no_grad().",
         ),
         Slip(
             partial(style, reduce="all"),
-            "That is the mean over all numbers. A squared distance adds up the numbers of one "
-            "z; the mean is over the batch.",
+            "That is the mean over all numbers. A squared distance is the sum over the numbers of "
+            "one z; the mean is over the batch only.",
         ),
         Slip(
             partial(style, reduce="sum"),
-            "That is the sum over the batch: take the mean over its pictures.",
+            "That is the sum over the batch: take the mean over its images.",
         ),
         Slip(
             partial(style, reduce="root"),
             "That is the distance; the loss is its square.",
         ),
         Slip(
-            partial(style, blind=True),
-            "S gets no gradient: only the drawing belongs under torch.no_grad(), not S.",
+            partial(style, train=False),
+            "S gets no gradient: only G belongs under torch.no_grad(), not S.",
         ),
     ),
     alternatives=(style,),

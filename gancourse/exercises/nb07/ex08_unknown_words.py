@@ -11,8 +11,6 @@ from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, S
 from gancourse.exercises.observe import integer
 
 STRANGE = ("tulip", "turquoise", "bees", "garden", "stripes", "three", "rosé")
-
-
 KNOWN = ("red", "flower", "petals", "round", "with", "a", "small", "meadow")
 
 
@@ -92,24 +90,23 @@ EXERCISE = Exercise(
     slips=(
         Slip(
             words_like(lower=False),
-            "A capital makes a known word unknown: compare in small letters.",
+            "A capital makes a known word unknown: compare in lower case.",
         ),
         Slip(
             words_like(strip=False),
-            "Commas and stops stick to the words: a word is a run of letters and digits.",
+            "Commas and full stops are left on the words: a word is a run of letters and digits.",
         ),
         Slip(
             words_like(once=False),
-            "A word that occurs twice is listed twice: once is enough.",
+            "A word that occurs twice is listed twice: list it once.",
         ),
         Slip(
             words_like(order=False),
-            "The words come in another order than in the text.",
+            "The words are in another order than in the text.",
         ),
         Slip(
             words_without_error,
-            "A text without a word should raise ValueError: no picture would be the honest "
-            "answer to it.",
+            "A text without a word should raise ValueError: there is nothing to draw.",
         ),
         Slip(
             lambda text, known: [] if not text.strip() else unknown_words(text, known)[:1],

@@ -1,1 +1,1 @@
-"""Exercises of notebook 08: measuring and the networks; `nb08_losses` has the second half."""
+"""Exercises of notebook 08: SRGAN, its networks and losses, and metrics of images."""

@@ -1,4 +1,4 @@
-"""Exercise 8.1: decibels."""
+"""Exercise 8.1: the peak signal-to-noise ratio, in decibels."""
 
 from collections.abc import Callable
 
@@ -16,32 +16,33 @@ def psnr_cases(rng: torch.Generator) -> list[Case]:
         real = images(rng, 2, 3, 12, 14)
         noise = 0.3 * torch.rand(2, 1, 1, 1, generator=rng) + 0.1
         x = (real + noise * torch.randn(real.shape, generator=rng)).clamp(-1, 1)
-        cases.append(Case((x, real, border), note=f"on 2 pictures, with border={border}"))
+        cases.append(Case((x, real, border), note=f"on 2 images, with border={border}"))
     return cases
 
 
 def psnr_like(
     crop: bool = True,
-    see: Callable[[Tensor], Tensor] = luminance,
+    channel: Callable[[Tensor], Tensor] = luminance,
     log: Callable[[Tensor], Tensor] = torch.log10,
     factor: float = 10,
     peak: float = 255,
-    one: bool = False,
+    whole_batch: bool = False,
 ) -> Callable[[Tensor, Tensor, int], Tensor]:
     """Make a `psnr`, with a slip if asked for."""
 
     def psnr(x: Tensor, real: Tensor, border: int = 4) -> Tensor:
-        error = see(x) - see(real)
+        error = channel(x) - channel(real)
         if crop:
             error = error[..., border:-border, border:-border]
-        mse = error.square().mean() if one else error.square().flatten(1).mean(dim=1)
+        squares = error.square()
+        mse = squares.mean() if whole_batch else squares.flatten(1).mean(dim=1)
         return factor * log(peak**2 / mse)
 
     return psnr
 
 
 def psnr_by_norm(x: Tensor, real: Tensor, border: int = 4) -> Tensor:
-    """The difference first, since Y is linear but for its offset; then 20 log of a root."""
+    """Y is linear up to its offset, so the difference comes first; then 20 log of a root."""
     height, width = x.shape[2:]
     inside = (x - real)[:, :, border : height - border, border : width - border] / 2
     r, g, b = inside.unbind(1)
@@ -59,20 +60,20 @@ EXERCISE = Exercise(
     slips=(
         Slip(
             psnr_like(crop=False),
-            "The border is still in. Cut off `border` pixels on each of the four sides first.",
+            "The border is included. First cut off `border` pixels on each of the four sides.",
         ),
         Slip(
-            psnr_like(see=lambda x: (x + 1) * 127.5),
-            "That is the error of the colours. The paper measures Y: call luminance on both.",
+            psnr_like(channel=lambda x: (x + 1) * 127.5),
+            "That is the error of the colours. The paper measures Y: apply luminance to both.",
         ),
         Slip(
-            psnr_like(one=True),
-            "One number for the whole batch. Each picture has its own mean, and its own PSNR.",
+            psnr_like(whole_batch=True),
+            "That is one number for the whole batch. Each image has its own mean and its own PSNR.",
         ),
         Slip(
             psnr_like(factor=20),
-            "Twice too much: 20 belongs to a ratio of amplitudes. Here it is 10 log10 of a "
-            "ratio of squares.",
+            "That is twice as much: 20 is the factor for a ratio of amplitudes. For a ratio of "
+            "squares it is 10.",
         ),
         Slip(
             psnr_like(log=torch.log),
@@ -84,11 +85,11 @@ EXERCISE = Exercise(
         ),
         Slip(
             psnr_like(peak=2),
-            "A peak of 2 would fit pictures in [-1, 1]. Y is on the scale of bytes: 255.",
+            "A peak of 2 would fit images in [-1, 1]. Y is on the scale of bytes: 255.",
         ),
         Slip(
             psnr_like(factor=-10),
-            "The sign is turned round: a smaller error is more decibels.",
+            "The sign is wrong: a smaller error gives more decibels.",
         ),
     ),
     alternatives=(psnr_like(), psnr_by_norm),

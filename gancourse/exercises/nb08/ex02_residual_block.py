@@ -1,18 +1,13 @@
-"""Exercise 8.2: A residual block."""
+"""Exercise 8.2: a residual block."""
 
 from collections.abc import Callable
 from functools import partial
 
-import torch
 from torch import Tensor, nn
 
 from gancourse.exercises.base import Case, Exercise, Observation, Slip
-from gancourse.exercises.observe import integer, observe_network, seeded
+from gancourse.exercises.observe import integers, observe_network, seeded
 from gancourse.papers import srgan
-
-
-def _drawn_block(rng: torch.Generator) -> list[Case]:
-    return [Case((integer(rng, 2, 4), integer(rng, 0, 10**6)))]
 
 
 def observe_block(answer: Callable[[int], nn.Module], case: Case) -> Observation:
@@ -21,7 +16,7 @@ def observe_block(answer: Callable[[int], nn.Module], case: Case) -> Observation
 
 
 class BlockLike(nn.Module):
-    """A residual block, with a slip if asked for; its layers are written down by kind."""
+    """A residual block, with a slip if asked for; convolutions first, then batch norms."""
 
     def __init__(
         self,
@@ -51,34 +46,34 @@ EXERCISE = Exercise(
     points=2,
     minutes=12,
     reference=srgan.ResidualBlock,
-    cases=_drawn_block,
+    cases=lambda rng: integers(rng, (2, 4)),
     observe=observe_block,
     slips=(
         Slip(
             partial(BlockLike, skip=False),
-            "The input is not added: without the skip this is a plain stack of layers.",
+            "The input is not added. The skip connection makes the block residual.",
         ),
         Slip(
             partial(BlockLike, last=nn.ReLU),
-            "There is a ReLU after the sum. He's first residual network had one; this block "
-            "has none, so that the skip carries everything.",
+            "There is a ReLU after the sum. He's first residual network had one; this block has "
+            "none, so that the skip connection passes negative values on too.",
         ),
         Slip(
             partial(BlockLike, act=lambda width: nn.ReLU()),
-            "That is a ReLU. nn.PReLU() learns its slope below zero.",
+            "That is a ReLU. The slope of nn.PReLU() below zero is learned.",
         ),
         Slip(
             partial(BlockLike, act=lambda width: nn.LeakyReLU(0.2)),
-            "LeakyReLU is for D. nn.PReLU() learns its slope below zero.",
+            "LeakyReLU is for D. The slope of nn.PReLU() below zero is learned.",
         ),
         Slip(
             partial(BlockLike, act=nn.PReLU),
-            "One slope for each channel. nn.PReLU() without arguments has a single one.",
+            "You have one slope per channel. nn.PReLU() without arguments has a single one.",
         ),
         Slip(
             partial(BlockLike, bias=True),
-            "The convolutions have biases. Batch norm subtracts the mean, and the bias with "
-            "it: use bias=False.",
+            "The convolutions have biases. Batch norm subtracts the mean, so a bias has no "
+            "effect: use bias=False.",
         ),
         Slip(
             partial(BlockLike, second_norm=False),

@@ -1,4 +1,4 @@
-"""Exercise 8.3: channels to pixels."""
+"""Exercise 8.3: channels to pixels, the pixel shuffle."""
 
 from collections.abc import Callable
 
@@ -55,8 +55,8 @@ EXERCISE = Exercise(
     slips=(
         Slip(
             lambda x, r: x.reshape(len(x), -1, r * x.shape[2], r * x.shape[3]),
-            "A reshape alone keeps the order in memory: whole channels are laid one after "
-            "another. The axes have to change places first.",
+            "A reshape alone keeps the order in memory, where whole channels follow one another. "
+            "Permute the axes first.",
         ),
         Slip(
             shuffle_like(order=(0, 1, 4, 3, 5, 2)),
@@ -65,18 +65,18 @@ EXERCISE = Exercise(
         ),
         Slip(
             shuffle_like(order=(0, 1, 2, 4, 3, 5)),
-            "You joined the axes in the wrong order: it is (height, i), not (i, height), since "
+            "You merged the axes in the wrong order: it is (height, i), not (i, height), since "
             "neighbours in the result come from different channels.",
         ),
         Slip(
             shuffle_like(split="rrc", order=(0, 3, 4, 1, 5, 2)),
-            "Another order of the channels: yours takes every C-th for a colour. Here the "
-            "first r r channels belong to the first colour.",
+            "You took every C-th channel for a colour. The first r r channels belong to the "
+            "first colour.",
         ),
         Slip(
             lambda x, r: F.interpolate(x[:, :: r * r], scale_factor=r),
-            "You copied pixels. All r r channels of a colour are used, one for each pixel of "
-            "the r x r block.",
+            "You copied pixels. Use all r r channels of a colour, one for each pixel of the "
+            "r x r block.",
         ),
     ),
     alternatives=(F.pixel_shuffle, shuffle_like(), shuffle_by_slices),

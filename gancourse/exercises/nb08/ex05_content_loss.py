@@ -1,4 +1,4 @@
-"""Exercise 8.5: content loss."""
+"""Exercise 8.5: the content loss."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,7 +18,7 @@ def content_cases(rng: torch.Generator) -> list[Case]:
 
 
 def two_maps(seed: int) -> Callable[[Tensor], list[Tensor]]:
-    """A frozen network of two layers that returns what comes out of each."""
+    """A frozen network of two layers that returns the output of each."""
     rng = seeded(seed)
     first, second = (torch.randn(4, c, 3, 3, generator=rng) * 0.4 for c in (3, 4))
 
@@ -34,14 +34,14 @@ def observe_content(answer: Callable[..., Any], case: Case) -> Observation:
     loss = answer(two_maps(case.args[2]), fake, real)
     value = as_tensor(loss)
     if isinstance(loss, Tensor) and loss.requires_grad:
-        slopes = torch.autograd.grad(loss.sum(), (fake, real), allow_unused=True)
+        gradients = torch.autograd.grad(loss.sum(), (fake, real), allow_unused=True)
     else:
-        slopes = (None, None)
+        gradients = (None, None)
     return {
         "loss": value,
-        "a gradient reaches the generated picture": torch.tensor(slopes[0] is not None),
-        "none is computed for the real one": torch.tensor(slopes[1] is None),
-        "gradient at the generated picture": torch.zeros(1) if slopes[0] is None else slopes[0],
+        "a gradient reaches the generated image": torch.tensor(gradients[0] is not None),
+        "no gradient is computed for the real image": torch.tensor(gradients[1] is None),
+        "gradient at the generated image": torch.zeros(1) if gradients[0] is None else gradients[0],
     }
 
 
@@ -55,14 +55,10 @@ def content_like(
     """Make a content loss, with a slip if asked for."""
 
     def content_loss(phi: Callable, fake: Tensor, real: Tensor) -> Tensor:
-        wanted = [b.detach() if detach else b for b in phi(real)]
-        pairs = list(zip(phi(fake), wanted, strict=True))[maps]
-        losses = [distance(a, b) for a, b in pairs]
-        return (
-            torch.tensor([x.item() for x in losses]).mean()
-            if rebuild
-            else reduce(torch.stack(losses))
-        )
+        targets = [b.detach() if detach else b for b in phi(real)]
+        pairs = list(zip(phi(fake), targets, strict=True))[maps]
+        losses = torch.stack([distance(a, b) for a, b in pairs])
+        return torch.tensor(losses.tolist()).mean() if rebuild else reduce(losses)
 
     return content_loss
 
@@ -73,11 +69,11 @@ def of_pixels(phi: Callable, fake: Tensor, real: Tensor) -> Tensor:
 
 def content_in_a_loop(phi: Callable, fake: Tensor, real: Tensor) -> Tensor:
     """Two lists, a running sum."""
-    ours, wanted = phi(fake), phi(real.detach())
+    maps, targets = phi(fake), phi(real.detach())
     total = 0
-    for a, b in zip(ours, wanted, strict=True):
+    for a, b in zip(maps, targets, strict=True):
         total = total + ((a - b) ** 2).mean()
-    return total / len(ours)
+    return total / len(maps)
 
 
 EXERCISE = Exercise(
@@ -91,29 +87,29 @@ EXERCISE = Exercise(
     slips=(
         Slip(
             content_like(rebuild=True),
-            "The number is right, but torch.tensor(...) makes a new tensor without a history: "
-            "no gradient reaches G, and this loss trains nothing. Add the losses as they are.",
+            "The value is right, but torch.tensor(...) makes a new tensor outside the graph, so "
+            "no gradient reaches G. Use torch.stack, or add the losses.",
         ),
         Slip(
             of_pixels,
-            "That compares pixels. Put both pictures through phi first.",
+            "That compares pixels. Apply phi to both images first.",
         ),
         Slip(
             content_like(distance=F.l1_loss),
-            "Absolute differences. The paper's Equation 5 squares them.",
+            "Those are absolute differences. The paper's Equation 5 squares them.",
         ),
         Slip(
             content_like(distance=partial(F.mse_loss, reduction="sum")),
-            "A sum over all values of a map. Take the mean: else large maps count most.",
+            "That is a sum over all values of a map. Take the mean, or large maps count most.",
         ),
         Slip(
             content_like(reduce=torch.sum),
-            "The maps' losses are added. Take their mean.",
+            "You added the losses of the maps. Take their mean.",
         ),
         Slip(
             content_like(detach=False),
-            "Right, but a gradient is computed for the real picture too, and thrown away: "
-            "compute its maps under torch.no_grad().",
+            "The value is right, but a gradient is computed for the real image too. Compute its "
+            "maps under torch.no_grad().",
         ),
         Slip(
             content_like(maps=slice(1)),

@@ -1,27 +1,22 @@
-"""Exercise 8.6: eight convolutions."""
+"""Exercise 8.6: the discriminator of eight convolutions."""
 
 from collections.abc import Callable
 from functools import partial
 
-import torch
 from torch import Tensor, nn
 
 from gancourse.exercises.base import Case, Exercise, Observation, Slip
-from gancourse.exercises.observe import integer, observe_network, seeded
+from gancourse.exercises.observe import integers, observe_network, seeded
 from gancourse.papers import srgan
 
 
-def observe_judge(answer: Callable[..., nn.Module], case: Case) -> Observation:
+def observe_discriminator(answer: Callable[..., nn.Module], case: Case) -> Observation:
     width, side, seed = case.args
     net = answer(width=width, side=side)
     return observe_network(net, seeded(seed), (3, 3, side, side))
 
 
-def judge_cases(rng: torch.Generator) -> list[Case]:
-    return [Case((integer(rng, 2, 3), 32, integer(rng, 0, 10**6)))]
-
-
-class JudgeLike(nn.Module):
+class DiscriminatorLike(nn.Module):
     """The eight convolutions, with a slip if asked for."""
 
     def __init__(
@@ -66,42 +61,42 @@ EXERCISE = Exercise(
     points=3,
     minutes=15,
     reference=srgan.Discriminator,
-    cases=judge_cases,
-    observe=observe_judge,
+    cases=lambda rng: integers(rng, (2, 3), (32, 32)),  # width, side
+    observe=observe_discriminator,
     slips=(
         Slip(
-            partial(JudgeLike, end=lambda y: y.flatten().sigmoid()),
+            partial(DiscriminatorLike, end=lambda y: y.flatten().sigmoid()),
             "There is a sigmoid at the end. Networks of this course return logits.",
         ),
         Slip(
-            partial(JudgeLike, end=lambda y: y),
-            "The logits should have shape (B,), not (B, 1): nn.Flatten(0) at the end.",
+            partial(DiscriminatorLike, end=lambda y: y),
+            "The logits should have shape (B,), not (B, 1): put nn.Flatten(0) at the end.",
         ),
         Slip(
-            partial(JudgeLike, first_norm=True),
-            "The first convolution has a batch norm. It has none: D should see colours as "
-            "they are.",
+            partial(DiscriminatorLike, first_norm=True),
+            "The first convolution is followed by a batch norm. It should have none, so that D "
+            "gets the colours unchanged.",
         ),
         Slip(
-            partial(JudgeLike, bias=True),
+            partial(DiscriminatorLike, bias=True),
             "Convolutions before a batch norm need no bias: bias=False in all but the first.",
         ),
         Slip(
-            partial(JudgeLike, strides=(2, 1)),
-            "The strides are the other way round: 1 first, then 2.",
+            partial(DiscriminatorLike, strides=(2, 1)),
+            "The strides are swapped: 1 first, then 2.",
         ),
         Slip(
-            partial(JudgeLike, act=nn.ReLU),
+            partial(DiscriminatorLike, act=nn.ReLU),
             "The activation is LeakyReLU with slope 0.2.",
         ),
         Slip(
-            partial(JudgeLike, pool=True),
-            "You took the mean over each map. The dense layer sees every place: nn.Flatten().",
+            partial(DiscriminatorLike, pool=True),
+            "You took the mean over each map. The dense layer gets every value: nn.Flatten().",
         ),
         Slip(
-            partial(JudgeLike, hidden=False),
+            partial(DiscriminatorLike, hidden=False),
             "The dense layer of 16 width units is missing, with its LeakyReLU.",
         ),
     ),
-    alternatives=(JudgeLike,),
+    alternatives=(DiscriminatorLike,),
 )

@@ -1,4 +1,4 @@
-"""Exercise 8.8: in tiles."""
+"""Exercise 8.8: enlarging in tiles."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ from gancourse.papers import srgan_photos
 
 def tile_cases(rng: torch.Generator) -> list[Case]:
     """Two rows and three columns of tiles, the last of each smaller than the others."""
-    tile, margin = integer(rng, 6, 7), 3  # the network below looks 3 pixels far
+    tile, margin = integer(rng, 6, 7), 3  # the reach of the network below
     height, width = tile + integer(rng, 1, 3), 2 * tile + integer(rng, 1, 3)
     x = images(rng, 1, 3, height, width)
     note = f"on {width} x {height} pixels, with tile={tile} and margin={margin}"
@@ -22,23 +22,23 @@ def tile_cases(rng: torch.Generator) -> list[Case]:
 
 
 def observe_tiles(answer: Callable[..., Any], case: Case) -> Observation:
-    """A small network that looks 3 pixels far and notices where its input ends."""
+    """With a small network whose reach is 3 pixels and whose output depends on borders."""
     x, tile, margin, seed = case.args
     rng = seeded(seed)
     wide, deep = (torch.randn(c, d, k, k, generator=rng) for c, d, k in ((4, 3, 5), (48, 4, 3)))
-    seen = []
+    sides = []
 
     def G(part: Tensor) -> Tensor:  # noqa: N802
-        seen.append(max(part.shape[2:]))
+        sides.append(max(part.shape[2:]))
         h = F.conv2d(part, wide * 0.2, padding=2).add(0.5).tanh()
         return F.pixel_shuffle(F.conv2d(h, deep * 0.3, padding=1), 4)
 
-    given = x.clone()
-    large = as_tensor(answer(G, given, tile, margin))
+    image = x.clone()
+    large = as_tensor(answer(G, image, tile, margin))
     return {
         "result": large,
-        "no piece is larger than tile + 2 margin": torch.tensor(max(seen) <= tile + 2 * margin),
-        "inputs left unchanged": torch.tensor(torch.equal(given, x)),
+        "no piece is larger than tile + 2 margin": torch.tensor(max(sides) <= tile + 2 * margin),
+        "inputs left unchanged": torch.tensor(torch.equal(image, x)),
     }
 
 
@@ -65,7 +65,7 @@ def tiles_like(
                 bottom, right = min(top + tile, height), min(left + tile, width)
                 y0, x0 = max(top - m, 0), max(left - m, 0)
                 y1, x1 = min(bottom + m, height), min(right + m, width)
-                if zeros:  # a margin of zeros outside the picture
+                if zeros:  # a margin of zeros outside the image
                     y = G(padded[:, :, top : bottom + 2 * m, left : right + 2 * m])
                     a, b = 4 * m, 4 * m
                 else:
@@ -83,7 +83,7 @@ def tiles_like(
 
 
 def tiles_in_strips(G: Callable, x: Tensor, tile: int, margin: int) -> Tensor:
-    """Each tile by slices of what is around it; rows of tiles joined, then the rows."""
+    """Each tile by slices around it; tiles joined to rows, then the rows."""
     height, width = x.shape[2:]
     strips = []
     for top in range(0, height, tile):
@@ -94,7 +94,7 @@ def tiles_in_strips(G: Callable, x: Tensor, tile: int, margin: int) -> Tensor:
             y = G(part)[:, :, 4 * above :, 4 * before :]
             row.append(y[:, :, : 4 * tile, : 4 * tile])
         strips.append(torch.cat(row, dim=3))
-    # the last tile of a row or column may have a margin of nothing: its sides are what is left
+    # the last tile of a row or column is smaller: cut to the sides of the result
     return torch.cat(strips, dim=2)[:, :, : 4 * height, : 4 * width]
 
 
@@ -109,31 +109,30 @@ EXERCISE = Exercise(
     slips=(
         Slip(
             tiles_like(spread=0),
-            "Each tile is computed without a margin, so G sees zeros where the picture goes "
-            "on: there will be seams.",
+            "You compute each tile without a margin, so G pads with zeros where the image "
+            "continues. That leaves seams.",
         ),
         Slip(
             tiles_like(cut=1),
-            "The margin is cut off in small pixels. In G's output it is four times as wide.",
+            "You cut off the margin of the input. In G's output it is four times as wide.",
         ),
         Slip(
             tiles_like(keep=True),
-            "The margins are written into the result too, over what their neighbours had "
-            "computed well. Cut them off.",
+            "You write the margins into the result too, over the correct pixels of neighbouring "
+            "tiles. Cut them off.",
         ),
         Slip(
             tiles_like(whole_only=True),
-            "What is left over at the right and at the bottom is missing: the last tiles may "
-            "be smaller.",
+            "The rest at the right and at the bottom is missing: the last tiles may be smaller.",
         ),
         Slip(
             tiles_like(zeros=True),
-            "You put zeros around the picture. At its own border a tile has no margin: G pads "
+            "You put zeros around the image. At the image's border a tile has no margin: G pads "
             "by itself, in every layer.",
         ),
         Slip(
             tiles_like(whole=True),
-            "Right, but G gets the whole picture at once: memory is what we want to save.",
+            "The result is right, but G gets the whole image at once, which needs too much memory.",
         ),
     ),
     alternatives=(tiles_like(), tiles_in_strips),

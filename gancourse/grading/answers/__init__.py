@@ -1,1 +1,1 @@
-"""Reading notebooks, and collecting the answers that are in them."""
+"""Reading notebooks, and collecting the answers in them."""

@@ -1,30 +1,30 @@
-"""What would be graded, for the student: the notebook's cells run here, its answers are checked.
+"""What would be graded, for the student: the notebook runs here, and its answers are checked.
 
-The same cells run as in the grader, training and demonstrations are left out, and the same cases
-are put to the answers, with other numbers. There is no sandbox: it is the student's own code.
+The grader runs the same cells, and the same code collects the answers; only the random inputs
+differ. There is no sandbox: it is the student's own code.
 """
 
 import contextlib
 import os
 import sys
+import tempfile
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from gancourse import exercises
+from gancourse import env, exercises
 from gancourse.errors import CourseError
-from gancourse.exercises.base import Exercise, Verdict, assess
-from gancourse.grading.answers import shell as cells
-from gancourse.grading.answers import submission
+from gancourse.exercises.base import Verdict
+from gancourse.grading.answers import collector, notebook_file
 
 
 @dataclass(frozen=True)
 class Preview:
-    """Verdicts of a notebook's exercises, and the cells that raised something."""
+    """Verdicts on a notebook's exercises, and what happened to its cells."""
 
     verdicts: tuple[Verdict, ...]
-    errors: tuple[str, ...]
+    notes: tuple[str, ...]
 
     @property
     def points(self) -> int:
@@ -36,7 +36,7 @@ class Preview:
 
     def __str__(self) -> str:
         lines = [f"{verdict}" for verdict in self.verdicts]
-        lines += [f"note: {error}" for error in self.errors]
+        lines += [f"note: {note}" for note in self.notes]
         return "\n".join([*lines, f"{self.earned} of {self.points} points"])
 
 
@@ -49,80 +49,51 @@ def preview(path: Path) -> Preview:
         If the file is no notebook of the course.
     """
     try:
-        handed_in = submission.read(path)
-    except submission.Unreadable as error:
+        file = notebook_file.read(path)
+    except notebook_file.Unreadable as error:
         do = "Save the notebook, and name its file: gancourse check notebooks/02_minimax_game.ipynb"
         raise CourseError(error.what, error.why, do) from error
-    known = exercises.of_notebook(handed_in.notebook)
-    os.environ.setdefault("GANCOURSE_PROFILE", "smoke")
-    os.environ["GANCOURSE_STATIC"] = "1"
-    os.environ["MPLBACKEND"] = "Agg"
-    os.environ["TORCHDYNAMO_DISABLE"] = "1"  # torch.compile, as in the grader
-    answers: dict[str, tuple[Any, dict]] = {}  # with the notebook's names when it was checked
-    kept = handed_in.kept({exercise.id for exercise in known})
-    errors, lost = [], set()  # names that training, which is left out, would have made
-    with _inside(path.resolve().parent), _collected(known, answers):
+    job = file.job([exercise.id for exercise in exercises.of_notebook(file.notebook)])
+    seed = int.from_bytes(os.urandom(4), "little")
+    errors, verdicts = {}, []
+    with _grader_settings(path.resolve().parent):
         from IPython.utils.io import capture_output
 
-        shell = cells.make()
-        runs = {cell.number: cell for cell in handed_in.runs}
-        for cell in handed_in.cells:
-            if cell.skipped or cell.number not in runs:
-                lost |= cell.binds
-            if cell.number not in runs:
-                continue
-            with capture_output():
-                error = cells.run(shell, runs[cell.number].source)
-            if isinstance(error, KeyboardInterrupt):
-                raise error  # IPython keeps it
-            mine = kept.get(error.name) if isinstance(error, NameError) else None
-            if mine and mine not in answers:  # its cell failed: as if it were blank
+        shell = collector.make_shell()
+        with collector.Collector(shell, job) as cells:
+            for number, source in job["cells"]:
                 with capture_output():
-                    shell.user_ns[error.name] = exercises.check(mine, None)
-            if isinstance(error, NameError) and error.name in lost:
-                lost |= cell.binds
-            elif error is not None:
-                text = str(error).strip().split("\n")[0]
-                errors.append(f"cell {cell.number} raised {type(error).__name__}: {text}")
-        seed, end, verdicts = int.from_bytes(os.urandom(4), "little"), dict(shell.user_ns), []
-        for exercise in known:
-            names = [name for name in handed_in.names(exercise.id) if name in end]
-            found = end[names[0]] if names else None
-            if found is exercise.reference and not isinstance(found, (str, int, float)):
-                found = None  # a later cell imported it: no answer
-            answer, then = answers.get(exercise.id, (found, end))
-            cells.restore(shell, then, end)
-            verdicts.append(assess(exercise, answer, seed))
+                    error = cells.run(source)
+                if error and error.kind == "KeyboardInterrupt":
+                    raise KeyboardInterrupt  # IPython catches it
+                errors |= {number: error} if error else {}
+            for exercise in cells.exercises.values():
+                with capture_output():
+                    seen = collector.observe(exercise, cells.answer(exercise), seed)
+                verdicts.append(collector.verdict(exercise, seed, seen))
         type(shell).clear_instance()
-    return Preview(tuple(verdicts), tuple(errors))
+    return Preview(tuple(verdicts), (*file.notes, *collector.notes(file, errors)))
 
 
 @contextlib.contextmanager
-def _collected(known: tuple[Exercise, ...], answers: dict[str, tuple]) -> Iterator[None]:
-    """Let `check`, as the notebook imports it, keep what it is given."""
-    plain = exercises.check
-    references = {exercise.id: exercise.reference for exercise in known}
-
-    def check(id: str, answer: Any) -> Any:
-        if id in references and (answer is not references[id] or isinstance(answer, (str, int))):
-            answers[id] = answer, dict(cells.names())
-        return plain(id, answer)
-
-    exercises.check = check
-    try:
-        yield
-    finally:
-        exercises.check = plain
-
-
-@contextlib.contextmanager
-def _inside(folder: Path) -> Iterator[None]:
-    """Work in the notebook's folder, where helpers and data of a student lie."""
-    before, path = Path.cwd(), list(sys.path)
-    os.chdir(folder)
-    sys.path.insert(0, "")
-    try:
-        yield
-    finally:
-        os.chdir(before)
-        sys.path[:] = path
+def _grader_settings(folder: Path) -> Iterator[None]:
+    """Settings and folders as in the sandbox: no file next to the notebook is handed in."""
+    before = Path.cwd(), list(sys.path), dict(os.environ)
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as private,
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        os.chdir(folder)
+        data = env.data_dir().resolve()
+        os.environ |= {**collector.ENVIRONMENT, "GANCOURSE_DATA": str(data)}
+        os.environ["GANCOURSE_RUNS"] = f"{private}/runs"
+        os.chdir(private)
+        sys.path.insert(0, "")
+        try:
+            yield
+        finally:
+            os.chdir(before[0])
+            sys.path[:] = before[1]
+            os.environ.clear()
+            os.environ.update(before[2])

@@ -1,1 +1,1 @@
-"""A class: collected, graded by workers, and kept in a gradebook."""
+"""A class's submissions and marks: collected, graded in a batch that can resume, and saved."""

@@ -1,7 +1,7 @@
-"""Who handed in what: a folder of submissions, or the zip that Canvas or Moodle gives.
+"""The submissions in a folder, or in the zip of Canvas or Moodle, and who handed them in.
 
-Everything here was written by somebody else. Nothing is unpacked onto the disk, no link is
-followed, sizes are bounded; what is refused is a line of the report, and the rest goes on.
+Everything here is untrusted input. Nothing is unpacked onto the disk, no link is followed, sizes
+are bounded. What is refused is a line of the report, and the rest is graded.
 """
 
 import contextlib
@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from gancourse.errors import CourseError
-from gancourse.grading.answers.submission import LARGEST
+from gancourse.grading.answers.notebook_file import LARGEST
 
-MOST_FILES = 50  # a student's
+MOST_FILES = 50  # per student
 MOST_IN_ZIP = 50_000
 SKIPPED = re.compile(r"^(\._|\.(?!(.*\.)?ipynb$)|__MACOSX$|Thumbs\.db$|desktop\.ini$)", re.I)
 CANVAS = re.compile(r"^(?P<student>[^\W_].*?)(?P<late>_LATE)?_(?P<id>\d+)_\d{3,}_(?P<name>.+)$")
@@ -36,7 +36,7 @@ class Submission:
     student: str
     """The name of the folder, or the name and number that Canvas or Moodle put into the file's."""
     file: str
-    """What the student called it."""
+    """The name that the student gave it."""
     notebook: str = ""
     """Its number ("02"), by its content; empty where it has none."""
     content: bytes = b""
@@ -65,81 +65,83 @@ def collect(place: Path, recognise: Callable[[bytes], str]) -> Iterator[Submissi
         `NN_name-student.ipynb`; or the zip with all submissions from Canvas or Moodle, or such a
         zip unpacked.
     recognise : Callable[[bytes], str]
-        The number of the course's notebook that this one was made from ("02"), whatever it is
-        called. Raises CourseError for a file that is none.
+        The number of the course's notebook that this one was made from ("02"), whatever its name.
+        Raises CourseError for a file that is none.
 
     Yields
     ------
     Submission
         One for each notebook of each student. Where two files are the same notebook, the newer
-        one counts (by the time in the zip or folder, then by name) and says so in `note`.
+        one counts (by the time in the zip or folder, then by name) and `note` says so.
 
     Raises
     ------
     CourseError
-        If the place itself can't be read, or holds nothing at all.
+        If the place itself can't be read, or contains nothing at all.
     """
     if place.is_dir():
         files = list(_in_folder(place))
     elif place.is_file():
         files = _in_zip(place)
     else:
-        raise CourseError(f"{place} is not there.", "", "Name the folder or zip of submissions.")
-    owned: dict[str, list[tuple[_File, str, bool]]] = defaultdict(list)
+        raise CourseError(f"{place} does not exist.", "", "Name the folder or zip of submissions.")
+    by_student: dict[str, list[tuple[_File, str, bool]]] = defaultdict(list)
     for file in _unwrapped(files):
-        student, name, late = whose(file.path)
-        student = unicodedata.normalize("NFC", student)  # macOS takes accents apart
-        owned[student].append((file, name, late))
-    if not owned:
+        student, name, late = student_of(file.path)
+        student = unicodedata.normalize("NFC", student)  # macOS separates accents from letters
+        by_student[student].append((file, name, late))
+    if not by_student:
         raise CourseError(
-            f"{place} holds no submission.",
+            f"{place} contains no submission.",
             "Looked for <student>/NN_name.ipynb, student_NN_name.ipynb and the zips of LMSs.",
-            "Name the folder that holds the students' folders, or the zip itself.",
+            "Name the folder that contains the students' folders, or the zip itself.",
         )
-    for student in sorted(owned):
-        yield from _of_student(student, owned[student], recognise)
+    for student in sorted(by_student):
+        yield from _of_student(student, by_student[student], recognise)
 
 
-def whose(path: PurePosixPath) -> tuple[str, str, bool]:
+def student_of(path: PurePosixPath) -> tuple[str, str, bool]:
     """Student, name of the file, and whether it was late, from a path in the folder or zip.
 
-    The student is "" where the name doesn't tell.
+    The student is "" where the path doesn't tell.
     """
     top, name = path.parts[0], path.name
     nested = len(path.parts) > 1
-    if found := MOODLE.match(top):
-        return f"{found['student']}_{found['id']}", name if nested else found["name"] or name, False
+    if match := MOODLE.match(top):
+        return f"{match['student']}_{match['id']}", name if nested else match["name"] or name, False
     if nested:
         return top, name, False
-    if found := ANONYMOUS.match(name):
-        return f"anon_{found['id']}", found["name"], bool(found["late"])
-    if found := CANVAS.match(name):
-        number, rest = found["id"], found["name"]
-        if {*NUMBERS.findall(rest)} - {number}:  # somebody may be called "doejane_11_222_x"
+    if match := ANONYMOUS.match(name):
+        return f"anon_{match['id']}", match["name"], bool(match["late"])
+    if match := CANVAS.match(name):
+        number, rest = match["id"], match["name"]
+        if {*NUMBERS.findall(rest)} - {number}:  # a student may be called "doejane_11_222_x"
             return "", name, False
-        late = bool(found["late"]) or f"LATE_{number}_" in rest
-        return f"{found['student']}_{number}", rest, late
-    if found := AFTER.match(name):
-        return found["student"], found["name"] + found["ending"], False
-    if found := BEFORE.match(name):
-        return found["student"], found["name"], False
+        late = bool(match["late"]) or f"LATE_{number}_" in rest
+        return f"{match['student']}_{number}", rest, late
+    if match := AFTER.match(name):
+        return match["student"], match["name"] + match["ending"], False
+    if match := BEFORE.match(name):
+        return match["student"], match["name"], False
     return "", name, False
 
 
 def _of_student(
     student: str, files: Sequence[tuple[_File, str, bool]], recognise: Callable[[bytes], str]
 ) -> Iterator[Submission]:
-    shown = _printable(student)
-    if not student or shown != student or len(student) > 100:
+    printable = _printable(student)
+    if not student or printable != student or len(student) > 100:
         for file, name, _ in files:
             why = (
-                "its name doesn't say whose it is (student_NN_name.ipynb, or a folder each)"
+                "its name doesn't tell the student (student_NN_name.ipynb, or one folder each)"
                 if not student
                 else "the student's name has control characters or is longer than 100 characters"
             )
-            yield Submission(shown[:100] or f"? {_printable(str(file.path))}", name, problem=why)
+            yield Submission(
+                printable[:100] or f"? {_printable(str(file.path))}", name, problem=why
+            )
         return
-    # of the same time: x-1.ipynb, which an LMS makes of the second x.ipynb, is the newer one
+    # with equal times: x-1.ipynb, which an LMS makes of the second x.ipynb, is the newer one
     files = sorted(files, key=lambda f: (f[0].time, len(str(f[0].path)), str(f[0].path)))
     others = [_printable(name)[:80] for file, name, _ in files if not _to_grade(file, name)]
     files = [each for each in files if _to_grade(*each[:2])]
@@ -147,23 +149,23 @@ def _of_student(
     folders: dict[str, set[str]] = defaultdict(set)
     bad = []
     if len(files) > MOST_FILES:
-        what = f"{len(files)} notebooks were handed in; only the newest {MOST_FILES} are looked at"
+        what = f"{len(files)} notebooks were handed in; only the newest {MOST_FILES} are read"
         bad.append(Submission(student, "", problem=what))
     for file, name, late in files[-MOST_FILES:]:
-        found = Submission(student, _printable(name)[:200], late=late)
+        submission = Submission(student, _printable(name)[:200], late=late)
         try:
             content = b"" if file.problem else file.read()
             problem = file.problem or _size_problem(content)
             number = "" if problem else recognise(content)
         except CourseError as error:
             problem = " ".join(filter(None, (error.what, error.why)))
-        except Exception as error:  # whatever a strange file brings about, the rest goes on
+        except Exception as error:  # whatever a strange file causes, the rest is graded
             problem = f"it can't be read ({type(error).__name__}: {error})"
         if problem:
-            bad.append(replace(found, problem=problem))
+            bad.append(replace(submission, problem=problem))
         else:
             good[number] = [replace(o, content=b"") for o in good[number]]  # the last one counts
-            good[number].append(replace(found, notebook=number, content=content))
+            good[number].append(replace(submission, notebook=number, content=content))
             folders[number] |= {*file.path.parts[1:-1][:1]}
     if not good and not bad:
         what = f"no notebook, only {', '.join(others[:5])}" if others else "an empty folder"
@@ -173,10 +175,10 @@ def _of_student(
         *older, last = good[number]
         if len(folders[number]) > 1:  # a section of the class, perhaps
             where = ", ".join(map(_printable, sorted(folders[number])[:5]))
-            what = f"several of its folders hold the same notebook ({where}): whose is it?"
+            what = f"several of its folders contain the same notebook ({where}): which student's?"
             last = replace(last, notebook="", content=b"", problem=what)
         elif older:
-            names = ", ".join(one.file for one in older)
+            names = ", ".join(submission.file for submission in older)
             last = replace(last, note=f"handed in more than once: {last.file} counts, not {names}")
         yield last
 
@@ -190,7 +192,7 @@ def _size_problem(content: bytes) -> str:
 
 
 def _in_folder(root: Path) -> Iterator[_File]:
-    """Every file, links and odd things as problems, an empty student's folder as a problem too."""
+    """Every file; links, devices and a student's empty folder as problems."""
     errors: list[OSError] = []
     for folder, folders, names in os.walk(root, onerror=errors.append, followlinks=False):
         here = Path(folder)
@@ -203,8 +205,8 @@ def _in_folder(root: Path) -> Iterator[_File]:
             if SKIPPED.match(name) or (name in folders and not linked):
                 continue
             if linked or not stat.S_ISREG(info.st_mode):
-                kind = "a link" if linked else "no ordinary file"
-                at = at / name if name in folders else at  # it stands for a student's folder
+                kind = "a link" if linked else "not a regular file"
+                at = at / name if name in folders else at  # in place of a student's folder
                 yield _File(at, (0,), bytes, f"it is {kind}, which is not followed")
             else:
                 yield _File(at, (info.st_mtime,), lambda path=path: _bounded(path))
@@ -233,11 +235,11 @@ def _in_zip(place: Path) -> list[_File]:
             "Download the submissions again, or unpack them and name the folder.",
         ) from error
     if len(entries) > MOST_IN_ZIP:
-        raise CourseError(f"{place.name} holds {len(entries)} entries, more than {MOST_IN_ZIP}.")
-    found = []
+        raise CourseError(f"{place.name} has {len(entries)} entries, more than {MOST_IN_ZIP}.")
+    files = []
     for entry in entries:
         name = entry.filename
-        if not entry.flag_bits & 0x800:  # macOS writes UTF-8 and doesn't say so
+        if not entry.flag_bits & 0x800:  # macOS writes UTF-8 without this bit
             with contextlib.suppress(UnicodeError):
                 name = name.encode("cp437").decode()
         parts = [part for part in name.replace("\\", "/").split("/") if part != "."]
@@ -255,24 +257,24 @@ def _in_zip(place: Path) -> list[_File]:
             problem = _size_problem(b" " * (LARGEST + 1))
 
         def read(entry: zipfile.ZipInfo = entry) -> bytes:
-            with archive.open(entry) as file:  # what the header says of the size may be a lie
+            with archive.open(entry) as file:  # the size in the header may be wrong
                 return file.read(LARGEST + 1)
 
-        found.append(_File(PurePosixPath(*clean), tuple(entry.date_time), read, problem))
-    return found
+        files.append(_File(PurePosixPath(*clean), tuple(entry.date_time), read, problem))
+    return files
 
 
 def _unwrapped(files: Sequence[_File]) -> list[_File]:
-    """Without the one folder that holds everything, as some tools pack it."""
+    """Without the one folder around everything that some tools add."""
     while len({file.path.parts[0] for file in files}) == 1:
         inner = [file.path.parts[1:] for file in files]
-        told = {whose(PurePosixPath(*p))[0] for p in inner if len(p) == 1} - {""}
+        students = {student_of(PurePosixPath(*p))[0] for p in inner if len(p) == 1} - {""}
         folders = {parts[0] for parts in inner if len(parts) > 1}
-        flat = all(len(parts) == 1 for parts in inner) and len(told) > 1
+        flat = all(len(parts) == 1 for parts in inner) and len(students) > 1
         several = flat or (all(len(parts) > 1 for parts in inner) and len(folders) > 1)
         if not several and not all(parts and _of_lms(parts[0]) for parts in inner):
             break
-        if MOODLE.match(files[0].path.parts[0]):  # what is in it may have any name
+        if MOODLE.match(files[0].path.parts[0]):  # the files in it may have any name
             break
         files = [replace(f, path=PurePosixPath(*p)) for f, p in zip(files, inner, strict=True)]
     return list(files)
@@ -283,7 +285,7 @@ def _of_lms(name: str) -> bool:
 
 
 def _printable(name: str) -> str:
-    """A name without control characters, direction marks and halves of characters."""
+    """A name without control characters, direction marks and lone surrogates."""
     joiners = "\u200c\u200d"  # some scripts need them
     kinds = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
     return "".join(c if c in joiners or unicodedata.category(c) not in kinds else "?" for c in name)

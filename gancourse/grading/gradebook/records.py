@@ -1,22 +1,22 @@
-"""What the gradebook says of one student's notebook: marks, comments, lateness, and the score."""
+"""What the gradebook says about one student's notebook: marks, comments, lateness, the score."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gancourse.grading.judging.judge import Mark, Result
+from gancourse.grading.judging.marking import Mark, Result
 
 GRADED, REVIEW = "graded", "needs review"
 
 
 @dataclass(frozen=True)
-class Record:
+class StudentRecord:
     """One notebook of one student, as it stands now."""
 
     student: str
     notebook: str
-    """"02", or "" where what was handed in is none of the course's notebooks."""
+    """"02", or "" where the submission is none of the course's notebooks."""
     file: str
     status: str
     """"graded"; "needs review" (marks that a human should look at); or, without marks, "refused",
@@ -37,7 +37,7 @@ class Record:
 
     @property
     def has_score(self) -> bool:
-        """Whether there is anything to export. No mark is not a mark of 0."""
+        """Whether there is a score to export. No mark is not a mark of 0."""
         return bool(self.marks) or self.notebook in self.by_hand
 
     @property
@@ -56,27 +56,28 @@ class Record:
         return self.by_hand.get(mark.exercise, mark.earned)
 
 
+def number_of(exercise: str) -> str:
+    """The notebook of an exercise: "02" of "2.3", and of "02" itself."""
+    return exercise.split(".")[0].zfill(2)
+
+
 def assemble(
     submissions: Sequence[Any], jobs: Sequence[Any], manual: Sequence[Any], late: Mapping[str, Any]
-) -> list[Record]:
-    """Put rows of the gradebook's tables together.
+) -> list[StudentRecord]:
+    """Make records from rows of the gradebook's tables.
 
     Parameters
     ----------
     submissions, jobs, manual : Sequence[Row]
         Submissions that count; all jobs and manual marks, older ones first.
     late : Mapping[str, Any]
-        The rule: "percent" a day, at "most", and "days": student -> notebook ("" for all) -> days.
+        The rule: "percent" per day, "most" in all, and "days": student -> notebook ("" for all)
+        -> days.
     """
-    of_digest = defaultdict(list)
+    by_digest = defaultdict(list)
     for job in jobs:
-        of_digest[job.digest].append(job)
-    return [_record(row, of_digest[row.digest], manual, late) for row in submissions]
-
-
-def penalty(days: int, late: Mapping[str, Any]) -> float:
-    """Percent that so many days cost: so much a day, at most so much."""
-    return min(days * late.get("percent", 0.0), late.get("most", 100.0))
+        by_digest[job.digest].append(job)
+    return [_record(row, by_digest[row.digest], manual, late) for row in submissions]
 
 
 def history(submissions: Sequence[Any], jobs: Sequence[Any], manual: Sequence[Any]) -> list[str]:
@@ -86,54 +87,54 @@ def history(submissions: Sequence[Any], jobs: Sequence[Any], manual: Sequence[An
         for row in submissions
     ]
     for job in jobs:
-        result = Result.from_json(job.result) if job.result else None
-        got = job.error or job.state
-        if result is not None:
-            marks = [m for m in result.marks if job.scope in ("", m.exercise)]
-            got = ", ".join(f"{m.exercise}: {m.earned}/{m.points}" for m in marks)
+        outcome = job.error or job.state
+        if job.result:
+            marks = Result.from_json(job.result).marks
+            marks = [mark for mark in marks if job.scope in ("", mark.exercise)]
+            outcome = ", ".join(f"{m.exercise}: {m.earned}/{m.points}" for m in marks)
         what = f"exercise {job.scope}" if job.scope else f"notebook {job.notebook}"
-        lines.append(f"{what} of {job.digest[:8]}, version {job.version[:8]}: {got}")
+        lines.append(f"{what} of {job.digest[:8]}, version {job.version[:8]}: {outcome}")
     for row in manual:
         points = "" if row.points is None else f" {row.points:g} points"
         lines.append(f"by hand, {row.exercise} of {row.digest[:8]}:{points} {row.comment}".rstrip())
     return lines
 
 
-def _record(row: Any, jobs: Sequence[Any], manual: Sequence[Any], late: Mapping) -> Record:
+def _record(row: Any, jobs: Sequence[Any], manual: Sequence[Any], late: Mapping) -> StudentRecord:
     days = late.get("days", {}).get(row.student, {})
     days_late = max(days.get(row.notebook, days.get("", row.late)), 0)
+    penalty = min(days_late * late.get("percent", 0.0), late.get("most", 100.0))
     notes = (row.note,) if row.note else ()
-    record = Record(
+    record = StudentRecord(
         row.student, row.notebook, row.file, "refused", row.problem, notes=notes,
-        days_late=days_late, penalty=penalty(days_late, late),
+        days_late=days_late, penalty=penalty,
     )  # fmt: skip
     if row.digest and not row.problem:
-        record = _graded(record, jobs)
-    own = [m for m in manual if m.student == row.student and _belongs(m.exercise, row.notebook)]
-    here = [m for m in own if m.digest == row.digest]
-    settled = {m.exercise for m in here if m.points is not None}
-    cleared = {m.exercise: m.id for m in here if m.points is not None and m.points < 0}
-    here = [m for m in here if m.id > cleared.get(m.exercise, 0)]
+        record = _with_marks(record, jobs)
+    of_student = [
+        mark
+        for mark in manual
+        if mark.student == row.student and row.notebook in ("", number_of(mark.exercise))
+    ]
+    current = [mark for mark in of_student if mark.digest == row.digest]
+    settled = {mark.exercise for mark in current if mark.points is not None}
+    cleared = {m.exercise: m.id for m in current if m.points is not None and m.points < 0}
+    current = [mark for mark in current if mark.id > cleared.get(mark.exercise, 0)]
+    older = {mark.exercise for mark in of_student if mark.digest != row.digest} - settled
+    flag = f"marked by hand in an earlier submission: {', '.join(sorted(older))}"
     record = replace(
         record,
-        by_hand={m.exercise: m.points for m in here if m.points is not None},
-        comments={m.exercise: m.comment for m in here if m.comment},
+        by_hand={mark.exercise: mark.points for mark in current if mark.points is not None},
+        comments={mark.exercise: mark.comment for mark in current if mark.comment},
+        flags=(*record.flags, flag) if older else record.flags,
     )
-    older = sorted({m.exercise for m in own if m.digest != row.digest} - settled)
-    if older:
-        what = f"marked by hand in an earlier submission: {', '.join(older)}"
-        record = replace(record, flags=(*record.flags, what))
     if not record.has_score:
         return record
-    looked_at = record.flags or any(m.flags for m in record.marks)
-    return replace(record, status=REVIEW if looked_at else GRADED)
+    flagged = record.flags or any(mark.flags for mark in record.marks)
+    return replace(record, status=REVIEW if flagged else GRADED)
 
 
-def _belongs(exercise: str, notebook: str) -> bool:
-    return not notebook or exercise.split(".")[0].zfill(2) == notebook
-
-
-def _graded(record: Record, jobs: Sequence[Any]) -> Record:
+def _with_marks(record: StudentRecord, jobs: Sequence[Any]) -> StudentRecord:
     """Fill in the marks: those of the whole, each replaced by what was graded again later."""
     whole = [job for job in jobs if not job.scope]
     results = {job.key: Result.from_json(job.result) for job in jobs if job.result}
@@ -151,13 +152,9 @@ def _graded(record: Record, jobs: Sequence[Any]) -> Record:
     flags = tuple(f"could not be graded again: {scope}; the old mark stands" for scope in failed)
     return replace(
         record,
-        marks=tuple(marks[exercise] for exercise in sorted(marks, key=_order)),
+        marks=tuple(marks[id] for id in sorted(marks, key=lambda id: [*map(int, id.split("."))])),
         notes=(*record.notes, *(g for g in first.guarantees if "UNSAFE" in g), *first.notes),
         flags=(*first.flags, *flags),
         guarantees=first.guarantees,
         version=[job.version for job in jobs if job.result][-1],
     )
-
-
-def _order(exercise: str) -> list[int]:
-    return [int(part) for part in exercise.split(".")]

@@ -1,7 +1,6 @@
-"""Workers: processes of this machine, or a Dask cluster. They get notebooks and give back text."""
+"""Workers: processes on this machine, or a Dask cluster. They get notebooks and return text."""
 
 import functools
-import hashlib
 import itertools
 import multiprocessing
 import signal
@@ -16,15 +15,15 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-import gancourse
 from gancourse.errors import CourseError
+from gancourse.grading.gradebook import version
 from gancourse.grading.gradebook.gradebook import Job
-from gancourse.grading.judging import judge
-from gancourse.grading.judging.judge import Result, Unreadable
+from gancourse.grading.judging import marking
+from gancourse.grading.judging.marking import Result, Unreadable
 from gancourse.grading.sandbox.server import Server
 
 Grade = Callable[..., Result]
-PATIENCE = 1800.0  # seconds after which a worker is given up; the sandbox's own limits are lower
+TIMEOUT = 1800.0  # seconds after which a worker is given up; the sandbox's own limits are lower
 TRIES = 3
 ONE_AT_A_TIME = threading.Lock()
 
@@ -44,34 +43,19 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a task: "done" with a result, or "failed", "review", "stop" with an error."""
+    """The outcome of a task: "done" with a result, or "failed", "review", "stop" with an error."""
 
     state: str
     text: str
 
 
-@functools.cache
-def version(notebook: str) -> str:
-    """Version of a notebook's exercises: the digest of all code that decides its marks.
-
-    That is the package without its commands and tools, and without other notebooks' exercises.
-    """
-    root = Path(gancourse.__file__).parent
-    digest = hashlib.sha256(gancourse.__version__.encode())
-    for path in sorted(root.rglob("*.py")):
-        part, name = path.relative_to(root).parts[0], path.name
-        other = part == "exercises" and name.startswith("nb") and name[2:4] != notebook
-        if part not in ("instructor", "cli", "doctor.py", "widgets.py") and not other:
-            digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()
-
-
 def work(task: Task, grade: Grade) -> Outcome:
     """Grade one submission; whatever goes wrong comes back as data."""
-    if task.content is not None and task.version != version(task.job.notebook):
+    remote = task.content is not None
+    if remote and task.version != version.exercises_version(task.job.notebook):
         return Outcome("stop", "A worker has another version of the course than this command.")
     try:
-        if task.content is None:
+        if not remote:
             return Outcome("done", grade(task.path, task.secret, unsafe=task.unsafe).to_json())
         with tempfile.TemporaryDirectory(prefix="gancourse-") as folder:
             path = Path(folder) / task.path.name
@@ -81,22 +65,22 @@ def work(task: Task, grade: Grade) -> Outcome:
         return Outcome("failed", " ".join(str(error).split()))
     except CourseError as error:
         return Outcome("stop", str(error))
-    except Exception as error:  # a defect of the grader: the batch goes on, a human looks
+    except Exception as error:  # a defect of the grader: the batch continues, a human looks
         return Outcome("review", f"the grader raised {type(error).__name__}: {error}")
 
 
 def warm_grade(path: Path, secret: bytes, *, unsafe: bool = False) -> Result:
-    """`judge.grade` with a server that this process keeps warm; started anew where it ended."""
+    """`marking.grade` with a server that this process keeps warm, and restarts where it ended."""
     with ONE_AT_A_TIME:  # a worker of Dask may have several threads
         if _server(unsafe).process.poll() is not None:
             end_server(unsafe)
         try:
-            return judge.grade(path, secret, unsafe=unsafe, server=_server(unsafe))
+            return marking.grade(path, secret, unsafe=unsafe, server=_server(unsafe))
         except CourseError as error:
             if isinstance(error, Unreadable):
                 raise
             end_server(unsafe)
-            return judge.grade(path, secret, unsafe=unsafe, server=_server(unsafe))
+            return marking.grade(path, secret, unsafe=unsafe, server=_server(unsafe))
 
 
 def end_server(unsafe: bool = False) -> None:
@@ -112,30 +96,30 @@ def _server(unsafe: bool) -> Server:
 
 
 def local(
-    tasks: Iterator[Task], grade: Grade, workers: int, patience: float = PATIENCE
+    tasks: Iterator[Task], grade: Grade, processes: int, timeout: float = TIMEOUT
 ) -> Iterator[tuple[Task, Outcome] | None]:
-    """Grade in processes of this machine; None about once a second while nothing is ready.
+    """Grade in processes on this machine; None about once a second while nothing is ready.
 
-    A worker that dies is replaced, and its task tried again; after the third time it is given up.
+    A worker that crashes is replaced, and its task tried again; the third time it is given up.
     """
     busy: dict[Connection, tuple[BaseProcess, Task, float]] = {}
     idle: list[tuple[Connection, BaseProcess]] = []
-    deaths: Counter[str] = Counter()
+    crashes: Counter[str] = Counter()
     again: list[Task] = []
     try:
         while True:
-            while len(busy) < workers and (task := again.pop() if again else next(tasks, None)):
+            while len(busy) < processes and (task := again.pop() if again else next(tasks, None)):
                 pipe, process = idle.pop() if idle else _worker(grade)
                 try:
                     pipe.send(task)
-                except OSError:  # it died while it had nothing to do
+                except OSError:  # it ended while it was idle
                     again.append(task)
                     continue
                 busy[pipe] = (process, task, time.monotonic())
             if not busy:
                 return
             ready = wait(list(busy), timeout=1.0)
-            late = [p for p, (*_, since) in busy.items() if time.monotonic() - since > patience]
+            late = [p for p, (*_, since) in busy.items() if time.monotonic() - since > timeout]
             for pipe in {*ready, *late}:
                 process, task, _ = busy.pop(pipe)
                 try:
@@ -147,11 +131,11 @@ def local(
                     yield task, outcome
                     continue
                 _end(pipe, process)
-                deaths[task.job.key] += 1
-                if deaths[task.job.key] < TRIES and pipe in ready:
+                crashes[task.job.key] += 1
+                if crashes[task.job.key] < TRIES and pipe in ready:
                     again.append(task)
                     continue
-                what = f"died {TRIES} times" if pipe in ready else f"took over {patience:.0f} s"
+                what = f"crashed {TRIES} times" if pipe in ready else f"took over {timeout:.0f} s"
                 yield task, Outcome("review", f"the grader {what} on this submission")
             if not ready:
                 yield None
@@ -167,7 +151,7 @@ def _worker(grade: Grade) -> tuple[Connection, BaseProcess]:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command alone,
     process.start()  # also while the worker is still starting: it inherits this
     signal.signal(signal.SIGINT, before)
-    theirs.close()  # only the worker holds that end: if it dies, ours says so, and the reverse
+    theirs.close()  # only the worker has that end: if it ends, ours says so, and vice versa
     return ours, process
 
 
@@ -183,7 +167,7 @@ def _serve(pipe: Connection, grade: Grade) -> None:
 
 
 def _leave(*_: object) -> None:
-    """End this process in good order, so that what it holds is cleared away."""
+    """Exit normally, so that this process's sandbox and files are removed."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit()
 
@@ -200,7 +184,7 @@ def _end(pipe: Connection, process: BaseProcess) -> None:
 def cluster(
     tasks: Iterator[Task], grade: Grade, address: str
 ) -> Iterator[tuple[Task, Outcome] | None]:
-    """Grade on a Dask cluster, which itself tries again where a worker dies."""
+    """Grade on a Dask cluster, which itself tries again where a worker crashes."""
     try:
         import distributed
     except ModuleNotFoundError as error:
@@ -234,11 +218,12 @@ def cluster(
             for future in ready:
                 task = futures.pop(future)
                 if future.status == "cancelled":
-                    raise CourseError(
-                        f"The Dask cluster at {address} went away.", "", "Run it again."
-                    )
+                    raise CourseError(f"The Dask cluster at {address} closed.", "", "Run it again.")
                 if future.status == "finished":
                     yield task, future.result()
                 else:
                     reason = type(future.exception()).__name__
-                    yield task, Outcome("review", f"the grader died on this submission ({reason})")
+                    yield (
+                        task,
+                        Outcome("review", f"the grader crashed on this submission ({reason})"),
+                    )

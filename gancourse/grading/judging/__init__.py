@@ -1,1 +1,1 @@
-"""One submission: what it answers, whose work it seems to be, and the marks it earns."""
+"""One submission: the marks it earns, and signs that an answer is not the student's own."""

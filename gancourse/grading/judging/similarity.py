@@ -1,9 +1,9 @@
 """Answers of different students that are nearly the same.
 
-An answer becomes a row of symbols: its syntax tree, read in order, with its own names, all
-constants and the docstrings taken out. Short pieces of that row are compared, as Moss does
-(Schleimer, Wilkerson and Aiken, 2003). Pieces of the code that was given, and pieces that many of
-the class have, say nothing and are left out; where little is left, nothing is reported.
+An answer becomes a sequence of symbols: its syntax tree, read in order, without its own names,
+constants and docstrings. Short fragments of that sequence are compared, as Moss does (Schleimer,
+Wilkerson and Aiken, 2003). Fragments of the starter code, and those that many of the class have,
+tell nothing and are left out; where few are left, nothing is reported.
 """
 
 import ast
@@ -12,17 +12,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
-PIECE = 6  # symbols in a piece
+from gancourse.grading.answers.notebook_file import NOT_PYTHON
+
+LENGTH = 6  # symbols in a fragment
 LONGEST = 50_000  # characters; no answer is that long, and comparing it would take long
-LEAST = 12  # pieces that an answer must have of its own to be compared
-COMMON = 0.1  # share of the class that makes a piece common ...
+LEAST = 12  # fragments that an answer must have of its own to be compared
+COMMON = 0.1  # share of the class that makes a fragment common ...
 FEW = 4  # ... but never this many students or fewer
-ALIKE = 0.8  # share of two answers' own pieces that are in both
+ALIKE = 0.8  # share of two answers' own fragments that are in both
 
 
 @dataclass(frozen=True)
-class Found:
-    """One exercise in which two answers are alike."""
+class SimilarAnswers:
+    """One exercise in which two students' answers are alike."""
 
     exercise: str
     share: float
@@ -30,77 +32,76 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two students, and where their answers are alike; more exercises say more."""
+class SimilarPair:
+    """Two students, and the exercises in which their answers are alike; more say more."""
 
     students: tuple[str, str]
-    found: tuple[Found, ...]
+    exercises: tuple[SimilarAnswers, ...]
 
 
-def pairs(
-    answers: Mapping[str, Mapping[str, str]], given: Mapping[str, str] | None = None
-) -> list[Pair]:
+def similar_pairs(
+    answers: Mapping[str, Mapping[str, str]], starters: Mapping[str, str] | None = None
+) -> list[SimilarPair]:
     """Students whose answers are alike, those with most such answers first.
 
     Parameters
     ----------
     answers : Mapping[str, Mapping[str, str]]
         Exercise -> student -> source of the answer. What isn't Python is left out.
-    given : Mapping[str, str] | None
+    starters : Mapping[str, str] | None
         Exercise -> source of the cell as it was handed out.
     """
-    alike: dict[tuple[str, str], list[Found]] = defaultdict(list)
+    similar: dict[tuple[str, str], list[SimilarAnswers]] = defaultdict(list)
     for exercise, sources in sorted(answers.items()):
-        for first, second, share in _alike(sources, (given or {}).get(exercise, "")):
+        for first, second, share in _alike(sources, (starters or {}).get(exercise, "")):
             both = (sources[first], sources[second])
-            alike[first, second].append(Found(exercise, share, both))
-    found = [Pair(students, tuple(found)) for students, found in alike.items()]
-    return sorted(found, key=lambda pair: (-len(pair.found), pair.students))
+            similar[first, second].append(SimilarAnswers(exercise, share, both))
+    pairs = [SimilarPair(students, tuple(exercises)) for students, exercises in similar.items()]
+    return sorted(pairs, key=lambda pair: (-len(pair.exercises), pair.students))
 
 
-def pieces(source: str) -> Counter[tuple[str, ...]]:
-    """The pieces of an answer, with how often each comes; none of what isn't Python."""
+def fragments(source: str) -> Counter[tuple[str, ...]]:
+    """The fragments of an answer, with how often each occurs; none of what isn't Python."""
     try:
         tree = ast.parse(source if len(source) <= LONGEST else "")
-        own = _own_names(tree)
-        symbols = list(_symbols(tree, own))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        symbols = list(_symbols(tree, _own_names(tree)))
+    except NOT_PYTHON:
         return Counter()
-    return Counter(tuple(symbols[i : i + PIECE]) for i in range(len(symbols) - PIECE + 1))
+    return Counter(tuple(symbols[i : i + LENGTH]) for i in range(len(symbols) - LENGTH + 1))
 
 
-def _alike(sources: Mapping[str, str], given: str) -> Iterator[tuple[str, str, float]]:
-    starter = pieces(given)
-    known = {student: pieces(source) - starter for student, source in sorted(sources.items())}
-    share = Counter(piece for own in known.values() for piece in own)
-    most = max(FEW, COMMON * len(known))
+def _alike(sources: Mapping[str, str], starter: str) -> Iterator[tuple[str, str, float]]:
+    given = fragments(starter)
+    own = {student: fragments(source) - given for student, source in sorted(sources.items())}
+    count = Counter(fragment for of_student in own.values() for fragment in of_student)
+    most = max(FEW, COMMON * len(own))
     rare = {
-        student: frozenset(piece for piece in own if share[piece] <= most)
-        for student, own in known.items()
+        student: frozenset(fragment for fragment in of_student if count[fragment] <= most)
+        for student, of_student in own.items()
     }
     holders = defaultdict(list)
-    for student, own in rare.items():
-        if len(own) >= LEAST:
-            for piece in own:
-                holders[piece].append(student)
-    together = Counter(pair for who in holders.values() for pair in combinations(who, 2))
-    for (first, second), both in sorted(together.items()):
-        part = both / len(rare[first] | rare[second])
-        if part >= ALIKE:
-            yield first, second, part
+    for student, of_student in rare.items():
+        if len(of_student) >= LEAST:
+            for fragment in of_student:
+                holders[fragment].append(student)
+    shared = Counter(pair for students in holders.values() for pair in combinations(students, 2))
+    for (first, second), both in sorted(shared.items()):
+        share = both / len(rare[first] | rare[second])
+        if share >= ALIKE:
+            yield first, second, share
 
 
 def _own_names(tree: ast.AST) -> set[str]:
-    """Names that the answer itself gives to things; those of libraries keep their meaning."""
-    own = set()
+    """Names that the answer itself binds; those of libraries keep their meaning."""
+    names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.arg):
-            own.add(node.arg)
+            names.add(node.arg)
         elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            own.add(node.id)
+            names.add(node.id)
         elif isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
-            own.add(node.name)
-    return own
+            names.add(node.name)
+    return names
 
 
 def _symbols(node: ast.AST, own: set[str]) -> Iterator[str]:

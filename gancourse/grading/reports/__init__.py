@@ -1,1 +1,1 @@
-"""What comes of the marks: feedback, tables for Canvas and Moodle, the class at a glance."""
+"""What is written from the marks: feedback, tables for Canvas and Moodle, a class overview."""

@@ -1,7 +1,7 @@
-"""Marks as tables: plain CSV, and the forms that Canvas and Moodle import.
+"""Marks as tables: plain CSV, and the tables that Canvas and Moodle import.
 
 Both systems import the table that they themselves export, with grades filled in. So the table is
-read, students are found in it, and only rows that have a grade are touched; nobody gets a 0 because
+read, students are found in it, and only rows that have a grade change; nobody gets a 0 because
 something went wrong. A cell that a spreadsheet would take for a formula is made text.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
 
 from gancourse.errors import CourseError
-from gancourse.grading.gradebook.records import Record
+from gancourse.grading.gradebook.records import StudentRecord
 
 csv.field_size_limit(2**31 - 1)  # a student's text in Moodle's table may have any length
 FORMULA = re.compile(r"^\s*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20\t\r]")
@@ -24,7 +24,7 @@ MARKS = ("student", "notebook", "exercise", "title", "points", "earned", "by han
 MARKS += ("message", "comment", "status", "flags")
 TOTALS = ("student", "notebook", "score", "points", "days late", "penalty in percent", "status")
 TOTALS += ("problem", "comment", "flags")
-SIGN = "Graded by gancourse: "  # begins a comment that may be written over the next time
+SIGN = "Graded by gancourse: "  # begins a comment that the next export may overwrite
 
 
 def safe(cell: object) -> str:
@@ -33,52 +33,58 @@ def safe(cell: object) -> str:
     return f"'{text}" if FORMULA.match(text) and not NUMBER.match(text) else text
 
 
-def marks(records: Iterable[Record], title: Callable[[str], str]) -> str:
-    """One row for each student and exercise; one where there are no marks, saying why."""
+def marks(records: Iterable[StudentRecord], title: Callable[[str], str]) -> str:
+    """One row per student and exercise; where there are no marks, one row that says why."""
     rows: list[Sequence] = [MARKS]
-    for one in records:
-        if not one.marks:
-            text = one.problem, one.comments.get(one.notebook, ""), one.status, "; ".join(one.flags)
-            rows.append((one.student, one.notebook, "", "", "", "", "", "", *text))
-        for mark in one.marks:
+    for record in records:
+        names = record.student, record.notebook
+        if not record.marks:
+            comment, flags = record.comments.get(record.notebook, ""), "; ".join(record.flags)
+            rows.append((*names, *[""] * 6, record.problem, comment, record.status, flags))
+        for mark in record.marks:
             rows.append(
                 (
-                    *(one.student, one.notebook, mark.exercise, title(mark.exercise)),
-                    *(mark.points, f"{one.earned(mark):g}"),
-                    "yes" if mark.exercise in one.by_hand else "",
-                    *(mark.status, mark.message, one.comments.get(mark.exercise, "")),
-                    *(one.status, "; ".join((*one.flags, *mark.flags))),
+                    *(*names, mark.exercise, title(mark.exercise)),
+                    *(mark.points, f"{record.earned(mark):g}"),
+                    "yes" if mark.exercise in record.by_hand else "",
+                    *(mark.status, mark.message, record.comments.get(mark.exercise, "")),
+                    *(record.status, "; ".join((*record.flags, *mark.flags))),
                 )
             )
-    return _written(rows)
+    return _to_csv(rows)
 
 
-def totals(records: Iterable[Record], points: Mapping[str, int]) -> str:
-    """One row for each student and notebook."""
+def totals(records: Iterable[StudentRecord], points: Mapping[str, int]) -> str:
+    """One row per student and notebook."""
     rows: list[Sequence] = [TOTALS]
-    for one in records:
-        score = f"{one.score:g}" if one.has_score else ""
-        flags = [*one.flags, *(g for g in one.guarantees if "UNSAFE" in g)]
-        flags += [f"{m.exercise}: {flag}" for m in one.marks for flag in m.flags]
-        facts = (one.student, one.notebook, score, points.get(one.notebook, ""), one.days_late)
-        comment = one.comments.get(one.notebook, "")
+    for record in records:
+        number = record.notebook
+        flags = [*record.flags, *(g for g in record.guarantees if "UNSAFE" in g)]
+        flags += [f"{m.exercise}: {flag}" for m in record.marks for flag in m.flags]
         rows.append(
-            (*facts, f"{one.penalty:g}", one.status, one.problem, comment, "; ".join(flags))
+            (
+                *(record.student, number, f"{record.score:g}" if record.has_score else ""),
+                *(points.get(number, ""), record.days_late, f"{record.penalty:g}", record.status),
+                *(record.problem, record.comments.get(number, ""), "; ".join(flags)),
+            )
         )
-    return _written(rows)
+    return _to_csv(rows)
 
 
 def canvas(
-    template: str, records: Sequence[Record], points: Mapping[str, int], columns: Mapping[str, str]
+    template: str,
+    records: Sequence[StudentRecord],
+    points: Mapping[str, int],
+    columns: Mapping[str, str],
 ) -> tuple[str, list[str]]:
-    """Fill in the CSV that Canvas's gradebook exports; the result, and what had to be left out.
+    """Fill in the CSV that Canvas's gradebook exports; the result, and what was left out.
 
     Parameters
     ----------
     template : str
         "Export Entire Gradebook". Of its columns, those about the student and the assignments that
         are filled in are kept; of its rows, the points possible and the students with a score.
-    records : Sequence[Record]
+    records : Sequence[StudentRecord]
         Those without a score are left out.
     points : Mapping[str, int]
         What each notebook is worth; scores are scaled to the points possible in Canvas.
@@ -86,39 +92,35 @@ def canvas(
         Notebook -> heading of its column. Where it is missing, the one assignment with the
         notebook's number in its name ("02 Minimax game (1234)").
     """
-    rows, mark = _read(template, "Canvas", ("ID", "Section"))
+    rows, separator = _read(template, "Canvas", ("ID", "Section"))
     head = rows[0]
-    worth = next((row for row in rows if "Points Possible" in row[0]), None)
-    if worth is None or head[0] not in ("Student", "LastName"):
-        raise _wrong("Canvas", "it has no row 'Points Possible', or no column 'Student' first")
+    possible = next((row for row in rows if "Points Possible" in row[0]), None)
+    if possible is None or head[0] not in ("Student", "LastName"):
+        raise _no_table("Canvas", "it has no row 'Points Possible', or no column 'Student' first")
     people = list(range(head.index("Section") + 1))
     names = [i for i in people if head[i] in CANVAS_PEOPLE]
     id_column = head.index("ID")
     first = head.index("FirstName") if "FirstName" in head else None
-    found: dict[str, int] = {}
+    targets: dict[str, int] = {}
     lines = []
-    for number in sorted({one.notebook for one in records if one.has_score}):
-        found[number] = _column(head[len(people) :], number, columns.get(number)) + len(people)
-    students = [row for row in rows[1:] if row is not worth and row[id_column].strip()]
-    index = _People(students, names, id_column, 0, first)
-    filled: dict[int, dict[str, float]] = {}
-    for one, row in _matched(records, index, "Canvas's table", lines):
-        if students[row][found[one.notebook]].strip().upper() == "EX":
-            lines.append(f"{one.student}, notebook {one.notebook}: excused in Canvas, left so")
+    for number in sorted({record.notebook for record in records if record.has_score}):
+        targets[number] = _column(head[len(people) :], number, columns.get(number)) + len(people)
+    students = [row for row in rows[1:] if row is not possible and row[id_column].strip()]
+    index = _Students(students, names, id_column, 0, first)
+    filled: dict[int, list[str]] = {}
+    for record, n in _matched(records, index, "Canvas's table", lines):
+        number, target = record.notebook, targets[record.notebook]
+        if students[n][target].strip().upper() == "EX":
+            lines.append(f"{record.student}, notebook {number}: excused in Canvas, not changed")
         else:
-            filled.setdefault(row, {})[one.notebook] = one.score
-    chosen = [*people, *found.values()]
-    out = [[head[i] for i in chosen], [worth[i] for i in chosen]]
-    for n, row in enumerate(students):
-        if n in filled:
-            row = list(row)
-            for number, score in filled[n].items():
-                row[found[number]] = _scaled(score, points[number], worth[found[number]])
-            out.append([row[i] for i in chosen])
-    return _written(out, mark), lines
+            row = filled.setdefault(n, list(students[n]))
+            row[target] = _scaled(record.score, points[number], possible[target])
+    chosen = [*people, *targets.values()]
+    kept = [head, possible, *(filled[n] for n in sorted(filled))]
+    return _to_csv([[row[i] for i in chosen] for row in kept], separator), lines
 
 
-def moodle(template: str, records: Sequence[Record], points: int) -> tuple[str, list[str]]:
+def moodle(template: str, records: Sequence[StudentRecord], points: int) -> tuple[str, list[str]]:
     """Fill in the grading worksheet of one Moodle assignment; the result, and what was left out.
 
     Parameters
@@ -126,51 +128,51 @@ def moodle(template: str, records: Sequence[Record], points: int) -> tuple[str, 
     template : str
         "Download grading worksheet" (with "Offline grading worksheet" switched on in the
         assignment's settings, and Moodle in English). Rows without a grade stay as they are.
-    records : Sequence[Record]
+    records : Sequence[StudentRecord]
         Of one notebook. Those without a score are left out.
     points : int
         What the notebook is worth; scores are scaled to the worksheet's maximum grade.
     """
-    rows, mark = _read(template, "Moodle", ("Identifier", "Grade"))
+    rows, separator = _read(template, "Moodle", ("Identifier", "Grade"))
     head = [cell.lower() for cell in rows[0]]
     grade, id_column = head.index("grade"), head.index("identifier")
     if "maximum grade" not in head:
-        raise _wrong("Moodle", "it has no column 'Maximum grade' (a scale can't take points)")
-    most = head.index("maximum grade")
+        raise _no_table("Moodle", "it has no column 'Maximum grade' (a scale can't take points)")
+    maximum = head.index("maximum grade")
     comment = head.index("feedback comments") if "feedback comments" in head else None
     locked = head.index("grade can be changed") if "grade can be changed" in head else None
-    known = ("identifier", "full name", "email address", "id number", "username")
-    names = [i for i, name in enumerate(head) if name in known]
+    people = ("identifier", "full name", "email address", "id number", "username")
+    names = [i for i, name in enumerate(head) if name in people]
     full = head.index("full name") if "full name" in head else id_column
     students = [list(row) for row in rows[1:]]
+    index = _Students(students, names, id_column, full)
     lines: list[str] = []
-    for one, n in _matched(
-        records, _People(students, names, id_column, full), "Moodle's table", lines
-    ):
-        row = students[n]
+    for record, n in _matched(records, index, "Moodle's table", lines):
+        row, who = students[n], f"{record.student}, notebook {record.notebook}"
         if locked is not None and row[locked].strip().lower() == "no":
-            lines.append(f"{one.student}, notebook {one.notebook}: the grade is locked in Moodle")
+            lines.append(f"{who}: the grade is locked in Moodle")
             continue
-        row[grade] = _scaled(one.score, points, row[most])
+        row[grade] = _scaled(record.score, points, row[maximum])
         if comment is not None and row[comment].strip() and not row[comment].startswith(SIGN):
-            lines.append(f"{one.student}: Moodle's own comment was kept, not written over")
+            lines.append(f"{record.student}: Moodle's own comment was kept, not overwritten")
         elif comment is not None:
-            row[comment] = _comment(one)
-    return _written([rows[0], *students], mark, comment), lines
+            row[comment] = _comment(record)
+    return _to_csv([rows[0], *students], separator, comment), lines
 
 
-def _comment(one: Record) -> str:
-    """Feedback in short, as the HTML that Moodle takes a comment for."""
-    parts = [f"{SIGN}{one.score:g} points{f', {one.days_late} days late' * bool(one.penalty)}."]
-    parts += [one.comments[one.notebook]] if one.notebook in one.comments else []
-    for mark in one.marks:
-        said = f"{mark.exercise}: {one.earned(mark):g} of {mark.points}."
-        parts.append(f"{said} {one.comments.get(mark.exercise, '')}".rstrip())
+def _comment(record: StudentRecord) -> str:
+    """Short feedback, as HTML, which Moodle's comments are."""
+    late = f", {record.days_late} days late" if record.penalty else ""
+    parts = [f"{SIGN}{record.score:g} points{late}."]
+    parts += [record.comments[record.notebook]] if record.notebook in record.comments else []
+    for mark in record.marks:
+        points = f"{mark.exercise}: {record.earned(mark):g} of {mark.points}."
+        parts.append(f"{points} {record.comments.get(mark.exercise, '')}".rstrip())
     return "<br>".join(escape(part).replace("\n", "<br>") for part in parts)
 
 
-class _People:
-    """The students of a table, found by any of their names, or by the name and number of a zip."""
+class _Students:
+    """The students in a table, found by any of their names, or by the name and number in a zip."""
 
     def __init__(
         self,
@@ -180,27 +182,27 @@ class _People:
         name: int,
         first: int | None = None,
     ) -> None:
-        self.known: dict[str, set[int]] = {}
-        self.numbers: dict[str, list[tuple[str, int]]] = {}
+        self.by_name: dict[str, set[int]] = {}
+        self.by_number: dict[str, list[tuple[str, int]]] = {}
         for n, row in enumerate(rows):
             digits = re.search(r"(\d+)$", row[number].strip())
-            called = row[name] + (row[first] if first is not None else "")
+            full = row[name] + (row[first] if first is not None else "")
             if digits:
-                self.numbers.setdefault(digits[1], []).append((_letters(called), n))
-            chosen = {i: re.search(r"_\d+\s*$", row[i]) for i in (name, first) if i is not None}
-            for key in {row[i].strip().casefold() for i in names if not chosen.get(i)} - {""}:
-                self.known.setdefault(key, set()).add(n)
+                self.by_number.setdefault(digits[1], []).append((_letters(full), n))
+            numbered = {i: re.search(r"_\d+\s*$", row[i]) for i in (name, first) if i is not None}
+            for key in {row[i].strip().casefold() for i in names if not numbered.get(i)} - {""}:
+                self.by_name.setdefault(key, set()).add(n)
 
     def find(self, student: str) -> int | None:
         """The row of a student; None where there is none, or more than one.
 
-        The number that the system gave goes first: students choose what they are called. Moodle may
-        put a group before the name.
+        The number that the system gave comes first: students choose their names. Moodle may put a
+        group before the name.
         """
         name, _, number = student.rpartition("_")
-        ends = [(n, c or "?") for c, n in self.numbers.get(number, ())]
-        rows = {n for n, called in ends if _letters(name).endswith((called, "participant"))}
-        rows = rows or self.known.get(student.strip().casefold(), set())
+        ends = [(n, full or "?") for full, n in self.by_number.get(number, ())]
+        rows = {n for n, full in ends if _letters(name).endswith((full, "participant"))}
+        rows = rows or self.by_name.get(student.strip().casefold(), set())
         return next(iter(rows)) if len(rows) == 1 else None
 
 
@@ -209,56 +211,58 @@ def _letters(name: str) -> str:
 
 
 def _matched(
-    records: Iterable[Record], people: _People, where: str, lines: list[str]
-) -> Iterator[tuple[Record, int]]:
-    found = [(one, people.find(one.student)) for one in records if one.has_score]
-    times = Counter((one.notebook, row) for one, row in found)
-    for one, row in found:
+    records: Iterable[StudentRecord], students: _Students, where: str, lines: list[str]
+) -> Iterator[tuple[StudentRecord, int]]:
+    rows = [(record, students.find(record.student)) for record in records if record.has_score]
+    times = Counter((record.notebook, row) for record, row in rows)
+    for record, row in rows:
+        who = f"{record.student}, notebook {record.notebook}"
         if row is None:
-            lines.append(f"{one.student}, notebook {one.notebook}: not found in {where}")
-        elif times[one.notebook, row] > 1:
-            what = f"{where} has one row for this and another name; fill it in by hand"
-            lines.append(f"{one.student}, notebook {one.notebook}: {what}")
+            lines.append(f"{who}: not found in {where}")
+        elif times[record.notebook, row] > 1:
+            lines.append(
+                f"{who}: {where} has one row for this and another name; fill it in by hand"
+            )
         else:
-            yield one, row
+            yield record, row
 
 
-def _column(head: Sequence[str], number: str, wanted: str | None) -> int:
+def _column(head: Sequence[str], number: str, heading: str | None) -> int:
     pattern = re.compile(rf"(?<!\d)(?<!\d[.:/-]){number}(?![.:/-]?\d).*\(\d+\)$")  # no date
     names = enumerate(head)
-    fits = [i for i, s in names if (s == wanted if wanted else pattern.search(s.strip()))]
+    fits = [i for i, s in names if (s == heading if heading else pattern.search(s.strip()))]
     if len(fits) != 1:
         assignments = [name for name in head if re.search(r"\(\d+\)$", name.strip())]
         raise CourseError(
             f"{len(fits) or 'No'} columns of Canvas's table fit notebook {number}.",
             f"Its assignments: {', '.join(assignments) or 'none'}.",
             f"Make the assignment in Canvas and export again, name it (--column '{number}=...'), "
-            "or export the others alone (--notebook NN).",
+            "or export only the others (--notebook NN).",
         )
     return fits[0]
 
 
 def _scaled(score: float, points: int, possible: str) -> str:
     try:
-        most = float(possible.strip().replace(",", "."))
+        maximum = float(possible.strip().replace(",", "."))
     except ValueError:
-        most = 0.0
-    return f"{score * most / points if most > 0 else score:.2f}".rstrip("0").rstrip(".")
+        maximum = 0.0
+    return f"{score * maximum / points if maximum > 0 else score:.2f}".rstrip("0").rstrip(".")
 
 
 def _read(text: str, system: str, needed: Sequence[str]) -> tuple[list[list[str]], str]:
-    """Rows of equal length, and the mark that separates cells."""
+    """Rows of equal length, and the character that separates cells."""
     text = text.removeprefix("\ufeff")
-    head = text.partition("\n")[0]
-    mark = max(",;\t", key=head.count)
-    rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=mark) if any(row)]
+    separator = max(",;\t", key=text.partition("\n")[0].count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    rows = [row for row in reader if any(row)]
     missing = [name for name in needed if not rows or name not in rows[0]]
     if missing:
-        raise _wrong(system, f"it has no column {' and no '.join(map(repr, missing))}")
-    return [row + [""] * (len(rows[0]) - len(row)) for row in rows], mark
+        raise _no_table(system, f"it has no column {' and no '.join(map(repr, missing))}")
+    return [row + [""] * (len(rows[0]) - len(row)) for row in rows], separator
 
 
-def _wrong(system: str, why: str) -> CourseError:
+def _no_table(system: str, why: str) -> CourseError:
     how = {
         "Canvas": "Gradebook > Export > Export Entire Gradebook",
         "Moodle": "the assignment > Submissions > Actions > Download grading worksheet",
@@ -267,9 +271,9 @@ def _wrong(system: str, why: str) -> CourseError:
     return CourseError(f"This is not the table that {system} exports: {why}.", "", do)
 
 
-def _written(rows: Iterable[Sequence], mark: str = ",", given: int | None = None) -> str:
-    """A table; the column `given` is not touched: Moodle would take it for a new comment."""
+def _to_csv(rows: Iterable[Sequence], separator: str = ",", as_is: int | None = None) -> str:
+    """A table; the column `as_is` stays: Moodle would take a changed one for a new comment."""
     out = io.StringIO()
-    writer = csv.writer(out, delimiter=mark, lineterminator="\r\n")
-    writer.writerows([c if i == given else safe(c) for i, c in enumerate(row)] for row in rows)
+    writer = csv.writer(out, delimiter=separator, lineterminator="\r\n")
+    writer.writerows([c if i == as_is else safe(c) for i, c in enumerate(row)] for row in rows)
     return out.getvalue()

@@ -1,4 +1,4 @@
-"""Pages to read: one for each student, and one of the whole class for the instructor.
+"""A page of feedback for each student.
 
 Each is one file that needs no network. Everything in it that a student wrote is escaped.
 """
@@ -11,11 +11,9 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from gancourse.grading.gradebook.records import Record
-from gancourse.grading.judging.similarity import Pair
-from gancourse.grading.reports.summary import Summary, flagged
+from gancourse.grading.gradebook.records import StudentRecord
 
-VERDICTS = {"unsolved": "not solved yet", "error": "could not be looked at"}
+VERDICTS = {"unsolved": "not solved yet", "error": "could not be run"}
 PAGES = Environment(
     loader=PackageLoader("gancourse.grading.reports", "pages"),
     autoescape=True,
@@ -24,12 +22,12 @@ PAGES = Environment(
 )
 
 
-def student_page(records: Sequence[Record], title: Callable[[str], str]) -> str:
+def student_page(records: Sequence[StudentRecord], title: Callable[[str], str]) -> str:
     """What one student reads: exercises, points, diagnoses, the instructor's comments.
 
     Parameters
     ----------
-    records : Sequence[Record]
+    records : Sequence[StudentRecord]
         All of one student. Their flags are for the instructor and are not shown.
     title : Callable[[str], str]
         The title of an exercise.
@@ -43,26 +41,16 @@ def student_page(records: Sequence[Record], title: Callable[[str], str]) -> str:
     )
 
 
-def class_page(
-    books: Sequence[Summary], records: Sequence[Record], pairs: Sequence[Pair] = ()
-) -> str:
-    """What the instructor reads: scores, hard exercises, slips, and what a human should look at."""
-    return PAGES.get_template("class.html").render(
-        books=books, flagged=flagged(records), pairs=pairs
-    )
-
-
 def write_all(
-    folder: Path, records: Iterable[Record], title: Callable[[str], str]
+    folder: Path, records: Iterable[StudentRecord], title: Callable[[str], str]
 ) -> dict[str, Path]:
     """Write a page for each student; student -> file."""
     folder.mkdir(parents=True, exist_ok=True)
-    written = {}
-    for student, own in groupby(records, key=lambda record: record.student):
-        path = folder / f"{file_name(student)}.html"
-        path.write_text(student_page(list(own), title), encoding="utf-8")
-        written[student] = path
-    return written
+    paths = {}
+    for student, group in groupby(records, key=lambda record: record.student):
+        paths[student] = folder / f"{file_name(student)}.html"
+        paths[student].write_text(student_page(list(group), title), encoding="utf-8")
+    return paths
 
 
 def file_name(student: str) -> str:

@@ -1,1 +1,1 @@
-"""Where a student's code runs: walls, who steps through them, and who keeps watch."""
+"""Running untrusted notebooks: isolated, with limits; observations come out as plain data."""

@@ -1,45 +1,42 @@
 """What runs in the sandbox: a notebook's cells in order, then its answers on fresh cases.
 
-`serve` keeps a Python that has imported everything and waits; each submission is a fork of it that
-steps into a sandbox of its own (`enter`), so that nothing of one student is left for the next. The
-fork talks through one socket: cells come in, then, after they ran, the seeds of the cases; what was
-observed goes out as safetensors. Whatever a student's code does to this process can only change
-what it sends, and that is compared outside with answers that are not in here.
+`serve` keeps a Python that has imported everything and waits. For each submission it forks, and the
+fork enters a sandbox of its own (`linux`), so that nothing of one student is left for the next. The
+fork talks through one socket: the cells come in; after they ran, so do the seeds of the cases; and
+what was observed goes out as safetensors. Whatever a student's code does to this process can only
+change what it sends, and that is compared outside with references that are computed there.
 """
 
 import contextlib
 import json
 import os
-import random
 import signal
 import socket
 import struct
 import sys
 import threading
 import warnings
+from collections.abc import Iterator
 from functools import partial
+from importlib import import_module
+from pkgutil import walk_packages
 from types import CodeType, FrameType
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import save
 
 from gancourse import exercises
-from gancourse.exercises.base import Exercise, Failure, Observation, try_observe
-from gancourse.grading.answers import shell as cells
-from gancourse.grading.sandbox import enter
+from gancourse.exercises.base import Exercise, Failure, Observation
+from gancourse.grading.answers.collector import CellError, Collector, make_shell, observe, text_of
+from gancourse.grading.sandbox import linux
 
 HEAD = struct.Struct(">II")  # bytes of JSON, bytes of tensors
 PRELOAD = ("matplotlib.pyplot", "sklearn.linear_model", "skimage", "gancourse.training.loop")
-WIDEST = 4 * 10**6  # values of one tensor that are sent on
+LARGEST = 4 * 10**6  # values of one tensor that are sent on
 
 
-class Given(int):
-    """The course's number, as `check` hands it out; it does not count as an answer."""
-
-
-class Stopped(BaseException):
+class OutOfTime(BaseException):
     """A cell or an answer took too long; not an Exception, which students catch."""
 
 
@@ -47,7 +44,7 @@ class Channel:
     """Messages over a socket: a small dictionary, and bytes."""
 
     def __init__(self, link: socket.socket) -> None:
-        self.link, self.words = link, link.makefile("rb")
+        self.link, self.input = link, link.makefile("rb")
 
     def send(self, message: dict, body: bytes = b"") -> None:
         head = json.dumps(message).encode()
@@ -55,8 +52,8 @@ class Channel:
 
     def receive(self) -> dict:
         """The next message of the grader, which sends no bytes."""
-        size, _ = HEAD.unpack(self.words.read(HEAD.size))
-        return json.loads(self.words.read(size))
+        size, _ = HEAD.unpack(self.input.read(HEAD.size))
+        return json.loads(self.input.read(size))
 
 
 def serve(fd: int) -> None:
@@ -75,33 +72,30 @@ def serve(fd: int) -> None:
             control.send(str(child).encode())
         else:
             try:
-                _become(json.loads(message), *fds)
+                _isolate(json.loads(message), *fds)
                 work(Channel(socket.socket(fileno=3)), shell)
             finally:
                 os._exit(1)
-        for one in fds:
-            os.close(one)
+        for received in fds:
+            os.close(received)
 
 
 def warm() -> Any:
     """Import what notebooks import, take each lazy first step, and make the shell."""
-    from importlib import import_module
-    from pkgutil import iter_modules
-
     warnings.simplefilter("ignore")
-    own = (f"gancourse.exercises.{m.name}" for m in iter_modules(exercises.__path__))
-    for name in (*PRELOAD, *own):
+    names = (m.name for m in walk_packages(exercises.__path__, "gancourse.exercises."))
+    for name in (*PRELOAD, *names):
         with contextlib.suppress(ImportError):
             import_module(name)
     torch.set_num_threads(1)
     weight = torch.ones(1, requires_grad=True)
     weight.sum().backward()
     torch.optim.SGD([weight], lr=1.0).step()
-    return cells.make()
+    return make_shell()
 
 
-def _become(job: dict, channel: int, pidfd: int | None = None) -> None:
-    """Turn a fork into a stranger: no files but its channel (3), in the sandbox, with limits."""
+def _isolate(job: dict, channel: int, pidfd: int | None = None) -> None:
+    """Isolate a forked process: no files but its channel (3), in the sandbox, with limits."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     null = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
@@ -117,10 +111,10 @@ def _become(job: dict, channel: int, pidfd: int | None = None) -> None:
         with open(file, "w") as group:
             group.write("0")  # this process
     if pidfd is not None:
-        enter.join(1001, job["namespaces"])
+        linux.join_namespaces(1001, job["namespaces"])
         os.close(1001)
-    enter.adopt()
-    if os.fork():  # its child is the first one that is in the namespace of processes
+    linux.become_subreaper()
+    if os.fork():  # its child is the first process in the PID namespace
         os.close(3)
         with contextlib.suppress(ChildProcessError):
             while True:
@@ -129,148 +123,114 @@ def _become(job: dict, channel: int, pidfd: int | None = None) -> None:
     os.setsid()
     os.chdir(job["home"])
     os.environ.update(job["environment"])
-    enter.limit(**job["limits"])
+    linux.limit_resources(**job["limits"])
     if pidfd is not None:
-        enter.renounce(job["user"])
+        linux.drop_privileges(job["user"])
 
 
 def work(channel: Channel, shell: Any) -> None:
-    """Run the cells of a submission, then put its answers to the cases of secret seeds."""
+    """Run the cells of a submission, then its answers on the cases of secret seeds."""
     job = channel.receive()
-    sys.path.insert(0, "")  # as in a notebook: a student's own helper.py lies in the working folder
-    known = {e.id: e for e in exercises.of_notebook(job["notebook"]) if e.id in job["exercises"]}
-    answers: dict[str, Any] = {}
-    spaces: dict[str, dict] = {}  # the notebook's names when an answer was checked
-    wrong: set[str] = set()
-    plain_check = exercises.check
-
-    def check(id: str, answer: Any) -> Any:
-        """What the notebook calls; the answer is kept for later."""
-        exercise = known.get(id) if isinstance(id, str) else None
-        if exercise is None or isinstance(answer, Given):
-            return plain_check(id, answer)
-        own = exercise.reference
-        if id not in answers or answer is not own or isinstance(own, (str, int)):
-            answers[id], spaces[id] = answer, dict(shell.user_ns)  # before it is tried
-        back = plain_check(id, answer)
-        if back is not answer:
-            wrong.add(id)
-            return Given(back) if type(back) is int else back
-        return back
-
-    exercises.check = check
-    signal.signal(signal.SIGALRM, _stop)
-    me = os.getpid()
-    for number, source in job["cells"]:
-        channel.send({"at": f"cell {number}"})
-        error = _run(shell, source, job["cell_seconds"])
-        if os.getpid() != me:
-            os._exit(0)  # a copy that the cell made by fork
-        if error is not None:
-            name = error.name if isinstance(error, NameError) else None
-            text = str(error).strip().split("\n")[0][:300]
-            channel.send({"error": [number, type(error).__name__, text, name]})
-            if (mine := job["kept"].get(name)) and mine not in answers:  # its cell failed: blank
-                shell.user_ns[name] = check(mine, None)
+    sys.path.insert(0, "")  # as in a notebook, which may have written a module of its own
+    signal.signal(signal.SIGALRM, _interrupt)
+    this_process = os.getpid()
+    with Collector(shell, job) as collector:
+        for number, source in job["cells"]:
+            channel.send({"at": f"cell {number}"})
+            error = _run(collector, source, job["cell_seconds"])
+            if os.getpid() != this_process:
+                os._exit(0)  # a copy that the cell made by fork
+            if error:
+                channel.send({"error": [number, *error]})
     channel.send({"at": "cases"})
     seeds = channel.receive()["seeds"]
-    end = dict(shell.user_ns)
-    for id, exercise in known.items():
-        if id not in answers:
-            names = [name for name in job["names"].get(id, ()) if name in end]
-            found = end[names[0]] if names else None
-            # a later cell may have imported the course's own under that name: no answer
-            own = found is exercise.reference and not isinstance(found, (str, int, float))
-            answers[id] = None if own else found
-        cells.restore(shell, spaces.get(id, end), end)
+    for id, exercise in collector.exercises.items():
+        answer = collector.answer(exercise)
         channel.send({"at": f"exercise {id}"})
-        _observe(channel, shell.user_ns, exercise, answers[id], seeds[id], id in wrong, job)
-        if os.getpid() != me:
+        with _reference_calls(exercise, shell.user_ns) as calls:
+            with _time_limit(job["exercise_seconds"]):
+                seen = observe(exercise, answer, seeds[id])
+        flags = _flags(exercise, answer, calls, id in collector.corrected)
+        parts, tensors = [], {}
+        for i, observation in enumerate(seen):
+            part, own_tensors = _pack(i, observation)
+            parts.append(part)
+            tensors |= own_tensors
+        channel.send({"id": id, "seen": parts, "flags": flags}, save(tensors))
+        if os.getpid() != this_process:
             os._exit(0)
     channel.send({"at": "end"})
     os._exit(0)  # no atexit, no finalizers, no waiting for threads
 
 
-def _run(shell: Any, source: str, seconds: float) -> BaseException | None:
-    """Run one cell; the exception that it raised, if any."""
+def _run(collector: Collector, source: str, seconds: float) -> CellError | None:
     try:
-        signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
-        error = cells.run(shell, source)
-    except BaseException as raised:
-        error = raised
+        with _time_limit(seconds):
+            return collector.run(source)
+    except BaseException as error:
+        return CellError(type(error).__name__, text_of(error))
+
+
+@contextlib.contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """Raise `OutOfTime` after so many seconds, and again each second: a student may catch it."""
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    try:
+        yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-    if "matplotlib.pyplot" in sys.modules:
-        sys.modules["matplotlib.pyplot"].close("all")
-    return error
 
 
-def _stop(*_: Any) -> None:
-    raise Stopped("took too long")
+def _interrupt(*_: Any) -> None:
+    raise OutOfTime("took too long")
 
 
-def _observe(
-    channel: Channel,
-    space: dict,
-    exercise: Exercise,
-    answer: Any,
-    seed: int,
-    wrong: bool,
-    job: dict,
-) -> None:
-    """Put one answer to its cases and send what was seen."""
-    _reset(seed)
-    codes, called = _codes(exercise.reference), []
+@contextlib.contextmanager
+def _reference_calls(exercise: Exercise, names: dict) -> Iterator[list[bool]]:
+    """Calls of an exercise's reference: whether each came from the notebook, or another thread."""
+    codes, calls = _codes(exercise.reference), []
 
     def profile(frame: FrameType, event: str, _: Any) -> None:
         if event == "call" and frame.f_code in codes:
             caller = frame.f_back
-            while caller and caller.f_globals is not space:
+            while caller and caller.f_globals is not names:
                 caller = caller.f_back
-            alone = threading.current_thread() is not threading.main_thread()
-            called.append(caller is not None or alone)
+            in_thread = threading.current_thread() is not threading.main_thread()
+            calls.append(caller is not None or in_thread)
 
+    sys.setprofile(profile)
+    threading.setprofile(profile)
     try:
-        cases = exercise.cases(torch.Generator().manual_seed(seed))
-        signal.setitimer(signal.ITIMER_REAL, job["exercise_seconds"], 1.0)
-        sys.setprofile(profile)
-        threading.setprofile(profile)
-        seen = [try_observe(exercise, answer, case) for case in cases]
-    except Stopped:
-        seen = [Failure("Stopped", f"stopped after {job['exercise_seconds']:g} s")]
-    except BaseException as error:  # a generator that exits, an answer that breaks torch
-        seen = [Failure(type(error).__name__, str(error))]
+        yield calls
     finally:
         sys.setprofile(None)
         threading.setprofile(None)
-        signal.setitimer(signal.ITIMER_REAL, 0)
-    parts, tensors = [], {}
-    for i, one in enumerate(seen):
-        part, more = _pack(i, one)
-        parts.append(part)
-        tensors |= more
-    hints = []
-    number = isinstance(exercise.reference, (int, float))
-    own = answer is exercise.reference and not isinstance(answer, (str, int, float))
-    with contextlib.suppress(Exception):
-        own = own or bool(_codes(answer) & codes)  # it, in a wrapper, or read from its file
-    if own or any(called):
-        hints.append("calls")
-    if number and wrong and isinstance(answer, (int, float)) and answer == exercise.reference:
-        hints.append("given")
-    channel.send({"id": exercise.id, "seen": parts, "hints": hints}, save(tensors))
+
+
+def _flags(exercise: Exercise, answer: Any, calls: list[bool], corrected: bool) -> list[str]:
+    """What to flag: "calls" of the reference, and "given", a number that a check handed out."""
+    flags, reference = [], exercise.reference
+    same_code = False
+    with contextlib.suppress(Exception):  # it, in a wrapper, or read from its file
+        same_code = bool(_codes(answer) & _codes(reference))
+    if same_code or any(calls):
+        flags.append("calls")
+    numbers = isinstance(reference, (int, float)) and isinstance(answer, (int, float))
+    if numbers and corrected and answer == reference:
+        flags.append("given")
+    return flags
 
 
 def _pack(i: int, seen: Observation | Failure) -> tuple[dict, dict[str, torch.Tensor]]:
     """One observation as names, and tensors that safetensors can store."""
     if not isinstance(seen, Failure):
         try:
-            wide = next((n for n, v in seen.items() if v.numel() > WIDEST), None)
-            if wide is None:
+            large = next((name for name, value in seen.items() if value.numel() > LARGEST), None)
+            if large is None:
                 tensors = {f"{i}.{j}": v.contiguous().clone() for j, v in enumerate(seen.values())}
                 save(tensors)
                 return {"names": [str(name)[:200] for name in seen]}, tensors
-            text = f"The {wide} is far too large: its shape is {tuple(seen[wide].shape)}."
+            text = f"The {large} is far too large: its shape is {tuple(seen[large].shape)}."
         except Exception as error:
             text = f"The result can't be stored as plain numbers ({type(error).__name__})."
         seen = Failure("AnswerError", text)
@@ -283,17 +243,3 @@ def _codes(reference: Any) -> set[CodeType]:
         reference = getattr(reference, "__wrapped__", None) or reference.func
     parts = vars(reference).values() if isinstance(reference, type) else [reference]
     return {part.__code__ for part in parts if hasattr(part, "__code__")}
-
-
-def _reset(seed: int) -> None:
-    """Undo what a notebook may have left behind for good reasons, and seed what it may draw on."""
-    torch.set_default_dtype(torch.float32)
-    torch.set_default_device(None)
-    torch.set_grad_enabled(True)
-    torch.use_deterministic_algorithms(False)
-    torch.set_num_threads(1)
-    warnings.resetwarnings()
-    warnings.simplefilter("ignore")
-    torch.manual_seed(seed)
-    random.seed(seed)
-    np.random.seed(seed % 2**32)

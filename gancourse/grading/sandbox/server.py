@@ -1,8 +1,8 @@
-"""A warm Python that forks into a fresh sandbox for each submission, under a clock.
+"""A warm Python that forks into a fresh sandbox for each submission, under time limits.
 
 A `Server` has imported everything (see `inside`). For each submission `Server.session` has
-bubblewrap build a sandbox (`walls`), lets a fork of the server step into it, and kills all that is
-in it when the session is left, in whatever way.
+bubblewrap build a sandbox (`isolation`), lets a fork of the server enter it, and kills every
+process in it when the session is left, in whatever way.
 """
 
 import contextlib
@@ -15,67 +15,60 @@ import time
 from collections.abc import Iterator
 
 from gancourse.errors import CourseError
-from gancourse.grading.sandbox.walls import (
-    LOOK,
-    Box,
-    Limits,
-    NoBox,
-    environment,
-    guarantees,
-    private,
-)
+from gancourse.grading.sandbox import isolation
+from gancourse.grading.sandbox.isolation import POLL, Limits, NoSandbox, Sandbox
 
-__all__ = ["Limits", "Server", "Session", "Stop", "guarantees"]
+__all__ = ["Limits", "Server", "Session", "SessionEnded"]
 
 
-class Stop(Exception):
+class SessionEnded(Exception):
     """A session was ended from outside, or ended itself; the message says why."""
 
 
 class Session:
-    """One fork of the server in one sandbox: messages in and out, under a clock."""
+    """One fork of the server in one sandbox: messages in and out, under limits."""
 
-    def __init__(self, link: socket.socket, box: "Box | NoBox", limits: Limits) -> None:
-        self.link, self.box, self.limits = link, box, limits
+    def __init__(self, link: socket.socket, sandbox: "Sandbox | NoSandbox", limits: Limits) -> None:
+        self.link, self.sandbox, self.limits = link, sandbox, limits
         self.deadline = time.monotonic() + limits.grace + 30
-        self.left = limits.output
-        self.looked = 0.0
-        link.settimeout(LOOK)
+        self.output_left = limits.output
+        self.checked = 0.0
+        link.settimeout(POLL)
 
     def allow(self, seconds: float) -> None:
-        """Give what runs now so much time, from now."""
+        """Set the time limit of what runs now, from now."""
         self.deadline = time.monotonic() + seconds
 
     def send(self, message: dict) -> None:
-        from gancourse.grading.sandbox.inside import Channel
+        from gancourse.grading.sandbox.inside import Channel  # needs Linux
 
         self.link.settimeout(10)
         try:
             Channel(self.link).send(message)
         except OSError as error:
-            raise Stop("it ended its own process") from error
-        self.link.settimeout(LOOK)
+            raise SessionEnded("it ended its own process") from error
+        self.link.settimeout(POLL)
 
     def __iter__(self) -> Iterator[tuple[dict, bytes]]:
-        """Messages and their bytes, as a stranger sends them; `Stop` when no more will come."""
+        """Messages and their bytes, untrusted; `SessionEnded` when no more will come."""
         while True:
-            head, body = (int.from_bytes(self._exactly(4), "big") for _ in range(2))
-            self.left -= 8 + head + body
-            if self.left < 0:
-                raise Stop("it sent too much")
-            text, more = self._exactly(head), self._exactly(body)
+            head, body = (int.from_bytes(self._read(4), "big") for _ in range(2))
+            self.output_left -= 8 + head + body
+            if self.output_left < 0:
+                raise SessionEnded("it sent too much")
+            text, content = self._read(head), self._read(body)
             try:
                 message = json.loads(text)
-            except (ValueError, RecursionError) as error:
-                raise Stop("it sent something that is no message") from error
+            except (ValueError, RecursionError):
+                message = None
             if not isinstance(message, dict):
-                raise Stop("it sent something that is no message")
-            yield message, more
+                raise SessionEnded("it sent something that is no message")
+            yield message, content
 
-    def _exactly(self, size: int) -> bytes:
+    def _read(self, size: int) -> bytes:
         parts = []
         while size:
-            self._look()
+            self._check_limits()
             try:
                 part = self.link.recv(min(size, 2**20))
             except TimeoutError:
@@ -83,24 +76,24 @@ class Session:
             except OSError:
                 part = b""
             if not part:
-                raise Stop(self._end())
+                raise SessionEnded(self._why_ended())
             parts.append(part)
             size -= len(part)
         return b"".join(parts)
 
-    def _look(self) -> None:
+    def _check_limits(self) -> None:
         now = time.monotonic()
         if now > self.deadline:
-            raise Stop("it took too long")
-        if now - self.looked > LOOK:
-            self.looked = now
-            if self.box.memory() > self.limits.memory:
-                raise Stop("it used too much memory")
+            raise SessionEnded("it took too long")
+        if now - self.checked > POLL:
+            self.checked = now
+            if self.sandbox.memory() > self.limits.memory:
+                raise SessionEnded("it used too much memory")
 
-    def _end(self) -> str:
+    def _why_ended(self) -> str:
         for name in ("memory.events", "memory.oom_control"):
             with contextlib.suppress(OSError, ValueError):
-                text = (self.box.group / name).read_text() if self.box.group else ""
+                text = (self.sandbox.group / name).read_text() if self.sandbox.group else ""
                 if any(int(line.split()[1]) for line in text.splitlines() if "oom_kill " in line):
                     return "it used too much memory"
         return "it ended its own process"
@@ -121,31 +114,32 @@ class Server:
     """
 
     def __init__(self, unsafe: bool = False) -> None:
-        line = "UNSAFE: graded without a sandbox: network, files and processes were open to it"
-        self.guarantees = (line,) if unsafe else guarantees()
+        stamp = "UNSAFE: graded without a sandbox: network, files and processes were open to it"
+        self.guarantees = (stamp,) if unsafe else isolation.guarantees()
         self.unsafe = unsafe
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.scratch = tempfile.TemporaryDirectory(prefix="gancourse-", ignore_cleanup_errors=True)
+        folders = dict.fromkeys(("IPYTHONDIR", "MPLCONFIGDIR"), self.scratch.name)
         code = f"from gancourse.grading.sandbox.inside import serve; serve({theirs.fileno()})"
         self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             [sys.executable, "-c", code], pass_fds=[theirs.fileno()], cwd="/",
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.errors,
             start_new_session=True,  # Ctrl-C is for the grader, which ends this one
-            env=environment() | dict.fromkeys(("IPYTHONDIR", "MPLCONFIGDIR"), self.scratch.name),
+            env=isolation.environment() | folders,
         )  # fmt: skip
         theirs.close()
         self.control.settimeout(180)
-        if not self._ready():
+        if not self._is_ready():
             self.errors.seek(0)
             text = self.errors.read().decode(errors="replace").strip().split("\n")[-1]
             self.close()
             do = 'Set up again: pip install "gancourse[instructor]"'
             raise CourseError("The process that grades did not start.", text, do)
 
-    def _ready(self) -> bytes:
+    def _is_ready(self) -> bool:
         try:
-            return self.control.recv(16)
+            return bool(self.control.recv(16))
         except BaseException:  # Ctrl-C while it starts
             self.close()
             raise
@@ -157,7 +151,7 @@ class Server:
         self.close()
 
     def close(self) -> None:
-        """End the server; running it again takes seconds, so keep one for many submissions."""
+        """End the server. Starting another takes seconds, so keep one for many submissions."""
         self.control.close()
         self.process.kill()
         self.process.wait()
@@ -168,22 +162,23 @@ class Server:
     def session(self, limits: Limits) -> Iterator[Session]:
         """A fork of this server in a fresh sandbox, which is gone when the block is left."""
         ours, theirs = socket.socketpair()
-        with ours, (NoBox if self.unsafe else Box)(limits) as box:
+        with ours, (NoSandbox if self.unsafe else Sandbox)(limits) as sandbox:
             with theirs:
-                words = {"limits": _limits(limits), "environment": private(box.job()["home"])}
-                message = json.dumps(box.job() | words).encode()
-                fds = [theirs.fileno()] + ([box.pidfd] if box.pidfd is not None else [])
+                job = sandbox.job()
+                job["environment"] = isolation.private_folders(job["home"])
+                job["limits"] = {
+                    "memory": limits.memory,
+                    "cpu": int(limits.total) + 1,
+                    "size": limits.files // 2,
+                    "processes": limits.processes,
+                }
+                fds = [theirs.fileno()] + ([] if sandbox.pidfd is None else [sandbox.pidfd])
                 try:
-                    socket.send_fds(self.control, [message], fds)
+                    socket.send_fds(self.control, [json.dumps(job).encode()], fds)
                     pid = int(self.control.recv(32))
                 except (OSError, ValueError) as error:
                     what = "The process that grades has ended."
                     raise CourseError(what, str(error), "Run it again.") from error
             if self.unsafe:
-                box.pid = pid
-            yield Session(ours, box, limits)
-
-
-def _limits(limits: Limits) -> dict:
-    size = {"memory": limits.memory, "size": limits.files // 2, "processes": limits.processes}
-    return size | {"cpu": int(limits.total) + 1}
+                sandbox.pid = pid
+            yield Session(ours, sandbox, limits)

@@ -1,7 +1,7 @@
-"""An untrusted file read as a submission: which notebook it is, its code cells, its answers.
+"""A notebook file from anybody: which notebook of the course it is, its code cells, its answers.
 
 Everything here treats the file as text. It may be a student's work, a Colab download, a renamed or
-half-saved notebook, or something made to break a reader; what can't be read is `Unreadable`.
+half-saved notebook, or a file made to break a reader; what can't be read is `Unreadable`.
 """
 
 import ast
@@ -20,14 +20,15 @@ from typing import Any
 
 from gancourse.errors import CourseError
 
-LARGEST = 30 * 10**6  # bytes of a notebook, pictures in its outputs included
+LARGEST = 30 * 10**6  # bytes of a notebook, images in its outputs included
 CELLS, SOURCE = 2000, 2 * 10**5  # code cells, and characters of code in all
 NOT_GRADED = {"training", "demonstration"}
 CHECK = re.compile(r"""\bcheck\(\s*["'](\d{1,2}\.\d{1,2})["']""")
-KEPT = re.compile(r"""^(\w+) = check\(\s*["'](\d{1,2}\.\d{1,2})["'],\s*\1\s*\)""", re.M)
+CHECKED = re.compile(r"""^(\w+) = check\(\s*["'](\d{1,2}\.\d{1,2})["'],\s*\1\s*\)""", re.M)
 STUB = re.compile(r"""NotImplementedError\(\s*["']Exercise (\d{1,2}\.\d{1,2})["']""")
 TITLE = re.compile(r"^# (\d\d) ")
 ROLE = re.compile(r"^(exercise|check)-(\d{1,2}-\d{1,2})(?!\d)")
+NOT_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)
 
 
 class Unreadable(CourseError):
@@ -45,16 +46,16 @@ class Cell:
     number: int
     """Its place among the notebook's code cells, from 1."""
     source: str
-    name: str
-    """Its id, as the course or Colab wrote it; empty where it has none."""
+    id: str
+    """As the course or Colab wrote it; empty where it has none."""
     skipped: bool
     """Training and demonstrations take time and decide no mark."""
 
     @cached_property
-    def untouched(self) -> bool:
-        """Whether its id is the digest of its source, as the course names its own cells."""
+    def unchanged(self) -> bool:
+        """Whether its id is the digest of its source, as in cells that the course wrote."""
         digest = hashlib.sha256(f"code\n{self.source}".encode()).hexdigest()
-        return self.name.partition("-")[0] == digest[:10]
+        return self.id.partition("-")[0] == digest[:10]
 
     @cached_property
     def checks(self) -> frozenset[str]:
@@ -62,8 +63,8 @@ class Cell:
         return frozenset(CHECK.findall(self.source))
 
     @cached_property
-    def light(self) -> "Cell":
-        """What of it may run: all; of training, imports and definitions, which answers may use."""
+    def runnable(self) -> "Cell":
+        """The part to run: all; of training, imports and definitions, which answers may use."""
         if not self.skipped:
             return self
         lines, parts = self._python.split("\n"), []
@@ -80,39 +81,38 @@ class Cell:
 
     @cached_property
     def tree(self) -> ast.Module | None:
-        """Its syntax tree; None where it is no Python."""
+        """Its syntax tree; None where it is not Python."""
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 return ast.parse(self._python)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+        except NOT_PYTHON:
             return None
 
     @cached_property
     def _names(self) -> tuple[frozenset[str], frozenset[str]]:
-        """Global names that it gives a meaning to, and those that it uses, functions included."""
-        binds, uses = set(), set()
         try:
-            tables = [symtable.symtable(self._python, "cell", "exec")]
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            scopes = [symtable.symtable(self._python, "cell", "exec")]
+        except NOT_PYTHON:
             return frozenset(), frozenset(re.findall(r"[A-Za-z_]\w*", self.source))
-        while tables:
-            table = tables.pop()
-            tables += table.get_children()
-            for symbol in table.get_symbols():
-                if table.get_type() == "module" or symbol.is_global():
+        binds, uses = set(), set()
+        while scopes:
+            scope = scopes.pop()
+            scopes += scope.get_children()
+            for symbol in scope.get_symbols():
+                if scope.get_type() == "module" or symbol.is_global():
                     binds |= {symbol.get_name()} if _is_bound(symbol) else set()
                     uses |= {symbol.get_name()} if symbol.is_referenced() else set()
         return frozenset(binds), frozenset(uses)
 
     @property
     def binds(self) -> frozenset[str]:
-        """Global names that it gives a meaning to."""
+        """Global names that it assigns, imports or defines, in functions too."""
         return self._names[0]
 
     @property
     def uses(self) -> frozenset[str]:
-        """Global names that it uses; every word of it, where it is no Python."""
+        """Global names that it uses, in functions too; all of its words, where it isn't Python."""
         return self._names[1]
 
 
@@ -121,96 +121,104 @@ def _is_bound(symbol: symtable.Symbol) -> bool:
 
 
 @dataclass(frozen=True)
-class Submission:
-    """A notebook that can be graded."""
+class NotebookFile:
+    """A file that can be graded."""
 
     digest: str
     """SHA-256 of the file."""
     notebook: str
-    """Number of the notebook that it is, by its content: "02"."""
+    """Number of the course's notebook that it is, by its content: "02"."""
     cells: tuple[Cell, ...]
     notes: tuple[str, ...] = ()
 
     @cached_property
-    def runs(self) -> tuple[Cell, ...]:
-        """The cells to run, in order: all that the student wrote or changed, and what they use.
+    def cells_to_run(self) -> tuple[Cell, ...]:
+        """In order, all cells that the student wrote or changed, and what they use.
 
-        The course's own cells that take no part in an answer, however indirectly, show something;
-        so do those tagged training or demonstration, of which only definitions are run.
+        The course's own cells that no answer uses, directly or indirectly, only show something.
+        They are left out, and so are those tagged training or demonstration, except for definitions
+        in them.
         """
-        return self._with(cell.number for cell in self.cells if not cell.untouched)
+        return self._with_dependencies(cell.number for cell in self.cells if not cell.unchanged)
 
     @cached_property
-    def needed(self) -> tuple[Cell, ...]:
+    def answer_cells(self) -> tuple[Cell, ...]:
         """The least that can be run: the answers and their checks, and what they use."""
-        return self._with(
-            cell.number for cell in self.cells if cell.checks or ROLE.match(cell.name)
+        return self._with_dependencies(
+            cell.number for cell in self.cells if cell.checks or ROLE.match(cell.id)
         )
 
-    def _with(self, numbers: Iterable[int]) -> tuple[Cell, ...]:
-        """These cells and all that they use, in order."""
-        cells = {c.number: c.light for c in self.cells if not (c.skipped and c.untouched)}
+    def _with_dependencies(self, numbers: Iterable[int]) -> tuple[Cell, ...]:
+        cells = {c.number: c.runnable for c in self.cells if not (c.skipped and c.unchanged)}
         binding: dict[str, list[Cell]] = {}
         for cell in cells.values():
             for name in cell.binds:
                 binding.setdefault(name, []).append(cell)
-        todo = [cells[number] for number in numbers if number in cells]
+        pending = [cells[number] for number in numbers if number in cells]
         chosen = set()
-        while todo:
-            cell = todo.pop()
+        while pending:
+            cell = pending.pop()
             chosen.add(cell.number)
             for name in cell.uses:
-                todo += binding.pop(name, ())
+                pending += binding.pop(name, ())
         return tuple(cell for cell in cells.values() if cell.number in chosen and cell.source)
 
     def answer(self, id: str) -> str:
-        """Source of the code cell that answers an exercise; empty where there is none.
+        """Source of the code cell that answers an exercise; empty where there is none."""
+        cell = self._answer_cell(id)
+        return cell.source if cell else ""
 
-        It is the cell that the course named so, or the one before the exercise's check; of
-        several copies the last.
-        """
-        named = [cell for cell in self.cells if _role(cell, "exercise") == id]
-        if named:
-            return named[-1].source
+    def _answer_cell(self, id: str) -> Cell | None:
+        """The cell with the exercise's id, or the one before its check; of copies the last."""
+        with_id = [cell for cell in self.cells if _role(cell, "exercise") == id]
         checks = [i for i, cell in enumerate(self.cells) if id in cell.checks]
-        if not checks:
-            return ""
-        alone = re.fullmatch(r"[^\n]*\n?", self.cells[checks[-1]].source.strip())
-        return self.cells[max(0, checks[-1] - bool(alone))].source
+        if with_id or not checks:
+            return with_id[-1] if with_id else None
+        one_line = "\n" not in self.cells[checks[-1]].source.strip()
+        return self.cells[max(0, checks[-1] - one_line)]
 
-    def kept(self, ids: Collection[str]) -> dict[str, str]:
-        """Name -> exercise of each line `f = check("1.2", f)`: what the notebook goes on with."""
-        found = [pair for cell in self.cells for pair in KEPT.findall(cell.source)]
-        return {name: id for name, id in found if id in ids}
+    def job(self, ids: Collection[str]) -> dict[str, Any]:
+        """What `Collector` has to know, as plain data that can be sent to a sandbox.
+
+        Parameters
+        ----------
+        ids : Collection[str]
+            Those of the notebook's exercises.
+        """
+        checked = [pair for cell in self.cells for pair in CHECKED.findall(cell.source)]
+        return {
+            "notebook": self.notebook,
+            "exercises": list(ids),
+            "cells": [(cell.number, cell.source) for cell in self.cells_to_run],
+            "names": {id: self.names(id) for id in ids},
+            # name -> exercise of each line `f = check("1.2", f)`: later cells use this name
+            "checked": {name: id for name, id in checked if id in ids},
+        }
 
     def names(self, id: str) -> list[str]:
-        """Names that an answer may have where its check is gone: what its cell binds."""
-        try:
-            body = ast.parse(self.answer(id)).body
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return []
-        found = []
-        for node in body:
+        """Names that an answer without check may have: those that its cell binds, last first."""
+        cell = self._answer_cell(id)
+        names = []
+        for node in cell.tree.body if cell and cell.tree else ():
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-                found.append(node.name)
+                names.append(node.name)
             elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-                found.append(node.targets[0].id)
-        return found[::-1]
+                names.append(node.targets[0].id)
+        return names[::-1]
 
 
 def _role(cell: Cell, kind: str) -> str:
     """The exercise that a cell's id names: "exercise-2-3" -> "2.3"."""
-    match = ROLE.match(cell.name)
+    match = ROLE.match(cell.id)
     return match[2].replace("-", ".") if match and match[1] == kind else ""
 
 
-def read(path: Path) -> Submission:
-    """Read a submission; `Unreadable` says why not. Links are not followed."""
+def read(path: Path) -> NotebookFile:
+    """Read a file; `Unreadable` says why not. Links are not followed."""
     try:
         if path.is_symlink() or not path.is_file():
-            raise Unreadable(
-                f"{path.name} is not a file.", "Links, folders and devices are not read."
-            )
+            why = "Links, folders and devices are not read."
+            raise Unreadable(f"{path.name} is not a file.", why)
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)
     except OSError as error:
@@ -218,55 +226,48 @@ def read(path: Path) -> Submission:
     return parse(content, path.name)
 
 
-def parse(content: bytes, name: str = "The file") -> Submission:
-    """What `read` does, for bytes that are at hand."""
+def parse(content: bytes, name: str = "The file") -> NotebookFile:
+    """Parse the bytes of a file. Raises `Unreadable`."""
     if len(content) > LARGEST:
         raise Unreadable(f"{name} is too large.", f"More than {LARGEST // 10**6} MB.")
     try:
-        known = json.loads(content.decode("utf-8-sig"))
+        document = json.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError, MemoryError) as error:
-        raise Unreadable(
-            f"{name} is not a notebook.", f"Its JSON is broken: {_short(error)}"
-        ) from error
-    if not isinstance(known, dict) or not isinstance(known.get("cells"), list):
+        why = f"Its JSON is broken: {type(error).__name__}: {error}"[:230]
+        raise Unreadable(f"{name} is not a notebook.", why) from error
+    if not isinstance(document, dict) or not isinstance(document.get("cells"), list):
         raise Unreadable(f"{name} is not a notebook.", "It has no list of cells (nbformat 4).")
-    code = [c for c in known["cells"] if isinstance(c, dict) and c.get("cell_type") == "code"]
+    code = [c for c in document["cells"] if isinstance(c, dict) and c.get("cell_type") == "code"]
     sources = [_text(cell.get("source")) for cell in code]
     if len(code) > CELLS or sum(map(len, filter(None, sources))) > SOURCE:
-        raise Unreadable(
-            f"{name} is too large.", f"More than {CELLS} cells or {SOURCE} characters."
-        )
+        why = f"More than {CELLS} cells or {SOURCE} characters."
+        raise Unreadable(f"{name} is too large.", why)
     cells, notes = [], []
     for number, (cell, source) in enumerate(zip(code, sources, strict=True), start=1):
         if source is None:
-            notes.append(f"cell {number} holds no text and was left out")
+            notes.append(f"cell {number} contains no text and was left out")
             continue
         metadata = cell.get("metadata") if isinstance(cell.get("metadata"), dict) else {}
         tags = metadata.get("tags") if isinstance(metadata.get("tags"), list) else []
-        title = cell.get("id") or metadata.get("id")  # Colab keeps a cell's id in its metadata
-        title = title if isinstance(title, str) else ""
-        skipped = bool(NOT_GRADED & {t for t in tags if isinstance(t, str)})
-        answers = ROLE.match(title) or CHECK.search(source) or STUB.search(source)
-        cells.append(Cell(number, source, title, skipped and not answers))
-    titles = [_text(c.get("source")) for c in known["cells"][:5] if isinstance(c, dict)]
-    return Submission(
-        hashlib.sha256(content).hexdigest(),
-        _recognise(cells, titles, name),
-        tuple(cells),
-        tuple(notes),
-    )
+        id = cell.get("id") or metadata.get("id")  # Colab keeps a cell's id in its metadata
+        id = id if isinstance(id, str) else ""
+        skipped = bool(NOT_GRADED & {tag for tag in tags if isinstance(tag, str)})
+        graded = ROLE.match(id) or CHECK.search(source) or STUB.search(source)
+        cells.append(Cell(number, source, id, skipped and not graded))
+    titles = [_text(c.get("source")) for c in document["cells"][:5] if isinstance(c, dict)]
+    number = _recognise(cells, titles, name)
+    return NotebookFile(hashlib.sha256(content).hexdigest(), number, tuple(cells), tuple(notes))
 
 
 def _recognise(cells: list[Cell], titles: list[str | None], name: str) -> str:
     """The notebook that most exercises of a file belong to; its title counts as one more."""
-    found: Counter[str] = Counter()
+    votes: Counter[str] = Counter()
     for cell in cells:
-        ids = {*CHECK.findall(cell.source), *STUB.findall(cell.source)}
+        ids = {*cell.checks, *STUB.findall(cell.source)}
         ids |= {_role(cell, "exercise"), _role(cell, "check")} - {""}
-        found.update(f"{int(id.split('.')[0]):02d}" for id in ids)
-    for text in titles:
-        found.update(m[1] for m in [TITLE.match(text or "")] if m)
-    for number, _ in sorted(found.items(), key=lambda item: (-item[1], item[0])):
+        votes.update(f"{int(id.split('.')[0]):02d}" for id in ids)
+    votes.update(match[1] for text in titles if (match := TITLE.match(text or "")))
+    for number, _ in sorted(votes.items(), key=lambda item: (-item[1], item[0])):
         if find_spec(f"gancourse.exercises.nb{number}"):
             return number
     raise Unreadable(
@@ -282,7 +283,3 @@ def _text(source: Any) -> str | None:
     if not isinstance(source, str):
         return None
     return source.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate can't be sent on
-
-
-def _short(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:200]

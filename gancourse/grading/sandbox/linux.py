@@ -1,9 +1,9 @@
-"""How a warm process steps into a sandbox: the few calls to Linux that Python does not have.
+"""How a warm process enters a sandbox: the Linux calls that Python does not have.
 
-bubblewrap makes a sandbox in 20 ms, but only for a program that it starts itself, and to start
-Python with torch takes two seconds. So bubblewrap builds the walls round a process that sleeps, and
-a fork of a Python that has torch joins it there (setns), for good: it gives up its user, every
-capability and the system calls that make namespaces or memory that nobody counts.
+bubblewrap makes a sandbox in 20 ms, but only for a program that it starts itself, and starting
+Python with torch takes two seconds. So bubblewrap builds the sandbox around a process that sleeps,
+and a fork of a Python that has torch joins its namespaces (setns) for good. It then drops its user,
+every capability, and the system calls that make namespaces or memory that no limit counts.
 """
 
 import ctypes
@@ -37,22 +37,22 @@ ANY_NAMESPACE = sum(NAMESPACES.values()) | 0x2000000  # and control groups
 
 
 def can_filter() -> bool:
-    """Whether the numbers of this machine's system calls are known."""
+    """Whether system calls can be filtered here: their numbers on this machine are known."""
     return sys.platform == "linux" and platform.machine() in MACHINES
 
 
-def join(pidfd: int, kinds: list[str]) -> None:
+def join_namespaces(pidfd: int, kinds: list[str]) -> None:
     """Move this process, which must have one thread, into the namespaces of another."""
     _call("setns", pidfd, sum(NAMESPACES[kind] for kind in kinds))
 
 
-def adopt() -> None:
-    """Become the parent of every orphan among one's descendants, so that none gets lost."""
+def become_subreaper() -> None:
+    """Become the parent of every orphan among the descendants, so that none escapes."""
     _call("prctl", CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def limit(memory: int, cpu: int, size: int, processes: int) -> None:
-    """Limits of this process and of those it starts: bytes, seconds, bytes of a file, a count."""
+def limit_resources(memory: int, cpu: int, size: int, processes: int) -> None:
+    """Limit this process and those it starts: bytes, seconds, bytes of a file, a count."""
     with open("/proc/self/statm") as file:
         mapped = int(file.read().split()[0]) * resource.getpagesize()
     for name, value in {
@@ -65,8 +65,8 @@ def limit(memory: int, cpu: int, size: int, processes: int) -> None:
         resource.setrlimit(kind, (value, value))
 
 
-def renounce(user: int | None) -> None:
-    """Give up root for a user's number, every capability, and the system calls named above."""
+def drop_privileges(user: int | None) -> None:
+    """Become the user with a number, and drop every capability and the system calls above."""
     if user is not None:
         os.setgroups([])
         os.setresgid(user, user, user)
@@ -74,7 +74,7 @@ def renounce(user: int | None) -> None:
     header, none = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
     _call("capset", header, none)
     _call("prctl", SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    _call("prctl", SET_DUMPABLE, 0, 0, 0, 0)  # nobody of the same user may look into it
+    _call("prctl", SET_DUMPABLE, 0, 0, 0, 0)  # no process of the same user may inspect it
     if can_filter():
         program = _filter()
         text = ctypes.create_string_buffer(program, len(program))

@@ -3,11 +3,11 @@
 import time
 
 import pytest
+from gancourse.grading.answers.submission import parse
 from hostile import needs_a_sandbox
 from hostile.notebook import IMPORTS, RIGHT, WRONG, cells, code, exercise, text
 
 from gancourse.exercises import of_notebook
-from gancourse.grading.answers.submission import parse
 from gancourse.grading.judging import evidence, judge
 from gancourse.grading.sandbox.server import Server
 

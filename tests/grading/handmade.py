@@ -1,8 +1,9 @@
 """A small notebook 02, cell by cell."""
 
 import json
+from hashlib import sha256
 
-IMPORTS = "import torch\nimport torch.nn.functional as F\nfrom gancourse.exercises import check"
+SETUP = "import torch\nimport torch.nn.functional as F\nfrom gancourse.exercises import check"
 CHOICE = 'answer = "c"'
 WRONG = "def value(real, fake):\n    return F.logsigmoid(real).mean() * 0.7"
 RIGHT = "def value(real, fake):\n    return F.logsigmoid(real).mean() + F.logsigmoid(-fake).mean()"
@@ -10,10 +11,15 @@ LOSS = "def generator_loss(fake):\n    return F.softplus(-fake).mean()"
 NAMES = {"2.1": "answer", "2.2": "value", "2.4": "number", "2.5": "generator_loss"}
 
 
-def code(source, name="", tags=()) -> dict:
+def code(source, id="", tags=()) -> dict:
     """A code cell as JSON."""
     cell = {"cell_type": "code", "metadata": {"tags": list(tags)} if tags else {}, "source": source}
-    return cell | {"outputs": [], "execution_count": None} | ({"id": name} if name else {})
+    return cell | {"outputs": [], "execution_count": None} | ({"id": id} if id else {})
+
+
+def course_cell(source: str, tags=()) -> dict:
+    """A code cell that the course wrote, not edited: its id is the digest of its source."""
+    return code(source, sha256(f"code\n{source}".encode()).hexdigest()[:10], tags)
 
 
 def exercise(id: str, source: str) -> list[dict]:
@@ -26,7 +32,7 @@ def exercise(id: str, source: str) -> list[dict]:
 def cells(early: str = "", value: str = WRONG, late: str = "") -> list[dict]:
     """The student's cells, with one more before or after the answers."""
     return [
-        code(IMPORTS),
+        code(SETUP),
         *([code(early)] if early else []),
         *exercise("2.1", CHOICE),
         *exercise("2.2", value),

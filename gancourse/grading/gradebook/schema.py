@@ -1,15 +1,16 @@
-"""The tables of the gradebook. A new column or meaning is a new `SCHEMA` in gradebook.py."""
+"""The database of the gradebook. A new column or meaning is a new `SCHEMA`."""
 
 import sqlalchemy as sql
 from sqlalchemy import Column, Float, Integer, String, Table, Text
 
-ALL = sql.MetaData()
+SCHEMA = "1"
+METADATA = sql.MetaData()
 SETTINGS = Table(
-    "settings", ALL, Column("name", String(40), primary_key=True), Column("value", Text)
+    "settings", METADATA, Column("name", String(40), primary_key=True), Column("value", Text)
 )
 SUBMISSIONS = Table(
     "submissions",
-    ALL,
+    METADATA,
     Column("id", Integer, primary_key=True),
     Column("student", String(200), index=True),
     Column("notebook", String(8)),
@@ -18,12 +19,12 @@ SUBMISSIONS = Table(
     Column("late", Integer),  # 1 where the LMS marked it as late
     Column("problem", Text),
     Column("note", Text),
-    Column("collection", Integer),  # number of the collection that held it last
+    Column("collection", Integer),  # number of the last collection that contained it
     sql.UniqueConstraint("student", "notebook", "digest", "file"),
 )
 JOBS = Table(
     "jobs",
-    ALL,
+    METADATA,
     Column("key", String(64), primary_key=True),
     Column("digest", String(64), index=True),
     Column("notebook", String(8)),
@@ -38,7 +39,7 @@ JOBS = Table(
 )
 MANUAL = Table(
     "manual",
-    ALL,
+    METADATA,
     Column("id", Integer, primary_key=True),
     Column("student", String(200), index=True),
     Column("exercise", String(16)),
@@ -48,7 +49,7 @@ MANUAL = Table(
 )
 TIMES = Table(
     "times",
-    ALL,
+    METADATA,
     Column("id", Integer, primary_key=True),
     Column("what", String(100)),
     Column("at", Float),  # seconds since 1970
@@ -58,10 +59,10 @@ TIMES = Table(
 
 def connect(url: str) -> sql.Engine:
     """A database with these tables in it."""
-    wait = {"timeout": 60} if url.startswith("sqlite") else {}
-    engine = sql.create_engine(url, poolclass=sql.pool.NullPool, connect_args=wait)
-    if engine.dialect.name == "sqlite":  # take its lock when a transaction begins, and wait for it
+    options = {"timeout": 60} if url.startswith("sqlite") else {}
+    engine = sql.create_engine(url, poolclass=sql.pool.NullPool, connect_args=options)
+    if engine.dialect.name == "sqlite":  # lock when a transaction begins, and wait for the lock
         sql.event.listen(engine, "connect", lambda raw, _: setattr(raw, "isolation_level", None))
         sql.event.listen(engine, "begin", lambda db: db.exec_driver_sql("BEGIN IMMEDIATE"))
-    ALL.create_all(engine)
+    METADATA.create_all(engine)
     return engine

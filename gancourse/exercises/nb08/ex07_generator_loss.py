@@ -13,10 +13,10 @@ from gancourse.papers import gan
 def loss_cases(rng: torch.Generator) -> list[Case]:
     fake = 4 * torch.randn(6, generator=rng)
     content = 0.02 * torch.rand((), generator=rng)
-    sure = torch.full((3,), -150.0)
+    certain = torch.full((3,), -150.0)
     return [
         Case((content, fake), note="on 6 logits"),
-        Case((content, sure), note="where D is sure of a fake (logits of -150)"),
+        Case((content, certain), note="where D is certain of a fake (logits of -150)"),
     ]
 
 
@@ -44,36 +44,36 @@ EXERCISE = Exercise(
     slips=(
         Slip(
             loss_like(lambda fake: -F.softplus(fake).mean()),
-            "That is log(1 - D), the term that is flat where D is sure. The paper minimises "
+            "That is log(1 - D), which is flat where D is certain of a fake. The paper minimizes "
             "-log D (notebook 02).",
         ),
         Slip(
             loss_like(lambda fake: F.softplus(fake).mean()),
-            "That is D's half of the game: it pays G for being found out. Use -log D.",
+            "That is D's term: it is lowest where D is certain of a fake. Use -log D.",
         ),
         Slip(
             loss_like(lambda fake: -fake.sigmoid().log().mean()),
-            "Right on paper, but sigmoid rounds to 0 where D is sure, and its logarithm is "
-            "infinite. -log sigmoid(l) = softplus(-l).",
+            "The formula is right, but sigmoid rounds to 0 where D is certain, and its logarithm "
+            "is infinite. Use -log sigmoid(l) = softplus(-l).",
         ),
         Slip(
             loss_like(lambda fake: -(fake.sigmoid() + 1e-8).log().mean()),
-            "The small number in the logarithm hides the infinity, and the gradient with it: "
-            "G learns nothing where D is sure. -log sigmoid(l) = softplus(-l).",
+            "The small number in the logarithm removes the gradient along with the infinity. Use "
+            "-log sigmoid(l) = softplus(-l).",
         ),
         Slip(
             loss_like(lambda fake: F.softplus(-fake).sum()),
-            "A sum over the batch, as the paper's Equation 6 has it; take the mean, so that "
+            "That is a sum over the batch, as in the paper's Equation 6. Take the mean, so that "
             "the batch size does not matter.",
         ),
         Slip(loss_like(weight=1), "The weight of 0.001 is missing."),
         Slip(
             loss_like(weight=1, content_weight=1e-3),
-            "The weight of 0.001 belongs to the adversarial term, not to the content.",
+            "The weight of 0.001 belongs to the adversarial term, not to the content loss.",
         ),
         Slip(
             loss_like(lambda fake: F.softplus(-fake.sigmoid()).mean()),
-            "A sigmoid applied twice: softplus(-l) wants the logit itself.",
+            "The sigmoid is applied twice: softplus(-l) takes the logit itself.",
         ),
     ),
     alternatives=(

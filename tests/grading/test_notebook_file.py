@@ -5,12 +5,12 @@ import os
 from pathlib import Path
 
 import pytest
+from gancourse.grading.answers.submission import Unreadable, parse, read
 from hostile import notebook
 from hostile.notebook import code, text
 
 from gancourse.errors import CourseError
 from gancourse.grading.answers import submission
-from gancourse.grading.answers.submission import Unreadable, parse, read
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = notebook.text(notebook.cells())

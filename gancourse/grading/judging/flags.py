@@ -1,7 +1,7 @@
-"""Signs that an answer is the package's own: for an instructor's eyes, never for the marks.
+"""Signs that an answer is the package's own: for the instructor to look at, never for the marks.
 
 The references ship with the package, so no sandbox can keep a student from calling one. What can be
-seen is said: an import, an alias, getattr, copied source, or the means to hide one of these.
+seen is flagged: an import, an alias, getattr, copied source, or the means to hide one of these.
 """
 
 import ast
@@ -14,10 +14,10 @@ from functools import partial, reduce
 from typing import Any
 
 from gancourse.exercises.base import Exercise
-from gancourse.grading.answers.submission import Cell, Submission
-from gancourse.grading.judging.similarity import pieces
+from gancourse.grading.answers.notebook_file import Cell, NotebookFile
+from gancourse.grading.judging.similarity import fragments
 
-ENOUGH, COPIED = 40, 0.9  # pieces of a reference that say something; share of them in a copy
+ENOUGH, COPIED = 40, 0.9  # fragments of a reference that are telling; share of them in a copy
 REGISTRY = "gancourse.exercises"
 PRIVATE = {
     *("reference", "alternatives", "slips", "of_notebook", "assess"),
@@ -32,82 +32,83 @@ MEANS = {
     *("exec", "eval", "__import__", "__builtins__", "setattr"),
 }
 HARMLESS = ("__file__", "__version__", "__doc__", "__name__")
-DEEPEST = 12  # names in a path of a package; longer ones are made to take time
+LONGEST = 12  # names in a path of a package; longer ones are made to take time
 NOT_TO_PATCH = {"gancourse", "torch", "builtins", "sys", "numpy", "IPython"}
 
 
-def find(handed_in: Submission, exercises: Sequence[Exercise]) -> dict[str, tuple[str, ...]]:
-    """Signs by exercise id, and, under "", those of the whole notebook.
+def find_flags(file: NotebookFile, exercises: Sequence[Exercise]) -> dict[str, tuple[str, ...]]:
+    """Flags by exercise id, and, under "", those of the whole notebook.
 
     Parameters
     ----------
-    handed_in : Submission
+    file : NotebookFile
         Its code is parsed, never run.
     exercises : Sequence[Exercise]
-        Those of the notebook that it is.
+        Those of its notebook.
     """
-    found: dict[str, list[str]] = {e.id: [] for e in exercises} | {"": []}
-    answers = {e.id: handed_in.answer(e.id) for e in exercises}
-    known: dict[str, str] = {}  # name in the notebook so far -> dotted path of what was imported
-    for cell in handed_in.cells:
+    flags: dict[str, list[str]] = {e.id: [] for e in exercises} | {"": []}
+    answers = {e.id: file.answer(e.id) for e in exercises}
+    imported: dict[str, str] = {}  # name in the notebook so far -> dotted path of the import
+    for cell in file.cells:
         for name in cell.binds:
-            known.pop(name, None)
-        paths = sorted(set(_paths(cell, known)))
+            imported.pop(name, None)
+        paths = sorted(set(_paths(cell, imported)))
         for exercise in exercises:  # the course's own cells use some references later on
             if cell.source == answers[exercise.id] or exercise.id in cell.checks:
-                own = [path for path in paths if _is(path, exercise.reference)]
-                found[exercise.id] += _lines("uses the package's own version", cell, own)
-        if not cell.untouched:
+                references = [path for path in paths if _names_reference(path, exercise.reference)]
+                flags[exercise.id] += _lines("uses the package's own version", cell, references)
+        if not cell.unchanged:
             means = [path for path in paths if _is_means(path)]
-            found[""] += _lines("reaches behind the exercises", cell, means)
-            found[""] += _lines("replaces part of a package", cell, _patched(cell, known))
+            flags[""] += _lines("reaches behind the exercises", cell, means)
+            flags[""] += _lines("replaces part of a package", cell, _patched(cell, imported))
     for exercise in exercises:
-        if _copied(answers[exercise.id], exercise.reference):
-            found[exercise.id].append("its code is the package's own, but for names")
-    return {id: tuple(dict.fromkeys(lines)) for id, lines in found.items() if lines}
+        if _is_copy(answers[exercise.id], exercise.reference):
+            flags[exercise.id].append("its code is the package's own, except for names")
+    return {id: tuple(dict.fromkeys(lines)) for id, lines in flags.items() if lines}
 
 
 def _lines(what: str, cell: Cell, paths: Sequence[str]) -> list[str]:
     return [f"{what}: cell {cell.number}, `{path[:100]}`" for path in paths]
 
 
-def _paths(cell: Cell, known: dict[str, str]) -> Iterator[str]:
-    """Dotted paths of packages that a cell speaks of; what it imports is added to `known`."""
+def _paths(cell: Cell, imported: dict[str, str]) -> Iterator[str]:
+    """Dotted paths in packages that a cell uses; what it imports is added to `imported`."""
     nodes = list(ast.walk(cell.tree)) if cell.tree else []
     for node in nodes:
-        for alias in getattr(node, "names", ()) if isinstance(node, ast.Import) else ():
-            short = alias.name.split(".")[0]
-            known[alias.asname or short] = alias.name if alias.asname else short
+        for alias in node.names if isinstance(node, ast.Import) else ():
+            top = alias.name.split(".")[0]
+            imported[alias.asname or top] = alias.name if alias.asname else top
             yield alias.name
         for alias in node.names if isinstance(node, ast.ImportFrom) and node.module else ():
-            known[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+            imported[alias.asname or alias.name] = f"{node.module}.{alias.name}"
             yield f"{node.module}.{alias.name}"
     for node in nodes:
-        path = _dotted(node, known)
+        path = _dotted(node, imported)
         if path and not isinstance(node.ctx, ast.Store):
             yield path
-        elif isinstance(node, ast.Call) and _dotted(node.func, known) in ("getattr", "vars"):
-            base = _dotted(node.args[0], known) if node.args else ""
+        elif isinstance(node, ast.Call) and _dotted(node.func, imported) in ("getattr", "vars"):
+            base = _dotted(node.args[0], imported) if node.args else ""
             if base.startswith("gancourse"):
                 yield f"{base}.?"
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield from (f"{text}.?" for text in re.findall(r"gancourse\.[\w.]{1,80}", node.value))
 
 
-def _dotted(node: ast.AST, known: dict[str, str]) -> str:
-    """`o.value` -> "gancourse.objectives.value"; empty where it is no path of an import."""
+def _dotted(node: ast.AST, imported: dict[str, str]) -> str:
+    """`o.value` -> "gancourse.papers.gan.value"; empty where it is no path of an import."""
     names: list[str] = []
-    while isinstance(node, ast.Attribute) and len(names) < DEEPEST:
+    while isinstance(node, ast.Attribute) and len(names) < LONGEST:
         names.append(node.attr)
         node = node.value
     name = node.id if isinstance(node, ast.Name) else ""
-    head = known.get(name) or (name if name in BARE else "")
+    head = imported.get(name) or (name if name in BARE else "")
     if head:
         return ".".join([head, *names[::-1]])
     return f".{names[0]}" if names and names[0] in PRIVATE else ""
 
 
 def _is_means(path: str) -> bool:
+    """Whether a path is a means to reach a reference, or to tamper with the process."""
     if path.startswith(REGISTRY):
         return path not in (REGISTRY, f"{REGISTRY}.check", f"{REGISTRY}.verdict")
     hidden = path.endswith("?") or (".__" in path and not path.endswith(HARMLESS))
@@ -115,33 +116,34 @@ def _is_means(path: str) -> bool:
     return inside or path in MEANS or path.split(".")[0] in MEANS or path[0] == "."
 
 
-def _is(path: str, reference: Any) -> bool:
-    """Whether a path of the course's own package names a reference."""
+def _names_reference(path: str, reference: Any) -> bool:
+    """Whether a path in the course's package is that of a reference."""
     parts = path.split(".")
     for cut in range(len(parts) - 1, 0, -1):
         module = sys.modules.get(".".join(parts[:cut])) if parts[0] == "gancourse" else None
         if module is not None:
             thing = reduce(lambda owner, name: getattr(owner, name, None), parts[cut:], module)
-            return callable(thing) and thing is _plain(reference)
+            return callable(thing) and thing is _without_partial(reference)
     return False
 
 
-def _plain(reference: Any) -> Any:
-    return _plain(reference.func) if isinstance(reference, partial) else reference
+def _without_partial(reference: Any) -> Any:
+    return _without_partial(reference.func) if isinstance(reference, partial) else reference
 
 
-def _patched(cell: Cell, known: dict[str, str]) -> list[str]:
+def _patched(cell: Cell, imported: dict[str, str]) -> list[str]:
     """Attributes of imported things that a cell assigns to: `torch.isclose = ...`."""
     nodes = ast.walk(cell.tree) if cell.tree else ()
     targets = (target for node in nodes for target in getattr(node, "targets", ()))
-    paths = (_dotted(target, known) for target in targets if isinstance(target, ast.Attribute))
+    paths = (_dotted(target, imported) for target in targets if isinstance(target, ast.Attribute))
     return [path for path in paths if path.split(".")[0] in NOT_TO_PATCH]
 
 
-def _copied(source: str, reference: Any) -> bool:
-    """Whether an answer holds nearly all of the reference's code, names and constants aside."""
+def _is_copy(source: str, reference: Any) -> bool:
+    """Whether an answer contains nearly all of the reference's code, except names and constants."""
     try:
-        own = pieces(textwrap.dedent(inspect.getsource(_plain(reference))))
+        code = textwrap.dedent(inspect.getsource(_without_partial(reference)))
     except (OSError, TypeError):  # a number, a letter, a part of torch
         return False
-    return own.total() >= ENOUGH and (own & pieces(source)).total() >= COPIED * own.total()
+    own = fragments(code)
+    return own.total() >= ENOUGH and (own & fragments(source)).total() >= COPIED * own.total()

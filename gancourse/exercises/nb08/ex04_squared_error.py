@@ -1,0 +1,19 @@
+"""Exercise 8.4: which answer has the least squared error."""
+
+from gancourse.exercises.questions import choice
+
+EXERCISE = choice(
+    "8.4",
+    "What the squared error wants",
+    minutes=5,
+    answer="c",
+    wrong={
+        "a": "It looks worse. But compute: how far is one random image from another, and how far "
+        "is it from the mean of all?",
+        "b": "The two errors are not equal. The difference of two independent draws has the "
+        "variance of both; the difference from the mean has that of one.",
+        "d": "The mean is not the truth: each sharp image differs from it, so its error is not "
+        "zero.",
+        "b and c": "Only one of them.",
+    },
+)

@@ -1,0 +1,245 @@
+"""Running a notebook's cells, and collecting the answers in them: for students and instructors.
+
+`gancourse check` (`preview`) and `gancourse grade` (`sandbox.inside`) both use this, so they agree
+on what an answer is: what the exercise's `check` was given last; where nothing was, the name that
+its cell defines. The package's reference, imported or handed out by `check`, is not an answer.
+"""
+
+import ast
+import builtins
+import random
+import sys
+import traceback
+import warnings
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from gancourse import exercises
+from gancourse.exercises.base import Exercise, Failure, Observation, Verdict, compare, try_observe
+from gancourse.grading.answers.notebook_file import NotebookFile
+
+ENVIRONMENT = {
+    "GANCOURSE_PROFILE": "smoke",
+    "GANCOURSE_DEVICE": "cpu",
+    "GANCOURSE_STATIC": "1",
+    "MPLBACKEND": "Agg",
+    "TORCHDYNAMO_DISABLE": "1",  # torch.compile takes a minute and a compiler, for equal numbers
+}
+
+
+class ReferenceNumber(int):
+    """A reference that is an integer, as `check` hands it out: `is` can't tell it from others."""
+
+
+class CellError(NamedTuple):
+    """What a cell raised."""
+
+    kind: str
+    """The exception's class."""
+    text: str
+    name: str = ""
+    """The unknown name of a NameError."""
+
+
+class Collector:
+    """Runs the cells of a notebook one by one, and keeps what `check` is given.
+
+    A context manager: within it, `gancourse.exercises.check` is this one's.
+
+    Parameters
+    ----------
+    shell : InteractiveShell
+        Made by `make_shell`; holds the notebook's names.
+    job : Mapping
+        `NotebookFile.job`. Of its "exercises" answers are kept; its "cells" are not run here.
+    """
+
+    def __init__(self, shell: Any, job: Mapping[str, Any]) -> None:
+        self.shell, self.job = shell, job
+        notebook = exercises.of_notebook(job["notebook"])
+        self.exercises = {e.id: e for e in notebook if e.id in job["exercises"]}
+        self.corrected: set[str] = set()
+        """Exercises whose `check` has handed out the reference."""
+        self._answers: dict[str, tuple[Any, dict[str, Any]]] = {}
+        self._check = exercises.check
+
+    def __enter__(self) -> "Collector":
+        exercises.check = self.check
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        exercises.check = self._check
+
+    def check(self, id: str, answer: Any) -> Any:
+        """What the notebook calls: `exercises.check`, and the answer is kept."""
+        exercise = self.exercises.get(id) if isinstance(id, str) else None
+        if exercise and not _is_reference(exercise, answer):  # kept first: its check may not end
+            self._answers[id] = answer, dict(self.shell.user_ns)
+        return self._continue_with(id, answer)
+
+    def _continue_with(self, id: str, answer: Any) -> Any:
+        value = self._check(id, answer)
+        if value is answer:
+            return value
+        self.corrected.add(id)
+        return ReferenceNumber(value) if type(value) is int else value
+
+    def run(self, source: str) -> CellError | None:
+        """Run one cell. Where an answer's name is unknown, its cell failed: as if it were blank."""
+        error = run_cell(self.shell, source)
+        if "matplotlib.pyplot" in sys.modules:
+            sys.modules["matplotlib.pyplot"].close("all")
+        name = str(error.name) if isinstance(error, NameError) else ""
+        id = self.job["checked"].get(name)
+        if id and id not in self._answers:
+            self.shell.user_ns[name] = self._continue_with(id, None)
+        return None if error is None else CellError(type(error).__name__, text_of(error), name)
+
+    def answer(self, exercise: Exercise) -> Any:
+        """An exercise's answer, or None, after all cells ran.
+
+        The notebook's names are brought back to what they were when it was checked: later cells may
+        have used a helper's name, or `sum`, for other things.
+        """
+        answer, names = self._answers.get(exercise.id, (None, self._final_names))
+        if exercise.id not in self._answers:
+            defined = [names[n] for n in self.job["names"][exercise.id] if n in names]
+            answer = defined[0] if defined and not _is_reference(exercise, defined[0]) else None
+        # an answer may use what was defined only later
+        later = {n: v for n, v in self._final_names.items() if not hasattr(builtins, n)}
+        self.shell.user_ns.clear()
+        self.shell.user_ns.update(later | names)
+        return answer
+
+    @cached_property
+    def _final_names(self) -> dict[str, Any]:
+        return dict(self.shell.user_ns)
+
+
+def _is_reference(exercise: Exercise, value: Any) -> bool:
+    same = value is exercise.reference and not isinstance(value, (str, int))
+    return same or isinstance(value, ReferenceNumber)
+
+
+def observe(exercise: Exercise, answer: Any, seed: int) -> list[Observation | Failure]:
+    """Run an answer on the cases of a seed; what the notebook changed in torch is reset first."""
+    try:
+        torch.set_default_dtype(torch.float32)
+        torch.set_default_device(None)
+        torch.set_grad_enabled(True)
+        torch.use_deterministic_algorithms(False)
+        torch.set_num_threads(1)
+        warnings.resetwarnings()
+        warnings.simplefilter("ignore")
+        torch.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        cases = exercise.cases(torch.Generator().manual_seed(seed))
+        return [try_observe(exercise, answer, case) for case in cases]
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # an answer that breaks torch, or one that took too long
+        return [Failure(type(error).__name__, text_of(error))]
+
+
+def verdict(exercise: Exercise, seed: int, seen: list[Observation | Failure]) -> Verdict:
+    """Compare what `observe` returned for an answer with the reference, on the same cases."""
+    cases = exercise.cases(torch.Generator().manual_seed(seed))
+    try:
+        result = compare(exercise, cases[: len(seen)], seen[: len(cases)])
+    except Exception as error:  # numbers of a kind that can't be compared
+        text = f"your answer could not be compared ({type(error).__name__})."
+        return Verdict(exercise, "wrong", text)
+    if result.status == "right" and len(seen) != len(cases):
+        return Verdict(exercise, "wrong", "your answer was not observed on every case.")
+    return result
+
+
+def notes(
+    file: NotebookFile, errors: Mapping[int, CellError], stopped: Mapping[str, str] | None = None
+) -> list[str]:
+    """What happened to cells, in order; those that only need a result of training are one note.
+
+    Parameters
+    ----------
+    file : NotebookFile
+        The notebook.
+    errors : Mapping[int, CellError]
+        What was raised, by the cell's number.
+    stopped : Mapping[str, str] | None
+        Cells that were left out ("cell 7"), and why.
+    """
+    lines, missing, dependent, skipped = [], set(), [], []
+    for cell in file.cells:
+        error, reason = errors.get(cell.number), (stopped or {}).get(f"cell {cell.number}")
+        if cell.skipped:
+            skipped.append(str(cell.number))
+        elif reason:
+            lines.append(f"cell {cell.number} was left out: {reason}")
+        elif error and skipped and cell.unchanged:
+            pass  # one of the course's own cells, which shows a result of training
+        elif error and error.name in missing:
+            dependent.append(str(cell.number))
+        elif error and error.kind == "OutOfTime":
+            lines.append(f"cell {cell.number} was stopped: it took too long")
+        elif error:
+            lines.append(f"cell {cell.number} raised {error.kind}: {error.text}")
+        if cell.skipped or reason or error:
+            missing |= cell.binds
+    if dependent:
+        training = f"; training (cells {', '.join(skipped)}) is not run here" if skipped else ""
+        lines.append(f"cells {', '.join(dependent)} need what did not run{training}")
+    return lines
+
+
+def make_shell() -> Any:
+    """An IPython shell that keeps no history, shows no traceback and opens no window."""
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    settings = Config()
+    settings.HistoryManager.enabled = False
+    settings.InteractiveShell.cache_size = 0
+    InteractiveShell.clear_instance()
+    shell = InteractiveShell.instance(config=settings)
+    for name in ("showtraceback", "showsyntaxerror", "showindentationerror"):
+        setattr(shell, name, lambda *args, **kwargs: None)  # nobody would read it
+    shell.enable_matplotlib = lambda gui=None: (None, "agg")  # %matplotlib inline, widget, ...
+    return shell
+
+
+def run_cell(shell: Any, source: str) -> BaseException | None:
+    """Run one cell; the first exception that it raised, if any.
+
+    After a statement that raised, the statements that follow are run too: a notebook from Colab
+    begins with modules that are not here, and its imports may be in the same cell.
+    """
+    result = shell.run_cell(source, silent=True)
+    error = result.error_in_exec
+    first = error or result.error_before_exec
+    while isinstance(error, Exception) and (source := _rest_of_cell(shell, source, error)):
+        error = shell.run_cell(source, silent=True).error_in_exec
+    return first if error is None or isinstance(error, Exception) else error
+
+
+def _rest_of_cell(shell: Any, source: str, error: BaseException) -> str:
+    """What follows the statement that raised; empty where nothing does."""
+    source = shell.transform_cell(source)
+    frames = traceback.walk_tb(error.__traceback__)
+    at = next((line for frame, line in frames if frame.f_globals is shell.user_ns), None)
+    nodes = ast.parse(source).body if at else []
+    starts = (min(n.lineno for n in (o, *getattr(o, "decorator_list", ()))) for o in nodes)
+    first = next((line for line in starts if at and line > at), 0)
+    return "\n".join(source.split("\n")[first - 1 :]) if first else ""
+
+
+def text_of(error: BaseException) -> str:
+    """The first line of an exception's message; its class may be made to raise here."""
+    try:
+        return str(error).strip().split("\n")[0][:300]
+    except Exception:
+        return ""

@@ -1,0 +1,212 @@
+"""The class as a whole, for the instructor: scores, the hardest exercises, slips, flags."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gancourse import env, exercises
+from gancourse.errors import CourseError
+from gancourse.exercises.base import Exercise
+from gancourse.grading.answers import notebook_file
+from gancourse.grading.gradebook.records import REVIEW, StudentRecord
+from gancourse.grading.judging.similarity import SimilarPair, similar_pairs
+from gancourse.grading.reports.feedback import PAGES
+
+BARS = 10  # of the histogram
+MOST_SLIPS = 10
+
+
+@dataclass(frozen=True)
+class Difficulty:
+    """Shares of the class, between 0 and 1, that got an exercise right, wrong, or not solved."""
+
+    exercise: str
+    title: str
+    right: float
+    wrong: float
+    unsolved: float
+
+
+@dataclass(frozen=True)
+class SlipCount:
+    """A slip, and how many students made it."""
+
+    count: int
+    exercise: str
+    title: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One notebook, for all who handed it in."""
+
+    notebook: str
+    points: int
+    scores: tuple[float, ...]
+    others: Mapping[str, int]
+    """Status -> number of students without a score."""
+    exercises: tuple[Difficulty, ...]
+    slips: tuple[SlipCount, ...]
+
+    @property
+    def mean(self) -> float:
+        return sum(self.scores) / len(self.scores)
+
+    @property
+    def histogram(self) -> list[tuple[str, int]]:
+        """Bars of ten percent: label, number of students. Full marks count in the last."""
+        width = 100 // BARS
+        bars = Counter(min(int(BARS * score / self.points), BARS - 1) for score in self.scores)
+        return [(f"{width * n} to {width * (n + 1)}", bars[n]) for n in range(BARS)]
+
+    @property
+    def most(self) -> int:
+        """Students in the highest bar."""
+        return max(n for _, n in self.histogram)
+
+
+def title(id: str) -> str:
+    """The title of an exercise; empty for one that is no longer in the course."""
+    try:
+        return exercises.find(id).title
+    except CourseError:
+        return ""
+
+
+def worth() -> dict[str, int]:
+    """Points of each notebook that has exercises."""
+    numbers = [f"{n:02d}" for n in range(100)]
+    points = {n: sum(e.points for e in exercises.of_notebook(n)) for n in numbers}
+    return {number: total for number, total in points.items() if total}
+
+
+def starters() -> dict[str, str]:
+    """Exercise -> the cell as it was handed out, where the course's folder is at hand."""
+    cells = {}
+    for path in sorted((env.root() / "notebooks").glob("[0-9][0-9]_*.ipynb")):
+        try:
+            file = notebook_file.read(path)
+        except notebook_file.Unreadable:  # the instructor's own notebook, in the same folder
+            continue
+        cells |= {e.id: file.answer(e.id) for e in exercises.of_notebook(file.notebook)}
+    return cells
+
+
+def summarise(records: Sequence[StudentRecord]) -> list[Summary]:
+    """One summary for each notebook that was handed in."""
+    by_notebook = defaultdict(list)
+    for record in records:
+        by_notebook[record.notebook].append(record)
+    return [
+        _of_notebook(number, group, {e.id: e for e in exercises.of_notebook(number)})
+        for number, group in sorted(by_notebook.items())
+        if number
+    ]
+
+
+def _of_notebook(
+    number: str, records: Sequence[StudentRecord], registry: Mapping[str, Exercise]
+) -> Summary:
+    verdicts: dict[str, Counter[str]] = defaultdict(Counter)
+    slips: Counter[tuple[str, int]] = Counter()
+    for mark in (mark for record in records for mark in record.marks):
+        verdicts[mark.exercise][mark.status] += 1
+        if mark.slip is not None:
+            slips[mark.exercise, mark.slip] += 1
+    titles = {id: registry[id].title if id in registry else "" for id in verdicts}
+    difficulties = [
+        Difficulty(
+            id,
+            titles[id],
+            count["right"] / count.total(),
+            (count["wrong"] + count["error"]) / count.total(),
+            count["unsolved"] / count.total(),
+        )
+        for id, count in verdicts.items()
+    ]
+    counts = [
+        SlipCount(count, id, titles[id], registry[id].slips[slip].hint)
+        for (id, slip), count in slips.items()
+        if id in registry and slip < len(registry[id].slips)
+    ]
+    return Summary(
+        number,
+        sum(exercise.points for exercise in registry.values()),
+        tuple(record.score for record in records if record.has_score),
+        Counter(record.status for record in records if not record.has_score),
+        tuple(sorted(difficulties, key=lambda d: (d.right, d.exercise))),
+        tuple(sorted(counts, key=lambda s: (-s.count, s.exercise, s.hint))[:MOST_SLIPS]),
+    )
+
+
+def flagged(records: Sequence[StudentRecord]) -> list[tuple[str, str, str]]:
+    """Student, place and reason of everything that a human should look at."""
+    rows = [
+        (record.student, record.notebook or record.file, f"{record.status}: {record.problem}")
+        for record in records
+        if not record.has_score
+    ]
+    for record in records:
+        rows += [(record.student, record.notebook, flag) for flag in record.flags]
+        rows += [(record.student, m.exercise, flag) for m in record.marks for flag in m.flags]
+    return rows
+
+
+def as_text(summary: Summary) -> str:
+    """A summary for the terminal."""
+    others = "".join(f", {n} {status}" for status, n in sorted(summary.others.items()))
+    lines = [f"notebook {summary.notebook}: {len(summary.scores)} with a score{others}"]
+    if summary.scores:
+        lines.append(f"  mean {summary.mean:.1f} of {summary.points} points")
+        for label, n in summary.histogram:
+            lines.append(f"  {label:>9} % {n:4} {'#' * round(40 * n / summary.most)}")
+        lines.append("  the hardest exercises:")
+        for exercise in summary.exercises[:3]:
+            share = f"{exercise.right:.0%} right, {exercise.unsolved:.0%} not solved"
+            lines.append(f"    {exercise.exercise} {exercise.title}: {share}")
+    if summary.slips:
+        lines.append("  what to teach again:")
+    for slip in summary.slips[:3]:
+        students = f"{slip.count} student{'s' * (slip.count != 1)}"
+        lines.append(f"    {slip.exercise}, {students}: {slip.hint}")
+    return "\n".join(lines)
+
+
+def class_page(
+    summaries: Sequence[Summary],
+    records: Sequence[StudentRecord],
+    pairs: Sequence[SimilarPair] = (),
+) -> str:
+    """The summaries as one page that needs no network, with what a human should look at."""
+    page = PAGES.get_template("class.html")
+    return page.render(summaries=summaries, flagged=flagged(records), pairs=pairs)
+
+
+def write_class_page(folder: Path, records: Sequence[StudentRecord]) -> Path:
+    """Write the page of the class; its path."""
+    answers: dict[str, dict[str, str]] = {}
+    for record in records:
+        for mark in record.marks:
+            answers.setdefault(mark.exercise, {})[record.student] = mark.answer
+    path = folder / "class.html"
+    pairs = similar_pairs(answers, starters())
+    path.write_text(class_page(summarise(records), records, pairs), encoding="utf-8")
+    return path
+
+
+def overview(folder: Path, records: Sequence[StudentRecord]) -> str:
+    """How the class did, for the terminal; writes the page too."""
+    lines = [as_text(summary) for summary in summarise(records)]
+    review = sum(record.status == REVIEW for record in records)
+    missing = [record for record in records if not record.has_score]
+    page = write_class_page(folder, records)
+    lines.append(f"{review} to look at, {len(missing)} without a mark: see {page}")
+    return "\n".join([*lines, *(f"  {unmarked(record)}" for record in missing)])
+
+
+def unmarked(record: StudentRecord) -> str:
+    """A student without a mark, and why, in a line."""
+    why = ": ".join(part for part in (record.status, record.problem) if part)
+    return f"{record.student}, notebook {record.notebook or '?'}: {why}"
