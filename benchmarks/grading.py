@@ -1,10 +1,10 @@
-"""Seconds a submission: this course's grader beside nbgrader 0.9.6, in one run.
+"""Seconds per submission: this course's grader next to nbgrader 0.9.6, in one run.
 
     python -m venv nbgrader-0.9.6 && nbgrader-0.9.6/bin/pip install nbgrader==0.9.6
     python benchmarks/grading.py --nbgrader nbgrader-0.9.6/bin/python
 
 Both grade the same answers: a notebook with six exercises that imports torch. nbgrader runs them in
-its own kernel, without a sandbox, as it ships, with six cells of assertions; it borrows this
+its own kernel, without a sandbox, with default settings and six cells of assertions; it uses this
 Python's torch. Here each submission runs in a sandbox of its own.
 """
 
@@ -109,19 +109,19 @@ def write(path: Path, cells: list[dict]) -> Path:
 
 
 def worker(paths: list[Path], gate, results) -> None:
-    """One worker of ours: a server, then submission by submission."""
-    from gancourse.grading.judging import judge
+    """One worker of ours: a server, then one submission after another."""
+    from gancourse.grading.judging import marking
     from gancourse.grading.sandbox.server import Server
 
     begin = time.perf_counter()
     with Server() as server:
-        judge.grade(paths[0], b"secret", server=server)
+        marking.grade(paths[0], b"secret", server=server)
         ready = time.perf_counter() - begin
         gate.wait()
         start, seconds, earned = time.perf_counter(), [], []
         for path in paths:
             before = time.perf_counter()
-            marks = judge.grade(path, b"secret", server=server).marks
+            marks = marking.grade(path, b"secret", server=server).marks
             seconds.append(time.perf_counter() - before)
             earned.append(sum(mark.status == "right" for mark in marks))
         wall = time.perf_counter() - start
@@ -147,12 +147,12 @@ def nbgrader(python: str, folder: Path, count: int) -> dict:
     write(folder / "source" / "one" / "one.ipynb", theirs(0))
     for i, student in enumerate(students):
         write(folder / "submitted" / student / "one" / "one.ipynb", theirs(i % 3))
-    site = sysconfig.get_paths()["purelib"]  # torch alone is taken from here; its own come first
-    known = subprocess.run(
+    site = sysconfig.get_paths()["purelib"]  # only torch is taken from here; its own come first
+    packages = subprocess.run(
         [python, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"],
         capture_output=True, text=True, check=True,
     ).stdout.strip()  # fmt: skip
-    Path(known, "torch_of_the_course.pth").write_text(site + "\n")
+    Path(packages, "torch_of_the_course.pth").write_text(site + "\n")
     done = subprocess.run(
         [python, "-W", "ignore", "-c", NBGRADER, str(folder), *students],
         capture_output=True, text=True, cwd=folder,
@@ -165,7 +165,7 @@ def nbgrader(python: str, folder: Path, count: int) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--nbgrader", help="Python that has nbgrader; left out, it is not run")
+    parser.add_argument("--nbgrader", help="Python that has nbgrader; without it, only ours is run")
     parser.add_argument("--count", type=int, default=12, help="submissions of nbgrader")
     options = parser.parse_args()
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Linux "
@@ -178,14 +178,14 @@ def main() -> None:
         median = statistics.median(one[0]["seconds"])
         rate = {n: many / max(r["wall"] for r in found) for n, found in ((1, one), (2, two))}
         assert one[0]["earned"] == [6 - i % 3 for i in range(many)]
-        print(f"here: median {median:.3f} s a submission; to start {one[0]['start_up']:.1f} s")
+        print(f"here: median {median:.3f} s per submission; to start {one[0]['start_up']:.1f} s")
         gain = rate[2] / rate[1]
-        print(f"a second: 1 worker {rate[1]:.2f}, 2 workers {rate[2]:.2f}, {gain:.2f} times")
+        print(f"per second: 1 worker {rate[1]:.2f}, 2 workers {rate[2]:.2f}, {gain:.2f} times")
         if options.nbgrader:
             found = nbgrader(options.nbgrader, folder, options.count)
             other = statistics.median(found["seconds"])
             assert found["scores"] == [6 - i % 3 for i in range(options.count)], found["scores"]
-            print(f"nbgrader: median {other:.3f} s a submission; {other / median:.1f} times ours")
+            print(f"nbgrader: median {other:.3f} s per submission; {other / median:.1f} times ours")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""Kill the grader again and again: nobody lost, nobody graded twice, the same table to the byte.
+"""Kill the grader repeatedly: no submission lost or graded twice, and the table equal to the byte.
 
     python benchmarks/grading_kills.py --submissions 60 --kills 20
 
-A start takes some seconds, so most kills wait until a few more were graded, and then a moment.
+A start takes some seconds, so most kills wait until a few more are graded, and then a moment.
 
-Submissions are made from the notebook's own solutions and slips. One gradebook is graded without
-interruption; another is killed (SIGKILL) at random moments until the kills are used up, then left
-to end. With --kills 0 it only shows the memory of the command and its workers over the batch.
+Submissions are made from the notebook's solutions, some of them changed. One gradebook is graded
+without interruption; another is killed (SIGKILL) at random moments as often as asked, and then runs
+to the end. With --kills 0 only the memory of the command and its workers is shown.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from pathlib import Path
 import psutil
 
 from gancourse.exercises import of_notebook
-from gancourse.grading.answers import submission
+from gancourse.grading.answers import notebook_file
 from gancourse.grading.gradebook.collect import Submission
 from gancourse.grading.gradebook.gradebook import Gradebook
 from gancourse.grading.reports import exports
@@ -33,21 +33,21 @@ SECRET = bytes(32)
 COMMAND = """
 import sys
 from pathlib import Path
-from gancourse.grading.gradebook import grade
+from gancourse.grading.gradebook import batch
 from gancourse.grading.gradebook.gradebook import Gradebook
 if __name__ == "__main__":
-    grade.run(Gradebook(Path(sys.argv[1])), workers=int(sys.argv[2]))
+    batch.run(Gradebook(Path(sys.argv[1])), processes=int(sys.argv[2]))
 """
 
 
-def made_up(number: str, count: int) -> list[Submission]:
-    """Students who solve most exercises, get some wrong, and leave some open."""
+def make_class(number: str, count: int) -> list[Submission]:
+    """Students who solve most exercises, get some wrong, and leave some unsolved."""
     student, solved = (
         json.loads(next((ROOT / folder).glob(f"{number}_*.ipynb")).read_text("utf-8"))
         for folder in ("notebooks", "solutions")
     )
     answers = {cell["id"]: "".join(cell["source"]) for cell in solved["cells"]}
-    found = []
+    submissions = []
     for n in range(count):
         draw = random.Random(n)
         cells = json.loads(json.dumps(student["cells"]))
@@ -57,8 +57,8 @@ def made_up(number: str, count: int) -> list[Submission]:
                 wrong = text.replace(" + ", " - ").replace(".mean()", ".sum()")
                 cell["source"] = text if draw.random() < 0.7 else wrong.replace('"c"', '"a"')
         content = json.dumps({**student, "cells": cells, "metadata": {"student": n}}).encode()
-        found.append(Submission(f"student{n:04d}", f"{number}.ipynb", number, content))
-    return found
+        submissions.append(Submission(f"student{n:04d}", f"{number}.ipynb", number, content))
+    return submissions
 
 
 def graded(book: Gradebook) -> int:
@@ -68,18 +68,18 @@ def graded(book: Gradebook) -> int:
 
 
 def start(book: Gradebook, workers: int) -> subprocess.Popen:
-    words = [sys.executable, "-c", COMMAND, str(book.folder), str(workers)]
-    return subprocess.Popen(words, stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-c", COMMAND, str(book.folder), str(workers)]
+    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
 
 
 def memory(process: subprocess.Popen) -> float:
-    """MB of the command and all that it started; what they share is counted once (PSS)."""
+    """MB of the command and all processes it started; shared memory is counted once (PSS)."""
     total = 0
     with contextlib.suppress(psutil.Error):
         whole = psutil.Process(process.pid)
-        for one in [whole, *whole.children(recursive=True)]:
+        for part in [whole, *whole.children(recursive=True)]:
             with contextlib.suppress(psutil.Error):  # it has just ended
-                total += one.memory_full_info().pss
+                total += part.memory_full_info().pss
     return total / 1e6
 
 
@@ -94,33 +94,33 @@ def watched(book: Gradebook, workers: int) -> list[tuple[int, float]]:
 
 
 def main() -> None:
-    words = argparse.ArgumentParser()
-    words.add_argument("--notebook", default="02")
-    words.add_argument("--submissions", type=int, default=60)
-    words.add_argument("--kills", type=int, default=20)
-    words.add_argument("--workers", type=int, default=2)
-    words.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
-    asked = words.parse_args()
-    assert of_notebook(asked.notebook)
-    everybody = made_up(asked.notebook, asked.submissions)
-    assert submission.parse(everybody[0].content).notebook == asked.notebook
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--notebook", default="02")
+    parser.add_argument("--submissions", type=int, default=60)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
+    options = parser.parse_args()
+    assert of_notebook(options.notebook)
+    submissions = make_class(options.notebook, options.submissions)
+    assert notebook_file.parse(submissions[0].content).notebook == options.notebook
     with tempfile.TemporaryDirectory() as folder:
         whole = Gradebook(Path(folder, "whole"), secret=SECRET)
-        whole.add(everybody)
+        whole.add(submissions)
         begin = time.perf_counter()
-        seen = watched(whole, asked.workers)
+        seen = watched(whole, options.workers)
         seconds = time.perf_counter() - begin
-        print(f"{asked.submissions} submissions, {asked.workers} workers: {seconds:.0f} s")
+        print(f"{options.submissions} submissions, {options.workers} workers: {seconds:.0f} s")
         for part in (0.1, 0.25, 0.5, 0.75, 0.95):
             done, mb = seen[int(part * (len(seen) - 1))]
             print(f"  after {done:4}: {mb:6.0f} MB")
         tables = [exports.marks(whole.records(), str)]
-        if asked.kills:
+        if options.kills:
             killed = Gradebook(Path(folder, "killed"), secret=SECRET)
-            killed.add(everybody)
-            draw, done = random.Random(asked.seed), []
-            while len(done) < asked.kills and graded(killed) < asked.submissions:
-                process, more = start(killed, asked.workers), draw.randint(0, 3)
+            killed.add(submissions)
+            draw, done = random.Random(options.seed), []
+            while len(done) < options.kills and graded(killed) < options.submissions:
+                process, more = start(killed, options.workers), draw.randint(0, 3)
                 target = graded(killed) + more
                 while more and graded(killed) < target and process.poll() is None:
                     time.sleep(0.05)
@@ -130,12 +130,13 @@ def main() -> None:
                     done.append(graded(killed))
                 process.wait()
             print(f"killed {len(done)} times, after {done} submissions")
-            assert start(killed, asked.workers).wait() == 0
+            assert start(killed, options.workers).wait() == 0
             tables.append(exports.marks(killed.records(), str))
             assert tables[0] == tables[1], "the tables differ"
             with killed.engine.connect() as db:
                 jobs = db.exec_driver_sql("select count(*) from jobs").scalar()
-            assert jobs == len({one.content for one in everybody}), "somebody was graded twice"
+            different = {submission.content for submission in submissions}
+            assert jobs == len(different), "a submission was graded twice"
             print(f"equal to the byte: {len(tables[0].encode())} bytes, {jobs} jobs")
 
 

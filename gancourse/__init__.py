@@ -1,7 +1,7 @@
 """The helper package of the GAN course, small enough to read.
 
 - ``papers``: one file per paper, with its networks, losses and training step.
-- ``datasets``: arrays and batches. ``classifiers``: the digit judge, networks pretrained on ImageNet.
+- ``datasets``: arrays and batches. ``classifiers``: the digit judge, pretrained ImageNet networks.
 - ``training``: the loop, players (network, optimizer, schedule, EMA), checkpoints, saved networks,
   many seeds in parallel, diagnosis of a run.
 - ``metrics``, ``figures``, ``widgets``: arrays or records in, numbers or figures out.
@@ -13,8 +13,8 @@
 Where is ...? SRGAN's content loss: ``papers/srgan.py``. The check of exercise 8.6:
 ``exercises/nb08/ex06_*.py``. The training step of CycleGAN: ``papers/cyclegan.py``.
 
-Notebooks join the parts by passing them as arguments. Importing the package does no work: import the
-modules that you need.
+Notebooks join the parts by passing them as arguments. Importing the package does no work: import
+the modules that you need.
 """
 
 __version__ = "0.1.0"

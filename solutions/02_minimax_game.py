@@ -140,9 +140,9 @@ for ax, heights in zip(axes, (p_label, log_p)):
     ax.contourf(side_1, side_2, heights.reshape(120, 120), levels=12, cmap="Greys", alpha=0.6)
     for y, marker in ((0, "o"), (1, "^")):
         points = x_train[y_train == y][::4]
-        ax.scatter(*points.T, s=14, c="black", marker=marker, ec="white", label=f"label {y}")
+        ax.scatter(*points.T, s=14, c="black", marker=marker, ec="white", lw=0.4, label=y)
 axes[0].contour(side_1, side_2, p_label.reshape(120, 120), levels=[0.5], colors="black")
-axes[0].legend(loc="upper right")
+axes[0].legend(title="label", loc="upper right")
 for ax, points, colour in zip(axes[2:], samples.values(), PALETTE):
     ax.scatter(*points[::3].T, s=3, color=colour)
 titles = ["p(y = 1 | x), logistic regression", "log p(x), mixture, cut at -12"]
@@ -157,7 +157,7 @@ alt = (
 show(fig, alt)
 
 # %% [markdown]
-# *From left to right: a classifier divides the whole plane and is most confident far away, where there are no data (star). A density says where points are to be expected. Samples show what a model has learned: naive Bayes, a decent classifier here, draws a shapeless cloud; the mixture draws moons.*
+# *From left to right: a classifier divides the whole plane and is most confident far away, where there are no data (star). A density shows where points are to be expected. Samples show what a model has learned: naive Bayes, a decent classifier here, draws a shapeless cloud; the mixture draws moons.*
 #
 # **Exercise 2.1** · *What a classifier can't tell* · difficulty ●○○○○ · importance ●●●●○ · 4 minutes · 1 point
 #
@@ -626,7 +626,7 @@ gan_step = check("2.6", gan_step)
 #
 # - **k = 3**: the theory assumes D near its optimum. For the same reason D's learning rate is twice G's. We measure the effect of k below.
 # - **no momentum** (Adam with $\beta_1 = 0$): momentum averages over gradients that were computed against an older opponent. Section 7 measures the effect.
-# - **learning-rate decay**, linear to 0 over the second half, and an **exponential moving average (EMA)** of G's weights: in a game the weights circle around the end point, and an average is nearer to the centre than most points of the orbit.
+# - **learning-rate decay** (`linear_decay`: constant for half of the run, then linear to 0), and an **exponential moving average (EMA)** of G's weights: in a game the weights circle around the end point, and an average is nearer to the centre than most points of the orbit.
 #
 # `game` builds every part once by hand: optimizers, schedules, EMA and step. From notebook 03 on a `Player` bundles the parts that belong to one network.
 
@@ -651,7 +651,7 @@ def game(
         losses = gan_step(G, D, opt_G, opt_D, batches, sample_z, **options)
         schedule_G.step()
         schedule_D.step()
-        ema_update(average, G, decay)
+        ema_update(average, G, decay)  # average = decay * average + (1 - decay) * G
         return losses
 
     keep = {"G": G, "D": D, "average": average, "opt_G": opt_G, "opt_D": opt_D}
@@ -873,7 +873,7 @@ show(fig, alt="Eight round clusters of points, evenly spaced on a circle of radi
 # %% [markdown]
 # **Exercise 2.8** · *Counting modes* · difficulty ●●●○○ · importance ●●●●○ · 12 minutes · 2 points
 #
-# A picture of samples convinces too easily: it needs a metric. Write a function that returns two numbers:
+# A scatter plot of samples is easily misread, so we need a metric. Write a function that returns two numbers:
 # - **modes found**: how many centres have at least `least` points within `radius` of them;
 # - **share of points** (0 to 1) that lie within `radius` of some centre.
 #
@@ -909,7 +909,7 @@ def mode_coverage(
 mode_coverage = check("2.8", mode_coverage)
 
 # %% [markdown]
-# The two numbers don't say whether the modes get equal shares. So we also measure the **emptiest mode**: the points near it, in percent of an eighth of all points. Real points don't reach 100 % either: one of eight is always the emptiest.
+# The two numbers don't say whether the modes get equal shares. So we also measure the **emptiest mode**: the points near it, as a share of an eighth of all points. Real points don't reach 100 % either: one of eight is always the emptiest.
 
 # %%
 def score(points: Tensor) -> tuple[int, float, float]:
@@ -931,7 +931,7 @@ print(f"real points: {describe(ring.sample(10_000, env.rng(1, 'cpu')))}")
 print(f"in theory:   8 modes, {1 - math.exp(-4.5):.0%} near one (a round Gaussian in the plane)")
 
 # %% [markdown]
-# From here on we take `gan_step` from the package: it is yours, with D frozen in G's turn, and with more options, of which we use one: a `penalty` that is added to D's loss. The penalty that we try is the **R1 gradient penalty** (Mescheder et al., 2018): $\frac{\gamma}{2}\,\mathbb{E}_{x\sim p_\mathrm{data}}\big[\lVert\nabla_x \ell(x)\rVert^2\big]$, with $\ell$ the logit. It keeps D's gradient at the data small. At the end of the game D should be flat there; otherwise its gradient pushes G away from the solution again.
+# From here on we take `gan_step` from the package: it is yours, with D frozen in G's turn, and with more options, of which we use one: a `penalty` that is added to D's loss. The penalty that we try is the **R1 gradient penalty** (Mescheder et al., 2018): $\frac{\gamma}{2}\,\mathbb{E}_{x\sim p_\mathrm{data}}\big[\lVert\nabla_x \ell(x)\rVert^2\big]$, with $\ell$ the logit. It keeps D's gradient at the data small. At the end of the game D should be flat there; otherwise its gradient pushes G away from the solution again. The hyperparameters that we vary are arguments of `ring_game`.
 
 # %%
 from gancourse.papers.gan import gan_step
@@ -942,7 +942,8 @@ def ring_game(
 ) -> tuple[nn.Module, dict[int, Tensor]]:
     """Play on the ring; returns the EMA of G, and 2,000 samples after each eighth of the run.
 
-    Hyperparameters: hidden layers of 64 units, the weight of R1 (0: none), and those of `game`.
+    `layers` are hidden layers of 64 units, `gamma` is the weight of R1 (0: none); `changes` are
+    arguments of `game`.
     """
     rng = env.rng(seed, "cpu")
     hidden = [64] * layers
@@ -1036,7 +1037,7 @@ env.expect(
 )
 
 # %% [markdown]
-# *The same game with the remedies, at an eighth, a quarter, half and the end of the run.* See when all modes are covered, and how the bridges between them fade. They never vanish: G is continuous and the distribution of z has no gaps, so some z must be mapped between any two modes. Real points lie within 3 standard deviations 99 times in 100; most of what G's samples lack to that lies on the bridges. That there are bridges is a limit of every continuous G; how few samples lie on them is a matter of training.
+# *The same game with the remedies, at an eighth, a quarter, half and the end of the run.* See when all modes are covered, and how the bridges between them fade. They never vanish: G is continuous and the distribution of z has no gaps, so some z must be mapped between any two modes. 99 % of real points lie within 3 standard deviations of a mode; fewer of G's samples do, because of the bridges. Every continuous G has bridges; how few samples lie on them depends on training.
 #
 # ## 8. Play the game yourself
 #
@@ -1072,7 +1073,7 @@ explore(
 )
 
 # %% [markdown]
-# *Samples (left) and losses (right) of three settings: equal rates; a fast G against a slow D; a slow G against a fast D with k = 5.* In the second, D can't follow G, and yet loss_G is the calmest of the three: the samples near a mode are the fewest. In the third, D stays ahead: loss_D is well below log 4 and loss_G far above log 2. G learns all the same, since its loss does not saturate, and more of its samples are near a mode. So the losses don't show which run has the better samples.
+# *Samples (left) and losses (right) of three settings: equal rates; a fast G against a slow D; a slow G against a fast D with k = 5.* In the second, D can't follow G: loss_G is the calmest of the three, and the fewest samples are near a mode. In the third, D stays ahead: loss_D is well below log 4 and loss_G far above log 2. G learns all the same, since its loss does not saturate, and more of its samples are near a mode. So the losses don't show which run has the better samples.
 #
 # ## What we measured, and what the paper says
 #
@@ -1082,7 +1083,7 @@ explore(
 # - **Figure 1** of the paper is a drawing. Ours is a run, and D's bumps in the middle of it are real.
 # - **Proposition 2** of the paper says that the game converges if D is brought to its optimum at each step and $p_g$ itself, not G's weights, is improved. Networks and finite steps fulfil neither; Section 7 shows what happens then. R1 came in 2018.
 #
-# **A mistake worth making.** In your own `gan_step` (exercise 2.6), use the same `fakes`, made without gradient, for G's turn as well. Run that cell, skip its check (it would replace your step by the right one), run the cell that calls `line_game`, and then the one that draws the losses. The step raises no error, loss_D falls and G never moves: $D(G(z))$ has lost its graph back to G. How would you notice from the losses alone?
+# **A mistake worth making.** In your own `gan_step` (exercise 2.6), use the same `fakes`, made without gradient, for G's turn as well. Run that cell, skip its check (it would replace your step by the right one), run the cell that calls `line_game`, and then the one that draws the losses. The step raises no error, loss_D falls and G never moves: $D(G(z))$ has lost its graph back to G. How would you notice from the losses alone? Afterwards correct the step, and run its check and these cells again.
 #
 # **References**
 # - Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville, Bengio (2014), *Generative adversarial nets*, arXiv 1406.2661: Equation 1 (the game), Figure 1, Algorithm 1, Proposition 1 and Equation 2 (the best D), Theorem 1 (-log 4), Proposition 2 (convergence); the loss that does not saturate at the end of Section 3.

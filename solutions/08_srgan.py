@@ -9,7 +9,7 @@
 # %% [markdown] tags=["header"]
 # # 08 SRGAN: sixteen pixels from one
 #
-# Make a photograph four times as wide and four times as high, and 15 of every 16 pixels have to be invented. Ledig et al. (2017) trained one network for this task twice: once to minimize the squared error of the pixels, and once, with a discriminator, so that its images look like photographs. The first had the best scores in all tables. The second was preferred by people: 26 raters clearly preferred it to every other method on two of three test sets.
+# Make a photograph four times as wide and four times as high, and 15 of every 16 pixels have to be invented. Ledig et al. (2017) trained one network for this task twice: once to minimise the squared error of the pixels, and once, with a discriminator, so that its images look like photographs. The first had the best scores in the usual metrics. The second was the one that people preferred: on two of three test sets, 26 raters rated it clearly above every other method.
 #
 # **You build:** a network that enlarges any image four times, trained with and without a GAN.
 #
@@ -17,7 +17,7 @@
 #
 # After this notebook you can
 #
-# - **compare** an image with the original by three metrics, and **say** what each of them misses,
+# - **compare** an image with the original by several metrics, and **say** what each of them misses,
 # - **build** residual blocks and sub-pixel convolutions, and **find** a checkerboard pattern in a spectrum,
 # - **explain** why the squared error favours blurred images, and **show** it,
 # - **write** a loss on the features of a pretrained network through which gradients flow,
@@ -179,11 +179,11 @@ def feature_distance(x: Tensor, real: Tensor) -> Tensor:
 METRICS = {"PSNR (dB)": psnr, "SSIM": ssim, "perceptual": feature_distance}
 
 
-def measure(images: Mapping[str, Tensor], real: Mapping[str, Tensor]) -> dict[str, float]:
+def measure(images: Mapping, real: Mapping, metrics: Mapping = METRICS) -> dict[str, float]:
     """The mean of each metric over images and their originals."""
     return {
         name: fmean(float(metric(images[photo], x)) for photo, x in real.items())
-        for name, metric in METRICS.items()
+        for name, metric in metrics.items()
     }
 
 
@@ -454,17 +454,15 @@ env.expect("SRResNet gains at least 0.6 dB over bicubic interpolation", fmean(ga
 compare("bicubic", "SRResNet")
 
 # %% [markdown]
-# *Figure 8.3. Trained for a minute or two on the squared error.* Compare edges and surfaces. Edges become sharper: the rim of the cup, the cat's eyelid. The fur does not: it is smoother than any real fur, although the metrics of the table improve. Section 5 explains why. The gains of the three photos differ as well: a photo with clean edges gains most, and one of sky and a fine lattice least.
+# *Figure 8.3. Trained for a minute or two on the squared error.* Compare edges and surfaces. In the run recorded here edges are sharper than in the bicubic images: the rim of the cup, the cat's eyelid. The fur is not: it is smoother than any real fur, although the metrics of the table improved. Section 5 explains why. The gains of the three photos differ too: a photo with clean edges gains most, and one of sky and a fine lattice least.
 #
 # First the effect of the bicubic image, of batch norm, and of the upsampling. Five networks, the same small number of steps each, all from the start:
 
 # %% tags=["training", "nbval-ignore-output"]
 VARIANTS = {
-    "as above": {},
-    "without batch norm": {"norm": False},
+    "as above": {}, "without batch norm": {"norm": False},
     "not added to bicubic": {"on_bicubic": False},
-    "transposed": {"upsampling": "transposed"},
-    "resize": {"upsampling": "resize"},
+    "transposed": {"upsampling": "transposed"}, "resize": {"upsampling": "resize"},
 }
 VARIANT_STEPS = env.budget(smoke=2, cpu=200, gpu=300)
 greys = torch.linspace(-0.8, 0.8, 9, device=device).view(-1, 1, 1, 1).expand(-1, 3, 40, 40)
@@ -492,7 +490,7 @@ env.expect("the network that is not added to bicubic gains least", worst == "not
            f"{worst!r} gained least; usually it is the one not added to bicubic.")
 
 # %% [markdown]
-# *Figure 8.4. One change at a time, equal steps, one run each.* Without the bicubic image the network has to learn the smooth part first, and after so few steps it is usually still worse than interpolation. The paper trained for a million steps, where this matters little. Is the bar without batch norm any shorter? Later super-resolution networks left batch norm out and could then be made much larger (Lim et al. 2017). Differences between the other bars that are smaller than those between the dots say little; the last two networks also have fewer weights. We compare equal numbers of steps, not seconds: seconds depend on what else the machine is doing.
+# *Figure 8.4. One change at a time, equal steps, one run each.* Without the bicubic image the network has to learn the smooth part first, and after so few steps it is usually still worse than interpolation. The paper trained for a million steps and needs no such help. Is the bar without batch norm much shorter? Later super-resolution networks left batch norm out and could then be made much larger (Lim et al. 2017). Differences between the other bars that are smaller than those between the dots say little; the last two networks also have fewer weights. We compare equal numbers of steps, not seconds: seconds depend on what else the machine is doing.
 #
 # Now the printed lines. A layer that is added to the bicubic image starts with small weights, so its pattern on flat grey is a fraction of one grey level even before training. The squared error gives the network no reason to increase it. Compare this with the result of Section 7.
 #
@@ -602,10 +600,7 @@ for name, x in textures.items():
     x = x[:6].clamp(-1, 1).to(device)
     with torch.no_grad():
         stages = zip(all_stages(x), all_stages(x.roll(1, 0)), all_stages(blurred(x)))
-    ratios[name] = [
-        (distance(ann, real).mean() / distance(bob, real).mean()).item()
-        for real, ann, bob in stages
-    ]
+    ratios[name] = [(distance(a, x).mean() / distance(b, x).mean()).item() for x, a, b in stages]
 labels = {"xlabel": "stage of EfficientNet-Lite0", "ylabel": "Ann's distance / Bob's"}
 ax = plot_curves(range(1, 8), ratios, **labels)
 ax.axhline(1, color="black", linewidth=0.8)
@@ -644,15 +639,17 @@ def variation(x: Tensor, real: Tensor) -> Tensor:
     return srgan.total_variation(x) / srgan.total_variation(real)
 
 
-METRICS |= {"texture": texture_distance, "variation": variation}
-results = {method: measure(images, truth) for method, images in enlarged.items()}
+more_metrics = {"texture": texture_distance, "variation": variation}
+METRICS |= more_metrics
+for method, scores in results.items():
+    scores |= measure(enlarged[method], truth, more_metrics)
 table(results)
 env.expect("SRResNet's total variation lies between bicubic's and the originals'",
            results["bicubic"]["variation"] < results["SRResNet"]["variation"] < 1,
            "SRResNet's total variation is usually higher than bicubic's and below 1.")
 
 # %% [markdown]
-# The last column is a simple measure that needs no network: the **total variation**, the mean difference of neighbouring pixels, as a multiple of the original's. A value well below 1 says that an image is smoother than the original.
+# The last column needs no network: it is the **total variation**, the mean difference of neighbouring pixels, as a multiple of the original's. A value well below 1 means that an image is smoother than the original.
 #
 # ## 6. Content loss and adversarial loss
 #
@@ -702,7 +699,7 @@ def content_loss(phi: Callable[[Tensor], list[Tensor]], fake: Tensor, real: Tens
 content_loss = check("8.5", content_loss)
 
 # %% [markdown]
-# The hint about `torch.tensor([...])` describes a real bug. A widely used implementation of this paper returned its content loss like that: a new tensor with the right value, cut off from the graph. It was logged at every step and trained nothing. So check that a loss has a gradient:
+# The hint about `torch.tensor([...])` describes a real bug. A widely used implementation of this paper returned its content loss like that: a new tensor with the right value, cut off from the graph. It was logged at every step and trained nothing. So check that gradients flow through a loss:
 
 # %%
 low, high = next(lowres.Crops(training_photos, SIDE, 2, env.rng(0, "cpu"), device))
@@ -715,7 +712,7 @@ reached = (gradient.abs().sum(dim=(0, 2, 3)) > 0).all().item()
 print("its gradient reaches every colour of the image:", reached)
 
 # %% [markdown]
-# The second idea is a discriminator. It is trained with many images of real fur, none of them blurred. **The mean of real images is not a real image**, and a discriminator can learn the difference. It is a plain convolutional classifier.
+# The second idea is a discriminator. It is trained on many real images, none of them blurred. **The mean of real images is not a real image**, and a discriminator can learn the difference. It is a plain convolutional classifier.
 #
 # **Exercise 8.6** · *Eight convolutions* · difficulty ●●●○○ · importance ●●●●○ · 15 minutes · 3 points
 #
@@ -779,8 +776,7 @@ Discriminator = check("8.6", Discriminator)
 
 # %%
 size = count_parameters(Discriminator())
-ratio = size / count_parameters(paper)
-print(f"the paper's D: {size:,} parameters, {ratio:.0f} times as many as its G")
+print(f"the paper's D: {size:,} parameters, {size / count_parameters(paper):.0f} times those of G")
 
 # %% [markdown]
 # G's loss is the sum of the two (Equation 3), with a small weight on the adversarial term:
@@ -834,7 +830,7 @@ print(f"adversarial term: {undecided:.5f} for D = 1/2, {certain:.5f} for logits 
 # %% [markdown]
 # ## 7. SRGAN
 #
-# Now the second training. It starts from SRResNet's weights, as in the paper, so that G's images already have the right coarse structure when D's training begins. The size of the content loss depends on the network that $\phi$ comes from; the paper multiplies VGG's features by 1/12.75. We choose the factor so that the loss starts at 0.03, about forty times the adversarial term of an undecided D.
+# The second training starts from SRResNet's weights, as in the paper, so that G's images already have the right coarse structure when D's training begins. The size of the content loss depends on the network that $\phi$ comes from; the paper multiplies VGG's features by 1/12.75. We choose the factor so that the loss starts at 0.03, about forty times the adversarial term of an undecided D.
 
 # %% tags=["nbval-ignore-output"]
 phi = pretrained.content_features(env.budget(smoke="lite0", cpu="lite0", gpu="vgg19"))
@@ -905,8 +901,7 @@ for method in ("SRResNet", "SRGAN"):
     print(f"{method} gains {fmean(gain(enlarged[method])):+.2f} dB over bicubic")
 report(results)
 env.report(seconds_srgan=seconds)
-usual = {"PSNR (dB)": "<", "perceptual": "<", "texture": "<", "variation": ">"}
-for metric, sign in usual.items():
+for metric, sign in {"PSNR (dB)": "<", "perceptual": "<", "texture": "<", "variation": ">"}.items():
     gan, resnet = results["SRGAN"][metric], results["SRResNet"][metric]
     env.expect(f"{metric}: SRGAN {sign} SRResNet", (gan < resnet) == (sign == "<"),
                f"{metric}: SRGAN {gan:.4g}, SRResNet {resnet:.4g}; usually SRGAN {sign} SRResNet.")
@@ -929,7 +924,7 @@ env.expect("SRGAN's pattern on flat grey is stronger than SRResNet's",
            "SRGAN's pattern is weaker; usually it is several times as strong.")
 
 # %% [markdown]
-# **The checkerboard pattern is back** where SRGAN's number is several times SRResNet's, as in the run recorded here. The squared error gave no reason for a pattern. A likely cause: D and the content loss process images with strided convolutions, and are insensitive to some patterns that repeat with the stride. (To find out which of the two, run `train_srgan(adversarial=0.0)` too.) Then part of the "texture" that the fourth metric rewards may be this pattern. The spectrum distinguishes the two, since a grid has its power at a few frequencies only.
+# **The checkerboard pattern is back** where SRGAN's number is several times SRResNet's, as in the run recorded here. The squared error gave no reason for a pattern. A likely cause: D and the content loss process images with strided convolutions, and are insensitive to some patterns that repeat with the stride. (To find out which of the two, run `train_srgan(adversarial=0.0)` too.) Then part of what the texture distance rewards may be this pattern. The spectrum separates the two: a grid has its power at a few frequencies only.
 
 # %% tags=["nbval-ignore-output"]
 def power(x: Tensor) -> Tensor:
@@ -962,7 +957,7 @@ env.expect("beyond 1/8 SRGAN's spectrum is nearest to the originals', then SRRes
            "from nearest to farthest it is usually SRGAN, SRResNet, bicubic.")
 
 # %% [markdown]
-# *Figure 8.8. Power at each frequency. The line at 1/8 marks the finest detail that a low-resolution image can represent.* At the lowest frequencies all agree; bicubic interpolation begins to lose power well before the line, since it smooths its input. Right of the line everything must be invented. Bicubic interpolation invents nothing, and falls steeply. Where does SRResNet leave the originals' line, and where SRGAN? SRResNet usually follows it a little beyond 1/8, as far as edges can be predicted; further right SRGAN is nearer, by a growing distance. Bumps in SRGAN's line, near 0.35 or towards 0.5, are the checkerboard: the dots of Figure 8.2, of which the one at 1/4 in both directions lies at 0.35. What SRGAN gains at all other high frequencies is not the pattern.
+# *Figure 8.8. Power at each frequency. The line at 1/8 marks the finest detail that a low-resolution image can represent.* At the lowest frequencies all agree; bicubic interpolation loses power well before the line, since it smooths its input. Right of the line everything must be invented. Bicubic interpolation invents nothing, and falls steeply. SRResNet usually follows the originals a little beyond the line, as far as edges can be predicted; further right SRGAN is nearer, by a growing distance. Bumps in SRGAN's line, near 0.35 or towards 0.5, are the checkerboard: the dots of Figure 8.2, of which the one at 1/4 in both directions lies at 0.35. What SRGAN gains at all other high frequencies is not the pattern.
 #
 # But read the first line of the printed list: "nearest" is close to the originals too, and its texture distance is better than bicubic interpolation's. The edges of its blocks have power at all high frequencies, and nobody mistakes them for a photograph. **Every metric can be fooled**, those that compare distributions too. That is why the paper asked people.
 
@@ -1054,7 +1049,7 @@ def tiled(G: Callable[[Tensor], Tensor], x: Tensor, tile: int, margin: int) -> T
 tiled = check("8.8", tiled)
 
 # %% [markdown]
-# How wide must the margin be? The network's `reach`, the radius of its receptive field, says how far away a pixel can have an influence. How strong that influence is, is another question:
+# How wide must the margin be? A pixel beyond the network's `reach`, the radius of its receptive field, has no influence. A pixel inside it may have very little:
 
 # %% tags=["nbval-ignore-output"]
 cat = to_float(test_photos["cat"][0]).to(device)
@@ -1069,7 +1064,7 @@ env.expect("tiles without a margin have visible seams", seams[0] > 2,
            f"seams differ by {seams[0]:.2f} grey levels; usually by more than 2.")
 
 # %% [markdown]
-# With a margin of the reach, tiles and whole are equal up to rounding. The lines above it say how much a smaller margin costs: usually the differences fall quickly, since most of what determines a pixel lies close to it.
+# With a margin of the reach, tiles and whole are equal up to rounding. Usually the differences fall quickly before that, since most of what determines a pixel lies close to it.
 #
 # `srgan_photos.upscale(G, image)` does this for an image file: grey, with transparency, with a palette, with odd sides, rotated by the camera. It pastes each tile into the result as bytes, so there is never more than one tile in floats. Write the path of your own image into the next cell.
 
@@ -1146,13 +1141,13 @@ if {name.split("_")[0] for name in pairs} == {"baby", "bird", "butterfly", "head
 #
 # The last two rows are the paper's message on a small scale: by decibels SRGAN loses a large part of what SRResNet gained, and by the metrics of features and of frequencies it is better. Your own opinion may differ. Why are our gains in decibels so much smaller? Thirty thousand times fewer images, some six hundred times fewer steps, a tenth of the weights, and different photographs: the three here are harder to improve than Set5's. With Set5 in the folder above, the PSNR of bicubic interpolation agrees with the paper's to a hundredth of a decibel, so downsampling, luma and border are the same. SSIM does not agree so well: it depends on the implementation, and can be compared only within one.
 #
-# An observation from making this notebook: it matters *where* in a block the features are taken. With the outputs of the stages, which have no activation and few channels, for loss and metric, SRGAN came out worse than SRResNet in nearly every setting; with the many maps after an activation it is better. We did not separate the two effects. And it is no general rule: ESRGAN (Wang et al. 2018) took VGG's features before the activation, and found that better.
+# One observation: it matters *where* in a block the features are taken. With the outputs of the stages, which have no activation and few channels, for loss and metric, SRGAN came out worse than SRResNet in nearly every setting; with the many maps after an activation it is better. We did not separate the two effects. And it is no general rule: ESRGAN (Wang et al. 2018) took VGG's features before the activation, and found that better.
 #
-# **A mistake worth making.** Normalize the high-resolution images with ImageNet's mean and standard deviation, since the pretrained network needs it, and let G end in a tanh. Both are usual, each by itself. Which colours can G no longer produce?
+# **A mistake worth making.** Normalise the high-resolution images with ImageNet's mean and standard deviation, since the pretrained network needs it, and let G end in a tanh. Both are usual, each by itself. Which colours can G no longer produce?
 #
 # <details><summary>Answer</summary>
 #
-# White and black. With that normalization pixels reach from about -2.1 to 2.6, and a tanh only from -1 to 1. A well-known implementation has exactly this. Normalize inside the feature network, as `pretrained.Features` does, and leave the images alone.
+# White and black. With that normalisation pixels reach from about -2.1 to 2.6, and a tanh only from -1 to 1. A well-known implementation has exactly this. Normalise inside the feature network, as `pretrained.Features` does, and leave the images alone.
 #
 # </details>
 #

@@ -106,9 +106,7 @@ def none(cells, registry) -> list[str]:
 def test_build_and_run_from_source_to_report(small_course, monkeypatch, capsys):
     """Build, execute, check, run, record, build again, check."""
     monkeypatch.chdir(small_course)
-    monkeypatch.setattr(
-        importlib.import_module("gancourse.notebooks.lint"), "_exercises", none
-    )
+    monkeypatch.setattr(importlib.import_module("gancourse.notebooks.lint"), "_exercises", none)
     assert called(monkeypatch, "build") == 0
     assert "to be executed" in capsys.readouterr().out
     assert called(monkeypatch, "build", "--check") == 1

@@ -5,20 +5,20 @@ First built in notebook 03. The judge never sees a sample while it is trained.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gancourse import env
-from gancourse.papers.blocks import initial_weights
+from gancourse.papers.blocks import Rng, configured
 from gancourse.papers.gan import descend
 from gancourse.shapes import ClassLogits, Images
 from gancourse.training.loop import train
 from gancourse.training.player import linear_decay
 
 
+@configured
 class SmallClassifier(nn.Module):
     """A small convolutional network: 32 x 32 images (B, channels, 32, 32) to logits (B, classes).
 
@@ -30,29 +30,23 @@ class SmallClassifier(nn.Module):
     channels, classes, width : int
         Channels of the image; number of classes; channels of the first convolution.
     rng : torch.Generator, optional
-        Draws the initial weights; see `papers.blocks.initial_weights`.
+        Draws the initial weights; see `papers.blocks.configured`.
     """
 
     def __init__(
-        self,
-        channels: int = 1,
-        classes: int = 10,
-        width: int = 32,
-        rng: torch.Generator | None = None,
+        self, channels: int = 1, classes: int = 10, width: int = 32, rng: Rng = None
     ) -> None:
         super().__init__()
-        self.config: dict[str, Any] = {"channels": channels, "classes": classes, "width": width}
         w = width
-        with initial_weights(rng):
-            self.features = nn.Sequential(
-                *_layer(channels, w),                                   #  w x 16 x 16
-                *_layer(w, 2 * w),                                      # 2w x  8 x  8
-                *_layer(2 * w, 2 * w),                                  # 2w x  4 x  4
-                nn.Flatten(),
-                nn.Linear(2 * w * 16, 128),
-                nn.ReLU(),
-            )  # fmt: skip
-            self.head = nn.Linear(128, classes)
+        self.features = nn.Sequential(
+            *_layer(channels, w),                                   #  w x 16 x 16
+            *_layer(w, 2 * w),                                      # 2w x  8 x  8
+            *_layer(2 * w, 2 * w),                                  # 2w x  4 x  4
+            nn.Flatten(),
+            nn.Linear(2 * w * 16, 128),
+            nn.ReLU(),
+        )  # fmt: skip
+        self.head = nn.Linear(128, classes)
 
     def forward(self, x: Images) -> ClassLogits:
         return self.head(self.features(x))

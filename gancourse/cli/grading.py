@@ -22,8 +22,7 @@ Database = Annotated[
     str | None, typer.Option(help="URL of a PostgreSQL database; needed once, then remembered.")
 ]
 Unsafe = Annotated[
-    bool,
-    typer.Option("--unsafe-no-sandbox", help="Run untrusted code without a sandbox; stamped."),
+    bool, typer.Option("--unsafe-no-sandbox", help="Run untrusted code without a sandbox; stamped.")
 ]
 
 
@@ -217,7 +216,7 @@ def export(
         print(path)
     lines = list(dict.fromkeys(lines))
     if lines:
-        print(f"\nTo look at, {len(lines)}:", *lines, sep="\n  ")
+        print(f"\nTo review, {len(lines)}:", *lines, sep="\n  ")
     raise typer.Exit(1 if lines else 0)
 
 

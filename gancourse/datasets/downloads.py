@@ -1,7 +1,7 @@
 """Real data sets from the internet: verified, resumable downloads from mirrors.
 
-No notebook needs them. `fetch` downloads a set into the data folder; `or_embedded` uses the embedded
-data if that fails.
+No notebook needs them. `fetch` downloads a set into the data folder; `or_embedded` uses the
+embedded data if that fails.
 """
 
 import json

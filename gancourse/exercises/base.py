@@ -28,14 +28,6 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Slip:
-    """A wrong answer that people really write, and what to tell them."""
-
-    answer: Any
-    hint: str
-
-
-@dataclass(frozen=True)
 class Failure:
     """What is observed of an answer that raised, or returned something other than numbers."""
 
@@ -109,13 +101,19 @@ class Exercise:
     cases: Callable[[torch.Generator], Sequence[Case]]
     """Fresh random inputs at every call, from a CPU generator."""
     observe: Callable[[Any, Case], Observation] = observe_call
-    slips: tuple[Slip, ...] = ()
+    slips: Mapping[str, Any] = field(default_factory=dict)
+    """Hint -> the wrong answer that gets it: answers that people really write."""
     alternatives: tuple[Any, ...] = ()
     """Other right answers: they must pass."""
     advice: str = "Open the hints above, one at a time."
     """Shown where no slip is recognised."""
     rtol: float = 1e-4
     atol: float = 1e-5
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        """The hints of the slips, in order."""
+        return tuple(self.slips)
 
     @property
     def notebook(self) -> str:
@@ -187,8 +185,9 @@ def compare(
     if wrong is None:
         points = f"{exercise.points} point" + ("s" if exercise.points != 1 else "")
         return Verdict(exercise, "right", f"right, {points}.")
-    slip = next((n for n, s in enumerate(exercise.slips) if _fits(exercise, s, cases, seen)), None)
-    hint = exercise.advice if slip is None else exercise.slips[slip].hint
+    fits = (_fits(exercise, answer, cases, seen) for answer in exercise.slips.values())
+    slip = next((n for n, fit in enumerate(fits) if fit), None)
+    hint = exercise.advice if slip is None else exercise.hints[slip]
     note = f" {cases[wrong].note}:" if cases[wrong].note else ""
     return Verdict(exercise, "wrong", f"Not correct yet.{note} {differences[wrong]}\n{hint}", slip)
 
@@ -199,10 +198,10 @@ def assess(exercise: Exercise, answer: Any, seed: int) -> Verdict:
     return compare(exercise, cases, [try_observe(exercise, answer, case) for case in cases])
 
 
-def _fits(exercise: Exercise, slip: Slip, cases: Sequence[Case], seen: Sequence) -> bool:
+def _fits(exercise: Exercise, slip: Any, cases: Sequence[Case], seen: Sequence) -> bool:
     """Whether a slip does the same as the answer on the same cases."""
     return all(
-        not difference(exercise, try_observe(exercise, slip.answer, case), s)
+        not difference(exercise, try_observe(exercise, slip, case), s)
         for case, s in zip(cases, seen, strict=True)
     )
 

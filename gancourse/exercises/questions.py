@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gancourse.exercises.base import Case, Exercise, Slip, observe_value
+from gancourse.exercises.base import Case, Exercise, observe_value
 
 
 def choice(
@@ -73,6 +73,6 @@ def _question(
     return Exercise(
         id=id, title=title, points=points, minutes=minutes, reference=answer,
         cases=lambda rng: [Case()], observe=observe_value,
-        slips=tuple(Slip(value, hint) for value, hint in wrong.items()),
+        slips={hint: value for value, hint in wrong.items()},
         alternatives=alternatives, **({"advice": advice} if advice else {}), **tolerance,
     )  # fmt: skip

@@ -33,7 +33,7 @@ def exercises_page(course: Course) -> str:
         for one in known:
             facts = f"{_many(one.points, 'point')}, {_many(one.minutes, 'minute')}"
             parts.append(f"### {one.id} {one.title}\n\n{facts[0].upper()}{facts[1:]}.")
-            parts.append("\n".join(f"- {_markdown(slip.hint)}" for slip in one.slips))
+            parts.append("\n".join(f"- {_markdown(hint)}" for hint in one.hints))
     rows = "\n".join(f"| {' | '.join(row)} |" for row in table)
     return "\n\n".join([OPENING, rows, *filter(None, parts)]) + "\n"
 

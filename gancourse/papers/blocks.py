@@ -1,7 +1,9 @@
-"""Layers that several papers share, fully connected networks, and initial weights."""
+"""Layers that several papers share, fully connected networks, and how a network is created."""
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from itertools import pairwise
 
 import torch
@@ -9,9 +11,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
+Rng = torch.Generator | None
+"""A generator on the CPU, so that a seed gives the same network on every device; None: torch's."""
+
 
 @contextmanager
-def initial_weights(rng: torch.Generator | None) -> Iterator[None]:
+def initial_weights(rng: Rng) -> Iterator[None]:
     """Layers created inside draw their initial weights from `rng`.
 
     torch's layers draw from the global generator. Here that generator is seeded from `rng` for as
@@ -28,6 +33,29 @@ def initial_weights(rng: torch.Generator | None) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(torch.randint(2**62, (), generator=rng)))
         yield
+
+
+def configured(cls: type[nn.Module]) -> type[nn.Module]:
+    """Class decorator for the networks of the package: they can be seeded and saved.
+
+    An argument `rng` of the constructor draws the initial weights, see `initial_weights`. The other
+    arguments are kept as the attribute ``config``, with which `training.networks.load` creates the
+    network again.
+    """
+    create = cls.__init__
+    signature = inspect.signature(create)
+
+    @wraps(create)
+    def __init__(self, *args, **kwargs) -> None:  # noqa: N807
+        call = signature.bind(self, *args, **kwargs)
+        call.apply_defaults()
+        _, *arguments = call.arguments.items()  # without self
+        with initial_weights(call.arguments.get("rng")):
+            create(self, *args, **kwargs)
+        self.config = {name: value for name, value in arguments if name != "rng"}
+
+    cls.__init__ = __init__
+    return cls
 
 
 def down_block(

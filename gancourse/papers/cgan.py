@@ -8,7 +8,6 @@ DCGAN's, with the condition joined to the latent vector in G and to the 4 x 4 fe
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 from torch.optim import Optimizer
 
-from gancourse.papers.blocks import down_block, initial_weights, up_block
+from gancourse.papers.blocks import Rng, configured, down_block, up_block
 from gancourse.papers.gan import gan_step, saturating_loss
 from gancourse.shapes import Images, Labels, Latent, Logits
 
@@ -93,6 +92,7 @@ class Conditioned(nn.Module):
 
 
 # Networks ----------------------------------------------------------------------------------------
+@configured
 class Generator(nn.Module):
     """Latent vector and condition to a 32 x 32 image: a DCGAN whose input is z and c, joined.
 
@@ -108,7 +108,7 @@ class Generator(nn.Module):
     width : int
         Channels before the last layer; each earlier layer has twice as many.
     rng : torch.Generator, optional
-        Draws the initial weights; see `blocks.initial_weights`.
+        Draws the initial weights; see `blocks.configured`.
     """
 
     def __init__(
@@ -117,28 +117,25 @@ class Generator(nn.Module):
         classes: int = 10,
         channels: int = 1,
         width: int = 24,
-        rng: torch.Generator | None = None,
+        rng: Rng = None,
     ) -> None:
         super().__init__()
-        self.config: dict[str, Any] = {
-            "noise_dim": noise_dim, "classes": classes, "channels": channels, "width": width,
-        }  # fmt: skip
         self.noise_dim, self.classes = noise_dim, classes
         w = width
-        with initial_weights(rng):
-            self.layers = nn.Sequential(
-                nn.Unflatten(1, (noise_dim + classes, 1, 1)),                # z + c x 1 x 1
-                *up_block(noise_dim + classes, 4 * w, stride=1, padding=0),  # 4w x  4 x  4
-                *up_block(4 * w, 2 * w),                                     # 2w x  8 x  8
-                *up_block(2 * w, w),                                         #  w x 16 x 16
-                nn.ConvTranspose2d(w, channels, 4, stride=2, padding=1),     # ch x 32 x 32
-                nn.Tanh(),
-            )  # fmt: skip
+        self.layers = nn.Sequential(
+            nn.Unflatten(1, (noise_dim + classes, 1, 1)),                # z + c x 1 x 1
+            *up_block(noise_dim + classes, 4 * w, stride=1, padding=0),  # 4w x  4 x  4
+            *up_block(4 * w, 2 * w),                                     # 2w x  8 x  8
+            *up_block(2 * w, w),                                         #  w x 16 x 16
+            nn.ConvTranspose2d(w, channels, 4, stride=2, padding=1),     # ch x 32 x 32
+            nn.Tanh(),
+        )  # fmt: skip
 
     def forward(self, z: Latent, c: Condition) -> Images:
         return self.layers(torch.cat([z, c], dim=1))
 
 
+@configured
 class Discriminator(nn.Module):
     """Image and condition to a logit: whether it is a real image for that condition.
 
@@ -151,28 +148,22 @@ class Discriminator(nn.Module):
     """
 
     def __init__(
-        self,
-        classes: int = 10,
-        channels: int = 1,
-        width: int = 24,
-        rng: torch.Generator | None = None,
+        self, classes: int = 10, channels: int = 1, width: int = 24, rng: Rng = None
     ) -> None:
         super().__init__()
-        self.config: dict[str, Any] = {"classes": classes, "channels": channels, "width": width}
         self.classes = classes
         w = width
-        with initial_weights(rng):
-            self.look = nn.Sequential(
-                *down_block(channels, w, norm=False),                        #  w x 16 x 16
-                *down_block(w, 2 * w),                                       # 2w x  8 x  8
-                *down_block(2 * w, 4 * w),                                   # 4w x  4 x  4
-            )  # fmt: skip
-            self.judge = nn.Sequential(
-                nn.Conv2d(4 * w + classes, 4 * w, 1),                        # mixes maps and c
-                nn.LeakyReLU(0.2),
-                nn.Conv2d(4 * w, 1, 4),                                      # 1 x 1 x 1
-                nn.Flatten(0),                                               # B
-            )  # fmt: skip
+        self.look = nn.Sequential(
+            *down_block(channels, w, norm=False),                        #  w x 16 x 16
+            *down_block(w, 2 * w),                                       # 2w x  8 x  8
+            *down_block(2 * w, 4 * w),                                   # 4w x  4 x  4
+        )  # fmt: skip
+        self.judge = nn.Sequential(
+            nn.Conv2d(4 * w + classes, 4 * w, 1),                        # mixes maps and c
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(4 * w, 1, 4),                                      # 1 x 1 x 1
+            nn.Flatten(0),                                               # B
+        )  # fmt: skip
 
     def forward(self, x: Images, c: Condition) -> Logits:
         return self.judge(join_maps(self.look(x), c))

@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gancourse.papers.blocks import initial_weights
+from gancourse.papers.blocks import Rng, configured
 from gancourse.papers.gan import descend, frozen, mean_loss
 from gancourse.shapes import Images, Labels, Logits, Scalar
 
@@ -52,6 +52,7 @@ class ResidualBlock(nn.Module):
         return x + self.layers(x)
 
 
+@configured
 class Generator(nn.Module):
     """Image to image of the same size, in (-1, 1): c7s1-w, d2w, d4w, R4w ..., u2w, uw, c7s1-3.
 
@@ -65,7 +66,7 @@ class Generator(nn.Module):
     halvings : int
         Layers dk, and layers uk. The paper has 2; for images of 32 x 32, 1 keeps more detail.
     rng : torch.Generator, optional
-        Draws the initial weights; see `blocks.initial_weights`.
+        Draws the initial weights; see `blocks.configured`.
 
     Notes
     -----
@@ -78,34 +79,31 @@ class Generator(nn.Module):
         width: int = 64,
         blocks: int = 9,
         halvings: int = 2,
-        rng: torch.Generator | None = None,
+        rng: Rng = None,
     ) -> None:
         super().__init__()
-        self.config: dict[str, Any] = {
-            "channels": channels, "width": width, "blocks": blocks, "halvings": halvings,
-        }  # fmt: skip
         w, parts = width, list[nn.Module]()
 
         def add(conv: nn.Module, width: int) -> None:
             parts.extend([conv, nn.InstanceNorm2d(width), nn.ReLU()])
 
-        with initial_weights(rng):
-            add(nn.Conv2d(channels, w, 7, padding=3, padding_mode="reflect"), w)
-            for _ in range(halvings):
-                add(nn.Conv2d(w, 2 * w, 3, stride=2, padding=1), 2 * w)
-                w *= 2
-            parts += [ResidualBlock(w) for _ in range(blocks)]
-            for _ in range(halvings):
-                up = nn.ConvTranspose2d(w, w // 2, 3, stride=2, padding=1, output_padding=1)
-                add(up, w // 2)
-                w //= 2
-            last = nn.Conv2d(w, channels, 7, padding=3, padding_mode="reflect")
-            self.layers = nn.Sequential(*parts, last, nn.Tanh())
+        add(nn.Conv2d(channels, w, 7, padding=3, padding_mode="reflect"), w)
+        for _ in range(halvings):
+            add(nn.Conv2d(w, 2 * w, 3, stride=2, padding=1), 2 * w)
+            w *= 2
+        parts += [ResidualBlock(w) for _ in range(blocks)]
+        for _ in range(halvings):
+            up = nn.ConvTranspose2d(w, w // 2, 3, stride=2, padding=1, output_padding=1)
+            add(up, w // 2)
+            w //= 2
+        last = nn.Conv2d(w, channels, 7, padding=3, padding_mode="reflect")
+        self.layers = nn.Sequential(*parts, last, nn.Tanh())
 
     def forward(self, x: Images) -> Images:
         return self.layers(x)
 
 
+@configured
 class PatchDiscriminator(nn.Module):
     """Image to a map of logits, one for each patch that D sees: C64-C128-C256-C512 and one more.
 
@@ -117,7 +115,7 @@ class PatchDiscriminator(nn.Module):
     layers : int
         Convolutions with stride 2. The paper's 3 make patches of 70 x 70; 2 make 34, 1 makes 16.
     rng : torch.Generator, optional
-        Draws the initial weights; see `blocks.initial_weights`.
+        Draws the initial weights; see `blocks.configured`.
 
     Returns
     -------
@@ -125,23 +123,17 @@ class PatchDiscriminator(nn.Module):
     """
 
     def __init__(
-        self,
-        channels: int = 3,
-        width: int = 64,
-        layers: int = 3,
-        rng: torch.Generator | None = None,
+        self, channels: int = 3, width: int = 64, layers: int = 3, rng: Rng = None
     ) -> None:
         super().__init__()
-        self.config: dict[str, Any] = {"channels": channels, "width": width, "layers": layers}
         w = width
-        with initial_weights(rng):
-            parts: list[nn.Module] = [nn.Conv2d(channels, w, 4, 2, 1), nn.LeakyReLU(0.2)]  # no norm
-            for n in range(1, layers + 1):
-                stride = 2 if n < layers else 1
-                parts += [nn.Conv2d(w, 2 * w, 4, stride, 1), nn.InstanceNorm2d(2 * w)]
-                parts += [nn.LeakyReLU(0.2)]
-                w *= 2
-            self.layers = nn.Sequential(*parts, nn.Conv2d(w, 1, 4, 1, 1), nn.Flatten(1, 2))
+        parts: list[nn.Module] = [nn.Conv2d(channels, w, 4, 2, 1), nn.LeakyReLU(0.2)]  # no norm
+        for n in range(1, layers + 1):
+            stride = 2 if n < layers else 1
+            parts += [nn.Conv2d(w, 2 * w, 4, stride, 1), nn.InstanceNorm2d(2 * w)]
+            parts += [nn.LeakyReLU(0.2)]
+            w *= 2
+        self.layers = nn.Sequential(*parts, nn.Conv2d(w, 1, 4, 1, 1), nn.Flatten(1, 2))
 
     def forward(self, x: Images) -> Float[Tensor, "batch rows columns"]:
         return self.layers(x)
@@ -306,9 +298,9 @@ def cyclegan_step(
     batches : Iterator[tuple[Tensor, Tensor]]
         Endless; each item holds m images of X and m of Y.
     pools : tuple[Callable, Callable]
-        Fakes of X, and of Y, to what D is shown in their place: `ImagePool`.
+        For fakes of X and of Y: from new fakes to those that D is shown, an `ImagePool` each.
     weights : Mapping[str, float]
-        What is left out is as in `WEIGHTS`. A loss of weight 0 is not computed.
+        Names that are left out have the weight of `WEIGHTS`. A loss of weight 0 is not computed.
     losses : tuple[Callable, Callable]
         D's loss of real and fake logits, halved here as in the authors' code, and G's of fakes.
     autocast
@@ -325,7 +317,7 @@ def cyclegan_step(
     x, y = next(batches)
     pool_x, pool_y = pools
 
-    # Generators: translate, and back again
+    # Generators: translate, translate back
     with frozen(D_X), frozen(D_Y), autocast():
         if w["identity"]:  # one pass for both kinds of images
             fake_y, same_y = G(torch.cat([x, y])).chunk(2)

@@ -9,12 +9,10 @@ output pixel is reached by equally many weights; the width and side are argument
 
 import math
 from itertools import pairwise
-from typing import Any
 
-import torch
 from torch import nn
 
-from gancourse.papers.blocks import down_block, initial_weights, up_block
+from gancourse.papers.blocks import Rng, configured, down_block, up_block
 from gancourse.shapes import Images, Latent, Logits
 
 
@@ -26,6 +24,7 @@ def doublings(size: int) -> int:
     return times
 
 
+@configured
 class Generator(nn.Module):
     """Latent vector to image: each block doubles the side. Figure 1: size = 64, width = 128.
 
@@ -40,7 +39,7 @@ class Generator(nn.Module):
     size : int
         Side of the image in pixels: 8, 16, 32, 64, ...
     rng : torch.Generator, optional
-        Draws the initial weights; see `blocks.initial_weights`.
+        Draws the initial weights; see `blocks.configured`.
 
     Output lies in (-1, 1) because of the tanh; scale real images to match.
     """
@@ -51,50 +50,39 @@ class Generator(nn.Module):
         channels: int = 3,
         width: int = 64,
         size: int = 64,
-        rng: torch.Generator | None = None,
+        rng: Rng = None,
     ) -> None:
         super().__init__()
-        self.config: dict[str, Any] = {
-            "noise_dim": noise_dim, "channels": channels, "width": width, "size": size,
-        }  # fmt: skip
         self.noise_dim = noise_dim
         w = [width * 2**i for i in reversed(range(doublings(size)))]  # 8w, 4w, 2w, w for 64
-        with initial_weights(rng):
-            self.layers = nn.Sequential(
-                nn.Unflatten(1, (noise_dim, 1, 1)),                               #  z x  1 x  1
-                *up_block(noise_dim, w[0], stride=1, padding=0),                  # 8w x  4 x  4
-                *[layer for a, b in pairwise(w) for layer in up_block(a, b)],     #  w x 32 x 32
-                nn.ConvTranspose2d(w[-1], channels, 4, stride=2, padding=1),      #  c x 64 x 64
-                nn.Tanh(),
-            )  # fmt: skip
+        self.layers = nn.Sequential(
+            nn.Unflatten(1, (noise_dim, 1, 1)),                               #  z x  1 x  1
+            *up_block(noise_dim, w[0], stride=1, padding=0),                  # 8w x  4 x  4
+            *[layer for a, b in pairwise(w) for layer in up_block(a, b)],     #  w x 32 x 32
+            nn.ConvTranspose2d(w[-1], channels, 4, stride=2, padding=1),      #  c x 64 x 64
+            nn.Tanh(),
+        )  # fmt: skip
 
     def forward(self, z: Latent) -> Images:
         return self.layers(z)
 
 
+@configured
 class Discriminator(nn.Module):
     """Image to logit: each block halves the side; no batch norm on the input layer (Section 3).
 
     Returns one logit per image, shape (B,). Parameters as in `Generator`.
     """
 
-    def __init__(
-        self,
-        channels: int = 3,
-        width: int = 64,
-        size: int = 64,
-        rng: torch.Generator | None = None,
-    ) -> None:
+    def __init__(self, channels: int = 3, width: int = 64, size: int = 64, rng: Rng = None) -> None:
         super().__init__()
-        self.config: dict[str, Any] = {"channels": channels, "width": width, "size": size}
         w = [width * 2**i for i in range(doublings(size))]  # w, 2w, 4w, 8w for 64
-        with initial_weights(rng):
-            self.layers = nn.Sequential(
-                *down_block(channels, w[0], norm=False),                          #  w x 32 x 32
-                *[layer for a, b in pairwise(w) for layer in down_block(a, b)],   # 8w x  4 x  4
-                nn.Conv2d(w[-1], 1, 4),                                           #  1 x  1 x  1
-                nn.Flatten(0),                                 # (B,), also for a batch of one
-            )  # fmt: skip
+        self.layers = nn.Sequential(
+            *down_block(channels, w[0], norm=False),                          #  w x 32 x 32
+            *[layer for a, b in pairwise(w) for layer in down_block(a, b)],   # 8w x  4 x  4
+            nn.Conv2d(w[-1], 1, 4),                                           #  1 x  1 x  1
+            nn.Flatten(0),                                 # (B,), also for a batch of one
+        )  # fmt: skip
 
     def forward(self, x: Images) -> Logits:
         return self.layers(x)

@@ -250,7 +250,7 @@ def linear_probe(
     mean, std = train.mean(0), train.std().clamp(min=1e-12)
     X, X_test = (((f - mean) / std).cpu().numpy() for f in (train, test))
     y, y_test = labels.cpu().numpy(), test_labels.cpu().numpy()
-    svms = [LinearSVC(C=C, tol=1e-3, max_iter=5000, random_state=0) for C in costs]
+    svms = [LinearSVC(C=C, dual="auto", tol=1e-3, max_iter=5000, random_state=0) for C in costs]
     if len(svms) > 1:
         parts = StratifiedKFold(folds, shuffle=True, random_state=0)
         means = [cross_val_score(svm, X, y, cv=parts).mean() for svm in svms]

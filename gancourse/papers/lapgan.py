@@ -13,14 +13,13 @@ keeps exactly what was lost at each halving, so the image can be reconstructed w
 
 from collections.abc import Callable, Mapping
 from itertools import pairwise
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gancourse.papers.blocks import initial_weights, up_block
+from gancourse.papers.blocks import Rng, configured, up_block
 from gancourse.shapes import Images, Labels, Latent, Logits
 
 RESIDUAL_SCALE = 5
@@ -115,6 +114,7 @@ def reconstruct(pyramid: list[Resized]) -> Resized:
 
 
 # Networks ----------------------------------------------------------------------------------------
+@configured
 class CoarseGenerator(nn.Module):
     """Latent vector, and a class if there are any, to an 8 x 8 image in (-1, 1).
 
@@ -125,7 +125,7 @@ class CoarseGenerator(nn.Module):
     classes : int
         0 makes a plain generator, ``G(z)``; otherwise ``G(z, c)``, with c one-hot next to z.
     rng : torch.Generator, optional
-        Draws the initial weights; see `blocks.initial_weights`.
+        Draws the initial weights; see `blocks.configured`.
     """
 
     def __init__(
@@ -134,21 +134,17 @@ class CoarseGenerator(nn.Module):
         channels: int = 3,
         width: int = 96,
         classes: int = 0,
-        rng: torch.Generator | None = None,
+        rng: Rng = None,
     ) -> None:
         super().__init__()
-        self.config: dict[str, Any] = {
-            "noise_dim": noise_dim, "channels": channels, "width": width, "classes": classes,
-        }  # fmt: skip
         self.classes = classes
-        with initial_weights(rng):
-            self.layers = nn.Sequential(
-                nn.Unflatten(1, (noise_dim + classes, 1, 1)),
-                *up_block(noise_dim + classes, 2 * width, stride=1, padding=0),  # 2w x 4 x 4
-                *up_block(2 * width, width),                                     #  w x 8 x 8
-                nn.Conv2d(width, channels, 3, padding=1),                        #  c x 8 x 8
-                nn.Tanh(),
-            )  # fmt: skip
+        self.layers = nn.Sequential(
+            nn.Unflatten(1, (noise_dim + classes, 1, 1)),
+            *up_block(noise_dim + classes, 2 * width, stride=1, padding=0),  # 2w x 4 x 4
+            *up_block(2 * width, width),                                     #  w x 8 x 8
+            nn.Conv2d(width, channels, 3, padding=1),                        #  c x 8 x 8
+            nn.Tanh(),
+        )  # fmt: skip
 
     def forward(self, z: Latent, c: Labels | None = None) -> Float[Tensor, "batch channels 8 8"]:
         if self.classes:
@@ -156,28 +152,23 @@ class CoarseGenerator(nn.Module):
         return self.layers(z)
 
 
+@configured
 class CoarseDiscriminator(nn.Module):
     """An 8 x 8 image, and its class if there are any, to a logit. Parameters as in G."""
 
     def __init__(
-        self,
-        channels: int = 3,
-        width: int = 64,
-        classes: int = 0,
-        rng: torch.Generator | None = None,
+        self, channels: int = 3, width: int = 64, classes: int = 0, rng: Rng = None
     ) -> None:
         super().__init__()
-        self.config: dict[str, Any] = {"channels": channels, "width": width, "classes": classes}
         self.classes = classes
-        with initial_weights(rng):
-            self.layers = nn.Sequential(
-                nn.Conv2d(channels + classes, width, 3, padding=1),          #  w x 8 x 8
-                nn.LeakyReLU(0.2),
-                nn.Conv2d(width, 2 * width, 4, stride=2, padding=1),         # 2w x 4 x 4
-                nn.LeakyReLU(0.2),
-                nn.Conv2d(2 * width, 1, 4),
-                nn.Flatten(0),
-            )  # fmt: skip
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels + classes, width, 3, padding=1),          #  w x 8 x 8
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(width, 2 * width, 4, stride=2, padding=1),         # 2w x 4 x 4
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(2 * width, 1, 4),
+            nn.Flatten(0),
+        )  # fmt: skip
 
     def forward(self, x: Images, c: Labels | None = None) -> Logits:
         if self.classes:  # a plane of ones for the image's class, planes of zeros for the others
@@ -186,6 +177,7 @@ class CoarseDiscriminator(nn.Module):
         return self.layers(x)
 
 
+@configured
 class LevelGenerator(nn.Module):
     """A blurred image and a plane of noise to the residual that sharpens the image.
 
@@ -200,28 +192,21 @@ class LevelGenerator(nn.Module):
         Convolutions between the first and the last. A residual depends on the pixels up to
         depth + 2 positions away.
     rng : torch.Generator, optional
-        Draws the initial weights; see `blocks.initial_weights`.
+        Draws the initial weights; see `blocks.configured`.
     """
 
-    def __init__(
-        self,
-        channels: int = 3,
-        width: int = 32,
-        depth: int = 2,
-        rng: torch.Generator | None = None,
-    ) -> None:
+    def __init__(self, channels: int = 3, width: int = 32, depth: int = 2, rng: Rng = None) -> None:
         super().__init__()
-        self.config: dict[str, Any] = {"channels": channels, "width": width, "depth": depth}
-        with initial_weights(rng):
-            layers = [nn.Conv2d(channels + 1, width, 3, padding=1), nn.LeakyReLU(0.2)]
-            for _ in range(depth):
-                layers += [nn.Conv2d(width, width, 3, padding=1), nn.LeakyReLU(0.2)]
-            self.layers = nn.Sequential(*layers, nn.Conv2d(width, channels, 3, padding=1))
+        layers = [nn.Conv2d(channels + 1, width, 3, padding=1), nn.LeakyReLU(0.2)]
+        for _ in range(depth):
+            layers += [nn.Conv2d(width, width, 3, padding=1), nn.LeakyReLU(0.2)]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(width, channels, 3, padding=1))
 
     def forward(self, z: Plane, low: Images) -> Images:
         return self.layers(torch.cat([low, z], dim=1))
 
 
+@configured
 class LevelDiscriminator(nn.Module):
     """A residual and the blurred image that it belongs to, to a logit.
 
@@ -237,25 +222,17 @@ class LevelDiscriminator(nn.Module):
     side : int
         Of the images, 8 or more, divisible by 2 until 4 is reached.
     rng : torch.Generator, optional
-        Draws the initial weights; see `blocks.initial_weights`.
+        Draws the initial weights; see `blocks.configured`.
     """
 
-    def __init__(
-        self,
-        channels: int = 3,
-        width: int = 32,
-        side: int = 16,
-        rng: torch.Generator | None = None,
-    ) -> None:
+    def __init__(self, channels: int = 3, width: int = 32, side: int = 16, rng: Rng = None) -> None:
         super().__init__()
-        self.config: dict[str, Any] = {"channels": channels, "width": width, "side": side}
         layers: list[nn.Module] = []
         c_in, c_out = 2 * channels, width
-        with initial_weights(rng):
-            while side > 4:
-                layers += [nn.Conv2d(c_in, c_out, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
-                c_in, c_out, side = c_out, min(2 * c_out, 128), side // 2
-            self.layers = nn.Sequential(*layers, nn.Conv2d(c_in, 1, side), nn.Flatten(0))
+        while side > 4:
+            layers += [nn.Conv2d(c_in, c_out, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+            c_in, c_out, side = c_out, min(2 * c_out, 128), side // 2
+        self.layers = nn.Sequential(*layers, nn.Conv2d(c_in, 1, side), nn.Flatten(0))
 
     def forward(self, residual: Images, low: Images) -> Logits:
         return self.layers(torch.cat([low + residual, RESIDUAL_SCALE * residual], dim=1))

@@ -12,7 +12,7 @@ paper: [0, 1]), and D returns a logit.
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn, no_grad
 from torch.optim import Optimizer
 
-from gancourse.papers.blocks import initial_weights
+from gancourse.papers.blocks import Rng, configured
 from gancourse.papers.gan import discriminator_loss, frozen, non_saturating_loss
 from gancourse.shapes import Images, Scalar
 
@@ -81,6 +81,7 @@ UPSAMPLERS: dict[str, Callable[[int, int], nn.Module]] = {
 """Ways to double the side, c_in to c_out channels; the paper's is "subpixel"."""
 
 
+@configured
 class Generator(nn.Module):
     """An image to one four times as high and as wide; any sides, (B, 3, H, W).
 
@@ -103,7 +104,7 @@ class Generator(nn.Module):
     upsampling : {"subpixel", "transposed", "resize"}
         One of `UPSAMPLERS`.
     rng : torch.Generator, optional
-        Draws the initial weights; see `blocks.initial_weights`.
+        Draws the initial weights; see `blocks.configured`.
     """
 
     def __init__(
@@ -116,21 +117,16 @@ class Generator(nn.Module):
         norm: bool = True,
         on_bicubic: bool = False,
         upsampling: Literal["subpixel", "transposed", "resize"] = "subpixel",
-        rng: torch.Generator | None = None,
+        rng: Rng = None,
     ) -> None:
         super().__init__()
-        self.config: dict[str, Any] = {
-            "width": width, "blocks": blocks, "tail": tail, "ends": list(ends), "norm": norm,
-            "on_bicubic": on_bicubic, "upsampling": upsampling,
-        }  # fmt: skip
         tail, (first, last) = tail or width, ends
         double = UPSAMPLERS[upsampling]
-        with initial_weights(rng):
-            self.head = nn.Sequential(nn.Conv2d(3, width, first, padding=first // 2), nn.PReLU())
-            body = [ResidualBlock(width, norm) for _ in range(blocks)]
-            self.body = nn.Sequential(*body, *_conv(width, width, norm))
-            self.up = nn.Sequential(double(width, tail), nn.PReLU(), double(tail, tail), nn.PReLU())
-            self.tail = nn.Conv2d(tail, 3, last, padding=last // 2)
+        self.head = nn.Sequential(nn.Conv2d(3, width, first, padding=first // 2), nn.PReLU())
+        body = [ResidualBlock(width, norm) for _ in range(blocks)]
+        self.body = nn.Sequential(*body, *_conv(width, width, norm))
+        self.up = nn.Sequential(double(width, tail), nn.PReLU(), double(tail, tail), nn.PReLU())
+        self.tail = nn.Conv2d(tail, 3, last, padding=last // 2)
         self.on_bicubic = on_bicubic
         if on_bicubic:  # start near the bicubic image
             with no_grad():
@@ -151,6 +147,7 @@ class Generator(nn.Module):
         return y
 
 
+@configured
 class Discriminator(nn.Module):
     """Eight convolutions, from 64 to 512 maps, and two dense layers: an image to a logit.
 
@@ -164,27 +161,25 @@ class Discriminator(nn.Module):
     side : int
         Of the images, divisible by 16. The paper: 96.
     rng : torch.Generator, optional
-        Draws the initial weights; see `blocks.initial_weights`.
+        Draws the initial weights; see `blocks.configured`.
     """
 
-    def __init__(self, width: int = 64, side: int = 96, rng: torch.Generator | None = None) -> None:
+    def __init__(self, width: int = 64, side: int = 96, rng: Rng = None) -> None:
         super().__init__()
-        self.config: dict[str, Any] = {"width": width, "side": side}
         layers: list[nn.Module] = []
         c_in = 3
-        with initial_weights(rng):
-            for n, times in enumerate((1, 1, 2, 2, 4, 4, 8, 8)):
-                c_out = times * width
-                layers += [*_conv(c_in, c_out, norm=n > 0, stride=1 + n % 2), nn.LeakyReLU(0.2)]
-                c_in = c_out
-            self.layers = nn.Sequential(
-                *layers,
-                nn.Flatten(),
-                nn.Linear(c_in * (side // 16) ** 2, 16 * width),
-                nn.LeakyReLU(0.2),
-                nn.Linear(16 * width, 1),
-                nn.Flatten(0),
-            )
+        for n, times in enumerate((1, 1, 2, 2, 4, 4, 8, 8)):
+            c_out = times * width
+            layers += [*_conv(c_in, c_out, norm=n > 0, stride=1 + n % 2), nn.LeakyReLU(0.2)]
+            c_in = c_out
+        self.layers = nn.Sequential(
+            *layers,
+            nn.Flatten(),
+            nn.Linear(c_in * (side // 16) ** 2, 16 * width),
+            nn.LeakyReLU(0.2),
+            nn.Linear(16 * width, 1),
+            nn.Flatten(0),
+        )
 
     def forward(self, x: Images) -> Float[Tensor, " batch"]:
         return self.layers(x)

@@ -11,7 +11,6 @@ and length of a text are arguments.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +20,7 @@ from torch.optim import Optimizer
 
 from gancourse.errors import CourseError
 from gancourse.papers import dcgan
-from gancourse.papers.blocks import initial_weights
+from gancourse.papers.blocks import Rng, configured
 from gancourse.papers.cgan import Conditioned, join_maps
 from gancourse.papers.gan import descend, frozen, non_saturating_loss
 from gancourse.shapes import Images, Latent, Logits, Scalar
@@ -64,6 +63,7 @@ def to_characters(texts: Sequence[str], length: int = 128) -> Texts:
     return torch.tensor(rows)
 
 
+@configured
 class TextEncoder(nn.Module):
     """Char-CNN-RNN: characters to phi(t), by convolutions in time and a recurrent network.
 
@@ -79,28 +79,22 @@ class TextEncoder(nn.Module):
     length : int
         Characters read, 66 or more.
     rng : torch.Generator, optional
-        Draws the initial weights; see `blocks.initial_weights`.
+        Draws the initial weights; see `blocks.configured`.
     """
 
     def __init__(
-        self,
-        dim: int = 1024,
-        width: int = 128,
-        length: int = 201,
-        rng: torch.Generator | None = None,
+        self, dim: int = 1024, width: int = 128, length: int = 201, rng: Rng = None
     ) -> None:
         super().__init__()
-        self.config: dict[str, Any] = {"dim": dim, "width": width, "length": length}
         self.length = length
         w = width
-        with initial_weights(rng):
-            self.convolutions = nn.Sequential(
-                nn.Conv1d(len(ALPHABET), 3 * w, 4), nn.ReLU(), nn.MaxPool1d(3),  # 3w x 66
-                nn.Conv1d(3 * w, 4 * w, 4), nn.ReLU(), nn.MaxPool1d(3),          # 4w x 21
-                nn.Conv1d(4 * w, 2 * w, 4), nn.ReLU(), nn.MaxPool1d(3, 2),       # 2w x  8
-            )  # fmt: skip
-            self.recurrent = nn.RNN(2 * w, 2 * w, batch_first=True)
-            self.head = nn.Linear(2 * w, dim)
+        self.convolutions = nn.Sequential(
+            nn.Conv1d(len(ALPHABET), 3 * w, 4), nn.ReLU(), nn.MaxPool1d(3),  # 3w x 66
+            nn.Conv1d(3 * w, 4 * w, 4), nn.ReLU(), nn.MaxPool1d(3),          # 4w x 21
+            nn.Conv1d(4 * w, 2 * w, 4), nn.ReLU(), nn.MaxPool1d(3, 2),       # 2w x  8
+        )  # fmt: skip
+        self.recurrent = nn.RNN(2 * w, 2 * w, batch_first=True)
+        self.head = nn.Linear(2 * w, dim)
 
     def forward(self, texts: Texts) -> Embedding:
         characters = F.one_hot(texts + 1, len(ALPHABET) + 1)[:, :, 1:]  # -1 becomes a row of zeros
@@ -143,6 +137,7 @@ def joint_embedding_loss(scores: Float[Tensor, "batch batch"]) -> Scalar:
 
 
 # The networks of the game ------------------------------------------------------------------------
+@configured
 class Generator(nn.Module):
     """Latent vector and phi(t) to an image: phi(t) is projected to `condition_dim` and joined to z.
 
@@ -166,22 +161,18 @@ class Generator(nn.Module):
         channels: int = 3,
         width: int = 128,
         size: int = 64,
-        rng: torch.Generator | None = None,
+        rng: Rng = None,
     ) -> None:
         super().__init__()
-        self.config: dict[str, Any] = {
-            "noise_dim": noise_dim, "text_dim": text_dim, "condition_dim": condition_dim,
-            "channels": channels, "width": width, "size": size,
-        }  # fmt: skip
         self.noise_dim = noise_dim
-        with initial_weights(rng):
-            self.project = nn.Sequential(nn.Linear(text_dim, condition_dim), nn.LeakyReLU(0.2))
-            self.draw = dcgan.Generator(noise_dim + condition_dim, channels, width, size)
+        self.project = nn.Sequential(nn.Linear(text_dim, condition_dim), nn.LeakyReLU(0.2))
+        self.draw = dcgan.Generator(noise_dim + condition_dim, channels, width, size)
 
     def forward(self, z: Latent, phi: Embedding) -> Images:
         return self.draw(torch.cat([z, self.project(phi)], dim=1))
 
 
+@configured
 class Discriminator(nn.Module):
     """Image and phi(t) to a logit: a real image of that text, or not.
 
@@ -196,24 +187,19 @@ class Discriminator(nn.Module):
         channels: int = 3,
         width: int = 64,
         size: int = 64,
-        rng: torch.Generator | None = None,
+        rng: Rng = None,
     ) -> None:
         super().__init__()
-        self.config: dict[str, Any] = {
-            "text_dim": text_dim, "condition_dim": condition_dim, "channels": channels,
-            "width": width, "size": size,
-        }  # fmt: skip
-        with initial_weights(rng):
-            self.project = nn.Sequential(nn.Linear(text_dim, condition_dim), nn.LeakyReLU(0.2))
-            trunk = dcgan.Discriminator(channels, width, size).layers
-            maps = trunk[-2].in_channels
-            self.look = trunk[:-2]  # without its last layer and the flattening
-            self.judge = nn.Sequential(
-                nn.Conv2d(maps + condition_dim, maps, 1),
-                nn.LeakyReLU(0.2),
-                nn.Conv2d(maps, 1, 4),
-                nn.Flatten(0),
-            )
+        self.project = nn.Sequential(nn.Linear(text_dim, condition_dim), nn.LeakyReLU(0.2))
+        trunk = dcgan.Discriminator(channels, width, size).layers
+        maps = trunk[-2].in_channels
+        self.look = trunk[:-2]  # without its last layer and the flattening
+        self.judge = nn.Sequential(
+            nn.Conv2d(maps + condition_dim, maps, 1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(maps, 1, 4),
+            nn.Flatten(0),
+        )
 
     def forward(self, x: Images, phi: Embedding) -> Logits:
         return self.judge(join_maps(self.look(x), self.project(phi)))

@@ -8,7 +8,6 @@ from gancourse.exercises import base
 from gancourse.exercises.base import (
     Case,
     Exercise,
-    Slip,
     assess,
     compare,
     observe_value,
@@ -31,7 +30,7 @@ MEAN = Exercise(
     5,
     mean,
     cases,
-    slips=(Slip(lambda x: x.sum(), "Divide by the number."), Slip(lambda x: -x.mean(), "Sign.")),
+    slips={"Divide by the number.": lambda x: x.sum(), "Sign.": lambda x: -x.mean()},
     alternatives=(lambda x: x.sum() / 3, lambda x: x.mean().item(), lambda x: x.numpy().mean()),
 )
 LETTER = Exercise("9.2", "Letter", 1, 2, "b", lambda rng: [Case()], observe_value)
@@ -46,10 +45,10 @@ def test_right_answers_of_every_kind_pass(answer):
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_a_slip_is_recognised_and_gets_its_own_hint(n):
-    verdict = assess(MEAN, MEAN.slips[n].answer, seed=1)
+    verdict = assess(MEAN, list(MEAN.slips.values())[n], seed=1)
     assert (verdict.status, verdict.slip, verdict.points) == ("wrong", n, 0)
     assert "on three numbers: expected" in verdict.message
-    assert verdict.message.endswith(MEAN.slips[n].hint)
+    assert verdict.message.endswith(MEAN.hints[n])
 
 
 def test_an_unknown_mistake_gets_expected_got_and_the_advice():
@@ -188,7 +187,7 @@ def test_check_continues_with_a_right_answer_or_the_reference(registered, capsys
     mine = MEAN.alternatives[0]
     assert exercises.check("9.1", mine) is mine
     assert "goes on" not in capsys.readouterr().out
-    assert exercises.check("9.1", MEAN.slips[0].answer) is mean
+    assert exercises.check("9.1", next(iter(MEAN.slips.values()))) is mean
     assert "continues with the reference solution" in capsys.readouterr().out
     assert exercises.check("9.1", stub) is mean
     assert "not solved yet" in capsys.readouterr().out

@@ -1,8 +1,12 @@
-"""What a student's code may try, and what comes of it."""
+"""Submissions that try to break the grader, and broken ones.
+
+Each is a notebook 02 of a student who answers 2.1 and 2.5 correctly and 2.2 wrongly, and does
+something else too. The marks that it should get are given with it.
+"""
 
 from dataclasses import dataclass
 
-from hostile.notebook import RIGHT
+from handmade import RIGHT
 
 # An attack that only breaks its own Python may cost its author what no honest code would.
 DEFAULT = (1, 0, 1)  # of 2.1, 2.2, 2.5: what an attack leaves is what was earned
@@ -19,11 +23,11 @@ class Attack:
     value: str = ""
     earned: tuple[int, int, int] = DEFAULT
     flagged: bool = False
-    """The instructor must be told."""
+    """The instructor must see a flag."""
     quiet: bool = False
     """Its own assertions hold: no cell raises."""
     stopped: bool = False
-    """A cell or an answer is said to have been stopped or to have ended."""
+    """A note or message says that a cell or an answer was stopped, or ended its process."""
 
 
 def answer(body: str, before: str = "") -> str:
@@ -34,6 +38,7 @@ def answer(body: str, before: str = "") -> str:
 BASE = "from gancourse.exercises import base\nimport gancourse.exercises as exercises\n"
 EXERCISE = BASE + "e = exercises.find('2.2')\nput = lambda n, v: object.__setattr__(e, n, v)\n"
 INSIDE = "import gancourse.grading.sandbox.inside as inside\n"
+COLLECTOR = "import gancourse.grading.answers.collector as collector\n"
 FRAME = """
 import os, json, struct
 def frame(message, body=b""):
@@ -42,7 +47,7 @@ def frame(message, body=b""):
 """
 SEEN = """
 from safetensors.torch import save
-seen = {"id": "2.2", "seen": [{"names": ["result", "inputs left unchanged"]}] * 2, "hints": []}
+seen = {"id": "2.2", "seen": [{"names": ["result", "inputs left unchanged"]}] * 2, "flags": []}
 body = save({"0.0": torch.tensor(-1.5), "1.0": torch.tensor(-1.5), "0.1": torch.tensor(True),
     "1.1": torch.tensor(True)})
 """
@@ -64,7 +69,7 @@ TAMPERING = (
     Attack("points", EXERCISE + "put('points', 1000)"),
     Attack(
         "observed with the reference",
-        INSIDE + "inside.try_observe = lambda e, a, c: e.observe(e.reference, c)",
+        COLLECTOR + "collector.try_observe = lambda e, a, c: e.observe(e.reference, c)",
         earned=RIGHTLY,
         flagged=True,
     ),
@@ -72,14 +77,14 @@ TAMPERING = (
     Attack("builtin isinstance", "import builtins\nreal = isinstance\n"
         "builtins.isinstance = lambda a, b: True if b is str else real(a, b)"),
     Attack("builtin import", "def broken(*a, **k):\n    raise ImportError\n"
-        "__builtins__.__import__ = broken", earned=(0, 0, 1)),
+        "__builtins__.__import__ = broken", earned=(0, 0, 0)),
     Attack("torch.isclose", "torch.isclose = torch.ones_like", flagged=True),
     Attack("torch.equal", "torch.equal = torch.allclose = lambda *a, **k: True"),
     Attack("Tensor ==", "torch.Tensor.__eq__ = lambda a, b: True"),
     Attack("Tensor.detach", "torch.Tensor.detach = lambda self: torch.zeros(())", earned=(1, 0, 0)),
     Attack("softplus", "F.softplus = F.logsigmoid = lambda x: x * 0", earned=(1, 0, 0)),
     Attack("safetensors", INSIDE + "inside.save = lambda t: b'x' * 100", earned=(0, 0, 0)),
-    Attack("numpy", "import numpy\nnumpy.random.seed = None", earned=(0, 0, 1)),
+    Attack("numpy", "import numpy\nnumpy.random.seed = None", earned=(0, 0, 0)),
     Attack("input transformer", SHELL + "shell.input_transformers_post.append("
         "lambda lines: [line.replace('0.7', '1.0') for line in lines])"),
     Attack("syntax transformer", "import ast\n" + SHELL + "class T(ast.NodeTransformer):\n"
@@ -89,8 +94,8 @@ TAMPERING = (
         "shell.events.register('post_run_cell', hook)"),
     Attack("run_cell", SHELL + "shell.run_cell = lambda *a, **k: None", earned=(0, 0, 0)),
     Attack("check deleted", SHELL + "import gancourse.exercises\ndel gancourse.exercises.check"),
-    Attack("modules gone", "import sys\nsys.modules['torch'] = None", earned=(0, 0, 1)),
-    Attack("modules cleared", "import sys\nsys.modules.clear()", earned=(0, 0, 1)),
+    Attack("modules gone", "import sys\nsys.modules['torch'] = None", earned=(0, 0, 0)),
+    Attack("modules cleared", "import sys\nsys.modules.clear()", earned=(0, 0, 0)),
     Attack("trace", "import sys\nsys.settrace(lambda *a: None); sys.setprofile(None)",
         flagged=True),
     Attack("garbage", "import gc\nfor o in gc.get_objects():\n"
@@ -156,7 +161,7 @@ BOMBS = (
         "subprocess.run('head -c 300000000 /dev/zero', shell=True)", quiet=True),
     Attack("an exception's text", "raise ValueError('x' * 10**8)"),
     Attack("an exception that raises", "class E(Exception):\n    def __str__(self):\n"
-        "        raise E\nraise E", stopped=True),
+        "        raise E\nraise E"),
 )  # fmt: skip
 
 REFUSED = "\nexcept OSError:\n    pass\nelse:\n    raise AssertionError"
@@ -234,9 +239,9 @@ FORGING = (
     Attack("closes all files", "import os\nos.closerange(0, 1000)", stopped=True),
     Attack("asks for the seeds", FRAME + "frame({'at': 'cases'})\nprint(os.read(3, 5))",
         earned=(1, 0, 1)),
-    Attack("forged hints while observed", value=answer(
-        "for hints in (5, None, {}, 'x' * 1000, [[1]]):\n"
-        "    frame({**seen, 'hints': hints, 'id': '2.5'}, body)\n"
+    Attack("forged flags while observed", value=answer(
+        "for flags in (5, None, {}, 'x' * 1000, [[1]]):\n"
+        "    frame({**seen, 'flags': flags, 'id': '2.5'}, body)\n"
         "return real.mean()", FRAME + SEEN)),
     Attack("forged while observed",
         value=answer("frame(seen, body)\nreturn real.mean()", FRAME + SEEN)),
@@ -279,19 +284,27 @@ ANSWERS = (
         earned=RIGHTLY),
 )  # fmt: skip
 
+GAN = "gancourse.papers.gan"
 REFERENCE = (
-    *(Attack(f"reference {n}", value=text, earned=RIGHTLY, flagged=True) for n, text in enumerate((
-        "from gancourse.papers.gan import value",
-        "import gancourse.papers.gan as o\nvalue = o.value",
-        "import gancourse.papers.gan\nvalue = getattr(gancourse.papers.gan, 'val' + 'ue')",
-        "import importlib\nvalue = importlib.import_module('gancourse.papers.gan').value",
+    # the reference itself is no answer ...
+    *(Attack(f"the reference, {n}", value=text, flagged=True) for n, text in enumerate((
+        f"from {GAN} import value",
+        f"import {GAN} as o\nvalue = o.value",
+        f"import {GAN}\nvalue = getattr({GAN}, 'val' + 'ue')",
+        f"import importlib\nvalue = importlib.import_module('{GAN}').value",
         "from gancourse.exercises import find\nvalue = find('2.2').reference",
-        "given = check('2.2', None)\ndef value(real, fake):\n    return given(real, fake)",
-        answer("import sys\nframe = sys._getframe()\nwhile 'exercise' not in frame.f_locals:\n"
-            "    frame = frame.f_back\nreturn frame.f_locals['exercise'].reference(real, fake)"),
-        "def value(real, fake):\n    return eval('__imp' + 'ort__')('gancourse.papers.gan')"
-        ".papers.gan.value(real, fake)",
     ))),
+    # ... and a call of it is one, but flagged
+    *(Attack(f"a call of it, {n}", value=text, earned=RIGHTLY, flagged=True)
+        for n, text in enumerate((
+            f"import {GAN} as o\nvalue = lambda real, fake: o.value(real, fake)",
+            "given = check('2.2', None)\ndef value(real, fake):\n    return given(real, fake)",
+            answer("import sys\nframe = sys._getframe()\n"
+                "while 'exercise' not in frame.f_locals:\n    frame = frame.f_back\n"
+                "return frame.f_locals['exercise'].reference(real, fake)"),
+            f"def value(real, fake):\n    return eval('__imp' + 'ort__')('{GAN}')"
+            ".papers.gan.value(real, fake)",
+        ))),
 )  # fmt: skip
 
 ALL = (*TAMPERING, *ENDING, *BOMBS, *ESCAPES, *FORGING, *ANSWERS, *REFERENCE)

@@ -1,21 +1,53 @@
-"""A grader for tests of what lies around it: a submission says itself what happens to it."""
+"""A fake grader, for tests of what is around it: a submission itself says what happens to it."""
 
 import json
 import os
 import time
 from pathlib import Path
 
-from gancourse.grading.judging.judge import Mark, Result, Unreadable
-
 from gancourse.errors import CourseError
+from gancourse.grading.answers.notebook_file import Unreadable
+from gancourse.grading.gradebook import workers
+from gancourse.grading.gradebook.collect import Submission
+from gancourse.grading.judging.marking import Mark, Result
+
+SECRET = bytes(32)
+MARKS = {"2.1": 1, "2.3": 0}
 
 
 def notebook(number: str = "02", **facts) -> bytes:
-    """A submission: marks={"2.1": 1}, and bad, bug, die, flag, sleep, slip, stop."""
+    """A submission: marks={"2.1": 1}, and bad, bug, crash, flag, sleep, slip, stop."""
     return json.dumps({"number": number, **facts}).encode()
 
 
-def recognise(content: bytes) -> str:
+def handed_in(count: int = 6, **special: dict) -> list[Submission]:
+    """Submissions of students a, b, c ...; what is special about some of them by name."""
+    names = [chr(ord("a") + n) if count <= 26 else f"s{n:03d}" for n in range(count)]
+    return [
+        Submission(
+            name,
+            "02.ipynb",
+            "02",
+            notebook(**{"marks": MARKS, "who": name} | special.get(name, {})),
+        )
+        for name in names
+    ]
+
+
+def here(tasks, function, count):
+    """In place of `workers.local`: all in this process, where a test can change things."""
+    return ((task, workers.work(task, function)) for task in tasks)
+
+
+def lay(root: Path, files: dict[str, bytes]) -> Path:
+    """Write files below a folder."""
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    return root
+
+
+def recognize(content: bytes) -> str:
     try:
         return json.loads(content)["number"]
     except (ValueError, KeyError) as error:
@@ -28,14 +60,14 @@ def grade(path: Path, secret: bytes, *, unsafe: bool = False) -> Result:
     if log := os.environ.get("GANCOURSE_TEST_LOG"):
         with open(log, "a") as file:
             file.write(path.stem[:8] + "\n")
-    if (file := facts.get("pid")) and not Path(f"{file}.seen").exists():  # say whom to kill
+    if (file := facts.get("pid")) and not Path(f"{file}.seen").exists():  # the process to kill
         Path(f"{file}.seen").touch()
         Path(file).write_text(str(os.getpid()))
     time.sleep(facts.get("sleep", 0))
-    if facts.get("die") == "once" and not Path(f"{path}.died").exists():
-        Path(f"{path}.died").touch()
+    if facts.get("crash") == "once" and not Path(f"{path}.crashed").exists():
+        Path(f"{path}.crashed").touch()
         os._exit(9)
-    if facts.get("die") is True:
+    if facts.get("crash") is True:
         os._exit(9)
     if facts.get("bad"):
         raise Unreadable("It is", "unreadable.")

@@ -1,4 +1,4 @@
-"""`gancourse check` and `gancourse grade` agree on what counts as an answer, in odd notebooks too."""
+"""`gancourse check` and `gancourse grade` agree on the answers in odd notebooks too."""
 
 import os
 import sys
@@ -125,8 +125,27 @@ ODD = {  # name: cells, and the verdicts that are not "unsolved"
         ],
         {"2.5": "right"},
     ),
-    "a cell that fails before the answer": ([code("import nonsense\n1 / 0"), *VALUE], {"2.2": "right"}),
-    "an answer below a statement that fails": ([*exercise("2.2", "1 / 0\n" + RIGHT)], {"2.2": "right"}),
+    "a missing colon, and the name is deleted": (
+        [*exercise("2.2", RIGHT.replace(":", "")), code("del value"), code("value"), *LOSS_CELLS],
+        {"2.5": "right"},
+    ),
+    "an answer that is deleted": ([*VALUE, code("del value"), code("value")], {"2.2": "right"}),
+    "a wrong dedent elsewhere": (
+        [code("def f(x):\n    if x:\n        return 1\n      return 2"), *VALUE],
+        {"2.2": "right"},
+    ),
+    "Colab's drive before the imports": (
+        [code(f"from google.colab import drive\ndrive.mount('/content/drive')\n{SETUP}"), *VALUE],
+        {"2.2": "right"},
+    ),
+    "a cell that fails before the answer": (
+        [code("import nonsense\n1 / 0"), *VALUE],
+        {"2.2": "right"},
+    ),
+    "an answer below a statement that fails": (
+        [*exercise("2.2", "1 / 0\n" + RIGHT)],
+        {"2.2": "right"},
+    ),
     "a student's own helper cell": (
         [code(HELPER), *exercise("2.2", WITH_HELPER)],
         {"2.2": "right"},
@@ -146,8 +165,8 @@ ODD = {  # name: cells, and the verdicts that are not "unsolved"
     ),
     "a helper in a file that a cell writes": (
         [
-            code("%%writefile my_helper.py\nfrom torch.nn import functional as F\n" + HELPER),
-            code("from my_helper import helper"),
+            code("%%writefile written.py\nfrom torch.nn import functional as F\n" + HELPER),
+            code("from written import helper"),
             *exercise("2.2", WITH_HELPER),
         ],
         {"2.2": "right"},
@@ -160,6 +179,14 @@ ODD = {  # name: cells, and the verdicts that are not "unsolved"
         [code(f"while True: pass\n{HELPER}", tags=["training"]), *exercise("2.2", WITH_HELPER)],
         {"2.2": "right"},
     ),
+    "a helper below a form feed in a training cell": (
+        [code(f"t = 'a\x0cb'\n{HELPER}", tags=["training"]), *exercise("2.2", WITH_HELPER)],
+        {"2.2": "right"},
+    ),
+    "an answer merged into a training cell": (
+        [code(RIGHT, tags=["training"]), CHECK],
+        {"2.2": "right"},
+    ),
     "an answer that needs training": (
         [
             code("weight = float(input())", tags=["training"]),
@@ -169,6 +196,7 @@ ODD = {  # name: cells, and the verdicts that are not "unsolved"
     ),
     "a class": ([code(BLOCK), code('Block = check("9.1", Block)')], {"9.1": "right"}),
     "a class without its check": ([code(BLOCK, "exercise-9-1")], {"9.1": "right"}),
+    "torch.compile": ([*exercise("2.2", "@torch.compile\n" + RIGHT)], {"2.2": "right"}),
     "what torch was set to": (
         [code("torch.set_default_dtype(torch.float64)\ntorch.set_grad_enabled(False)"), *VALUE],
         {"2.2": "right"},
@@ -176,7 +204,7 @@ ODD = {  # name: cells, and the verdicts that are not "unsolved"
     "warnings as errors": (
         [
             code("import warnings\nwarnings.simplefilter('error')"),
-            *exercise("2.2", RIGHT.replace("return", "import warnings; warnings.warn('x'); return")),
+            *exercise("2.2", RIGHT.replace("return", "warnings.warn('x'); return")),
         ],
         {"2.2": "right"},
     ),
@@ -185,7 +213,7 @@ ODD = {  # name: cells, and the verdicts that are not "unsolved"
             *exercise(
                 "2.2", "def value(real, fake):\n    return torch.zeros(2).to(torch.complex64)"
             ),
-            *exercise("2.5", "def generator_loss(fake):\n    class E(BaseException): pass\n    raise E"),
+            *exercise("2.5", "class E(BaseException): pass\ndef generator_loss(f):\n    raise E"),
         ],
         {"2.2": "wrong", "2.5": "wrong"},
     ),

@@ -5,20 +5,13 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 import pytest
-from fakes import notebook, recognise
+from fakes import lay, notebook, recognize
 
 from gancourse.errors import CourseError
 from gancourse.grading.gradebook import collect as module
-from gancourse.grading.gradebook.collect import collect, whose
+from gancourse.grading.gradebook.collect import collect, student_of
 
 TWO, THREE = notebook("02"), notebook("03")
-
-
-def lay(root: Path, files: dict[str, bytes]) -> Path:
-    for name, content in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(content)
-    return root
 
 
 def packed(path: Path, files: dict[str, bytes]) -> Path:
@@ -28,8 +21,8 @@ def packed(path: Path, files: dict[str, bytes]) -> Path:
     return path
 
 
-def found(place: Path) -> list[tuple[str, str, str]]:
-    return [(s.student, s.notebook, s.problem) for s in collect(place, recognise)]
+def collected(place: Path) -> list[tuple[str, str, str]]:
+    return [(s.student, s.notebook, s.problem) for s in collect(place, recognize)]
 
 
 @pytest.mark.parametrize(
@@ -51,14 +44,14 @@ def found(place: Path) -> list[tuple[str, str, str]]:
         ("homework.ipynb", ("", "homework.ipynb", False)),
     ],
 )  # fmt: skip
-def test_whose_file_it_is(path, expected):
-    assert whose(PurePosixPath(path)) == expected
+def test_the_student_of_a_path(path, expected):
+    assert student_of(PurePosixPath(path)) == expected
 
 
 def test_a_folder_of_folders_with_renamed_notebooks(tmp_path):
     files = {"bob/final FINAL.ipynb": TWO, "alice/03.ipynb": THREE, "alice/02.ipynb": TWO}
     files |= {"alice/.ipynb_checkpoints/02-checkpoint.ipynb": THREE, "bob/picture.png": b"x"}
-    assert found(lay(tmp_path, files)) == [
+    assert collected(lay(tmp_path, files)) == [
         ("alice", "02", ""),
         ("alice", "03", ""),
         ("bob", "02", ""),
@@ -69,8 +62,8 @@ def test_a_folder_of_folders_with_renamed_notebooks(tmp_path):
 def test_a_zip_of_canvas(tmp_path, wrapped):
     files = {"doejane_LATE_11_2222_02_x.ipynb": TWO, "roejohn_12_2223_03_y.ipynb": THREE}
     place = packed(tmp_path / "submissions.zip", {wrapped + name: c for name, c in files.items()})
-    assert found(place) == [("doejane_11", "02", ""), ("roejohn_12", "03", "")]
-    assert [s.late for s in collect(place, recognise)] == [True, False]
+    assert collected(place) == [("doejane_11", "02", ""), ("roejohn_12", "03", "")]
+    assert [s.late for s in collect(place, recognize)] == [True, False]
 
 
 def test_a_zip_of_moodle_and_one_that_was_packed_in_a_folder(tmp_path):
@@ -79,24 +72,24 @@ def test_a_zip_of_moodle_and_one_that_was_packed_in_a_folder(tmp_path):
         "José Roe_12_assignsubmission_file/y.ipynb",
     )
     expected = [("Jane Doe_11", "02", ""), ("José Roe_12", "02", "")]
-    assert found(packed(tmp_path / "a.zip", dict.fromkeys(names, TWO))) == expected
+    assert collected(packed(tmp_path / "a.zip", dict.fromkeys(names, TWO))) == expected
     wrapped = [f"course/{name}" for name in names]
-    assert found(packed(tmp_path / "b.zip", dict.fromkeys(wrapped, TWO))) == expected
+    assert collected(packed(tmp_path / "b.zip", dict.fromkeys(wrapped, TWO))) == expected
 
 
-def test_who_can_not_be_graded_is_named_and_the_rest_goes_on(tmp_path):
+def test_what_can_not_be_graded_is_listed_and_the_rest_is_graded(tmp_path):
     lay(tmp_path, {"ann/02.ipynb": b"no json", "bob/report.pdf": b"x", "carl/02.ipynb": TWO})
     lay(tmp_path, {"02_alone.ipynb": TWO, "dora/02.ipynb": TWO})
     (tmp_path / "empty").mkdir()
     (tmp_path / "link").symlink_to("/etc")
     (tmp_path / "dora" / "03.ipynb").symlink_to("/etc/passwd")
     os.mkfifo(tmp_path / "dora" / "pipe.ipynb")
-    problems = {(student, number): problem for student, number, problem in found(tmp_path)}
+    problems = {(student, number): problem for student, number, problem in collected(tmp_path)}
     assert problems[("carl", "02")] == problems[("dora", "02")] == ""
     assert "no notebook" in problems[("ann", "")] and "report.pdf" in problems[("bob", "")]
     assert "nothing was handed in" in problems[("empty", "")]
     assert "link" in problems[("link", "")] and problems[("dora", "")]
-    assert "whose it is" in problems[("? 02_alone.ipynb", "")]
+    assert "doesn't tell the student" in problems[("? 02_alone.ipynb", "")]
 
 
 def test_hostile_zips(tmp_path, monkeypatch):
@@ -117,7 +110,7 @@ def test_hostile_zips(tmp_path, monkeypatch):
     )
     path.write_bytes(content)
     before = set(tmp_path.parent.rglob("*"))
-    problems = {student: problem for student, _, problem in found(path)}
+    problems = {student: problem for student, _, problem in collected(path)}
     assert problems.pop("good") == ""
     assert len(problems) == 8 and all(problems.values()), problems
     assert "leads out" in problems["evil"] and "leads out" in problems["etc"]
@@ -126,11 +119,11 @@ def test_hostile_zips(tmp_path, monkeypatch):
     assert set(tmp_path.parent.rglob("*")) == before
 
 
-def test_the_newer_of_two_files_counts_and_says_so(tmp_path):
+def test_the_newer_of_two_files_counts_and_a_note_says_so(tmp_path):
     lay(tmp_path, {"ann/b.ipynb": TWO, "ann/a.ipynb": notebook("02", newer=True)})
     os.utime(tmp_path / "ann" / "b.ipynb", (1, 1))
-    (one,) = collect(tmp_path, recognise)
-    assert one.file == "a.ipynb" and "b.ipynb" in one.note
+    (submission,) = collect(tmp_path, recognize)
+    assert submission.file == "a.ipynb" and "b.ipynb" in submission.note
 
 
 @pytest.mark.parametrize("what", ["nothing", "empty", "broken.zip"])
@@ -138,7 +131,7 @@ def test_a_place_without_submissions_is_one_clear_error(tmp_path, what):
     (tmp_path / "empty").mkdir()
     (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04 cut off")
     with pytest.raises(CourseError):
-        found(tmp_path / what)
+        collected(tmp_path / what)
 
 
 @pytest.mark.parametrize(
@@ -154,69 +147,69 @@ def test_a_place_without_submissions_is_one_clear_error(tmp_path, what):
         ("doe_11_3333_doe_11_2222_02.ipynb", ("doe_11", "doe_11_2222_02.ipynb", False)),
     ],
 )
-def test_names_that_canvas_makes_of_strange_names(name, expected):
+def test_names_that_canvas_makes_from_strange_names(name, expected):
     """Of "doejane_1.1_22.22_x" Canvas makes doejane_11_2222_x, and puts 13_98765 after it."""
-    assert whose(PurePosixPath(name)) == expected
+    assert student_of(PurePosixPath(name)) == expected
 
 
-def test_a_folder_of_several_students_is_named(tmp_path):
+def test_a_folder_with_several_students_is_refused(tmp_path):
     """A section of the class: which of the two is meant?"""
     place = lay(tmp_path, {"A/jane/02.ipynb": TWO, "A/joe/02.ipynb": TWO, "B/02.ipynb": TWO})
-    (bad,) = [one for one in collect(place, recognise) if one.problem]
-    assert bad.student == "A" and "(jane, joe): whose" in bad.problem
+    (bad,) = [s for s in collect(place, recognize) if s.problem]
+    assert bad.student == "A" and "(jane, joe): which student's" in bad.problem
     again = lay(
         tmp_path / "again", {"jane/02.ipynb": TWO, "jane/old/02.ipynb": TWO, "x/02.ipynb": TWO}
     )
-    assert [s for s, _, problem in found(again) if not problem] == ["jane", "x"]
+    assert [s for s, _, problem in collected(again) if not problem] == ["jane", "x"]
 
 
-def test_nobody_is_lost_whose_files_are_hidden(tmp_path):
+def test_students_with_hidden_files_are_not_lost(tmp_path):
     files = {"ann/02.ipynb": TWO, "bob/.ipynb": TWO, "carl/.DS_Store": b"x", "ann/._02.ipynb": b"x"}
     expected = [("ann", "02", ""), ("bob", "02", "")]
-    assert found(packed(tmp_path / "z.zip", files)) == expected
-    assert found(lay(tmp_path / "f", files))[:2] == expected
-    assert found(tmp_path / "f")[2][0] == "carl"
+    assert collected(packed(tmp_path / "z.zip", files)) == expected
+    assert collected(lay(tmp_path / "f", files))[:2] == expected
+    assert collected(tmp_path / "f")[2][0] == "carl"
 
 
 def test_zips_as_other_tools_pack_them(tmp_path):
     lms = dict.fromkeys(
         ("submissions/doejane_11_2222_02.ipynb", "submissions/roe_12_2223_x.ipynb"), TWO
     )
-    assert [s for s, *_ in found(packed(tmp_path / "a.zip", lms))] == ["doejane_11", "roe_12"]
-    one = {"course/Jane Doe_11_assignsubmission_file/x.ipynb": TWO}
-    assert [s for s, *_ in found(packed(tmp_path / "b.zip", one))] == ["Jane Doe_11"]
+    assert [s for s, *_ in collected(packed(tmp_path / "a.zip", lms))] == ["doejane_11", "roe_12"]
+    single = {"course/Jane Doe_11_assignsubmission_file/x.ipynb": TWO}
+    assert [s for s, *_ in collected(packed(tmp_path / "b.zip", single))] == ["Jane Doe_11"]
     dots = {"./ann/02.ipynb": TWO, "./bob/02.ipynb": TWO}
-    assert found(packed(tmp_path / "c.zip", dots)) == [("ann", "02", ""), ("bob", "02", "")]
+    assert collected(packed(tmp_path / "c.zip", dots)) == [("ann", "02", ""), ("bob", "02", "")]
     raw = bytearray(packed(tmp_path / "d.zip", {"José/02.ipynb": TWO}).read_bytes())
     for mark, at in ((b"PK\x03\x04", 7), (b"PK\x01\x02", 9)):
         raw[raw.find(mark) + at] &= ~8  # macOS writes UTF-8 and doesn't say so
     (tmp_path / "d.zip").write_bytes(raw)
-    assert found(tmp_path / "d.zip") == [("José", "02", "")]
+    assert collected(tmp_path / "d.zip") == [("José", "02", "")]
 
 
-def test_of_many_files_of_a_student_one_is_held(tmp_path):
+def test_of_a_student_s_many_files_one_is_in_memory(tmp_path):
     lay(tmp_path, {f"ann/{n}.ipynb": notebook("02", n=n) for n in range(9)})
-    held = []
+    counts = []
 
     def watch(content: bytes) -> str:
         frame = sys._getframe(1)
-        held.append(
+        counts.append(
             sum(bool(s.content) for group in frame.f_locals["good"].values() for s in group)
         )
-        return recognise(content)
+        return recognize(content)
 
-    (one,) = collect(tmp_path, watch)
-    assert one.content and max(held) == 1
+    (submission,) = collect(tmp_path, watch)
+    assert submission.content and max(counts) == 1
 
 
-def test_of_equal_times_the_copy_with_a_number_is_the_newer(tmp_path):
+def test_with_equal_times_the_copy_with_a_number_is_the_newer(tmp_path):
     files = {"ann/x.ipynb": notebook("02", n=1), "ann/x-1.ipynb": notebook("02", n=2)}
-    (one,) = collect(packed(tmp_path / "z.zip", files), recognise)
-    assert one.file == "x-1.ipynb" and "not x.ipynb" in one.note
+    (submission,) = collect(packed(tmp_path / "z.zip", files), recognize)
+    assert submission.file == "x-1.ipynb" and "not x.ipynb" in submission.note
 
 
-def test_folders_that_tools_make_round_a_class(tmp_path):
+def test_folders_that_tools_make_around_a_class(tmp_path):
     flat = dict.fromkeys(("s/jane_doe_02_minimax_game.ipynb", "s/bob_02_minimax_game.ipynb"), TWO)
-    assert [s for s, *_ in found(packed(tmp_path / "a.zip", flat))] == ["bob", "jane_doe"]
+    assert [s for s, *_ in collected(packed(tmp_path / "a.zip", flat))] == ["bob", "jane_doe"]
     named = dict.fromkeys(("HW_2_2024_Fall/jane/02.ipynb", "HW_2_2024_Fall/bob/02.ipynb"), TWO)
-    assert [s for s, *_ in found(packed(tmp_path / "b.zip", named))] == ["bob", "jane"]
+    assert [s for s, *_ in collected(packed(tmp_path / "b.zip", named))] == ["bob", "jane"]

@@ -2,10 +2,10 @@ import csv
 import io
 
 import pytest
-from gancourse.grading.judging.judge import Mark
 
 from gancourse.errors import CourseError
-from gancourse.grading.gradebook.records import Record
+from gancourse.grading.gradebook.records import StudentRecord
+from gancourse.grading.judging.marking import Mark
 from gancourse.grading.reports import exports
 
 WORTH = {"02": 4}
@@ -27,10 +27,10 @@ Participant 13,Eve Poe,eve@x.org,Submitted,,100.00,No,-,-,
 """
 
 
-def record(student: str, *earned: int, **more) -> Record:
+def record(student: str, *earned: int, **more) -> StudentRecord:
     words = ("right", "wrong", "unsolved")
-    marks = [Mark(f"2.{n}", 2, e, words[e == 0], "said") for n, e in enumerate(earned, start=1)]
-    return Record(student, "02", "x.ipynb", "graded", marks=tuple(marks), **more)
+    marks = [Mark(f"2.{n}", 2, e, words[e == 0], "message") for n, e in enumerate(earned, start=1)]
+    return StudentRecord(student, "02", "x.ipynb", "graded", marks=tuple(marks), **more)
 
 
 def rows(text: str) -> list[list[str]]:
@@ -38,19 +38,19 @@ def rows(text: str) -> list[list[str]]:
 
 
 def test_one_row_for_each_student_and_exercise():
-    nobody = Record("eve", "", "x.ipynb", "refused", "it is a link")
+    refused = StudentRecord("eve", "", "x.ipynb", "refused", "it is a link")
     by_hand = record("bob", 2, 0, by_hand={"2.2": 1.5}, comments={"2.2": "nearly"})
-    table = rows(exports.marks([record("ann", 2, 2), by_hand, nobody], lambda id: f"title {id}"))
+    table = rows(exports.marks([record("ann", 2, 2), by_hand, refused], lambda id: f"title {id}"))
     assert table[0] == list(exports.MARKS) and len(table) == 6
     assert table[4][:8] == ["bob", "02", "2.2", "title 2.2", "2", "1.5", "yes", "wrong"]
     assert table[4][9:11] == ["nearly", "graded"]
     assert table[5][0] == "eve" and table[5][4:6] == ["", ""] and table[5][10] == "refused"
 
 
-def test_totals_have_no_zero_for_who_was_not_graded():
+def test_totals_have_no_zero_for_a_student_without_a_mark():
     late = record("bob", 2, 2, days_late=2, penalty=20.0)
-    nobody = Record("eve", "02", "x.ipynb", "unreadable", "broken")
-    table = rows(exports.totals([late, nobody], WORTH))
+    refused = StudentRecord("eve", "02", "x.ipynb", "unreadable", "broken")
+    table = rows(exports.totals([late, refused], WORTH))
     assert table[1][:7] == ["bob", "02", "3.2", "4", "2", "20", "graded"]
     assert table[2][2] == "" and table[2][6:8] == ["unreadable", "broken"]
 
@@ -60,7 +60,7 @@ def test_totals_have_no_zero_for_who_was_not_graded():
 )
 def test_a_formula_becomes_text(cell):
     assert exports.safe(cell) == f"'{cell}"
-    text = exports.totals([Record(cell, "02", cell, "refused", cell)], WORTH)
+    text = exports.totals([StudentRecord(cell, "02", cell, "refused", cell)], WORTH)
     assert rows(text)[1][0] == f"'{cell}"
 
 
@@ -70,9 +70,9 @@ def test_other_cells_stay(cell):
 
 
 def test_canvas_gets_its_own_table_back_with_scores_of_its_size():
-    known = [record("doejane_11", 2, 0), record("jo@x.org", 2, 2, penalty=10.0)]
-    others = [record("nobody", 2, 2), Record("s13", "02", "x", "unreadable", "broken")]
-    text, lines = exports.canvas(CANVAS, known + others, WORTH, {})
+    records = [record("doejane_11", 2, 0), record("jo@x.org", 2, 2, penalty=10.0)]
+    others = [record("nobody", 2, 2), StudentRecord("s13", "02", "x", "unreadable", "broken")]
+    text, lines = exports.canvas(CANVAS, records + others, WORTH, {})
     assert rows(text) == [
         ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "02 Minimax game (501)"],
         ["    Points Possible", "", "", "", "", "10"],
@@ -110,8 +110,8 @@ def test_canvas_column_by_name_or_one_clear_error():
 
 def test_moodle_gets_its_own_worksheet_back():
     comments = {"02": "fine <work>", "2.2": "look again"}
-    known = [record("Jane Doe_11", 2, 0, comments=comments), record("jo@x.org", 2, 2)]
-    text, lines = exports.moodle(MOODLE, [*known, record("Participant_13", 2, 2)], 4)
+    records = [record("Jane Doe_11", 2, 0, comments=comments), record("jo@x.org", 2, 2)]
+    text, lines = exports.moodle(MOODLE, [*records, record("Participant_13", 2, 2)], 4)
     before, after = rows(MOODLE), rows(text)
     assert after[0] == before[0] and [row[4] for row in after[1:]] == ["50", "100", ""]
     assert after[1][:4] == before[1][:4] and after[1][5:9] == before[1][5:9]
@@ -121,26 +121,26 @@ def test_moodle_gets_its_own_worksheet_back():
     again, _ = exports.moodle(text, [record("Jane Doe_11", 2, 2)], 4)
     assert rows(again)[1][4] == "100" and "fine" not in rows(again)[1][9]
     with pytest.raises(CourseError, match="grading worksheet"):
-        exports.moodle(CANVAS, known, 4)
+        exports.moodle(CANVAS, records, 4)
 
 
-def test_who_is_called_like_another_gets_no_mark_of_theirs():
+def test_a_student_named_like_another_gets_no_mark_of_theirs():
     canvas = CANVAS.replace('"Roe, Jo"', "doejane_11")  # Canvas packs it as doejane11_12
-    known = [record("doejane11_12", 0, 0), record("doejane_11", 2, 2)]
-    text, lines = exports.canvas(canvas, known, WORTH, {})
+    records = [record("doejane11_12", 0, 0), record("doejane_11", 2, 2)]
+    text, lines = exports.canvas(canvas, records, WORTH, {})
     assert {row[1]: row[-1] for row in rows(text)[2:]} == {"11": "10", "12": "0"} and not lines
     moodle = MOODLE.replace("Jo Roe", "Jane Doe_11")
-    known = [record("Jane Doe 11_12", 0, 0), record("Jane Doe_11", 2, 2)]
-    text, _ = exports.moodle(moodle, known, 4)
+    records = [record("Jane Doe 11_12", 0, 0), record("Jane Doe_11", 2, 2)]
+    text, _ = exports.moodle(moodle, records, 4)
     assert [row[4] for row in rows(text)[1:]] == ["100", "0", ""]
     gone = "".join(
         line for line in moodle.splitlines(True) if not line.startswith("Participant 11")
     )
-    text, lines = exports.moodle(gone, known, 4)
+    text, lines = exports.moodle(gone, records, 4)
     assert rows(text)[1][4] == "0" and "Jane Doe_11, notebook 02: not found" in lines[-1]
 
 
-def test_two_records_of_one_row_are_left_out_and_named():
+def test_two_records_for_one_row_are_left_out_and_listed():
     text, lines = exports.canvas(
         CANVAS, [record("doejane_11", 2, 2), record("s11", 0, 0)], WORTH, {}
     )
@@ -170,7 +170,7 @@ def test_a_scale_takes_no_points():
         exports.moodle(MOODLE.replace("Maximum grade", "Scale"), [record("Jane Doe_11", 2)], 4)
 
 
-def test_who_is_excused_in_canvas_stays_so():
+def test_excused_in_canvas_stays_excused():
     text, lines = exports.canvas(CANVAS.replace("jane@x.org,A,,", "jane@x.org,A,EX,"),
         [record("s11", 2, 2)], WORTH, {})  # fmt: skip
     assert len(rows(text)) == 2 and "excused" in lines[0]
@@ -189,6 +189,6 @@ def test_a_date_is_no_notebook_s_number(title):
 @pytest.mark.parametrize("cell", ["x;=1+1;y", "said\n=1+1", "a\t@b", "x; =1"])
 def test_no_formula_where_semicolons_separate_cells(cell):
     """As a spreadsheet of German, French ... reads the same file."""
-    text = exports.totals([Record("eve", "02", "x", "refused", cell)], WORTH)
+    text = exports.totals([StudentRecord("eve", "02", "x", "refused", cell)], WORTH)
     cells = [c for row in csv.reader(io.StringIO(text), delimiter=";") for c in row]
     assert not [c for c in cells if exports.FORMULA.match(c)]

@@ -1,12 +1,12 @@
 from html.parser import HTMLParser
 
-from gancourse.grading.judging.judge import Mark
 from test_exports import record
 
 from gancourse import exercises
-from gancourse.grading.gradebook.records import Record
-from gancourse.grading.judging.similarity import Found, Pair
-from gancourse.grading.reports import feedback, summary
+from gancourse.grading.gradebook.records import StudentRecord
+from gancourse.grading.judging.marking import Mark
+from gancourse.grading.judging.similarity import SimilarAnswers, SimilarPair
+from gancourse.grading.reports import feedback, overview
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 
@@ -30,7 +30,7 @@ class Reader(HTMLParser):
 
 
 def is_sound(page: str) -> None:
-    """Well formed, in one file, no script, and a reader of screens finds its way."""
+    """Well formed, in one file, without scripts, and usable with a screen reader."""
     read = Reader(page)
     assert not read.open and not {"script", "img", "iframe", "link"} & set(read.tags)
     assert not any(name in ("src", "href") or name.startswith("on") for name, _ in read.attributes)
@@ -38,21 +38,21 @@ def is_sound(page: str) -> None:
     assert read.tags.count("h1") == 1
 
 
-def test_a_page_says_all_and_runs_nothing():
+def test_a_page_has_everything_and_runs_nothing():
     mark = Mark("2.3", 2, 0, "wrong", f"expected 1, got 2. {EVIL}", 0, ("secret flag",), EVIL)
-    one = Record(
+    evil = StudentRecord(
         EVIL, "02", EVIL, "needs review", marks=(mark,), notes=(EVIL,), flags=("other flag",),
         by_hand={"2.3": 1.5}, comments={"2.3": "nearly", "02": EVIL}, days_late=1, penalty=10.0,
     )  # fmt: skip
-    page = feedback.student_page([one], lambda id: "Best D")
+    page = feedback.student_page([evil], lambda id: "Best D")
     is_sound(page)
     assert "2.3 Best D: 1.5 of 2 points (wrong; points given by hand)" in page
     assert "1.35 of 2 points" in page and "10 % for 1 day late" in page
     assert "nearly" in page and "expected 1, got 2." in page and "flag" not in page
 
 
-def test_who_was_not_graded_reads_why():
-    page = feedback.student_page([Record("a", "", "x", "refused", "it is a link")], str)
+def test_a_student_without_a_mark_reads_why():
+    page = feedback.student_page([StudentRecord("a", "", "x", "refused", "it is a link")], str)
     is_sound(page)
     assert "Not graded: refused" in page and "it is a link" in page and "not a mark of 0" in page
 
@@ -65,7 +65,7 @@ def test_files_are_safe_and_one_for_each_student(tmp_path):
     assert all(path.parent == tmp_path / "f" and len(path.name) < 120 for path in written.values())
 
 
-def classroom() -> list[Record]:
+def classroom() -> list[StudentRecord]:
     def mark(status: str, slip: int | None = None, id: str = "2.3") -> Mark:
         return Mark(
             id, 2, 2 * (status == "right"), status, "", slip, ("a flag",) if slip == 1 else ()
@@ -74,43 +74,43 @@ def classroom() -> list[Record]:
     verdicts = [("right", None), ("wrong", 0), ("wrong", 0), ("wrong", 1), ("unsolved", None)]
     easy = mark("right", id="2.1")
     marked = [
-        Record(f"s{n}", "02", "x", "graded", marks=(easy, mark(*verdict)))
+        StudentRecord(f"s{n}", "02", "x", "graded", marks=(easy, mark(*verdict)))
         for n, verdict in enumerate(verdicts)
     ]
-    return [*marked, Record("s9", "02", "x", "unreadable", "broken")]
+    return [*marked, StudentRecord("s9", "02", "x", "unreadable", "broken")]
 
 
 def test_what_to_teach_again():
-    (found,) = summary.summarise(classroom(), exercises.of_notebook)
-    hardest = found.exercises[0]
+    (summary,) = overview.summarize(classroom())
+    hardest = summary.exercises[0]
     assert (hardest.exercise, hardest.right, hardest.wrong, hardest.unsolved) == (
         "2.3",
         0.2,
         0.6,
         0.2,
     )
-    assert [(slip.exercise, slip.count) for slip in found.slips] == [("2.3", 2), ("2.3", 1)]
-    assert found.slips[0].hint == exercises.find("2.3").slips[0].hint
-    assert found.scores == (4, 2, 2, 2, 2) and dict(found.others) == {"unreadable": 1}
-    assert sum(n for _, n in found.histogram) == 5
-    text = summary.text(found)
-    assert "2.3" in text and "1 unreadable" in text and found.slips[0].hint in text
+    assert [(slip.exercise, slip.count) for slip in summary.slips] == [("2.3", 2), ("2.3", 1)]
+    assert summary.slips[0].hint == exercises.find("2.3").hints[0]
+    assert summary.scores == (4, 2, 2, 2, 2) and dict(summary.others) == {"unreadable": 1}
+    assert sum(n for _, n in summary.histogram) == 5
+    text = overview.as_text(summary)
+    assert "2.3" in text and "1 unreadable" in text and summary.slips[0].hint in text
 
 
 def test_the_page_of_the_class():
-    books = summary.summarise(classroom(), exercises.of_notebook)
-    pairs = [Pair(("a", EVIL), (Found("2.3", 0.9, (EVIL, EVIL)),))]
-    page = feedback.class_page(books, classroom(), pairs)
+    summaries = overview.summarize(classroom())
+    pairs = [SimilarPair(("a", EVIL), (SimilarAnswers("2.3", 0.9, (EVIL, EVIL)),))]
+    page = overview.class_page(summaries, classroom(), pairs)
     is_sound(page)
     assert "a flag" in page and "unreadable: broken" in page and "90 %" in page
-    is_sound(feedback.class_page([], []))
+    is_sound(overview.class_page([], []))
 
 
 def test_a_whole_class_with_full_marks_is_in_the_last_bar():
     worth = sum(exercise.points for exercise in exercises.of_notebook("02"))
-    one = Record("a", "02", "x", "graded", by_hand={"02": worth})
-    (found,) = summary.summarise([one], exercises.of_notebook)
-    assert found.histogram[-1] == ("90 to 100", 1)
+    best = StudentRecord("a", "02", "x", "graded", by_hand={"02": worth})
+    (summary,) = overview.summarize([best])
+    assert summary.histogram[-1] == ("90 to 100", 1)
 
 
 def test_a_name_of_many_bytes(tmp_path):

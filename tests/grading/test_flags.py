@@ -1,25 +1,20 @@
-"""Signs that an answer is the package's own are found, and honest code shows none."""
+"""Signs that an answer is a reference solution are flagged, and honest code is not."""
 
-import time
+import inspect
 
 import pytest
-from gancourse.grading.answers.submission import parse
-from hostile import needs_a_sandbox
-from hostile.notebook import IMPORTS, RIGHT, WRONG, cells, code, exercise, text
+from handmade import RIGHT, SETUP, WRONG, cells, code, exercise, text
+from sandboxed import needs_a_sandbox
 
 from gancourse.exercises import of_notebook
-from gancourse.grading.judging import evidence, judge
-from gancourse.grading.sandbox.server import Server
+from gancourse.grading.answers.notebook_file import parse
+from gancourse.grading.judging import marking
+from gancourse.grading.judging.flags import find_flags
+from gancourse.papers import gan
 
 
-@pytest.fixture(scope="module")
-def server():
-    with Server() as server:
-        yield server
-
-
-def signs(*cells: dict) -> dict[str, tuple[str, ...]]:
-    return evidence.find(parse(text([code(IMPORTS), *cells]).encode()), of_notebook("02"))
+def flags(*cells: dict) -> dict[str, tuple[str, ...]]:
+    return find_flags(parse(text([code(SETUP), *cells]).encode()), of_notebook("02"))
 
 
 @pytest.mark.parametrize(
@@ -33,10 +28,10 @@ def signs(*cells: dict) -> dict[str, tuple[str, ...]]:
         "    return gan.value(real, fake)",
     ],
 )
-def test_use_of_the_reference_is_a_sign_of_its_exercise(source):
-    assert "uses the package's own version" in signs(*exercise("2.2", source))["2.2"][0]
+def test_use_of_the_reference_flags_its_exercise(source):
+    assert "uses the reference solution" in flags(*exercise("2.2", source))["2.2"][0]
     first, *rest = source.split("\n")
-    apart = signs(code(first), *exercise("2.2", "\n".join(rest) or "value = value"))
+    apart = flags(code(first), *exercise("2.2", "\n".join(rest) or "value = value"))
     assert "2.2" in apart or "value as mine" not in first
 
 
@@ -55,8 +50,8 @@ def test_use_of_the_reference_is_a_sign_of_its_exercise(source):
         "x = y.alternatives",
     ],
 )
-def test_the_means_to_reach_behind_are_a_sign_of_the_notebook(source):
-    assert signs(code(source), *exercise("2.1", "answer = 1"))[""]
+def test_the_means_to_reach_behind_flag_the_notebook(source):
+    assert flags(code(source), *exercise("2.1", "answer = 1"))[""]
 
 
 @pytest.mark.parametrize(
@@ -66,37 +61,32 @@ def test_the_means_to_reach_behind_are_a_sign_of_the_notebook(source):
         RIGHT,
         "import math, os, sys, gc, inspect\nprint(os.getcwd(), sys.version)",
         "from gancourse import env\nfrom gancourse.datasets import toy\nenv.start()",
-        "from gancourse.papers.gan import descend\nloss = torch.zeros(3)\nloss.requires_grad = True",
+        "from gancourse.papers.gan import descend\nloss = torch.ones(3)\nloss.requires_grad = True",
         "class A:\n    pass\na = A()\na.value = 3\nobserve = a.value",
         "import re\nre.compile('x')",
         "%matplotlib inline\nx = '''\n%y\n'''",
         "not python at all",
     ],
 )
-def test_honest_code_shows_none(source):
-    assert not signs(code(source), *exercise("2.2", RIGHT))
+def test_honest_code_is_not_flagged(source):
+    assert not flags(code(source), *exercise("2.2", RIGHT))
 
 
-def test_a_copy_is_recognised_under_other_names():
-    import inspect
-
-    from gancourse.papers import gan
-
+def test_a_copy_is_recognized_under_other_names():
     source = inspect.getsource(gan.gan_step)
     for old, new in (("fake", "made"), ("loss_", "cost_"), ("batches", "source")):
         source = source.replace(old, new)
-    copied = signs(code(source, "exercise-2-6"))
-    assert copied["2.6"] == ("its code is the package's own, but for names",)
-    own = of_notebook("02")[5].alternatives
-    for answer in own:
+    copied = flags(code(source, "exercise-2-6"))
+    assert copied["2.6"] == ("its code is the reference's, except for names",)
+    for answer in of_notebook("02")[5].alternatives:
         try:
             honest = inspect.getsource(answer)
         except (OSError, TypeError):
             continue
-        assert "2.6" not in signs(code(honest, "exercise-2-6"))
+        assert "2.6" not in flags(code(honest, "exercise-2-6"))
 
 
-CALLS = {  # the package's own version, with no flag at all until now
+CALLS = {  # of the reference, disguised
     "in a thread": "import threading\nimport gancourse.papers.gan as o\n"
     "def value(real, fake):\n    out = []\n"
     "    t = threading.Thread(target=lambda: out.append(o.__dict__['val' + 'ue'](real, fake)))\n"
@@ -108,30 +98,28 @@ CALLS = {  # the package's own version, with no flag at all until now
     "by a frame": "def value(real, fake):\n    try:\n        1 / 0\n"
     "    except ZeroDivisionError as e:\n"
     "        f = e.__traceback__.tb_frame\n"
-    "    while 'called' not in f.f_locals:\n        f = f.f_back\n"
+    "    while 'calls' not in f.f_locals:\n        f = f.f_back\n"
     "    out = f.f_locals['exercise'].__dict__['reference'](real, fake)\n"
-    "    f.f_locals['called'].clear()\n    return out",
+    "    f.f_locals['calls'].clear()\n    return out",
 }
 
 
 @needs_a_sandbox
 @pytest.mark.parametrize("name", CALLS)
-def test_calling_the_courses_own_is_seen_however_it_is_done(name, server, tmp_path):
+def test_a_disguised_call_of_the_reference_is_flagged(name, server, tmp_path):
     path = tmp_path / "x.ipynb"
     path.write_text(text(cells(value=CALLS[name])), encoding="utf-8")
-    result = judge.grade(path, b"secret", server=server)
-    assert result.flags or any(mark.flags for mark in result.marks)
+    result = marking.grade(path, b"secret", server=server)
+    assert result.flagged
 
 
-def test_endless_paths_cost_no_time():
-    """Six kilobytes that held the judge, outside the sandbox, for minutes; a megabyte, for days."""
+@pytest.mark.timeout(100)  # it takes milliseconds
+def test_long_paths_take_no_time():
+    """Six kilobytes that once kept the grader, outside the sandbox, busy for minutes."""
     source = (
         "import gancourse as g\ng"
         + ".a" * 900
         + "\n"
         + "".join(f'check("2.{i}", 0)\n' for i in range(1, 9))
     )
-    handed_in = parse(text([code(source, "exercise-2-2")]).encode())
-    start = time.monotonic()
-    evidence.find(handed_in, of_notebook("02"))
-    assert time.monotonic() - start < 1
+    flags(code(source, "exercise-2-2"))

@@ -1,19 +1,20 @@
-"""What is read of an untrusted file, and what is refused."""
+"""What is read from an untrusted file, and what is refused."""
 
 import json
 import os
 from pathlib import Path
 
+import handmade
 import pytest
-from gancourse.grading.answers.submission import Unreadable, parse, read
-from hostile import notebook
-from hostile.notebook import code, text
+from handmade import code, course_cell, text
 
 from gancourse.errors import CourseError
-from gancourse.grading.answers import submission
+from gancourse.exercises import of_notebook
+from gancourse.grading.answers import notebook_file
+from gancourse.grading.answers.notebook_file import Unreadable, parse, read
 
 ROOT = Path(__file__).resolve().parents[2]
-GOOD = notebook.text(notebook.cells())
+GOOD = text(handmade.cells())
 BROKEN = {
     "empty": b"",
     "no JSON": b"hello",
@@ -30,7 +31,7 @@ BROKEN = {
     "nbformat 3": b'{"worksheets": [{"cells": []}], "nbformat": 3}',
     "no exercise": text([code("print(1)")]).encode(),
     "of another course": text([code("check('97.1', x)")]).encode(),
-    "too large": b" " * (submission.LARGEST + 1),
+    "too large": b" " * (notebook_file.LARGEST + 1),
     "too many cells": text([code("check('2.1', 1)")] * 2500).encode(),
     "too much code": text([code("check('2.1', 1)\n" + "x = 1\n" * 200_000)]).encode(),
     "NaN": b"NaN",
@@ -71,11 +72,10 @@ ODD = [
 
 @pytest.mark.parametrize("cell", ODD, ids=lambda cell: repr(cell)[:50])
 def test_an_odd_cell_costs_the_others_nothing(cell):
-    found = parse(text([cell, *notebook.cells(), cell]).encode("utf-8", "surrogatepass"))
-    assert found.notebook == "02" and found.answer("2.1") == notebook.CHOICE
-    assert {"answer", "value"} <= {name for c in found.runs for name in c.binds}
-    for one in found.cells:
-        one.source.encode()
+    file = parse(text([cell, *handmade.cells(), cell]).encode("utf-8", "surrogatepass"))
+    assert file.notebook == "02" and file.answer("2.1") == handmade.CHOICE
+    assert {"answer", "value"} <= {name for c in file.cells_to_run for name in c.binds}
+    json.dumps(file.job(["2.1"]), ensure_ascii=False).encode()
 
 
 def test_a_byte_order_mark_is_no_fault():
@@ -83,53 +83,46 @@ def test_a_byte_order_mark_is_no_fault():
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda p: p.stem)
-def test_every_notebook_is_recognised_and_its_exercises_found(path):
-    from gancourse.exercises import of_notebook
-
-    found = read(path)
-    assert found.notebook == path.name[:2]
-    for exercise in of_notebook(found.notebook):
-        assert "NotImplementedError" in found.answer(exercise.id) or "..." in found.answer(
-            exercise.id
-        )
-        assert found.names(exercise.id)
-    known = json.loads(path.read_text(encoding="utf-8"))
-    for cell in known["cells"]:  # what Colab makes of it: no ids but in the metadata
+def test_every_notebook_is_recognized_and_its_exercises_found(path):
+    file = read(path)
+    assert file.notebook == path.name[:2]
+    ids = [exercise.id for exercise in of_notebook(file.notebook)]
+    for id in ids:
+        assert "NotImplementedError" in file.answer(id) or "..." in file.answer(id)
+        assert file.names(id)
+    document = json.loads(path.read_text(encoding="utf-8"))
+    for cell in document["cells"]:  # as Colab saves it: ids only in the metadata
         cell["metadata"]["id"] = cell.pop("id")
-    known |= {"nbformat_minor": 0, "metadata": {"colab": {"provenance": []}}}
-    colab = parse(json.dumps(known).encode())
-    assert colab.cells == found.cells and colab.notebook == found.notebook
-    for cell in known["cells"]:  # and what is left where ids and tags were lost
+    document |= {"nbformat_minor": 0, "metadata": {"colab": {"provenance": []}}}
+    colab = parse(json.dumps(document).encode())
+    assert colab.cells == file.cells and colab.notebook == file.notebook
+    for cell in document["cells"]:  # ids and tags are lost
         cell["metadata"] = {}
-    bare = parse(json.dumps(known).encode())
-    assert bare.notebook == found.notebook
-    for exercise in of_notebook(found.notebook):
-        assert bare.answer(exercise.id) == found.answer(exercise.id)
+    bare = parse(json.dumps(document).encode())
+    assert bare.notebook == file.notebook
+    assert [bare.answer(id) for id in ids] == [file.answer(id) for id in ids]
 
 
 def test_only_what_answers_use_is_run():
-    from hashlib import sha256
-
-    def own(source):  # a cell that the course wrote
-        return code(source, sha256(f"code\n{source}".encode()).hexdigest()[:10])
-
     cells = [
-        own("import torch\nfrom gancourse.exercises import check"),
-        own("half = 0.5"),
-        own("def helper(x):\n    return x * half"),
-        own("shown = helper(3)"),
-        *notebook.exercise("2.2", "def value(real, fake):\n    return helper(real)"),
+        course_cell("import torch\nfrom gancourse.exercises import check"),
+        course_cell("half = 0.5"),
+        course_cell("def helper(x):\n    return x * half"),
+        course_cell("shown = helper(3)"),
+        *handmade.exercise("2.2", "def value(real, fake):\n    return helper(real)"),
         code("mine = 1"),
-        {**own("changed = 1"), "source": "changed = 2"},
+        {**course_cell("changed = 1"), "source": "changed = 2"},
         code("model = train()", tags=["training"]),
-        own("print(model)"),
+        course_cell("print(model)"),
     ]
-    assert [cell.number for cell in parse(text(cells).encode()).runs] == [1, 2, 3, 5, 6, 7, 8]
+    file = parse(text(cells).encode())
+    assert [cell.number for cell in file.cells_to_run] == [1, 2, 3, 5, 6, 7, 8]
+    assert [cell.number for cell in file.answer_cells] == [1, 2, 3, 5, 6]
 
 
 def test_of_copies_the_last_counts_and_a_split_answer_is_found():
-    first, check = notebook.exercise("2.2", notebook.WRONG)
-    second = notebook.exercise("2.2", notebook.RIGHT)[0]
-    assert parse(text([first, second, check]).encode()).answer("2.2") == notebook.RIGHT
-    alone = [code("x = 1"), code(notebook.RIGHT + '\nvalue = check("2.2", value)')]
+    first, check = handmade.exercise("2.2", handmade.WRONG)
+    second = handmade.exercise("2.2", handmade.RIGHT)[0]
+    assert parse(text([first, second, check]).encode()).answer("2.2") == handmade.RIGHT
+    alone = [code("x = 1"), code(handmade.RIGHT + '\nvalue = check("2.2", value)')]
     assert parse(text(alone).encode()).answer("2.2") == alone[1]["source"]

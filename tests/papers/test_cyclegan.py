@@ -45,8 +45,8 @@ def test_generator_keeps_the_size_and_the_range(halvings, sides, rng):
 
 
 @pytest.mark.parametrize("net", [cyclegan.Generator(3, 4, 2), cyclegan.PatchDiscriminator(3, 4, 2)])
-def test_pictures_of_a_batch_do_not_touch_each_other(net, rng):
-    """What `steps.cyclegan_step` relies on when it puts two kinds of pictures into one batch."""
+def test_images_of_a_batch_are_independent(net, rng):
+    """`cyclegan_step` relies on it: images of both domains share a forward pass."""
     x = torch.randn(3, 3, 24, 24, generator=rng)
     assert torch.allclose(net(x)[:1], net(x[:1]), atol=1e-5)
 
@@ -56,7 +56,7 @@ def test_receptive_field_is_what_the_gradient_says(layers, side, rng):
     D = cyclegan.PatchDiscriminator(1, 2, layers)
     assert cyclegan.receptive_field(D) == side
     for norm in [m for m in D.modules() if isinstance(m, nn.InstanceNorm2d)]:
-        norm.forward = lambda x: x  # its mean and variance are those of the whole picture
+        norm.forward = lambda x: x  # its mean and variance are those of the whole image
     for p in D.parameters():
         nn.init.uniform_(p, 0.1, 1, generator=rng)  # positive: no pixel's share cancels
     x = torch.rand(1, 1, 160, 160, generator=rng).requires_grad_()

@@ -4,17 +4,17 @@ import torch
 from torch import Tensor
 
 from gancourse import env
-from gancourse.exercises.base import Case, Exercise, Observation, Slip, as_tensor
+from gancourse.exercises.base import Case, Exercise, Observation, as_tensor
 from gancourse.exercises.observe import seeded
 
 
 def draw_noise(m: int, noise_dim: int, rng: torch.Generator) -> Tensor:
-    """Draw m noise vectors from N(0, 1), with a generator of their own: (m, noise_dim)."""
+    """Draw m latent vectors from N(0, 1), with their own generator: (m, noise_dim)."""
     return env.noise(noise_dim, rng)(m)
 
 
 def requests(rng: torch.Generator) -> list[Case]:
-    """How many vectors, how long, and from which seed; enough numbers to judge their spread."""
+    """Number and length of the vectors, and a seed; enough numbers to measure their spread."""
     m = int(torch.randint(600, 700, (), generator=rng))
     seed = int(torch.randint(10**6, (), generator=rng))
     return [Case((m, 7, seed), note=f"asked for {m} vectors of length 7")]
@@ -34,14 +34,14 @@ def observe_noise(answer, case: Case) -> Observation:
         torch.set_rng_state(before)
     z = first.double()
     return {
-        "noise": torch.zeros_like(z),  # its shape
+        "noise": torch.zeros_like(z),  # compares the shape
         "the same seed gives the same numbers": torch.tensor(torch.equal(first, again)),
         "a second call gives new numbers": torch.tensor(not torch.equal(first, second)),
-        "torch's global generator is left alone": torch.tensor(untouched),
+        "torch's global generator is unchanged": torch.tensor(untouched),
         "mean near 0": torch.tensor(bool(z.mean().abs() < 0.2)),  # of 4,200: 13 standard errors
         "standard deviation near 1": torch.tensor(bool((z.std() - 1).abs() < 0.2)),
-        # a normal distribution has 68 % within 1; of 4,200 that is known to 0.7 %
-        "as many within 1 as N(0, 1) has": torch.tensor(
+        # a normal distribution has 68 % within 1; with 4,200 numbers the standard error is 0.7 %
+        "share within 1 as for N(0, 1)": torch.tensor(
             bool(((z.abs() < 1).double().mean() - 0.683).abs() < 0.05)
         ),
         "no two numbers are equal": torch.tensor(len(z.unique()) > 0.95 * z.numel()),
@@ -49,12 +49,12 @@ def observe_noise(answer, case: Case) -> Observation:
 
 
 def reseeded(m: int, noise_dim: int, rng: torch.Generator) -> Tensor:
-    """Slip: the generator is set back at each call."""
+    """Slip: the generator is reset at each call."""
     return torch.randn(m, noise_dim, generator=rng.manual_seed(0))
 
 
 def globally_seeded(m: int, noise_dim: int, rng: torch.Generator) -> Tensor:
-    """Slip: repeatable, at the price of everything else that draws numbers."""
+    """Slip: repeatable, but it changes the global generator."""
     torch.manual_seed(0)
     return torch.randn(m, noise_dim)
 
@@ -67,34 +67,21 @@ EXERCISE = Exercise(
     reference=draw_noise,
     cases=requests,
     observe=observe_noise,
-    slips=(
-        Slip(
-            lambda m, noise_dim, rng: torch.randn(m, noise_dim),
-            "The numbers come from torch's global generator: pass generator=rng.",
+    slips={
+        "The numbers come from torch's global "
+        "generator: pass generator=rng.": lambda m, noise_dim, rng: torch.randn(m, noise_dim),
+        "torch.rand is uniform between 0 and 1. The normal distribution "
+        "is torch.randn.": lambda m, noise_dim, rng: torch.rand(m, noise_dim, generator=rng),
+        "That is uniform in [-1, 1]; here z is normal: torch.randn.": lambda m, noise_dim, rng: (
+            2 * torch.rand(m, noise_dim, generator=rng) - 1
         ),
-        Slip(
-            lambda m, noise_dim, rng: torch.rand(m, noise_dim, generator=rng),
-            "torch.rand is uniform between 0 and 1. The normal distribution is torch.randn.",
-        ),
-        Slip(
-            lambda m, noise_dim, rng: 2 * torch.rand(m, noise_dim, generator=rng) - 1,
-            "That is uniform in [-1, 1]; here z is normal: torch.randn.",
-        ),
-        Slip(
-            lambda m, noise_dim, rng: torch.randn(noise_dim, m, generator=rng),
-            "Rows and columns are swapped: one noise vector a row, so (m, noise_dim).",
-        ),
-        Slip(
-            reseeded,
-            "You set the seed at each call, so each call returns the same noise. Whoever made "
-            "rng has seeded it: just draw from it.",
-        ),
-        Slip(
-            globally_seeded,
-            "torch.manual_seed changes what every other part of the program draws. Draw from "
-            "rng, with generator=rng, and seed nothing.",
-        ),
-    ),
+        "Rows and columns are swapped: one latent vector per row, "
+        "so (m, noise_dim).": lambda m, noise_dim, rng: torch.randn(noise_dim, m, generator=rng),
+        "You set the seed at each call, so each call returns the same noise. rng has a seed "
+        "already: just draw from it.": reseeded,
+        "torch.manual_seed changes the random numbers of every other part of the program. Draw "
+        "from rng with generator=rng, and set no seed.": globally_seeded,
+    },
     alternatives=(
         lambda m, noise_dim, rng: torch.randn(m, noise_dim, generator=rng),
         lambda m, noise_dim, rng: torch.empty(m, noise_dim).normal_(generator=rng),

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise, Observation, Slip, as_tensor
+from gancourse.exercises.base import Case, Exercise, Observation, as_tensor
 from gancourse.exercises.observe import seeded
 from gancourse.papers import adversarial
 
@@ -89,38 +89,31 @@ EXERCISE = Exercise(
     reference=adversarial.random_sign_noise,
     cases=noise_cases,
     observe=observe_noise,
-    slips=(
-        Slip(
-            noise(lambda x, rng: torch.randn(x.shape, generator=rng)),
-            "Some values move by more than eps: Gaussian noise, or a factor other than eps?",
+    slips={
+        "Some values move by more than eps: Gaussian noise, or a factor other than eps?": noise(
+            lambda x, rng: torch.randn(x.shape, generator=rng)
         ),
-        Slip(
-            noise(lambda x, rng: 2 * torch.rand(x.shape, generator=rng) - 1),
-            "Values move by less than eps: uniform noise, or a factor? Only +-eps.",
+        "Values move by less than eps: uniform noise, or a factor? Only +-eps.": noise(
+            lambda x, rng: 2 * torch.rand(x.shape, generator=rng) - 1
         ),
-        Slip(
-            noise(lambda x, rng: torch.randint(-1, 2, x.shape, generator=rng).float()),
-            "Some values don't move: randint(-1, 2) draws 0 as well. Only -1 and +1.",
+        "Some values don't move: randint(-1, 2) draws 0 as well. Only -1 and +1.": noise(
+            lambda x, rng: torch.randint(-1, 2, x.shape, generator=rng).float()
         ),
-        Slip(
-            noise(shared_coins),
-            "Values share a coin: each value of each picture and channel needs its own.",
+        "Values share a coin: each value of each picture and channel needs its own.": noise(
+            shared_coins
         ),
-        Slip(noise_in_place, "You changed the x that was given: it is used again."),
-        Slip(noise(coins), "Your coins are 0 and 1; they should be -1 and +1."),
-        Slip(
-            noise(lambda x, rng: 2.0 * torch.randint(2, (), generator=rng) - 1),
-            "One coin decides for all values: the picture gets brighter or darker as a whole.",
+        "You changed the x that was given: it is used again.": noise_in_place,
+        "Your coins are 0 and 1; they should be -1 and +1.": noise(coins),
+        "One coin decides for all values: the picture gets brighter or darker as a whole.": noise(
+            lambda x, rng: 2.0 * torch.randint(2, (), generator=rng) - 1
         ),
-        Slip(
-            noise(lambda x, rng: 2 * torch.randint(2, x.shape).float() - 1),
-            "Your noise does not come from rng: the result can't be repeated.",
+        "Your noise does not come from rng: the result can't be repeated.": noise(
+            lambda x, rng: 2 * torch.randint(2, x.shape).float() - 1
         ),
-        Slip(
-            noise(lambda x, rng: 2 * coins(x, rng) - 1, clamp=False),
-            "Some values leave [-1, 1]: that is no picture. Clamp.",
+        "Some values leave [-1, 1]: that is no picture. Clamp.": noise(
+            lambda x, rng: 2 * coins(x, rng) - 1, clamp=False
         ),
-    ),
+    },
     alternatives=(
         noise(lambda x, rng: torch.where(torch.rand(x.shape, generator=rng) < 0.5, 1.0, -1.0)),
         noise(lambda x, rng: (torch.rand(x.shape, generator=rng) - 0.5).sign()),

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.base import Case, Exercise
 from gancourse.exercises.nb01._shared import Tiny, labels, observe_clean, pictures
 from gancourse.papers import adversarial
 
@@ -61,40 +61,27 @@ EXERCISE = Exercise(
     reference=adversarial.input_gradient,
     cases=gradient_cases,
     observe=observe_clean,
-    slips=(
-        Slip(
-            gradient(F.cross_entropy),
-            "You averaged over the batch: add reduction='sum', so that no picture's gradient "
-            "depends on how many others there are.",
+    slips={
+        "You averaged over the batch: add reduction='sum', so that no picture's gradient depends "
+        "on how many others there are.": gradient(F.cross_entropy),
+        "That "
+        "is the slope of the logit of y, not of the loss. It also has the other sign.": gradient(
+            lambda logits, y: logits.gather(1, y[:, None]).sum()
         ),
-        Slip(
-            gradient(lambda logits, y: logits.gather(1, y[:, None]).sum()),
-            "That is the slope of the logit of y, not of the loss. It also has the other sign.",
+        "cross_entropy takes logits: you applied softmax first, so it is applied twice.": gradient(
+            lambda logits, y: F.cross_entropy(logits.softmax(1), y, reduction="sum")
         ),
-        Slip(
-            gradient(lambda logits, y: F.cross_entropy(logits.softmax(1), y, reduction="sum")),
-            "cross_entropy takes logits: you applied softmax first, so it is applied twice.",
+        "Wrong sign: the loss itself, not minus the loss. The attack will go up.": gradient(
+            lambda logits, y: -F.cross_entropy(logits, y, reduction="sum")
         ),
-        Slip(
-            gradient(lambda logits, y: -F.cross_entropy(logits, y, reduction="sum")),
-            "Wrong sign: the loss itself, not minus the loss. The attack will go up.",
-        ),
-        Slip(
-            gradient_backward,
-            "The gradient is right, but backward() also filled the parameters' .grad: the next "
-            "training step would use it. torch.autograd.grad(loss, x) returns only what you "
-            "ask for.",
-        ),
-        Slip(
-            gradient_tuple,
-            "autograd.grad returns a tuple, with one gradient for each tensor: take its [0].",
-        ),
-        Slip(
-            gradient_marked,
-            "The gradient is right, but you switched on requires_grad of the caller's x: what "
-            "is made from it later drags a graph along. Start from x.detach().",
-        ),
-    ),
+        "The gradient is right, but backward() also filled the parameters' .grad: the next "
+        "training step would "
+        "use it. torch.autograd.grad(loss, x) returns only what you ask for.": gradient_backward,
+        "autograd.grad "
+        "returns a tuple, with one gradient for each tensor: take its [0].": gradient_tuple,
+        "The gradient is right, but you switched on requires_grad of the caller's x: what is made "
+        "from it later drags a graph along. Start from x.detach().": gradient_marked,
+    },
     alternatives=(
         gradient_one_by_one,
         gradient(lambda logits, y: -logits.log_softmax(1).gather(1, y[:, None]).sum()),

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from gancourse.exercises.base import Exercise, Slip
+from gancourse.exercises.base import Exercise
 from gancourse.exercises.nb01._shared import observe_clean, one_step, step
 from gancourse.papers import adversarial
 
@@ -24,25 +24,17 @@ EXERCISE = Exercise(
     reference=adversarial.fgsm,
     cases=one_step,
     observe=observe_clean,
-    slips=(
-        Slip(step(lambda g: g), "The sign is missing: every value must move by eps."),
-        Slip(
-            step(lambda g: -g.sign()),
-            "Minus makes the loss smaller: the cat more a cat.",
+    slips={
+        "The sign is missing: every value must move by eps.": step(lambda g: g),
+        "Minus makes the loss smaller: the cat more a cat.": step(lambda g: -g.sign()),
+        "Some values leave [-1, 1]: clamp.": step(torch.sign, -math.inf, math.inf),
+        "The course's pictures lie in [-1, 1], not in [0, 1].": step(torch.sign, 0),
+        "eps is already in units of [-1, 1]: pixels() was applied by the caller.": step(
+            lambda g: g.sign() * 2 / 255
         ),
-        Slip(step(torch.sign, -math.inf, math.inf), "Some values leave [-1, 1]: clamp."),
-        Slip(
-            step(torch.sign, 0),
-            "The course's pictures lie in [-1, 1], not in [0, 1].",
+        "You scaled the gradient; only its sign counts, so that each value moves by eps.": step(
+            lambda g: g / g.abs().amax((1, 2, 3), keepdim=True)
         ),
-        Slip(
-            step(lambda g: g.sign() * 2 / 255),
-            "eps is already in units of [-1, 1]: pixels() was applied by the caller.",
-        ),
-        Slip(
-            step(lambda g: g / g.abs().amax((1, 2, 3), keepdim=True)),
-            "You scaled the gradient; only its sign counts, so that each value moves by eps.",
-        ),
-    ),
+    },
     alternatives=(fgsm_where, step(lambda g: g / g.abs())),
 )

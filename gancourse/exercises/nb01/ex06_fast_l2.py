@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gancourse.exercises.base import Exercise, Slip
+from gancourse.exercises.base import Exercise
 from gancourse.exercises.nb01._shared import observe_clean, one_step, step
 from gancourse.papers import adversarial
 
@@ -22,29 +22,20 @@ EXERCISE = Exercise(
     reference=adversarial.fast_l2,
     cases=one_step,
     observe=observe_clean,
-    slips=(
-        Slip(
-            step(lambda g: g / g.norm()),
-            "You divided by the norm of the whole batch: each picture needs its own.",
+    slips={
+        "You divided by the norm of the whole batch: each picture needs its own.": step(
+            lambda g: g / g.norm()
         ),
-        Slip(
-            step(lambda g: g / length(g) ** 2),
-            "You divided by the squared norm.",
+        "You divided by the squared norm.": step(lambda g: g / length(g) ** 2),
+        "You divided by the sum of sizes, the L1 norm: square, add, take the root.": step(
+            lambda g: g / g.abs().sum((1, 2, 3), keepdim=True)
         ),
-        Slip(
-            step(lambda g: g / g.abs().sum((1, 2, 3), keepdim=True)),
-            "You divided by the sum of sizes, the L1 norm: square, add, take the root.",
+        "The step's length should be eps: divide by the norm of g.": step(lambda g: g),
+        "That is FGSM again: each value moved by eps.": step(torch.sign),
+        "F.normalize(g) works along the channels of one pixel: flatten each picture first.": step(
+            lambda g: F.normalize(g, dim=1)
         ),
-        Slip(
-            step(lambda g: g),
-            "The step's length should be eps: divide by the norm of g.",
-        ),
-        Slip(step(torch.sign), "That is FGSM again: each value moved by eps."),
-        Slip(
-            step(lambda g: F.normalize(g, dim=1)),
-            "F.normalize(g) works along the channels of one pixel: flatten each picture first.",
-        ),
-    ),
+    },
     alternatives=(
         step(lambda g: F.normalize(g.flatten(1), dim=1).view_as(g)),
         step(lambda g: g / g.square().sum((1, 2, 3), keepdim=True).sqrt()),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.base import Case, Exercise
 from gancourse.exercises.nb01._shared import Tiny, clear, labels, observe_clean, pictures
 from gancourse.papers import adversarial
 
@@ -124,40 +124,20 @@ EXERCISE = Exercise(
     reference=adversarial.iterate,
     cases=many_steps,
     observe=observe_clean,
-    slips=(
-        Slip(
-            iterate(ball=False),
-            "The steps add up to more than eps: no projection, or one around the last point "
-            "instead of the original x.",
-        ),
-        Slip(
-            iterate_in_place,
-            "You changed the x that was given: x_adv += writes into it.",
-        ),
-        Slip(iterate_clamp_late, "Clamp to [-1, 1] after every step too."),
-        Slip(
-            iterate_late,
-            "You projected once, at the end: the slopes on the way were taken outside the box.",
-        ),
-        Slip(iterate(refresh=False), "Take the gradient at x_adv, not at x each time."),
-        Slip(
-            iterate(sign=lambda t: 1),
-            "`targeted` is ignored: go down the loss of the target.",
-        ),
-        Slip(
-            iterate(sign=lambda t: -1),
-            "Without a target, go up the loss of the true class.",
-        ),
-        Slip(iterate(sign=lambda t: 1 if t else -1), "Up and down are exchanged."),
-        Slip(
-            iterate(limit=math.inf),
-            "Inside the box, but outside [-1, 1]: clamp to both.",
-        ),
-        Slip(
-            iterate(whole=True),
-            "Each step has size `step`; eps is the half-width of the box.",
-        ),
-    ),
+    slips={
+        "The steps add up to more than eps: no projection, or one around the last point instead "
+        "of the original x.": iterate(ball=False),
+        "You changed the x that was given: x_adv += writes into it.": iterate_in_place,
+        "Clamp to [-1, 1] after every step too.": iterate_clamp_late,
+        "You projected "
+        "once, at the end: the slopes on the way were taken outside the box.": iterate_late,
+        "Take the gradient at x_adv, not at x each time.": iterate(refresh=False),
+        "`targeted` is ignored: go down the loss of the target.": iterate(sign=lambda t: 1),
+        "Without a target, go up the loss of the true class.": iterate(sign=lambda t: -1),
+        "Up and down are exchanged.": iterate(sign=lambda t: 1 if t else -1),
+        "Inside the box, but outside [-1, 1]: clamp to both.": iterate(limit=math.inf),
+        "Each step has size `step`; eps is the half-width of the box.": iterate(whole=True),
+    },
     alternatives=(iterate(),),
     advice="With steps=1, is it FGSM of size `step`? If so: is x unchanged, and is every value "
     "back in the box and in [-1, 1] after every step?",

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, Slip, observe_call
+from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, observe_call
 from gancourse.papers import adversarial
 
 
@@ -93,27 +93,21 @@ EXERCISE = Exercise(
     reference=adversarial.accuracy_curve,
     cases=curve_cases,
     observe=observe_curve,
-    slips=(
-        Slip(curve_fgsm, "You called fgsm: call the `attack` that you are given."),
-        Slip(
-            torch.no_grad()(curve()),
-            "The attack takes slopes: torch.no_grad() only around the scoring.",
+    slips={
+        "You called fgsm: call the `attack` that you are given.": curve_fgsm,
+        "The attack takes slopes: torch.no_grad() only around the scoring.": torch.no_grad()(
+            curve()
         ),
-        Slip(curve_piled, "Each size should start from the clean x; yours pile up."),
-        Slip(curve(lambda h: 1 - h.float().mean()), "That is the error, 1 - accuracy."),
-        Slip(curve(lambda h: h.float().sum()), "That is a count; divide by the batch."),
-        Slip(
-            curve(judge=True),
-            "You scored against the model's own first guess: its clean mistakes vanish.",
+        "Each size should start from the clean x; yours pile up.": curve_piled,
+        "That is the error, 1 - accuracy.": curve(lambda h: 1 - h.float().mean()),
+        "That is a count; divide by the batch.": curve(lambda h: h.float().sum()),
+        "You scored against the model's own first guess: its clean mistakes vanish.": curve(
+            judge=True
         ),
-        Slip(
-            curve(own=True),
-            "You attacked the model's own guess: that repairs pictures it got answers. Use y.",
+        "You attacked the model's own guess: that repairs pictures it got answers. Use y.": curve(
+            own=True
         ),
-        Slip(
-            curve(attacked=False),
-            "You scored the clean pictures: classify attack(...).",
-        ),
-    ),
+        "You scored the clean pictures: classify attack(...).": curve(attacked=False),
+    },
     alternatives=(curve(),),
 )

@@ -2,7 +2,7 @@
 
 import torch
 
-from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.base import Case, Exercise
 from gancourse.papers import gan
 
 
@@ -19,30 +19,20 @@ EXERCISE = Exercise(
     minutes=8,
     reference=gan.optimal_discriminator,
     cases=densities,
-    slips=(
-        Slip(lambda p, q: q / (p + q), "That is the probability that x is fake. Real is 1."),
-        Slip(
-            lambda p, q: p / q,
-            "That is the odds D / (1 - D). Solve for D.",
+    slips={
+        "That is the probability that x is fake. Real is 1.": lambda p, q: q / (p + q),
+        "That is the odds D / (1 - D). Solve for D.": lambda p, q: p / q,
+        "That is a hard decision. "
+        "D is a probability: how likely is it that x is real?": lambda p, q: (p > q).float(),
+        "The derivative is not zero there. The argument of the sigmoid is log p - log q, not p - "
+        "q.": lambda p, q: torch.sigmoid(p - q),
+        "You normalised over all points. D* is computed at each x separately.": lambda p, q: (
+            p / (p + q).sum()
         ),
-        Slip(
-            lambda p, q: (p > q).float(),
-            "That is a hard decision. D is a probability: how likely is it that x is real?",
+        "That is the best logit. Apply a sigmoid to get the probability.": lambda p, q: (
+            p.log() - q.log()
         ),
-        Slip(
-            lambda p, q: torch.sigmoid(p - q),
-            "The derivative is not zero there. The argument of the sigmoid is log p - log q, not "
-            "p - q.",
-        ),
-        Slip(
-            lambda p, q: p / (p + q).sum(),
-            "You normalised over all points. D* is computed at each x separately.",
-        ),
-        Slip(
-            lambda p, q: p.log() - q.log(),
-            "That is the best logit. Apply a sigmoid to get the probability.",
-        ),
-    ),
+    },
     alternatives=(
         lambda p, q: torch.sigmoid(p.log() - q.log()),
         lambda p, q: 1 / (1 + q / p),

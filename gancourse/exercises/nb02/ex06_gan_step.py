@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, Slip, as_tensor
+from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, as_tensor
 from gancourse.exercises.observe import integer, seeded
 from gancourse.papers import gan
 from gancourse.papers.blocks import MLP, MLPDiscriminator
@@ -136,44 +136,27 @@ EXERCISE = Exercise(
     reference=gan.gan_step,
     cases=seed_and_k,
     observe=observe_step,
-    slips=(
-        Slip(
-            textbook_step(zero_grad=False),
-            "Gradients of earlier steps are added to the new ones. Call opt.zero_grad() before "
-            "each backward().",
+    slips={
+        "Gradients of earlier steps are added to the new ones. Call opt.zero_grad() before each "
+        "backward().": textbook_step(zero_grad=False),
+        "G moves "
+        "after each of D's steps. Its turn comes once, after the loop over k.": textbook_step(
+            G_in_loop=True
         ),
-        Slip(
-            textbook_step(G_in_loop=True),
-            "G moves after each of D's steps. Its turn comes once, after the loop over k.",
+        "D takes one step whatever k is. Repeat D's turn k times.": textbook_step(ignore_k=True),
+        "The labels in D's loss are swapped: real is 1 and fake is 0.": textbook_step(swapped=True),
+        "G descends log(1 - D), as in Algorithm 1. This exercise asks for -log D, your "
+        "generator_loss.": textbook_step(saturating=True),
+        "G's turn reuses the noise of D's turn. Algorithm 1 draws fresh noise.": textbook_step(
+            same_noise=True
         ),
-        Slip(
-            textbook_step(ignore_k=True),
-            "D takes one step whatever k is. Repeat D's turn k times.",
+        "G never moves: opt_G.step() is missing, or the fakes are detached (or made under "
+        "no_grad) in G's turn too, where the gradient must flow through D into G.": textbook_step(
+            detach_in_G=True
         ),
-        Slip(
-            textbook_step(swapped=True),
-            "The labels in D's loss are swapped: real is 1 and fake is 0.",
-        ),
-        Slip(
-            textbook_step(saturating=True),
-            "G descends log(1 - D), as in Algorithm 1. This exercise asks for -log D, your "
-            "generator_loss.",
-        ),
-        Slip(
-            textbook_step(same_noise=True),
-            "G's turn reuses the noise of D's turn. Algorithm 1 draws fresh noise.",
-        ),
-        Slip(
-            textbook_step(detach_in_G=True),
-            "G never moves: opt_G.step() is missing, or the fakes are detached (or made under "
-            "no_grad) in G's turn too, where the gradient must flow through D into G.",
-        ),
-        Slip(
-            textbook_step(attached=True),
-            "Correct except for the end: return loss.detach(). Otherwise every stored loss keeps "
-            "its graph in memory.",
-        ),
-    ),
+        "Correct except for the end: return loss.detach(). Otherwise every stored loss keeps its "
+        "graph in memory.": textbook_step(attached=True),
+    },
     alternatives=(textbook_step(), textbook_step(detach=False)),
     advice="Compare your lines with the table of Algorithm 1: is each there, in the right turn?",
 )

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, Slip, as_tensor
+from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, as_tensor
 from gancourse.exercises.observe import integer
 from gancourse.metrics.samples import mode_coverage
 
@@ -76,38 +76,24 @@ EXERCISE = Exercise(
     reference=mode_coverage,
     cases=points_at_modes,
     observe=observe_coverage,
-    slips=(
-        Slip(
-            coverage(nearest_only=True),
-            "Every point counts for its nearest centre, however far away. Only points within the "
-            "radius should count.",
+    slips={
+        "Every point counts for its nearest centre, however far away. Only points within the "
+        "radius should count.": coverage(nearest_only=True),
+        "A mode with exactly `least` points counts too: >=, not >.": coverage(strictly_more=True),
+        "A single point is enough for your count. A mode needs `least` points near it.": coverage(
+            any_point=True
         ),
-        Slip(
-            coverage(strictly_more=True),
-            "A mode with exactly `least` points counts too: >=, not >.",
+        "You "
+        "compare the squared distance with the radius. Take the root, or square both.": coverage(
+            squared=True
         ),
-        Slip(
-            coverage(any_point=True),
-            "A single point is enough for your count. A mode needs `least` points near it.",
+        "The second number is the share of modes. It should be the share of points that are near "
+        "some centre.": coverage(share_of="modes"),
+        "The second number is a count. Divide it by the number of points.": coverage(
+            share_of="none"
         ),
-        Slip(
-            coverage(squared=True),
-            "You compare the squared distance with the radius. Take the root, or square both.",
-        ),
-        Slip(
-            coverage(share_of="modes"),
-            "The second number is the share of modes. It should be the share of points that are "
-            "near some centre.",
-        ),
-        Slip(
-            coverage(share_of="none"),
-            "The second number is a count. Divide it by the number of points.",
-        ),
-        Slip(
-            coverage(share_of="counted"),
-            "The share should include points near any centre, also near one with fewer than "
-            "`least` points.",
-        ),
-    ),
+        "The share should include points near any centre, also near one with fewer than `least` "
+        "points.": coverage(share_of="counted"),
+    },
     alternatives=(coverage(),),
 )

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.base import Case, Exercise
 from gancourse.exercises.observe import integer
 
 
@@ -36,30 +36,21 @@ EXERCISE = Exercise(
     minutes=5,
     reference=transposed_side,
     cases=sides,
-    slips=(
-        Slip(
-            lambda side, kernel, stride, padding: (side + 2 * padding - kernel) // stride + 1,
-            "That is the side of an ordinary convolution's output. A transposed one does the "
-            "reverse: solve that formula for the input's side.",
+    slips={
+        "That is the side of an ordinary convolution's output. A transposed one does the reverse: "
+        "solve that formula for the input's "
+        "side.": lambda side, kernel, stride, padding: (side + 2 * padding - kernel) // stride + 1,
+        "In a transposed convolution padding removes pixels from the output, so its sign is "
+        "negative.": lambda side, kernel, stride, padding: (
+            (side - 1) * stride + 2 * padding + kernel
         ),
-        Slip(
-            lambda side, kernel, stride, padding: (side - 1) * stride + 2 * padding + kernel,
-            "In a transposed convolution padding removes pixels from the output, so its sign is "
-            "negative.",
-        ),
-        Slip(
-            lambda side, kernel, stride, padding: side * stride - 2 * padding + kernel,
-            "Between `side` stamps there are side - 1 steps, not side. Draw two stamps.",
-        ),
-        Slip(
-            lambda side, kernel, stride, padding: side * stride,
-            "That holds for kernel 4, stride 2, padding 1, our case, but not in general.",
-        ),
-        Slip(
-            lambda side, kernel, stride, padding: (side - 1) * stride + kernel,
-            "The padding is missing: it crops the output on both sides.",
-        ),
-    ),
+        "Between `side` stamps there are side - 1 steps, not side. Draw "
+        "two stamps.": lambda side, kernel, stride, padding: side * stride - 2 * padding + kernel,
+        "That holds for kernel 4, stride 2, padding "
+        "1, our case, but not in general.": lambda side, kernel, stride, padding: side * stride,
+        "The padding is missing: it crops the "
+        "output on both sides.": lambda side, kernel, stride, padding: (side - 1) * stride + kernel,
+    },
     alternatives=(
         by_doing,
         lambda side, kernel, stride, padding: side * stride - stride - padding * 2 + kernel,

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from gancourse.exercises.base import Case, Exercise, Observation, Slip
+from gancourse.exercises.base import Case, Exercise, Observation
 from gancourse.exercises.observe import as_network, integers, observe_network, seeded
 from gancourse.papers import blocks
 
@@ -37,27 +37,22 @@ EXERCISE = Exercise(
     reference=blocks.up_block,
     cases=lambda rng: integers(rng, (2, 4), (3, 5)) + integers(rng, (2, 4), (3, 5)),
     observe=observe_layers,
-    slips=(
-        Slip(
-            up_layers("norm relu", bias=True),
-            "Batch norm subtracts the mean, so a bias in the convolution before it does "
-            "nothing: pass bias=False.",
+    slips={
+        "Batch norm subtracts the mean, so a bias in the convolution before it does nothing: pass "
+        "bias=False.": up_layers("norm relu", bias=True),
+        "Batch norm is missing: guideline 2 puts it in every block.": up_layers("relu"),
+        "Batch "
+        "norm comes before the ReLU: normalise first, then cut off negative values.": up_layers(
+            "relu norm"
         ),
-        Slip(up_layers("relu"), "Batch norm is missing: guideline 2 puts it in every block."),
-        Slip(
-            up_layers("relu norm"),
-            "Batch norm comes before the ReLU: normalise first, then cut off negative values.",
+        "LeakyReLU belongs to the discriminator; the generator has ReLU (guideline 4).": up_layers(
+            "norm leaky"
         ),
-        Slip(
-            up_layers("norm leaky"),
-            "LeakyReLU belongs to the discriminator; the generator has ReLU (guideline 4).",
+        "A 3 x 3 kernel with stride 2 doesn't double the side: try your formula of 3.1.": up_layers(
+            "norm relu", kernel=3
         ),
-        Slip(
-            up_layers("norm relu", kernel=3),
-            "A 3 x 3 kernel with stride 2 doesn't double the side: try your formula of 3.1.",
-        ),
-        Slip(up_layers("norm"), "The ReLU is missing."),
-    ),
+        "The ReLU is missing.": up_layers("norm"),
+    },
     alternatives=(
         up_layers("norm relu"),
         lambda c_in, c_out: nn.Sequential(*blocks.up_block(c_in, c_out)),

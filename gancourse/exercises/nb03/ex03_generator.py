@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from torch import nn
 
-from gancourse.exercises.base import Case, Exercise, Observation, Slip
+from gancourse.exercises.base import Case, Exercise, Observation
 from gancourse.exercises.observe import integers, observe_network, seeded
 from gancourse.papers import blocks, dcgan
 
@@ -44,29 +44,22 @@ EXERCISE = Exercise(
     reference=partial(dcgan.Generator, size=32),
     cases=lambda rng: integers(rng, (3, 6), (1, 2), (2, 3)) + integers(rng, (3, 6), (3, 3), (4, 5)),
     observe=observe_generator,
-    slips=(
-        Slip(
-            generator_like(nn.Identity),
-            "The tanh at the end is missing: nothing keeps the images within [-1, 1].",
+    slips={
+        "The tanh at the end is missing: nothing keeps the images within [-1, 1].": generator_like(
+            nn.Identity
         ),
-        Slip(
-            generator_like(nn.Sigmoid),
-            "A sigmoid gives images in [0, 1], but the data lie in [-1, 1]: D would tell them "
-            "apart by their range. End with tanh.",
+        "A sigmoid gives images in [0, 1], but the data lie in [-1, 1]: D would tell them apart "
+        "by their range. End with tanh.": generator_like(nn.Sigmoid),
+        "There is a batch norm on the output layer. The paper leaves it out there, because it "
+        "made samples oscillate.": generator_like(norm_last=True),
+        "Your "
+        "channels increase towards the image. They should decrease: 4w, 2w, w.": generator_like(
+            rising=True
         ),
-        Slip(
-            generator_like(norm_last=True),
-            "There is a batch norm on the output layer. The paper leaves it out there, because "
-            "it made samples oscillate.",
+        "A "
+        "ReLU at the end removes all values below 0, half of the range. Use tanh.": generator_like(
+            nn.ReLU
         ),
-        Slip(
-            generator_like(rising=True),
-            "Your channels increase towards the image. They should decrease: 4w, 2w, w.",
-        ),
-        Slip(
-            generator_like(nn.ReLU),
-            "A ReLU at the end removes all values below 0, half of the range. Use tanh.",
-        ),
-    ),
+    },
     alternatives=(generator_like(),),
 )

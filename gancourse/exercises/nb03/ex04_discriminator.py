@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from gancourse.exercises.base import Case, Exercise, Observation, Slip
+from gancourse.exercises.base import Case, Exercise, Observation
 from gancourse.exercises.observe import integers, observe_network, seeded
 from gancourse.papers import dcgan
 
@@ -51,38 +51,29 @@ EXERCISE = Exercise(
     reference=partial(dcgan.Discriminator, size=32),
     cases=lambda rng: integers(rng, (1, 3), (2, 3)),
     observe=observe_discriminator,
-    slips=(
-        Slip(
-            discriminator_like(end=(nn.Flatten(0), nn.Sigmoid())),
-            "There is a sigmoid at the end. Networks of this course return logits.",
+    slips={
+        "There is a sigmoid at the end. Networks of this course return logits.": discriminator_like(
+            end=(nn.Flatten(0), nn.Sigmoid())
         ),
-        Slip(
-            discriminator_like(norm_first=True),
-            "There is a batch norm on the input layer: it hides from D how bright the images "
-            "are. The paper leaves it out there.",
+        "There is a batch norm on the input layer: it hides from D how bright the images are. The "
+        "paper leaves it out there.": discriminator_like(norm_first=True),
+        "That is a plain "
+        "ReLU: where it is flat no gradient reaches G. Use LeakyReLU(0.2).": discriminator_like(
+            slope=0.0
         ),
-        Slip(
-            discriminator_like(slope=0.0),
-            "That is a plain ReLU: where it is flat no gradient reaches G. Use LeakyReLU(0.2).",
+        "LeakyReLU's default slope is 0.01; the paper's is 0.2.": discriminator_like(slope=0.01),
+        "Guideline "
+        "1: no pooling. Strided convolutions learn how to reduce the side.": discriminator_like(
+            pool=True
         ),
-        Slip(
-            discriminator_like(slope=0.01),
-            "LeakyReLU's default slope is 0.01; the paper's is 0.2.",
+        "Return one logit per image, of shape (B,). With labels of shape (B,), logits of shape "
+        "(B, 1, 1, 1) would broadcast to B x B values without an error.": discriminator_like(
+            end=()
         ),
-        Slip(
-            discriminator_like(pool=True),
-            "Guideline 1: no pooling. Strided convolutions learn how to reduce the side.",
+        "squeeze() also removes the batch dimension of a batch of one.": discriminator_like(
+            end=(Squeezed(),)
         ),
-        Slip(
-            discriminator_like(end=()),
-            "Return one logit per image, of shape (B,). With labels of shape (B,), logits of shape "
-            "(B, 1, 1, 1) would broadcast to B x B values without an error.",
-        ),
-        Slip(
-            discriminator_like(end=(Squeezed(),)),
-            "squeeze() also removes the batch dimension of a batch of one.",
-        ),
-    ),
+    },
     alternatives=(
         discriminator_like(),
         discriminator_like(end=(nn.Flatten(), nn.Flatten(0))),

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from gancourse.exercises.base import Case, Exercise, Observation, Slip
+from gancourse.exercises.base import Case, Exercise, Observation
 from gancourse.exercises.observe import integer, seeded
 from gancourse.papers import blocks
 
@@ -87,27 +87,19 @@ EXERCISE = Exercise(
     reference=blocks.init_normal,
     cases=lambda rng: [Case((integer(rng, 0, 10**6),))],
     observe=observe_init,
-    slips=(
-        Slip(init_like(std=0.2), "The standard deviation is 0.02, not 0.2."),
-        Slip(
-            init_like(gain=0.0), "Batch norm's gain has mean 1; with 0 its output would be about 0."
+    slips={
+        "The standard deviation is 0.02, not 0.2.": init_like(std=0.2),
+        "Batch norm's gain has mean 1; with 0 its output would be about 0.": init_like(gain=0.0),
+        "You drew from torch's global generator. Pass generator=rng.": init_like(from_rng=False),
+        "The "
+        "weights are unchanged. Change them in place, under torch.no_grad().": lambda net, rng: net,
+        "Return the network, too.": init_like(returns=False),
+        "nn.ConvTranspose2d is not a subclass of nn.Conv2d: G's layers were left out.": init_like(
+            kinds=(nn.Conv2d, nn.Linear, nn.BatchNorm2d)
         ),
-        Slip(
-            init_like(from_rng=False),
-            "You drew from torch's global generator. Pass generator=rng.",
-        ),
-        Slip(
-            lambda net, rng: net,
-            "The weights are unchanged. Change them in place, under torch.no_grad().",
-        ),
-        Slip(init_like(returns=False), "Return the network, too."),
-        Slip(
-            init_like(kinds=(nn.Conv2d, nn.Linear, nn.BatchNorm2d)),
-            "nn.ConvTranspose2d is not a subclass of nn.Conv2d: G's layers were left out.",
-        ),
-        Slip(init_children, "net.children() leaves out layers inside layers. Use net.modules()."),
-        Slip(init_like(std=0.02**0.5), "0.02 is the standard deviation, not the variance."),
-    ),
+        "net.children() leaves out layers inside layers. Use net.modules().": init_children,
+        "0.02 is the standard deviation, not the variance.": init_like(std=0.02**0.5),
+    },
     alternatives=(init_like(),),
     rtol=0.12,
     atol=0.003,

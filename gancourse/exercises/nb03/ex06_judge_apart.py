@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, Slip, as_tensor
+from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, as_tensor
 from gancourse.exercises.observe import fill, integer, seeded
 from gancourse.papers import dcgan
 
@@ -60,29 +60,19 @@ EXERCISE = Exercise(
         for mode in ("train", "eval")
     ],
     observe=observe_logits,
-    slips=(
-        Slip(
-            judge_together,
-            "Both are in one batch: batch norm then mixes their statistics, and D's logit for a "
-            "real image depends on the fakes.",
+    slips={
+        "Both are in one batch: batch norm then mixes their statistics, and D's logit for a real "
+        "image depends on the fakes.": judge_together,
+        "D is in evaluation mode: batch norm uses its moving averages, which lag behind. Leave D "
+        "in the mode in which it was.": judge_in_eval,
+        "A gradient reaches G. "
+        "In D's turn the fakes are constants: detach them.": lambda D, x, fakes: (D(x), D(fakes)),
+        "The two results are swapped: real first, then fake.": lambda D, x, fakes: judge_apart(
+            D, x, fakes
+        )[::-1],
+        "These are probabilities; return the logits.": lambda D, x, fakes: tuple(
+            t.sigmoid() for t in judge_apart(D, x, fakes)
         ),
-        Slip(
-            judge_in_eval,
-            "D is in evaluation mode: batch norm uses its moving averages, which lag behind. "
-            "Leave D in the mode in which it was.",
-        ),
-        Slip(
-            lambda D, x, fakes: (D(x), D(fakes)),
-            "A gradient reaches G. In D's turn the fakes are constants: detach them.",
-        ),
-        Slip(
-            lambda D, x, fakes: judge_apart(D, x, fakes)[::-1],
-            "The two results are swapped: real first, then fake.",
-        ),
-        Slip(
-            lambda D, x, fakes: tuple(t.sigmoid() for t in judge_apart(D, x, fakes)),
-            "These are probabilities; return the logits.",
-        ),
-    ),
+    },
     alternatives=(lambda D, x, fakes: tuple(D(batch.detach()) for batch in (x, fakes)),),
 )

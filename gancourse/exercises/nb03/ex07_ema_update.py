@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gancourse.exercises.base import Case, Exercise, Observation, Slip
+from gancourse.exercises.base import Case, Exercise, Observation
 from gancourse.exercises.observe import fill, integer, seeded
 from gancourse.papers.gan import ema_update
 
@@ -64,28 +64,17 @@ EXERCISE = Exercise(
         Case((integer(rng, 0, 10**6), 0.6 + 0.39 * torch.rand((), generator=rng).item()))
     ],
     observe=observe_average,
-    slips=(
-        Slip(
-            lambda average, net, decay: average_like(average, net, 1 - decay),
-            "decay and 1 - decay are swapped: decay is the share of the old average that stays.",
-        ),
-        Slip(
-            lambda average, net, decay: average_like(average, net, decay, buffers=False),
-            "The weights are right, the buffers are not: copy batch norm's moving averages too.",
-        ),
-        Slip(
-            lambda average, net, decay: average_like(average, net, decay, into=1),
-            "You changed the network that is trained. Change only the average.",
-        ),
-        Slip(
-            lambda average, net, decay: average.load_state_dict(net.state_dict()),
-            "That is a copy of the newest weights. Mix them with the old average.",
-        ),
-        Slip(
-            lambda average, net, decay: None,
-            "The average is unchanged. `a = decay * a + ...` in a loop makes a new tensor; change "
-            "the network's own in place, with lerp_ or copy_.",
-        ),
-    ),
+    slips={
+        "decay and 1 - decay are swapped: decay is the share of the old "
+        "average that stays.": lambda average, net, decay: average_like(average, net, 1 - decay),
+        "The weights are right, the buffers are not: copy batch norm's moving averages "
+        "too.": lambda average, net, decay: average_like(average, net, decay, buffers=False),
+        "You changed the network that is trained. Change "
+        "only the average.": lambda average, net, decay: average_like(average, net, decay, into=1),
+        "That is a copy of the newest weights. Mix them with "
+        "the old average.": lambda average, net, decay: average.load_state_dict(net.state_dict()),
+        "The average is unchanged. `a = decay * a + ...` in a loop makes a new tensor; change the "
+        "network's own in place, with lerp_ or copy_.": lambda average, net, decay: None,
+    },
     alternatives=(average_like, by_state_dict),
 )

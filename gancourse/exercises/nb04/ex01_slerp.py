@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.base import Case, Exercise
 from gancourse.papers import dcgan_probes
 
 
@@ -55,33 +55,17 @@ EXERCISE = Exercise(
     minutes=10,
     reference=dcgan_probes.slerp,
     cases=walks,
-    slips=(
-        Slip(
-            dcgan_probes.lerp,
-            "That is the straight line, the baseline: halfway it is shorter than its ends. "
-            "Weigh a and b with sines of parts of the angle.",
-        ),
-        Slip(
-            arc_without_lengths,
-            "The cosine of the angle is the scalar product of a and b over both lengths.",
-        ),
-        Slip(
-            lambda a_, b, t: arc(b, a_, t),
-            "You start at b: for t = 0 the result is to be a.",
-        ),
-        Slip(
-            rescaled_line,
-            "That is a straight walk put back to a's length: on the right arc if the lengths "
-            "are equal, but not at equal steps of angle.",
-        ),
-        Slip(
-            arc_of_the_batch,
-            "You took one angle for the whole batch. Each row has its own: sum over dim=1.",
-        ),
-        Slip(
-            arc_undivided,
-            "Divide by the sine of the whole angle: for t = 0 that leaves exactly a.",
-        ),
-    ),
+    slips={
+        "That is the straight line, the baseline: halfway it is shorter than its ends. Weigh a "
+        "and b with sines of parts of the angle.": dcgan_probes.lerp,
+        "The cosine "
+        "of the angle is the scalar product of a and b over both lengths.": arc_without_lengths,
+        "You start at b: for t = 0 the result is to be a.": lambda a_, b, t: arc(b, a_, t),
+        "That is a straight walk put back to a's length: on the right arc if the lengths are "
+        "equal, but not at equal steps of angle.": rescaled_line,
+        "You took "
+        "one angle for the whole batch. Each row has its own: sum over dim=1.": arc_of_the_batch,
+        "Divide by the sine of the whole angle: for t = 0 that leaves exactly a.": arc_undivided,
+    },
     alternatives=(arc, arc_by_half_angle),
 )

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gancourse.exercises.base import Exercise, Slip
+from gancourse.exercises.base import Exercise
 from gancourse.exercises.nb04._shared import pictures
 from gancourse.papers import dcgan_probes
 
@@ -32,31 +32,17 @@ EXERCISE = Exercise(
     minutes=10,
     reference=dcgan_probes.slant,
     cases=pictures,
-    slips=(
-        Slip(
-            lambda x: slant_like(x, centred=False),
-            "Measure x and y from the centre of the ink, not from the corner of the picture: "
-            "else the place of the digit counts.",
-        ),
-        Slip(
-            lambda x: slant_like(x, sign=1),
-            "Right size, wrong sign: rows are counted downwards, so a stroke that leans to "
-            "the right has small rows where columns are large.",
-        ),
-        Slip(
-            lambda x: slant_like(x, by="xx"),
-            "You divided by the spread of x. We ask how far x moves for each row: divide by "
-            "that of y.",
-        ),
-        Slip(
-            lambda x: slant_like(x, by="both"),
-            "That is the correlation of x and y: it says how narrow the stroke is, too. "
-            "Divide by the spread of y alone.",
-        ),
-        Slip(
-            lambda x: slant_like(x, ink=False),
-            "Black has the value -1: as a weight it would count against the ink. Use (x + 1) / 2.",
-        ),
-    ),
+    slips={
+        "Measure x and y from the centre of the ink, not from the corner of the picture: else the "
+        "place of the digit counts.": lambda x: slant_like(x, centred=False),
+        "Right size, wrong sign: rows are counted downwards, so a stroke that leans to the right "
+        "has small rows where columns are large.": lambda x: slant_like(x, sign=1),
+        "You divided by the spread of x. We ask how far x moves for each row: divide by that of "
+        "y.": lambda x: slant_like(x, by="xx"),
+        "That is the correlation of x and y: it says how narrow the stroke is, too. Divide by the "
+        "spread of y alone.": lambda x: slant_like(x, by="both"),
+        "Black has the value -1: as a weight "
+        "it would count against the ink. Use (x + 1) / 2.": lambda x: slant_like(x, ink=False),
+    },
     alternatives=(slant_like,),
 )

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.base import Case, Exercise
 from gancourse.exercises.observe import integer
 from gancourse.papers import dcgan_probes
 
@@ -36,32 +36,21 @@ EXERCISE = Exercise(
     minutes=8,
     reference=dcgan_probes.turn_vector,
     cases=measured,
-    slips=(
-        Slip(
-            lambda z, values, n: -turn_by_topk(z, values, n),
-            "It points the other way: argsort() puts the smallest value first.",
+    slips={
+        "It points the other way: argsort() puts the smallest value first.": lambda z, values, n: (
+            -turn_by_topk(z, values, n)
         ),
-        Slip(
-            lambda z, values, n: n * turn_by_topk(z, values, n),
-            "Its length grows with n: take means, not sums.",
+        "Its length grows with n: take means, not sums.": lambda z, values, n: (
+            n * turn_by_topk(z, values, n)
         ),
-        Slip(
-            lambda z, values, n: z[values.argsort()[-n:]].mean(0),
-            "That is where pictures with a large value lie. A direction needs the other end "
-            "too: subtract the mean z of the n smallest.",
-        ),
-        Slip(
-            lambda z, values, n: z[values.argsort()[-n:]].mean(0) - z.mean(0),
-            "You subtracted the mean of all pictures; subtract that of the n smallest.",
-        ),
-        Slip(
-            turn_of_sizes,
-            "You sorted by size without sign: leaning far to the left is not leaning right.",
-        ),
-        Slip(
-            turn_unsorted,
-            "The values only choose: pick rows of z by the order of the values.",
-        ),
-    ),
+        "That is where pictures with a large value lie. A direction needs the other end too: "
+        "subtract "
+        "the mean z of the n smallest.": lambda z, values, n: z[values.argsort()[-n:]].mean(0),
+        "You subtracted the mean of all pictures; subtract that "
+        "of the n smallest.": lambda z, values, n: z[values.argsort()[-n:]].mean(0) - z.mean(0),
+        "You "
+        "sorted by size without sign: leaning far to the left is not leaning right.": turn_of_sizes,
+        "The values only choose: pick rows of z by the order of the values.": turn_unsorted,
+    },
     alternatives=(turn_by_topk,),
 )

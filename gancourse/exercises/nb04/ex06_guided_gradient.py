@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gancourse.exercises.base import Case, Exercise, Observation, Slip, as_tensor
+from gancourse.exercises.base import Case, Exercise, Observation, as_tensor
 from gancourse.exercises.nb04._shared import seed_first
 from gancourse.exercises.observe import fill, seeded
 from gancourse.papers import dcgan_probes
@@ -54,33 +54,27 @@ EXERCISE = Exercise(
     reference=dcgan_probes.guided_gradient,
     cases=lambda rng: seed_first(rng, (0, 2)),
     observe=observe_guided,
-    slips=(
-        Slip(
-            guided_like(lambda slope, output: slope),
-            "That is the ordinary gradient: nothing is held back on the way.",
+    slips={
+        "That is the ordinary gradient: nothing is held back on the way.": guided_like(
+            lambda slope, output: slope
         ),
-        Slip(
-            guided_like(lambda slope, output: slope.clamp(min=0)),
-            "Half of the rule: also hold back the slope where the activation was not positive.",
+        "Half of "
+        "the rule: also hold back the slope where the activation was not positive.": guided_like(
+            lambda slope, output: slope.clamp(min=0)
         ),
-        Slip(
-            guided_like(lambda slope, output: slope * (output > 0)),
-            "Half of the rule: also hold back negative slopes.",
+        "Half of the rule: also hold back negative slopes.": guided_like(
+            lambda slope, output: slope * (output > 0)
         ),
-        Slip(
-            guided_like(lambda slope, output: slope.clamp(max=0) * (output > 0)),
-            "You keep what speaks against the filter: clamp(min=0) keeps what is positive.",
+        "You "
+        "keep what speaks against the filter: clamp(min=0) keeps what is positive.": guided_like(
+            lambda slope, output: slope.clamp(max=0) * (output > 0)
         ),
-        Slip(
-            guided_like(lambda slope, output: slope.clamp(min=0) * output.clamp(min=0)),
-            "The activation opens or closes the way; its size has no part in it. Multiply by "
-            "(output > 0).",
+        "The activation opens or closes the way; its size has no part in it. Multiply by (output "
+        "> 0).": guided_like(lambda slope, output: slope.clamp(min=0) * output.clamp(min=0)),
+        "You clip once, at the picture. Clip at every activation layer on the way.": guided_like(
+            lambda slope, output: slope, lambda g: g.clamp(min=0)
         ),
-        Slip(
-            guided_like(lambda slope, output: slope, lambda g: g.clamp(min=0)),
-            "You clip once, at the picture. Clip at every activation layer on the way.",
-        ),
-    ),
+    },
     alternatives=(
         guided_like(lambda slope, output: F.relu(slope) * (output > 0)),
         guided_like(lambda slope, output: torch.where((slope > 0) & (output > 0), slope, 0.0)),

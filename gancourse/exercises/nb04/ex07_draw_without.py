@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gancourse.exercises.base import Case, Exercise, Observation, Slip, as_tensor
+from gancourse.exercises.base import Case, Exercise, Observation, as_tensor
 from gancourse.exercises.nb04._shared import seed_first
 from gancourse.exercises.observe import fill, seeded
 from gancourse.papers import dcgan, dcgan_probes
@@ -82,32 +82,21 @@ EXERCISE = Exercise(
     reference=draw_without,
     cases=lambda rng: seed_first(rng, (0, 3)),
     observe=observe_without,
-    slips=(
-        Slip(
-            hooked(zeroed_pictures),
-            "You emptied pictures of the batch: dimension 0. Feature maps are dimension 1.",
+    slips={
+        "You emptied pictures of the batch: dimension 0. Feature maps are dimension 1.": hooked(
+            zeroed_pictures
         ),
-        Slip(
-            hooked(zeroed_rest),
-            "You kept the maps that were to go, and dropped all others.",
+        "You kept the maps that were to go, and dropped all others.": hooked(zeroed_rest),
+        "The pictures are right, but G has forgotten for good: remove the hook.": hooked(
+            zeroed, leave=True
         ),
-        Slip(
-            hooked(zeroed, leave=True),
-            "The pictures are right, but G has forgotten for good: remove the hook.",
+        "You gave the maps their mean. After a ReLU, 0 is what says nothing is there.": hooked(
+            averaged
         ),
-        Slip(
-            hooked(averaged),
-            "You gave the maps their mean. After a ReLU, 0 is what says nothing is there.",
-        ),
-        Slip(
-            hooked(zeroed, on=2),
-            "You dropped them before batch norm, whose shift brings something back. Change "
-            "the output of `layer` itself.",
-        ),
-        Slip(
-            lambda G, layer, maps, z: G(z).detach(),
-            "Nothing was dropped: these are the pictures that G draws anyway.",
-        ),
-    ),
+        "You dropped them before batch norm, whose shift brings something back. Change the output "
+        "of `layer` itself.": hooked(zeroed, on=2),
+        "Nothing was dropped: "
+        "these are the pictures that G draws anyway.": lambda G, layer, maps, z: G(z).detach(),
+    },
     alternatives=(hooked(zeroed), hooked(masked)),
 )

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gancourse.exercises.base import Case, Exercise, Observation, Slip, as_tensor
+from gancourse.exercises.base import Case, Exercise, Observation, as_tensor
 from gancourse.exercises.nb04._shared import seed_first
 from gancourse.exercises.observe import fill, seeded
 from gancourse.papers import dcgan, dcgan_probes
@@ -46,28 +46,22 @@ EXERCISE = Exercise(
     reference=dcgan_probes.pooled_features,
     cases=lambda rng: seed_first(rng, (1, 3)),
     observe=observe_features,
-    slips=(
-        Slip(
-            features_like(lambda f: F.adaptive_avg_pool2d(f, 4).flatten(1)),
-            "You took means. The paper takes maxima: is the pattern anywhere in this cell?",
+    slips={
+        "You "
+        "took means. The paper takes maxima: is the pattern anywhere in this cell?": features_like(
+            lambda f: F.adaptive_avg_pool2d(f, 4).flatten(1)
         ),
-        Slip(
-            features_like(lambda f: F.adaptive_max_pool2d(f, 4).flatten(1), slice(-1, None)),
-            "That is the last layer only; the paper joins the features of all layers.",
+        "That is the last layer only; the paper joins the features of all layers.": features_like(
+            lambda f: F.adaptive_max_pool2d(f, 4).flatten(1), slice(-1, None)
         ),
-        Slip(
-            features_like(lambda f: F.max_pool2d(f, 4).flatten(1)),
-            "max_pool2d(f, 4) makes cells of 4 x 4 pixels. We want 4 x 4 cells, whatever the "
-            "side: adaptive_max_pool2d.",
+        "max_pool2d(f, 4) makes cells of 4 x 4 pixels. We want 4 x 4 cells, whatever the side: "
+        "adaptive_max_pool2d.": features_like(lambda f: F.max_pool2d(f, 4).flatten(1)),
+        "One number for each map forgets where in the picture it responded.": features_like(
+            lambda f: f.amax((2, 3))
         ),
-        Slip(
-            features_like(lambda f: f.amax((2, 3))),
-            "One number for each map forgets where in the picture it responded.",
+        "Nothing was pooled: the first layer alone would outnumber all others.": features_like(
+            lambda f: f.flatten(1)
         ),
-        Slip(
-            features_like(lambda f: f.flatten(1)),
-            "Nothing was pooled: the first layer alone would outnumber all others.",
-        ),
-    ),
+    },
     alternatives=(features_like(max_by_hand),),
 )

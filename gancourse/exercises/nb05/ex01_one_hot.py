@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise, Observation, Slip, as_tensor
+from gancourse.exercises.base import Case, Exercise, Observation, as_tensor
 from gancourse.exercises.observe import integer
 from gancourse.papers import cgan
 
@@ -46,33 +46,20 @@ EXERCISE = Exercise(
     reference=cgan.one_hot,
     cases=some_labels,
     observe=observe_one_hot,
-    slips=(
-        Slip(
-            lambda labels, classes: F.one_hot(labels, classes),
-            "The values are right, but they are integers, and a linear layer needs floats. "
-            "Add .float().",
+    slips={
+        "The values are right, but they are integers, and a linear layer needs floats. Add "
+        ".float().": lambda labels, classes: F.one_hot(labels, classes),
+        "`.to(float)` gives 64-bit floats; torch's layers have "
+        "32-bit ones. Use .float().": lambda labels, classes: F.one_hot(labels, classes).to(float),
+        "That is the label as a number, so a 9 counts nine times as much as a 1. Give each class "
+        "its own position.": lambda labels, classes: labels[:, None].float(),
+        "Rows and columns are swapped: one row per label, "
+        "one column per class.": lambda labels, classes: F.one_hot(labels, classes).float().T,
+        "Labels count from 0: the 1 of label 0 is in the first position.": lambda labels, classes: (
+            F.one_hot((labels - 1) % classes, classes).float()
         ),
-        Slip(
-            lambda labels, classes: F.one_hot(labels, classes).to(float),
-            "`.to(float)` gives 64-bit floats; torch's layers have 32-bit ones. Use .float().",
-        ),
-        Slip(
-            lambda labels, classes: labels[:, None].float(),
-            "That is the label as a number, so a 9 counts nine times as much as a 1. "
-            "Give each class its own position.",
-        ),
-        Slip(
-            lambda labels, classes: F.one_hot(labels, classes).float().T,
-            "Rows and columns are swapped: one row per label, one column per class.",
-        ),
-        Slip(
-            lambda labels, classes: F.one_hot((labels - 1) % classes, classes).float(),
-            "Labels count from 0: the 1 of label 0 is in the first position.",
-        ),
-        Slip(
-            lambda labels, classes: 2 * F.one_hot(labels, classes).float() - 1,
-            "The other positions are 0, not -1: then a layer selects the weights of one class.",
-        ),
-    ),
+        "The other positions are 0, not -1: then a layer selects the "
+        "weights of one class.": lambda labels, classes: 2 * F.one_hot(labels, classes).float() - 1,
+    },
     alternatives=(by_scatter, lambda labels, classes: torch.eye(classes)[labels]),
 )

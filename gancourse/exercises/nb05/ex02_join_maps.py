@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.base import Case, Exercise
 from gancourse.exercises.observe import integer
 from gancourse.papers import cgan
 
@@ -50,28 +50,19 @@ EXERCISE = Exercise(
     minutes=10,
     reference=cgan.join_maps,
     cases=maps_and_labels,
-    slips=(
-        Slip(
-            lambda h, c: torch.cat([planes(h, c), h], dim=1),
-            "Right parts, wrong order: first the channels of h, then those of c.",
+    slips={
+        "Right parts, wrong order: first the channels of h, then those of c.": lambda h, c: (
+            torch.cat([planes(h, c), h], dim=1)
         ),
-        Slip(
-            wrongly_reshaped,
-            "Your planes are not constant: view() reads the repeated vector in the wrong order. "
-            "Add two dimensions of length 1 to c first, then expand those.",
+        "Your planes are not constant: view() reads the repeated vector in the wrong order. "
+        "Add two dimensions of length 1 to c first, then expand those.": wrongly_reshaped,
+        "The condition is at one position only; repeat it at all H x W positions.": in_one_corner,
+        "Every image got the condition of the first one.": lambda h, c: torch.cat(
+            [h, planes(h, c[:1]).repeat(len(h), 1, 1, 1)], dim=1
         ),
-        Slip(
-            in_one_corner,
-            "The condition is at one position only; repeat it at all H x W positions.",
+        "Join c as it is: a softmax changes the condition.": lambda h, c: torch.cat(
+            [h, planes(h, c.softmax(dim=1))], dim=1
         ),
-        Slip(
-            lambda h, c: torch.cat([h, planes(h, c[:1]).repeat(len(h), 1, 1, 1)], dim=1),
-            "Every image got the condition of the first one.",
-        ),
-        Slip(
-            lambda h, c: torch.cat([h, planes(h, c.softmax(dim=1))], dim=1),
-            "Join c as it is: a softmax changes the condition.",
-        ),
-    ),
+    },
     alternatives=(lambda h, c: torch.cat([h, planes(h, c)], dim=1), interpolated),
 )

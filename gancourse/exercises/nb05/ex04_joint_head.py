@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gancourse.exercises.base import Case, Exercise, Observation, Slip
+from gancourse.exercises.base import Case, Exercise, Observation
 from gancourse.exercises.observe import as_network, integers, observe_network, seeded
 
 
@@ -61,35 +61,21 @@ EXERCISE = Exercise(
     reference=joint_head,
     cases=lambda rng: integers(rng, (3, 5), (2, 3)),
     observe=observe_head,
-    slips=(
-        Slip(
-            head_like(),
-            "Two linear layers in a row are one linear layer, and image and label can't be "
-            "compared. Put an activation between them.",
+    slips={
+        "Two linear layers in a row are one linear layer, and image and label can't be "
+        "compared. Put an activation between them.": head_like(),
+        "All right except the activation: LeakyReLU with slope 0.2.": head_like(nn.ReLU()),
+        "LeakyReLU's default slope is 0.01; D has 0.2.": head_like(nn.LeakyReLU(0.01)),
+        "A 1 x 1 kernel is enough to mix channels; 3 x 3 has nine times as many weights "
+        "and mixes positions too.": head_like(LEAKY, kernel=3),
+        "The logits have shape (B, 1, 1, 1). Flatten them to (B,), or losses broadcast.": head_like(
+            LEAKY, end=nn.Identity()
         ),
-        Slip(head_like(nn.ReLU()), "All right except the activation: LeakyReLU with slope 0.2."),
-        Slip(
-            head_like(nn.LeakyReLU(0.01)),
-            "LeakyReLU's default slope is 0.01; D has 0.2.",
+        "squeeze() also drops the batch dimension of a batch of one: use nn.Flatten(0).": head_like(
+            LEAKY, end=Squeezed()
         ),
-        Slip(
-            head_like(LEAKY, kernel=3),
-            "A 1 x 1 kernel is enough to mix channels; 3 x 3 has nine times as many weights "
-            "and mixes positions too.",
-        ),
-        Slip(
-            head_like(LEAKY, end=nn.Identity()),
-            "The logits have shape (B, 1, 1, 1). Flatten them to (B,), or losses broadcast.",
-        ),
-        Slip(
-            head_like(LEAKY, end=Squeezed()),
-            "squeeze() also drops the batch dimension of a batch of one: use nn.Flatten(0).",
-        ),
-        Slip(
-            head_like(LEAKY, end=FlatSigmoid()),
-            "D returns logits: leave out the sigmoid.",
-        ),
-    ),
+        "D returns logits: leave out the sigmoid.": head_like(LEAKY, end=FlatSigmoid()),
+    },
     alternatives=(
         lambda maps, classes: nn.Sequential(*joint_head(maps, classes)),
         head_like(LEAKY),

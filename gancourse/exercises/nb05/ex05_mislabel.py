@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, Slip, as_tensor
+from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, as_tensor
 from gancourse.exercises.observe import integer, seeded
 from gancourse.papers import cgan
 
@@ -74,30 +74,17 @@ EXERCISE = Exercise(
     reference=cgan.mislabel,
     cases=many_labels,
     observe=observe_mislabel,
-    slips=(
-        Slip(
-            any_label,
-            "Some labels are the right ones: D would learn to reject true pairs. "
-            "Which offsets never lead back to the same label?",
+    slips={
+        "Some labels are the right ones: D would learn to reject true pairs. "
+        "Which offsets never lead back to the same label?": any_label,
+        "Some wrong labels never occur: D learns to reject a 3 for a 2, say, but never an 8. "
+        "(randint excludes its upper end.)": lambda labels, classes, rng: (labels + 1) % classes,
+        "After shuffling, many images have their own label again, or that of another image "
+        "of the same digit.": shuffled,
+        "Some labels lie beyond the last class: wrap around with % classes.": partial(
+            offset, wrap=False
         ),
-        Slip(
-            lambda labels, classes, rng: (labels + 1) % classes,
-            "Some wrong labels never occur: D learns to reject a 3 for a 2, say, but never an 8. "
-            "(randint excludes its upper end.)",
-        ),
-        Slip(
-            shuffled,
-            "After shuffling, many images have their own label again, or that of another image "
-            "of the same digit.",
-        ),
-        Slip(
-            partial(offset, wrap=False),
-            "Some labels lie beyond the last class: wrap around with % classes.",
-        ),
-        Slip(
-            unseeded,
-            "Draw from the generator you are given: randint(..., generator=rng).",
-        ),
-    ),
+        "Draw from the generator you are given: randint(..., generator=rng).": unseeded,
+    },
     alternatives=(offset, skip_right_label),
 )

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.base import Case, Exercise
 from gancourse.exercises.observe import integer
 from gancourse.metrics.samples import parzen_log_density
 
@@ -62,34 +62,25 @@ EXERCISE = Exercise(
     minutes=15,
     reference=parzen_log_density,
     cases=windows,
-    slips=(
-        Slip(
-            partial(window, constant=False),
-            "The Gaussian's constant is missing, d/2 log(2 pi sigma^2): without it different "
-            "sigmas can't be compared.",
+    slips={
+        "The Gaussian's constant is missing, d/2 log(2 pi sigma^2): without it different sigmas "
+        "can't be compared.": partial(window, constant=False),
+        "Take the mean of the Gaussians, not their sum: subtract log m.": partial(
+            window, count=False
         ),
-        Slip(
-            partial(window, count=False),
-            "Take the mean of the Gaussians, not their sum: subtract log m.",
+        "In the exponent the squared distance is divided by 2 sigma squared.": partial(
+            window, power=1
         ),
-        Slip(
-            partial(window, power=1),
-            "In the exponent the squared distance is divided by 2 sigma squared.",
+        "Far from every sample each exp underflows to 0, and its log is -inf. Use "
+        "torch.logsumexp.": partial(window, naive=True),
+        "That "
+        "is the mean of the logarithms; the log-density is the logarithm of the mean.": partial(
+            window, of_logs=True
         ),
-        Slip(
-            partial(window, naive=True),
-            "Far from every sample each exp underflows to 0, and its log is -inf. "
-            "Use torch.logsumexp.",
-        ),
-        Slip(
-            partial(window, of_logs=True),
-            "That is the mean of the logarithms; the log-density is the logarithm of the mean.",
-        ),
-        Slip(
-            lambda x, samples, sigma: window(x, samples, sigma).mean(),
-            "Return one number for each x, not their mean.",
-        ),
-    ),
+        "Return one number for each x, not their mean.": lambda x, samples, sigma: window(
+            x, samples, sigma
+        ).mean(),
+    },
     alternatives=(window, by_distributions),
     rtol=1e-3,
     atol=1e-3,

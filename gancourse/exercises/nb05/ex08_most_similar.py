@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.base import Case, Exercise
 from gancourse.exercises.observe import integer
 from gancourse.metrics.retrieval import most_similar
 
@@ -39,29 +39,19 @@ EXERCISE = Exercise(
     minutes=8,
     reference=most_similar,
     cases=words,
-    slips=(
-        Slip(
-            partial(ranked, how="dot"),
-            "A dot product prefers long word vectors, whatever their direction. "
-            "Divide each row by its length first.",
+    slips={
+        "A dot product prefers long word vectors, whatever their direction. Divide each row by "
+        "its length first.": partial(ranked, how="dot"),
+        "The distance also depends on the lengths of the vectors. Compare directions only: the "
+        "cosine.": partial(ranked, how="distance"),
+        "Those are the least similar words: the largest cosine comes first.": partial(
+            ranked, largest=False
         ),
-        Slip(
-            partial(ranked, how="distance"),
-            "The distance also depends on the lengths of the vectors. "
-            "Compare directions only: the cosine.",
+        "You normalised the columns (dim=0). A vector is a row: dim=1.": partial(
+            ranked, how="columns"
         ),
-        Slip(
-            partial(ranked, largest=False),
-            "Those are the least similar words: the largest cosine comes first.",
-        ),
-        Slip(
-            partial(ranked, how="columns"),
-            "You normalised the columns (dim=0). A vector is a row: dim=1.",
-        ),
-        Slip(
-            lambda vectors, table, k: most_similar(vectors, table, k).flip(1),
-            "The right words in the wrong order: the most similar comes first.",
-        ),
-    ),
+        "The right words in the wrong order: the most "
+        "similar comes first.": lambda vectors, table, k: most_similar(vectors, table, k).flip(1),
+    },
     alternatives=(ranked,),
 )

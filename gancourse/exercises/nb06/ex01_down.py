@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.base import Case, Exercise
 from gancourse.exercises.observe import images
 from gancourse.papers import lapgan
 
@@ -64,36 +64,19 @@ EXERCISE = Exercise(
     minutes=12,
     reference=lapgan.down,
     cases=halving_cases,
-    slips=(
-        Slip(
-            lambda x: x[:, :, ::2, ::2],
-            "You kept every second pixel without blurring first. Fine patterns then turn into "
-            "coarse ones (aliasing).",
-        ),
-        Slip(
-            lambda x: F.avg_pool2d(x, 2),
-            "That is the mean of 2 x 2 pixels, weights [1, 1] / 2. The blur reaches one pixel "
-            "further on each side: [1, 3, 3, 1] / 8.",
-        ),
-        Slip(
-            down_like(mode="constant"),
-            "You padded with zeros, and 0 is grey in [-1, 1]: every border is mixed with grey. "
-            "Repeat the border pixels: mode='replicate'.",
-        ),
-        Slip(
-            down_like(scale=8.0),
-            "The result is 8 times too large. Divide by 8 in both directions: the 16 weights sum "
-            "to 1.",
-        ),
-        Slip(
-            down_like(groups=False),
-            "The colours are mixed: each output channel sums over all input channels. With "
-            "groups=channels each channel is blurred by itself.",
-        ),
-        Slip(
-            one_direction,
-            "You blurred in one direction only. Blur down the columns and along the rows.",
-        ),
-    ),
+    slips={
+        "You kept every second pixel without blurring first. Fine patterns then turn into coarse "
+        "ones (aliasing).": lambda x: x[:, :, ::2, ::2],
+        "That is the mean of 2 x 2 pixels, weights [1, 1] / 2. The blur reaches one pixel further "
+        "on each side: [1, 3, 3, 1] / 8.": lambda x: F.avg_pool2d(x, 2),
+        "You padded with zeros, and 0 is grey in [-1, 1]: every border is mixed with grey. Repeat "
+        "the border pixels: mode='replicate'.": down_like(mode="constant"),
+        "The result is 8 times too large. Divide by 8 in both directions: the 16 weights sum to "
+        "1.": down_like(scale=8.0),
+        "The colours are mixed: each output channel sums over all input channels. With "
+        "groups=channels each channel is blurred by itself.": down_like(groups=False),
+        "You "
+        "blurred in one direction only. Blur down the columns and along the rows.": one_direction,
+    },
     alternatives=(down_like(), three_means, by_slices),
 )

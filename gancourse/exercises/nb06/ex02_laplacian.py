@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise, Observation, Slip
+from gancourse.exercises.base import Case, Exercise, Observation
 from gancourse.exercises.nb06._shared import copy_pixels, observe_list
 from gancourse.exercises.observe import images
 from gancourse.papers import lapgan
@@ -67,30 +67,17 @@ EXERCISE = Exercise(
         Case((images(rng, 1, 1, 8, 8), 1), note="with 1 level"),
     ],
     observe=observe_pyramid,
-    slips=(
-        Slip(
-            laplacian_like(sign=-1),
-            "The sign is flipped. A residual is what has to be added to the blurred image: "
-            "x - up(down(x)).",
+    slips={
+        "The sign is flipped. A residual is what has to be added to the blurred image: "
+        "x - up(down(x)).": laplacian_like(sign=-1),
+        "The coarsest image is missing. Nothing can be reconstructed without it.": laplacian_like(
+            coarse=False
         ),
-        Slip(
-            laplacian_like(coarse=False),
-            "The coarsest image is missing. Nothing can be reconstructed without it.",
-        ),
-        Slip(
-            laplacian_like(flip=True),
-            "The parts are right, but in the wrong order: finest residual first, coarsest image "
-            "last.",
-        ),
-        Slip(
-            of_residuals,
-            "You continued with the residual. The next level halves the halved image.",
-        ),
-        Slip(
-            laplacian_like(up=copy_pixels),
-            "You doubled by copying pixels, so their blocks are in the residual. Use up, which "
-            "interpolates.",
-        ),
-    ),
+        "The parts are right, but in the wrong order: finest residual first, coarsest image "
+        "last.": laplacian_like(flip=True),
+        "You continued with the residual. The next level halves the halved image.": of_residuals,
+        "You doubled by copying pixels, so their blocks are in the residual. Use up, which "
+        "interpolates.": laplacian_like(up=copy_pixels),
+    },
     alternatives=(laplacian_like(), recursive),
 )

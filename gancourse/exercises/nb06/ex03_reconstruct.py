@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise, Observation, Slip, as_tensor
+from gancourse.exercises.base import Case, Exercise, Observation, as_tensor
 from gancourse.exercises.nb06._shared import copy_pixels
 from gancourse.exercises.observe import images
 from gancourse.papers import lapgan
@@ -66,25 +66,19 @@ EXERCISE = Exercise(
     reference=lapgan.reconstruct,
     cases=pyramid_cases,
     observe=observe_reconstruction,
-    slips=(
-        Slip(
-            reconstruct_like(clip=True),
-            "You clipped on the way. Intermediate values may lie outside [-1, 1].",
+    slips={
+        "You clipped on the way. Intermediate values may lie outside [-1, 1].": reconstruct_like(
+            clip=True
         ),
-        Slip(
-            reconstruct_like(sign=-1),
-            "You subtracted the residual. It is x - up(down(x)), so it is added.",
+        "You subtracted the residual. It is x - up(down(x)), so it is added.": reconstruct_like(
+            sign=-1
         ),
-        Slip(without_middle, "You added only the finest residual. Each level has its own."),
-        Slip(
-            reconstruct_like(up=copy_pixels),
-            "You doubled by copying pixels. Use the same up that made the residuals.",
+        "You added only the finest residual. Each level has its own.": without_middle,
+        "You doubled by copying pixels. Use the same up that made the residuals.": reconstruct_like(
+            up=copy_pixels
         ),
-        Slip(
-            reconstruct_like(pop=True),
-            "The image is right, but pop() removed the coarsest level from the caller's list. "
-            "Read parts[-1] instead.",
-        ),
-    ),
+        "The image is right, but pop() removed the coarsest level from the caller's list. "
+        "Read parts[-1] instead.": reconstruct_like(pop=True),
+    },
     alternatives=(reconstruct_like(), sum_of_all),
 )

@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from gancourse.exercises.base import Case, Exercise, Observation, Slip
+from gancourse.exercises.base import Case, Exercise, Observation
 from gancourse.exercises.observe import integers, observe_network, seeded
 from gancourse.papers import lapgan
 
@@ -56,36 +56,25 @@ EXERCISE = Exercise(
     reference=lapgan.LevelGenerator,
     cases=lambda rng: integers(rng, (2, 3), (3, 4), (1, 2)),
     observe=observe_generator,
-    slips=(
-        Slip(
-            partial(LevelGeneratorLike, end=nn.Tanh),
-            "There is a tanh at the end. Residuals lie in [-2, 2]; only images need a tanh.",
+    slips={
+        "There is a tanh at the end. Residuals lie in [-2, 2]; only images need a tanh.": partial(
+            LevelGeneratorLike, end=nn.Tanh
         ),
-        Slip(
-            partial(LevelGeneratorLike, plus=True),
-            "You returned low + residual. Return the residual alone: the chain adds it.",
+        "You returned low + residual. Return the residual alone: the chain adds it.": partial(
+            LevelGeneratorLike, plus=True
         ),
-        Slip(
-            partial(LevelGeneratorLike, join=lambda z, low: low + z, extra=0),
-            "You added the noise to the image. Concatenate them, so that the network can tell "
-            "one from the other.",
+        "You added the noise to the image. Concatenate them, so that the network can tell "
+        "one from the other.": partial(LevelGeneratorLike, join=lambda z, low: low + z, extra=0),
+        "The noise comes first. The exercise asks for the image first.": partial(
+            LevelGeneratorLike, join=lambda z, low: torch.cat([z, low], dim=1)
         ),
-        Slip(
-            partial(LevelGeneratorLike, join=lambda z, low: torch.cat([z, low], dim=1)),
-            "The noise comes first. The exercise asks for the image first.",
+        "The noise is not used: each blurred image would have one residual only.": partial(
+            LevelGeneratorLike, join=lambda z, low: low, extra=0
         ),
-        Slip(
-            partial(LevelGeneratorLike, join=lambda z, low: low, extra=0),
-            "The noise is not used: each blurred image would have one residual only.",
+        "Without padding each 3 x 3 convolution removes a border. Use padding=1.": partial(
+            LevelGeneratorLike, padding=0
         ),
-        Slip(
-            partial(LevelGeneratorLike, padding=0),
-            "Without padding each 3 x 3 convolution removes a border. Use padding=1.",
-        ),
-        Slip(
-            partial(LevelGeneratorLike, act=nn.ReLU),
-            "The activation is LeakyReLU with slope 0.2.",
-        ),
-    ),
+        "The activation is LeakyReLU with slope 0.2.": partial(LevelGeneratorLike, act=nn.ReLU),
+    },
     alternatives=(LevelGeneratorLike,),
 )

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from gancourse.exercises.base import Case, Exercise, Observation, Slip
+from gancourse.exercises.base import Case, Exercise, Observation
 from gancourse.exercises.observe import integers, observe_network, seeded
 from gancourse.papers import lapgan
 
@@ -37,37 +37,28 @@ EXERCISE = Exercise(
     reference=lapgan.LevelDiscriminator,
     cases=lambda rng: integers(rng, (2, 3), (3, 4), (1, 2)),
     observe=observe_discriminator,
-    slips=(
-        Slip(
-            discriminator_like(lambda residual, low: (residual, 5 * residual)),
-            "D sees the residual alone, so it would accept the edges of another image. The first "
-            "part is low + residual.",
+    slips={
+        "D sees the residual alone, so it would accept the edges of another image. The first "
+        "part is low + residual.": discriminator_like(
+            lambda residual, low: (residual, 5 * residual)
         ),
-        Slip(
-            discriminator_like(lambda residual, low: (low, 5 * residual)),
-            "The first part should be the sharpened image, low + residual.",
+        "The first part should be the sharpened image, low + residual.": discriminator_like(
+            lambda residual, low: (low, 5 * residual)
         ),
-        Slip(
-            discriminator_like(lambda residual, low: (low + residual, residual)),
-            "The residual is not enlarged. Multiply it by RESIDUAL_SCALE.",
+        "The residual is not enlarged. Multiply it by RESIDUAL_SCALE.": discriminator_like(
+            lambda residual, low: (low + residual, residual)
         ),
-        Slip(
-            discriminator_like(lambda residual, low: (5 * residual, low + residual)),
-            "The parts are right, but in the wrong order: first the sum, then the enlarged "
-            "residual.",
+        "The parts are right, but in the wrong order: first the sum, then the enlarged "
+        "residual.": discriminator_like(lambda residual, low: (5 * residual, low + residual)),
+        "You subtracted the residual. The sharpened image is low + residual.": discriminator_like(
+            lambda residual, low: (low - residual, 5 * residual)
         ),
-        Slip(
-            discriminator_like(lambda residual, low: (low - residual, 5 * residual)),
-            "You subtracted the residual. The sharpened image is low + residual.",
+        "These are probabilities. Discriminators of this course return logits.": discriminator_like(
+            lambda residual, low: (low + residual, 5 * residual), torch.sigmoid
         ),
-        Slip(
-            discriminator_like(lambda residual, low: (low + residual, 5 * residual), torch.sigmoid),
-            "These are probabilities. Discriminators of this course return logits.",
+        "You clipped the sum. Where it is clipped, G gets no gradient from it.": discriminator_like(
+            lambda residual, low: ((low + residual).clamp(-1, 1), 5 * residual)
         ),
-        Slip(
-            discriminator_like(lambda residual, low: ((low + residual).clamp(-1, 1), 5 * residual)),
-            "You clipped the sum. Where it is clipped, G gets no gradient from it.",
-        ),
-    ),
+    },
     alternatives=(discriminator_like(lambda residual, low: (residual + low, residual * 5)),),
 )

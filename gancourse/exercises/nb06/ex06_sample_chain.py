@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise, Observation, Slip
+from gancourse.exercises.base import Case, Exercise, Observation
 from gancourse.exercises.nb06._shared import observe_list
 from gancourse.exercises.observe import images, integer, seeded
 from gancourse.papers import lapgan
@@ -66,40 +66,22 @@ EXERCISE = Exercise(
     reference=lapgan.sample_chain,
     cases=chain_cases,
     observe=observe_chain,
-    slips=(
-        Slip(
-            chain_like(up=lambda x: x),
-            "Nothing is doubled. Call up before each generator.",
+    slips={
+        "Nothing is doubled. Call up before each generator.": chain_like(up=lambda x: x),
+        "You passed on the residual as an image. Add it to the doubled image first.": chain_like(
+            add=False
         ),
-        Slip(
-            chain_like(add=False),
-            "You passed on the residual as an image. Add it to the doubled image first.",
+        "The chain is right, but the list should hold images, not residuals.": chain_like(
+            residuals=True
         ),
-        Slip(
-            chain_like(residuals=True),
-            "The chain is right, but the list should hold images, not residuals.",
+        "You clipped on the way. Nothing is clipped in this chain.": chain_like(clip=True),
+        "All images of the batch share one plane of noise. Draw one for each.": chain_like(
+            shared_noise=True
         ),
-        Slip(
-            chain_like(clip=True),
-            "You clipped on the way. Nothing is clipped in this chain.",
-        ),
-        Slip(
-            chain_like(shared_noise=True),
-            "All images of the batch share one plane of noise. Draw one for each.",
-        ),
-        Slip(
-            chain_like(planes=3),
-            "The noise has three planes. A level's generator takes one.",
-        ),
-        Slip(
-            chain_like(swapped=True),
-            "The arguments are swapped: it is G(z, low).",
-        ),
-        Slip(
-            chain_like(only_last=True),
-            "The list holds the last image only. It should begin with the coarse image and hold "
-            "every step.",
-        ),
-    ),
+        "The noise has three planes. A level's generator takes one.": chain_like(planes=3),
+        "The arguments are swapped: it is G(z, low).": chain_like(swapped=True),
+        "The list holds the last image only. It should begin with the coarse image and hold "
+        "every step.": chain_like(only_last=True),
+    },
     alternatives=(chain_like(),),
 )

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.base import Case, Exercise
 from gancourse.exercises.observe import images
 from gancourse.metrics.retrieval import nearest
 
@@ -48,23 +48,16 @@ EXERCISE = Exercise(
     minutes=8,
     reference=nearest,
     cases=image_cases,
-    slips=(
-        Slip(squared, "These are squared distances. Take the root."),
-        Slip(
-            nearest_like(p=1.0),
-            "You summed absolute differences. The Euclidean distance is the root of the summed "
-            "squares.",
+    slips={
+        "These are squared distances. Take the root.": squared,
+        "You summed absolute differences. The Euclidean distance is the root of the summed "
+        "squares.": nearest_like(p=1.0),
+        "That is the farthest example: use min, not max.": nearest_like(farthest=True),
+        "You searched the nearest sample of each example. Search the nearest example of each "
+        "sample.": nearest_like(swap=True),
+        "The two results are swapped: distances first, then indices.": lambda samples, examples: (
+            nearest(samples, examples)[::-1]
         ),
-        Slip(nearest_like(farthest=True), "That is the farthest example: use min, not max."),
-        Slip(
-            nearest_like(swap=True),
-            "You searched the nearest sample of each example. Search the nearest example of each "
-            "sample.",
-        ),
-        Slip(
-            lambda samples, examples: nearest(samples, examples)[::-1],
-            "The two results are swapped: distances first, then indices.",
-        ),
-    ),
+    },
     alternatives=(nearest_like(), one_by_one),
 )

@@ -5,7 +5,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.base import Case, Exercise
 from gancourse.exercises.observe import integer
 
 ABC = "abcdefghijklmnopqrstuvwxyz0123456789 ,.-"
@@ -63,33 +63,21 @@ EXERCISE = Exercise(
     minutes=10,
     reference=places,
     cases=texts,
-    slips=(
-        Slip(
-            partial(places, lower=False),
-            "A capital letter is read as unknown. Turn the text into lower case first.",
+    slips={
+        "A capital letter is read as unknown. Turn the text into lower case first.": partial(
+            places, lower=False
         ),
-        Slip(
-            partial(places, none=0),
-            "You mark an unknown character by 0. But 0 is the position of the first character: "
-            "mark it by -1.",
+        "You mark an unknown character by 0. But 0 is the position of the first character: "
+        "mark it by -1.": partial(places, none=0),
+        "An unknown character is skipped, and all after it move up by one. It keeps its "
+        "place in the row, as -1.": partial(places, drop=True),
+        "Positions count from 0: the first character of the alphabet is 0.": partial(
+            places, start=1
         ),
-        Slip(
-            partial(places, drop=True),
-            "An unknown character is skipped, and all after it move up by one. It keeps its "
-            "place in the row, as -1.",
+        "A text longer than `length` must be cut: every row has the same length.": partial(
+            places, cut=False
         ),
-        Slip(
-            partial(places, start=1),
-            "Positions count from 0: the first character of the alphabet is 0.",
-        ),
-        Slip(
-            partial(places, cut=False),
-            "A text longer than `length` must be cut: every row has the same length.",
-        ),
-        Slip(
-            partial(places, front=True),
-            "The padding is before the text; it belongs after it.",
-        ),
-    ),
+        "The padding is before the text; it belongs after it.": partial(places, front=True),
+    },
     alternatives=(places_by_table,),
 )

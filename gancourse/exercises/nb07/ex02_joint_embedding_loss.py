@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.base import Case, Exercise
 from gancourse.exercises.observe import integer
 from gancourse.papers.text2image import joint_embedding_loss
 
@@ -51,35 +51,23 @@ EXERCISE = Exercise(
     minutes=15,
     reference=joint_embedding_loss,
     cases=scores,
-    slips=(
-        Slip(
-            partial(embedding_loss, ways="images"),
-            "Only rows are compared: one image with all texts. Add the other direction, one text "
-            "with all images, down a column.",
+    slips={
+        "Only rows are compared: one image with all texts. Add the other direction, one text "
+        "with all images, down a column.": partial(embedding_loss, ways="images"),
+        "Only columns are compared: one text with all images. Add the other direction, one "
+        "image with all texts, along a row.": partial(embedding_loss, ways="texts"),
+        "The diagonal is included: there each hinge compares a matching pair with itself and "
+        "is 1. Leave the diagonal out, and divide by n (n - 1).": partial(
+            embedding_loss, diagonal=True
         ),
-        Slip(
-            partial(embedding_loss, ways="texts"),
-            "Only columns are compared: one text with all images. Add the other direction, one "
-            "image with all texts, along a row.",
+        "That is the sum. Take the mean over the n (n - 1) mismatched pairs.": partial(
+            embedding_loss, mean=False
         ),
-        Slip(
-            partial(embedding_loss, diagonal=True),
-            "The diagonal is included: there each hinge compares a matching pair with itself and "
-            "is 1. Leave the diagonal out, and divide by n (n - 1).",
+        "The margin of 1 is missing. Without it the loss is 0 where all scores are equal.": partial(
+            embedding_loss, margin=0.0
         ),
-        Slip(
-            partial(embedding_loss, mean=False),
-            "That is the sum. Take the mean over the n (n - 1) mismatched pairs.",
-        ),
-        Slip(
-            partial(embedding_loss, margin=0.0),
-            "The margin of 1 is missing. Without it the loss is 0 where all scores are equal.",
-        ),
-        Slip(
-            hardest_only,
-            "That takes only the mismatched pair with the highest score, a loss that other papers "
-            "use. Here every mismatched pair counts.",
-        ),
-    ),
+        "That takes only the mismatched pair with the highest score, a loss that other papers "
+        "use. Here every mismatched pair counts.": hardest_only,
+    },
     alternatives=(embedding_loss,),
 )

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.base import Case, Exercise
 from gancourse.exercises.observe import integer
 from gancourse.papers.text2image import gan_cls_loss
 
@@ -42,32 +42,21 @@ EXERCISE = Exercise(
     minutes=8,
     reference=gan_cls_loss,
     cases=three_kinds,
-    slips=(
-        Slip(
-            partial(cls_loss, w=1.0, f=1.0),
-            "Wrong and fake pairs have weight 1/2 each: together as much as the real pairs.",
+    slips={
+        "Wrong and fake pairs have weight 1/2 each: together as much as the real pairs.": partial(
+            cls_loss, w=1.0, f=1.0
         ),
-        Slip(
-            partial(cls_loss, w=0.0, f=1.0),
-            "The wrong pairs are missing: that is the loss of the plain GAN.",
+        "The wrong pairs are missing: that is the loss of the plain GAN.": partial(
+            cls_loss, w=0.0, f=1.0
         ),
-        Slip(
-            lambda real, wrong, fake: cls_loss(real, -wrong, fake),
-            "D should reject a real image with a wrong text: its term is log(1 - s_w).",
-        ),
-        Slip(
-            cls_naive,
-            "For large logits the sigmoid is exactly 0 or 1, and a log is infinite. "
-            "F.softplus(-l) is -log(sigmoid(l)), F.softplus(l) is -log(1 - sigmoid(l)).",
-        ),
-        Slip(
-            lambda real, wrong, fake: -cls_loss(real, wrong, fake),
-            "The sign: the paper's D maximizes, an optimizer minimizes. Return the negative.",
-        ),
-        Slip(
-            lambda real, wrong, fake: cls_loss(real, wrong, fake) / 2,
-            "One factor of 1/2 too many: it applies to the brackets, not to the first term.",
-        ),
-    ),
+        "D should reject a real image with a wrong "
+        "text: its term is log(1 - s_w).": lambda real, wrong, fake: cls_loss(real, -wrong, fake),
+        "For large logits the sigmoid is exactly 0 or 1, and a log is infinite. F.softplus(-l) is "
+        "-log(sigmoid(l)), F.softplus(l) is -log(1 - sigmoid(l)).": cls_naive,
+        "The sign: the paper's D maximizes, an optimizer "
+        "minimizes. Return the negative.": lambda real, wrong, fake: -cls_loss(real, wrong, fake),
+        "One factor of 1/2 too many: it applies to the brackets, "
+        "not to the first term.": lambda real, wrong, fake: cls_loss(real, wrong, fake) / 2,
+    },
     alternatives=(cls_loss,),
 )

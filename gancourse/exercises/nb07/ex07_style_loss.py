@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gancourse.exercises.base import Case, Exercise, Observation, Slip, as_tensor
+from gancourse.exercises.base import Case, Exercise, Observation, as_tensor
 from gancourse.exercises.observe import fill, integer, seeded
 from gancourse.papers.text2image import style_loss
 
@@ -81,29 +81,18 @@ EXERCISE = Exercise(
     reference=style_loss,
     cases=style_cases,
     observe=observe_style,
-    slips=(
-        Slip(
-            partial(style, detach=False),
-            "G gets a gradient: it would be trained together with S. Generate the images under "
-            "torch.no_grad().",
+    slips={
+        "G gets a gradient: it would be trained together with S. Generate the images under "
+        "torch.no_grad().": partial(style, detach=False),
+        "That is the mean over all numbers. A squared distance is the sum over the numbers of "
+        "one z; the mean is over the batch only.": partial(style, reduce="all"),
+        "That is the sum over the batch: take the mean over its images.": partial(
+            style, reduce="sum"
         ),
-        Slip(
-            partial(style, reduce="all"),
-            "That is the mean over all numbers. A squared distance is the sum over the numbers of "
-            "one z; the mean is over the batch only.",
+        "That is the distance; the loss is its square.": partial(style, reduce="root"),
+        "S gets no gradient: only G belongs under torch.no_grad(), not S.": partial(
+            style, train=False
         ),
-        Slip(
-            partial(style, reduce="sum"),
-            "That is the sum over the batch: take the mean over its images.",
-        ),
-        Slip(
-            partial(style, reduce="root"),
-            "That is the distance; the loss is its square.",
-        ),
-        Slip(
-            partial(style, train=False),
-            "S gets no gradient: only G belongs under torch.no_grad(), not S.",
-        ),
-    ),
+    },
     alternatives=(style,),
 )

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from gancourse.datasets.captions import unknown_words, vocabulary
-from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, Slip, as_tensor
+from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, as_tensor
 from gancourse.exercises.observe import integer
 
 STRANGE = ("tulip", "turquoise", "bees", "garden", "stripes", "three", "rosé")
@@ -87,31 +87,19 @@ EXERCISE = Exercise(
     reference=unknown_words,
     cases=orders,
     observe=observe_words,
-    slips=(
-        Slip(
-            words_like(lower=False),
-            "A capital makes a known word unknown: compare in lower case.",
+    slips={
+        "A capital makes a known word unknown: compare in lower case.": words_like(lower=False),
+        "Commas "
+        "and full stops are left on the words: a word is a run of letters and digits.": words_like(
+            strip=False
         ),
-        Slip(
-            words_like(strip=False),
-            "Commas and full stops are left on the words: a word is a run of letters and digits.",
+        "A word that occurs twice is listed twice: list it once.": words_like(once=False),
+        "The words are in another order than in the text.": words_like(order=False),
+        "A text "
+        "without a word should raise ValueError: there is nothing to draw.": words_without_error,
+        "Only the first unknown word is named: list them all.": lambda text, known: (
+            [] if not text.strip() else unknown_words(text, known)[:1]
         ),
-        Slip(
-            words_like(once=False),
-            "A word that occurs twice is listed twice: list it once.",
-        ),
-        Slip(
-            words_like(order=False),
-            "The words are in another order than in the text.",
-        ),
-        Slip(
-            words_without_error,
-            "A text without a word should raise ValueError: there is nothing to draw.",
-        ),
-        Slip(
-            lambda text, known: [] if not text.strip() else unknown_words(text, known)[:1],
-            "Only the first unknown word is named: list them all.",
-        ),
-    ),
+    },
     alternatives=(words_by_split,),
 )

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.base import Case, Exercise
 from gancourse.exercises.observe import images, integer
 from gancourse.metrics.images import luminance, psnr
 
@@ -57,40 +57,29 @@ EXERCISE = Exercise(
     minutes=12,
     reference=psnr,
     cases=psnr_cases,
-    slips=(
-        Slip(
-            psnr_like(crop=False),
-            "The border is included. First cut off `border` pixels on each of the four sides.",
+    slips={
+        "The "
+        "border is included. First cut off `border` pixels on each of the four sides.": psnr_like(
+            crop=False
         ),
-        Slip(
-            psnr_like(channel=lambda x: (x + 1) * 127.5),
-            "That is the error of the colours. The paper measures Y: apply luminance to both.",
+        "That "
+        "is the error of the colours. The paper measures Y: apply luminance to both.": psnr_like(
+            channel=lambda x: (x + 1) * 127.5
         ),
-        Slip(
-            psnr_like(whole_batch=True),
-            "That is one number for the whole batch. Each image has its own mean and its own PSNR.",
+        "That is "
+        "one number for the whole batch. Each image has its own mean and its own PSNR.": psnr_like(
+            whole_batch=True
         ),
-        Slip(
-            psnr_like(factor=20),
-            "That is twice as much: 20 is the factor for a ratio of amplitudes. For a ratio of "
-            "squares it is 10.",
+        "That is twice as much: 20 is the factor for a ratio of amplitudes. For a ratio of "
+        "squares it is 10.": psnr_like(factor=20),
+        "That is the natural logarithm; decibels use log10.": psnr_like(log=torch.log),
+        "The peak is missing: the ratio is 255 squared over the mean squared error.": psnr_like(
+            peak=1
         ),
-        Slip(
-            psnr_like(log=torch.log),
-            "That is the natural logarithm; decibels use log10.",
+        "A peak of 2 would fit images in [-1, 1]. Y is on the scale of bytes: 255.": psnr_like(
+            peak=2
         ),
-        Slip(
-            psnr_like(peak=1),
-            "The peak is missing: the ratio is 255 squared over the mean squared error.",
-        ),
-        Slip(
-            psnr_like(peak=2),
-            "A peak of 2 would fit images in [-1, 1]. Y is on the scale of bytes: 255.",
-        ),
-        Slip(
-            psnr_like(factor=-10),
-            "The sign is wrong: a smaller error gives more decibels.",
-        ),
-    ),
+        "The sign is wrong: a smaller error gives more decibels.": psnr_like(factor=-10),
+    },
     alternatives=(psnr_like(), psnr_by_norm),
 )

@@ -5,7 +5,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from gancourse.exercises.base import Case, Exercise, Observation, Slip
+from gancourse.exercises.base import Case, Exercise, Observation
 from gancourse.exercises.observe import integers, observe_network, seeded
 from gancourse.papers import srgan
 
@@ -48,37 +48,28 @@ EXERCISE = Exercise(
     reference=srgan.ResidualBlock,
     cases=lambda rng: integers(rng, (2, 4)),
     observe=observe_block,
-    slips=(
-        Slip(
-            partial(BlockLike, skip=False),
-            "The input is not added. The skip connection makes the block residual.",
+    slips={
+        "The input is not added. The skip connection makes the block residual.": partial(
+            BlockLike, skip=False
         ),
-        Slip(
-            partial(BlockLike, last=nn.ReLU),
-            "There is a ReLU after the sum. He's first residual network had one; this block has "
-            "none, so that the skip connection passes negative values on too.",
+        "There is a ReLU after the sum. He's first residual network had one; this block has "
+        "none, so that the skip connection passes negative values on too.": partial(
+            BlockLike, last=nn.ReLU
         ),
-        Slip(
-            partial(BlockLike, act=lambda width: nn.ReLU()),
-            "That is a ReLU. The slope of nn.PReLU() below zero is learned.",
+        "That is a ReLU. The slope of nn.PReLU() below zero is learned.": partial(
+            BlockLike, act=lambda width: nn.ReLU()
         ),
-        Slip(
-            partial(BlockLike, act=lambda width: nn.LeakyReLU(0.2)),
-            "LeakyReLU is for D. The slope of nn.PReLU() below zero is learned.",
+        "LeakyReLU is for D. The slope of nn.PReLU() below zero is learned.": partial(
+            BlockLike, act=lambda width: nn.LeakyReLU(0.2)
         ),
-        Slip(
-            partial(BlockLike, act=nn.PReLU),
-            "You have one slope per channel. nn.PReLU() without arguments has a single one.",
+        "You have one slope per channel. nn.PReLU() without arguments has a single one.": partial(
+            BlockLike, act=nn.PReLU
         ),
-        Slip(
-            partial(BlockLike, bias=True),
-            "The convolutions have biases. Batch norm subtracts the mean, so a bias has no "
-            "effect: use bias=False.",
+        "The convolutions have biases. Batch norm subtracts the mean, so a bias has no "
+        "effect: use bias=False.": partial(BlockLike, bias=True),
+        "The second batch norm is missing: there is one after each convolution.": partial(
+            BlockLike, second_norm=False
         ),
-        Slip(
-            partial(BlockLike, second_norm=False),
-            "The second batch norm is missing: there is one after each convolution.",
-        ),
-    ),
+    },
     alternatives=(BlockLike,),
 )

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise, Observation, Slip, as_tensor
+from gancourse.exercises.base import Case, Exercise, Observation, as_tensor
 from gancourse.exercises.observe import images, integer, seeded
 from gancourse.papers import srgan
 
@@ -84,41 +84,24 @@ EXERCISE = Exercise(
     reference=srgan.content_loss,
     cases=content_cases,
     observe=observe_content,
-    slips=(
-        Slip(
-            content_like(rebuild=True),
-            "The value is right, but torch.tensor(...) makes a new tensor outside the graph, so "
-            "no gradient reaches G. Use torch.stack, or add the losses.",
+    slips={
+        "The value is right, but torch.tensor(...) makes a new tensor outside the graph, so no "
+        "gradient reaches G. Use torch.stack, or add the losses.": content_like(rebuild=True),
+        "That compares pixels. Apply phi to both images first.": of_pixels,
+        "Those are absolute differences. The paper's Equation 5 squares them.": content_like(
+            distance=F.l1_loss
         ),
-        Slip(
-            of_pixels,
-            "That compares pixels. Apply phi to both images first.",
+        "That is "
+        "a sum over all values of a map. Take the mean, or large maps count most.": content_like(
+            distance=partial(F.mse_loss, reduction="sum")
         ),
-        Slip(
-            content_like(distance=F.l1_loss),
-            "Those are absolute differences. The paper's Equation 5 squares them.",
+        "You added the losses of the maps. Take their mean.": content_like(reduce=torch.sum),
+        "The value is right, but a gradient is computed for the real image too. Compute its maps "
+        "under torch.no_grad().": content_like(detach=False),
+        "Only the first map is used. phi returns a list: use all.": content_like(maps=slice(1)),
+        "Only the last map is used. phi returns a list: use all.": content_like(
+            maps=slice(-1, None)
         ),
-        Slip(
-            content_like(distance=partial(F.mse_loss, reduction="sum")),
-            "That is a sum over all values of a map. Take the mean, or large maps count most.",
-        ),
-        Slip(
-            content_like(reduce=torch.sum),
-            "You added the losses of the maps. Take their mean.",
-        ),
-        Slip(
-            content_like(detach=False),
-            "The value is right, but a gradient is computed for the real image too. Compute its "
-            "maps under torch.no_grad().",
-        ),
-        Slip(
-            content_like(maps=slice(1)),
-            "Only the first map is used. phi returns a list: use all.",
-        ),
-        Slip(
-            content_like(maps=slice(-1, None)),
-            "Only the last map is used. phi returns a list: use all.",
-        ),
-    ),
+    },
     alternatives=(content_like(), content_in_a_loop),
 )

@@ -5,7 +5,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from gancourse.exercises.base import Case, Exercise, Observation, Slip
+from gancourse.exercises.base import Case, Exercise, Observation
 from gancourse.exercises.observe import integers, observe_network, seeded
 from gancourse.papers import srgan
 
@@ -63,40 +63,26 @@ EXERCISE = Exercise(
     reference=srgan.Discriminator,
     cases=lambda rng: integers(rng, (2, 3), (32, 32)),  # width, side
     observe=observe_discriminator,
-    slips=(
-        Slip(
-            partial(DiscriminatorLike, end=lambda y: y.flatten().sigmoid()),
-            "There is a sigmoid at the end. Networks of this course return logits.",
+    slips={
+        "There is a sigmoid at the end. Networks of this course return logits.": partial(
+            DiscriminatorLike, end=lambda y: y.flatten().sigmoid()
         ),
-        Slip(
-            partial(DiscriminatorLike, end=lambda y: y),
-            "The logits should have shape (B,), not (B, 1): put nn.Flatten(0) at the end.",
+        "The logits should have shape (B,), not (B, 1): put nn.Flatten(0) at the end.": partial(
+            DiscriminatorLike, end=lambda y: y
         ),
-        Slip(
-            partial(DiscriminatorLike, first_norm=True),
-            "The first convolution is followed by a batch norm. It should have none, so that D "
-            "gets the colours unchanged.",
+        "The first convolution is followed by a batch norm. It should have none, so that D "
+        "gets the colours unchanged.": partial(DiscriminatorLike, first_norm=True),
+        "Convolutions before a batch norm need no bias: bias=False in all but the first.": partial(
+            DiscriminatorLike, bias=True
         ),
-        Slip(
-            partial(DiscriminatorLike, bias=True),
-            "Convolutions before a batch norm need no bias: bias=False in all but the first.",
+        "The strides are swapped: 1 first, then 2.": partial(DiscriminatorLike, strides=(2, 1)),
+        "The activation is LeakyReLU with slope 0.2.": partial(DiscriminatorLike, act=nn.ReLU),
+        "You took the mean over each map. The dense layer gets every value: nn.Flatten().": partial(
+            DiscriminatorLike, pool=True
         ),
-        Slip(
-            partial(DiscriminatorLike, strides=(2, 1)),
-            "The strides are swapped: 1 first, then 2.",
+        "The dense layer of 16 width units is missing, with its LeakyReLU.": partial(
+            DiscriminatorLike, hidden=False
         ),
-        Slip(
-            partial(DiscriminatorLike, act=nn.ReLU),
-            "The activation is LeakyReLU with slope 0.2.",
-        ),
-        Slip(
-            partial(DiscriminatorLike, pool=True),
-            "You took the mean over each map. The dense layer gets every value: nn.Flatten().",
-        ),
-        Slip(
-            partial(DiscriminatorLike, hidden=False),
-            "The dense layer of 16 width units is missing, with its LeakyReLU.",
-        ),
-    ),
+    },
     alternatives=(DiscriminatorLike,),
 )

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.base import Case, Exercise
 from gancourse.papers import gan
 
 
@@ -41,41 +41,30 @@ EXERCISE = Exercise(
     reference=loss_like(),
     cases=loss_cases,
     atol=1e-7,
-    slips=(
-        Slip(
-            loss_like(lambda fake: -F.softplus(fake).mean()),
-            "That is log(1 - D), which is flat where D is certain of a fake. The paper minimizes "
-            "-log D (notebook 02).",
+    slips={
+        "That is log(1 - D), which is flat where D is certain of a fake. The paper minimises "
+        "-log D (notebook 02).": loss_like(lambda fake: -F.softplus(fake).mean()),
+        "That is D's term: it is lowest where D is certain of a fake. Use -log D.": loss_like(
+            lambda fake: F.softplus(fake).mean()
         ),
-        Slip(
-            loss_like(lambda fake: F.softplus(fake).mean()),
-            "That is D's term: it is lowest where D is certain of a fake. Use -log D.",
+        "The formula is right, but sigmoid rounds to 0 where D is certain, and its logarithm "
+        "is infinite. Use -log sigmoid(l) = softplus(-l).": loss_like(
+            lambda fake: -fake.sigmoid().log().mean()
         ),
-        Slip(
-            loss_like(lambda fake: -fake.sigmoid().log().mean()),
-            "The formula is right, but sigmoid rounds to 0 where D is certain, and its logarithm "
-            "is infinite. Use -log sigmoid(l) = softplus(-l).",
+        "The small number in the logarithm removes the gradient along with the infinity. Use "
+        "-log sigmoid(l) = softplus(-l).": loss_like(
+            lambda fake: -(fake.sigmoid() + 1e-8).log().mean()
         ),
-        Slip(
-            loss_like(lambda fake: -(fake.sigmoid() + 1e-8).log().mean()),
-            "The small number in the logarithm removes the gradient along with the infinity. Use "
-            "-log sigmoid(l) = softplus(-l).",
+        "That is a sum over the batch, as in the paper's Equation 6. Take the mean, so that "
+        "the batch size does not matter.": loss_like(lambda fake: F.softplus(-fake).sum()),
+        "The weight of 0.001 is missing.": loss_like(weight=1),
+        "The weight of 0.001 belongs to the adversarial term, not to the content loss.": loss_like(
+            weight=1, content_weight=1e-3
         ),
-        Slip(
-            loss_like(lambda fake: F.softplus(-fake).sum()),
-            "That is a sum over the batch, as in the paper's Equation 6. Take the mean, so that "
-            "the batch size does not matter.",
+        "The sigmoid is applied twice: softplus(-l) takes the logit itself.": loss_like(
+            lambda fake: F.softplus(-fake.sigmoid()).mean()
         ),
-        Slip(loss_like(weight=1), "The weight of 0.001 is missing."),
-        Slip(
-            loss_like(weight=1, content_weight=1e-3),
-            "The weight of 0.001 belongs to the adversarial term, not to the content loss.",
-        ),
-        Slip(
-            loss_like(lambda fake: F.softplus(-fake.sigmoid()).mean()),
-            "The sigmoid is applied twice: softplus(-l) takes the logit itself.",
-        ),
-    ),
+    },
     alternatives=(
         loss_like(lambda fake: F.binary_cross_entropy_with_logits(fake, torch.ones_like(fake))),
         loss_like(lambda fake: -F.logsigmoid(fake).mean()),

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise, Observation, Slip, as_tensor
+from gancourse.exercises.base import Case, Exercise, Observation, as_tensor
 from gancourse.exercises.observe import images, integer, seeded
 from gancourse.papers import srgan_photos
 
@@ -106,34 +106,24 @@ EXERCISE = Exercise(
     reference=srgan_photos.tiled,
     cases=tile_cases,
     observe=observe_tiles,
-    slips=(
-        Slip(
-            tiles_like(spread=0),
-            "You compute each tile without a margin, so G pads with zeros where the image "
-            "continues. That leaves seams.",
+    slips={
+        "You compute each tile without a margin, so G pads with zeros where the image continues. "
+        "That leaves seams.": tiles_like(spread=0),
+        "You cut off the margin of the input. In G's output it is four times as wide.": tiles_like(
+            cut=1
         ),
-        Slip(
-            tiles_like(cut=1),
-            "You cut off the margin of the input. In G's output it is four times as wide.",
+        "You write the margins into the result too, over the correct pixels of neighbouring "
+        "tiles. Cut them off.": tiles_like(keep=True),
+        "The rest "
+        "at the right and at the bottom is missing: the last tiles may be smaller.": tiles_like(
+            whole_only=True
         ),
-        Slip(
-            tiles_like(keep=True),
-            "You write the margins into the result too, over the correct pixels of neighbouring "
-            "tiles. Cut them off.",
+        "You put zeros around the image. At the image's border a tile has no margin: G pads by "
+        "itself, in every layer.": tiles_like(zeros=True),
+        "The result "
+        "is right, but G gets the whole image at once, which needs too much memory.": tiles_like(
+            whole=True
         ),
-        Slip(
-            tiles_like(whole_only=True),
-            "The rest at the right and at the bottom is missing: the last tiles may be smaller.",
-        ),
-        Slip(
-            tiles_like(zeros=True),
-            "You put zeros around the image. At the image's border a tile has no margin: G pads "
-            "by itself, in every layer.",
-        ),
-        Slip(
-            tiles_like(whole=True),
-            "The result is right, but G gets the whole image at once, which needs too much memory.",
-        ),
-    ),
+    },
     alternatives=(tiles_like(), tiles_in_strips),
 )

@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from gancourse.exercises.base import Case, Exercise, Observation, Slip
+from gancourse.exercises.base import Case, Exercise, Observation
 from gancourse.exercises.observe import integers, observe_network, seeded
 from gancourse.papers import cyclegan
 
@@ -53,42 +53,25 @@ EXERCISE = Exercise(
     reference=cyclegan.ResidualBlock,
     cases=lambda rng: integers(rng, (2, 4), (4, 6)),
     observe=observe_block,
-    slips=(
-        Slip(
-            partial(BlockLike, skip=0.0),
-            "The input is not added. Without x + ... the block would have to learn to copy.",
+    slips={
+        "The input is not added. Without x + ... the block would have to learn to copy.": partial(
+            BlockLike, skip=0.0
         ),
-        Slip(
-            partial(BlockLike, pad="zeros"),
-            "The padding is zeros, which are grey. Pad by reflection.",
+        "The padding is zeros, which are grey. Pad by reflection.": partial(BlockLike, pad="zeros"),
+        "You repeated the border pixels. Reflection mirrors the image at its border: "
+        "padding_mode='reflect'.": partial(BlockLike, pad="replicate"),
+        "That is batch norm: the images of a batch would depend on one another. Use "
+        "nn.InstanceNorm2d.": partial(BlockLike, norm=nn.BatchNorm2d),
+        "Your instance norm learns a scale and a shift. The authors' does not: leave affine at "
+        "its default.": partial(BlockLike, norm=partial(nn.InstanceNorm2d, affine=True)),
+        "There is no norm after the second convolution.": partial(BlockLike, last=False),
+        "There "
+        "is a ReLU after the sum. The block could then never return a negative value.": partial(
+            BlockLike, end=torch.relu
         ),
-        Slip(
-            partial(BlockLike, pad="replicate"),
-            "You repeated the border pixels. Reflection mirrors the image at its border: "
-            "padding_mode='reflect'.",
+        "The ReLU between the two convolutions is missing.": partial(
+            BlockLike, activation=nn.Identity
         ),
-        Slip(
-            partial(BlockLike, norm=nn.BatchNorm2d),
-            "That is batch norm: the images of a batch would depend on one another. Use "
-            "nn.InstanceNorm2d.",
-        ),
-        Slip(
-            partial(BlockLike, norm=partial(nn.InstanceNorm2d, affine=True)),
-            "Your instance norm learns a scale and a shift. The authors' does not: leave "
-            "affine at its default.",
-        ),
-        Slip(
-            partial(BlockLike, last=False),
-            "There is no norm after the second convolution.",
-        ),
-        Slip(
-            partial(BlockLike, end=torch.relu),
-            "There is a ReLU after the sum. The block could then never return a negative value.",
-        ),
-        Slip(
-            partial(BlockLike, activation=nn.Identity),
-            "The ReLU between the two convolutions is missing.",
-        ),
-    ),
+    },
     alternatives=(BlockLike,),
 )

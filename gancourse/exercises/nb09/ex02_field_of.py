@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.base import Case, Exercise
 from gancourse.exercises.observe import integer
 from gancourse.papers import cyclegan
 
@@ -81,27 +81,16 @@ EXERCISE = Exercise(
     minutes=10,
     reference=cyclegan.field_of,
     cases=stacks,
-    slips=(
-        Slip(
-            without_strides,
-            "The strides are not used: you added up kernel - 1. After a stride of 2, "
-            "neighbouring positions are two pixels apart.",
-        ),
-        Slip(
-            front_to_back,
-            "The right rule in the wrong direction: start with 1 at the output and go "
-            "backwards through the layers.",
-        ),
-        Slip(
-            jump_too_early,
-            "A layer's stride does not widen its own receptive field, only that of the layers "
-            "after it.",
-        ),
-        Slip(
-            off_by_strides,
-            "Too large: the first and the last of r windows lie r - 1 strides apart, not r.",
-        ),
-        Slip(product, "You multiplied the kernels. Neighbouring patches overlap."),
-    ),
+    slips={
+        "The strides are not used: you added up kernel - 1. After a stride of 2, neighbouring "
+        "positions are two pixels apart.": without_strides,
+        "The right rule in the wrong direction: start with 1 at the output and go backwards "
+        "through the layers.": front_to_back,
+        "A layer's stride does not widen its own receptive field, only that of the layers after "
+        "it.": jump_too_early,
+        "Too large: "
+        "the first and the last of r windows lie r - 1 strides apart, not r.": off_by_strides,
+        "You multiplied the kernels. Neighbouring patches overlap.": product,
+    },
     alternatives=(field_forward, field_by_gradient),
 )

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.base import Case, Exercise
 from gancourse.papers.cyclegan import lsgan_discriminator_loss, lsgan_generator_loss
 
 
@@ -53,28 +53,18 @@ EXERCISE = Exercise(
     minutes=8,
     reference=least_squares,
     cases=maps,
-    slips=(
-        Slip(
-            squares_like(end=torch.sigmoid),
-            "There is a sigmoid. The least-squares loss compares D's output itself with 1 and 0.",
+    slips={
+        "There is "
+        "a sigmoid. The least-squares loss compares D's output itself with 1 and 0.": squares_like(
+            end=torch.sigmoid
         ),
-        Slip(
-            squares_like(factor=1.0),
-            "loss_D is twice as large as asked for: it is half of the sum.",
+        "loss_D is twice as large as asked for: it is half of the sum.": squares_like(factor=1.0),
+        "In loss_D real and fake are swapped: real is 1, fake is 0.": squares_like(target_real=0.0),
+        "loss_G is 0 where D's output for fakes is 1, not 0.": squares_like(target_G=0.0),
+        "These are sums: return means.": squares_like(mean=torch.sum),
+        "You took a root. The loss is the mean of the squares.": squares_like(
+            mean=lambda d: d.mean().sqrt()
         ),
-        Slip(
-            squares_like(target_real=0.0),
-            "In loss_D real and fake are swapped: real is 1, fake is 0.",
-        ),
-        Slip(
-            squares_like(target_G=0.0),
-            "loss_G is 0 where D's output for fakes is 1, not 0.",
-        ),
-        Slip(squares_like(mean=torch.sum), "These are sums: return means."),
-        Slip(
-            squares_like(mean=lambda d: d.mean().sqrt()),
-            "You took a root. The loss is the mean of the squares.",
-        ),
-    ),
+    },
     alternatives=(squares_like(), squares_by_torch),
 )

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, Slip
+from gancourse.exercises.base import AnswerError, Case, Exercise, Observation
 from gancourse.exercises.nb09._shared import Tiny, observe_losses, unpaired
 from gancourse.exercises.observe import seeded
 from gancourse.papers.cyclegan import cycle_loss
@@ -56,29 +56,18 @@ EXERCISE = Exercise(
     reference=round_trips,
     cases=unpaired,
     observe=observe_trips,
-    slips=(
-        Slip(
-            trips_like(distance=lambda d: d.square().mean()),
-            "That is the squared distance. Equation 2 takes the absolute one.",
+    slips={
+        "That is the squared distance. Equation 2 takes the absolute one.": trips_like(
+            distance=lambda d: d.square().mean()
         ),
-        Slip(
-            trips_like(swapped=True),
-            "G and F are swapped: x goes through G first, then through F.",
+        "G and F are swapped: x goes through G first, then through F.": trips_like(swapped=True),
+        "You compared x with its translation. Translate it back first.": trips_like(once=True),
+        "The losses are right, but no gradient passes the translation, so the generator "
+        "that translates first learns nothing. Remove the detach().": trips_like(cut=True),
+        "The right losses in the wrong order: cycle_X first.": trips_like(order=-1),
+        "These are sums over all values: return means.": trips_like(
+            distance=lambda d: d.abs().sum()
         ),
-        Slip(
-            trips_like(once=True),
-            "You compared x with its translation. Translate it back first.",
-        ),
-        Slip(
-            trips_like(cut=True),
-            "The losses are right, but no gradient passes the translation, so the generator "
-            "that translates first learns nothing. Remove the detach().",
-        ),
-        Slip(trips_like(order=-1), "The right losses in the wrong order: cycle_X first."),
-        Slip(
-            trips_like(distance=lambda d: d.abs().sum()),
-            "These are sums over all values: return means.",
-        ),
-    ),
+    },
     alternatives=(trips_like(),),
 )

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.base import Case, Exercise
 from gancourse.exercises.observe import images
 from gancourse.papers import cyclegan
 from gancourse.papers.cyclegan import exchange
@@ -71,32 +71,23 @@ EXERCISE = Exercise(
     minutes=12,
     reference=cyclegan.exchange,
     cases=pools,
-    slips=(
-        Slip(
-            pool_like(turn=True),
-            "The coins are swapped: True means exchange.",
+    slips={
+        "The coins are swapped: True means exchange.": pool_like(turn=True),
+        "What "
+        "is shown is right, but the pool stays as it was: put the exchanged fakes in.": pool_like(
+            keep=False
         ),
-        Slip(
-            pool_like(keep=False),
-            "What is shown is right, but the pool stays as it was: put the exchanged fakes in.",
+        "Every fake went into the pool, also those whose coin says that they pass.": pool_like(
+            everything=True
         ),
-        Slip(
-            pool_like(everything=True),
-            "Every fake went into the pool, also those whose coin says that they pass.",
+        "Only new fakes are shown: read the old image before its place is overwritten.": pool_like(
+            overwritten=True
         ),
-        Slip(
-            pool_like(overwritten=True),
-            "Only new fakes are shown: read the old image before its place is overwritten.",
+        "You used the places 0, 1, 2 ... instead of `places`.": pool_like(in_order=True),
+        "The right images, but you changed the caller's pool. Work on kept.clone().": pool_like(
+            inside=True
         ),
-        Slip(
-            pool_like(in_order=True),
-            "You used the places 0, 1, 2 ... instead of `places`.",
-        ),
-        Slip(
-            pool_like(inside=True),
-            "The right images, but you changed the caller's pool. Work on kept.clone().",
-        ),
-        Slip(pool_like(both=-1), "The two results are swapped: shown first, then the pool."),
-    ),
+        "The two results are swapped: shown first, then the pool.": pool_like(both=-1),
+    },
     alternatives=(pool_by_loop, pool_like()),
 )

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, Slip
+from gancourse.exercises.base import AnswerError, Case, Exercise, Observation
 from gancourse.exercises.nb09._shared import Tiny, observe_losses, unpaired
 from gancourse.exercises.observe import seeded
 from gancourse.papers.cyclegan import cycle_loss, lsgan_generator_loss
@@ -78,39 +78,22 @@ EXERCISE = Exercise(
     reference=generator_losses,
     cases=unpaired,
     observe=observe_generators,
-    slips=(
-        Slip(
-            losses_like(swap_D=True),
-            "The two D are swapped: G makes images of Y, so D_Y rates them.",
+    slips={
+        "The two D are swapped: G makes images of Y, so D_Y rates them.": losses_like(swap_D=True),
+        "loss_G and loss_F are 0 where D's output for the fakes is 1.": losses_like(target=0.0),
+        "D's outputs for the fakes have no gradient with respect to G and F: a detach() "
+        "belongs in D's turn, not here.": losses_like(cut=True),
+        "identity compares G(x) with x: that forbids every change. G should leave images "
+        "of its target domain unchanged: compare G(y) with y.": losses_like(
+            identity=lambda G, F, x, y: (G(x) - x).abs().mean() + (F(y) - y).abs().mean()
         ),
-        Slip(
-            losses_like(target=0.0),
-            "loss_G and loss_F are 0 where D's output for the fakes is 1.",
+        "identity has one half only: the difference of F(x) and x is missing.": losses_like(
+            identity=lambda G, F, x, y: (G(y) - y).abs().mean()
         ),
-        Slip(
-            losses_like(cut=True),
-            "D's outputs for the fakes have no gradient with respect to G and F: a detach() "
-            "belongs in D's turn, not here.",
+        "The losses are already weighted. Return them without weights.": losses_like(weighted=True),
+        "D rates the images after the round trip. It should rate fake_y and fake_x.": losses_like(
+            on_cycled=True
         ),
-        Slip(
-            losses_like(
-                identity=lambda G, F, x, y: (G(x) - x).abs().mean() + (F(y) - y).abs().mean()
-            ),
-            "identity compares G(x) with x: that forbids every change. G should leave images "
-            "of its target domain unchanged: compare G(y) with y.",
-        ),
-        Slip(
-            losses_like(identity=lambda G, F, x, y: (G(y) - y).abs().mean()),
-            "identity has one half only: the difference of F(x) and x is missing.",
-        ),
-        Slip(
-            losses_like(weighted=True),
-            "The losses are already weighted. Return them without weights.",
-        ),
-        Slip(
-            losses_like(on_cycled=True),
-            "D rates the images after the round trip. It should rate fake_y and fake_x.",
-        ),
-    ),
+    },
     alternatives=(losses_like(),),
 )

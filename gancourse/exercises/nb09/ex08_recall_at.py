@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.base import Case, Exercise
 from gancourse.metrics.retrieval import recall_at
 
 
@@ -55,21 +55,17 @@ EXERCISE = Exercise(
     minutes=10,
     reference=recall_at,
     cases=clouds,
-    slips=(
-        Slip(
-            recall_like(normal=False),
-            "That is the dot product, which favours long vectors. Divide each by its length first.",
+    slips={
+        "That is the "
+        "dot product, which favours long vectors. Divide each by its length first.": recall_like(
+            normal=False
         ),
-        Slip(recall_like(order=-1), "You took the k least similar rows."),
-        Slip(recall_like(k_is=1), "You used only the most similar row, not the k most similar."),
-        Slip(
-            recall_like(swapped=True),
-            "You searched among the queries. Search the gallery for each query.",
+        "You took the k least similar rows.": recall_like(order=-1),
+        "You used only the most similar row, not the k most similar.": recall_like(k_is=1),
+        "You searched among the queries. Search the gallery for each query.": recall_like(
+            swapped=True
         ),
-        Slip(
-            per_k,
-            "You divided by k. A query counts 1 if its partner is among its k, else 0.",
-        ),
-    ),
+        "You divided by k. A query counts 1 if its partner is among its k, else 0.": per_k,
+    },
     alternatives=(recall_like(), recall_by_rank),
 )

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.base import Case, Exercise
 from gancourse.exercises.observe import integer
 from gancourse.papers import tricks
 
@@ -58,29 +58,21 @@ EXERCISE = Exercise(
     minutes=12,
     reference=tricks.virtual_batch_norm,
     cases=batch_and_reference,
-    slips=(
-        Slip(
-            virtual_like(itself=False),
-            "You used the reference batch alone. Each row of h joins it for its own statistics "
-            "(without that, a far-off row could become as large as it likes).",
+    slips={
+        "You used the reference batch alone. Each row of h joins it for its own statistics "
+        "(without that, a far-off row could become as large as it likes).": virtual_like(
+            itself=False
         ),
-        Slip(
-            virtual_like(everyone=True),
-            "All rows of h went into the statistics, so they see one another again: that is "
-            "the very thing to be cured. One row at a time joins the reference.",
+        "All rows of h went into the statistics, so they see one another again: that is "
+        "the very thing to be cured. One row at a time joins the reference.": virtual_like(
+            everyone=True
         ),
-        Slip(
-            virtual_like(correction=1),
-            "The variance is divided by n; batch norm in training divides by the number of "
-            "rows, n + 1 here (torch: correction=0).",
-        ),
-        Slip(virtual_like(root=False), "Divide by the standard deviation: a root is missing."),
-        Slip(
-            virtual_like(per_row=True),
-            "You normalised along the features of a row (that is layer norm). Statistics run "
-            "over examples, dim 0, for each feature on its own.",
-        ),
-    ),
+        "The variance is divided by n; batch norm in training divides by the number of "
+        "rows, n + 1 here (torch: correction=0).": virtual_like(correction=1),
+        "Divide by the standard deviation: a root is missing.": virtual_like(root=False),
+        "You normalised along the features of a row (that is layer norm). Statistics run "
+        "over examples, dim 0, for each feature on its own.": virtual_like(per_row=True),
+    },
     alternatives=(virtual_like(), virtual_by_broadcast),
     rtol=1e-3,
     atol=1e-4,

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, Slip, as_tensor
+from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, as_tensor
 from gancourse.exercises.observe import integer, seeded
 from gancourse.papers import tricks
 
@@ -87,43 +87,32 @@ EXERCISE = Exercise(
     reference=tricks.gradient_penalty,
     cases=critic_and_points,
     observe=observe_penalty,
-    slips=(
-        Slip(
-            penalty_like(one_share=True),
-            "All rows were mixed with the share of the first. t has one share for each row.",
+    slips={
+        "All "
+        "rows were mixed with the share of the first. t has one share for each row.": penalty_like(
+            one_share=True
         ),
-        Slip(
-            penalty_like(where="real"),
-            "You took the slope at the real points. It is wanted at points between real and "
-            "fake: t x + (1 - t) fakes.",
+        "You took the slope at the real points. It is wanted at points between real and fake: t x "
+        "+ (1 - t) fakes.": penalty_like(where="real"),
+        "One "
+        "length for the whole batch. Each row has a slope of its own: norm(dim=-1).": penalty_like(
+            whole=True
         ),
-        Slip(
-            penalty_like(whole=True),
-            "One length for the whole batch. Each row has a slope of its own: norm(dim=-1).",
+        "You compared "
+        "the squared length with 1. Take the root, subtract 1, then square.": penalty_like(
+            squared=True
         ),
-        Slip(
-            penalty_like(squared=True),
-            "You compared the squared length with 1. Take the root, subtract 1, then square.",
+        "That pulls slopes to 0 (as R1 does). The target is a slope of length 1.": penalty_like(
+            target=0.0
         ),
-        Slip(
-            penalty_like(target=0.0),
-            "That pulls slopes to 0 (as R1 does). The target is a slope of length 1.",
+        "The number is right, but D can't learn from it: pass create_graph=True to autograd.grad "
+        "and don't detach the result.": penalty_like(graph=False),
+        "You forgave slopes below 1. The paper's penalty is two-sided.": penalty_like(
+            one_sided=True
         ),
-        Slip(
-            penalty_like(graph=False),
-            "The number is right, but D can't learn from it: pass create_graph=True to "
-            "autograd.grad and don't detach the result.",
-        ),
-        Slip(
-            penalty_like(one_sided=True),
-            "You forgave slopes below 1. The paper's penalty is two-sided.",
-        ),
-        Slip(
-            penalty_like(mean_slope=True),
-            "You differentiated D's mean: every slope is divided by the batch size. Sum D's "
-            "answers: each row's slope then is its own.",
-        ),
-    ),
+        "You differentiated D's mean: every slope is divided by the batch size. Sum D's answers: "
+        "each row's slope then is its own.": penalty_like(mean_slope=True),
+    },
     alternatives=(penalty_like(),),
     rtol=1e-3,
     atol=1e-4,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.base import Case, Exercise
 from gancourse.exercises.observe import integer
 from gancourse.papers import tricks
 
@@ -58,28 +58,27 @@ EXERCISE = Exercise(
     minutes=12,
     reference=tricks.closeness,
     cases=projections,
-    slips=(
-        Slip(
-            closeness_like(itself=False),
-            "You left out j = i. The paper's sum runs over the whole batch; it adds 1 to all.",
+    slips={
+        "You left "
+        "out j = i. The paper's sum runs over the whole batch; it adds 1 to all.": closeness_like(
+            itself=False
         ),
-        Slip(closeness_like(mean=True), "That is the mean over j; wanted is the sum."),
-        Slip(
-            closeness_like(power=2),
-            "You squared the differences. The paper takes the L1 distance: absolute values.",
+        "That is the mean over j; wanted is the sum.": closeness_like(mean=True),
+        "You squared "
+        "the differences. The paper takes the L1 distance: absolute values.": closeness_like(
+            power=2
         ),
-        Slip(
-            closeness_like(inside=True),
-            "Sum the absolute differences first, then take exp: one for each pair and kernel.",
+        "Sum the "
+        "absolute differences first, then take exp: one for each pair and kernel.": closeness_like(
+            inside=True
         ),
-        Slip(
-            closeness_like(sign=1),
-            "The sign is lost: exp(-distance) is 1 for copies and falls to 0 far apart.",
+        "The "
+        "sign is lost: exp(-distance) is 1 for copies and falls to 0 far apart.": closeness_like(
+            sign=1
         ),
-        Slip(
-            lambda M: closeness_like()(M).sum(1, keepdim=True),
-            "One number for each example and kernel: don't add up the kernels.",
+        "One number for each example and kernel: don't add up the kernels.": lambda M: (
+            closeness_like()(M).sum(1, keepdim=True)
         ),
-    ),
+    },
     alternatives=(closeness_like(), closeness_by_cdist),
 )

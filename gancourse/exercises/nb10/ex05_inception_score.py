@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.base import Case, Exercise
 from gancourse.exercises.observe import integer
 from gancourse.metrics import samples
 
@@ -65,28 +65,21 @@ EXERCISE = Exercise(
     minutes=10,
     reference=samples.inception_score,
     cases=opinions,
-    slips=(
-        Slip(score_like(exp=False), "The exponential is missing: a score of 1 is the least."),
-        Slip(
-            score_like(swap=True, naive=False),
-            "The two are exchanged: KL(p(y|x) || p(y)) weighs with p(y|x).",
+    slips={
+        "The exponential is missing: a score of 1 is the least.": score_like(exp=False),
+        "The two are exchanged: KL(p(y|x) || p(y)) weighs with p(y|x).": score_like(
+            swap=True, naive=False
         ),
-        Slip(
-            score_like(uniform=True),
-            "You compared with equal classes. p(y) is the mean of the rows that are given.",
+        "You compared with equal classes. p(y) is the mean of the rows that are given.": score_like(
+            uniform=True
         ),
-        Slip(
-            score_like(naive=True),
-            "0 log 0 became nan. It counts as 0: torch.xlogy does that.",
+        "0 log 0 became nan. It counts as 0: torch.xlogy does that.": score_like(naive=True),
+        "You took the mean of exponentials. First the mean over samples, then exp.": score_like(
+            each=True
         ),
-        Slip(
-            score_like(each=True),
-            "You took the mean of exponentials. First the mean over samples, then exp.",
+        "That is exp of the entropy of p(y): how varied. How sure is missing.": score_like(
+            only="varied"
         ),
-        Slip(
-            score_like(only="varied"),
-            "That is exp of the entropy of p(y): how varied. How sure is missing.",
-        ),
-    ),
+    },
     alternatives=(score_like(), score_by_entropies),
 )

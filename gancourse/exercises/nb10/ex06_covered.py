@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise, Observation, Slip, as_tensor
+from gancourse.exercises.base import Case, Exercise, Observation, as_tensor
 from gancourse.metrics import samples
 
 
@@ -76,34 +76,21 @@ EXERCISE = Exercise(
     reference=samples.covered,
     cases=points_and_cloud,
     observe=observe_covered,
-    slips=(
-        Slip(
-            covered_like(shift=0),
-            "Off by one: among the distances within the cloud the smallest is 0, of a point to "
-            "itself. The k-th neighbour is at place k + 1.",
+    slips={
+        "Off by one: among the distances within the cloud the smallest is 0, of a point to "
+        "itself. The k-th neighbour is at place k + 1.": covered_like(shift=0),
+        "You gave the balls of the points. Balls belong to the cloud: each of its points reaches "
+        "as far as its own k-th neighbour in the cloud.": covered_like(whose="points"),
+        "One radius "
+        "for all. Each point of the cloud has its own: small where it is dense.": covered_like(
+            largest=True
         ),
-        Slip(
-            covered_like(whose="points"),
-            "You gave the balls of the points. Balls belong to the cloud: each of its points "
-            "reaches as far as its own k-th neighbour in the cloud.",
+        "You looked into the ball of the nearest point only. Another ball, of a point further "
+        "away, may reach further: any ball counts.": covered_like(nearest_only=True),
+        "That says which of the cloud's points are covered by `points`: exchanged.": covered_turned,
+        "A point need not lie in all balls: one is enough (any, not all).": covered_like(
+            every=True
         ),
-        Slip(
-            covered_like(largest=True),
-            "One radius for all. Each point of the cloud has its own: small where it is dense.",
-        ),
-        Slip(
-            covered_like(nearest_only=True),
-            "You looked into the ball of the nearest point only. Another ball, of a point "
-            "further away, may reach further: any ball counts.",
-        ),
-        Slip(
-            covered_turned,
-            "That says which of the cloud's points are covered by `points`: exchanged.",
-        ),
-        Slip(
-            covered_like(every=True),
-            "A point need not lie in all balls: one is enough (any, not all).",
-        ),
-    ),
+    },
     alternatives=(covered_like(), covered_by_loop),
 )

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise, Slip
+from gancourse.exercises.base import Case, Exercise
 from gancourse.exercises.observe import integer
 from gancourse.training.signs import spread
 
@@ -50,48 +50,32 @@ EXERCISE = Exercise(
     minutes=10,
     reference=spread,
     cases=two_clouds,
-    slips=(
-        Slip(
-            lambda x, fakes: F.pdist(flat(x)).mean() / F.pdist(flat(fakes)).mean(),
-            "That is the ratio upside down: it should go to 0 when the fakes become alike.",
+    slips={
+        "That is the ratio upside down: it should go to 0 when the fakes "
+        "become alike.": lambda x, fakes: F.pdist(flat(x)).mean() / F.pdist(flat(fakes)).mean(),
+        "Your pairs include each example with itself, at distance 0. That pulls the mean down, "
+        "and more so in a small batch: divide the sum by n (n - "
+        "1).": lambda x, fakes: (
+            torch.cdist(flat(fakes), flat(fakes)).mean() / torch.cdist(flat(x), flat(x)).mean()
         ),
-        Slip(
-            lambda x, fakes: (
-                torch.cdist(flat(fakes), flat(fakes)).mean() / torch.cdist(flat(x), flat(x)).mean()
-            ),
-            "Your pairs include each example with itself, at distance 0. That pulls the mean "
-            "down, and more so in a small batch: divide the sum by n (n - 1).",
+        "That is how far the fakes are from each other. Far or near compared with what? Divide by "
+        "the same mean over real examples.": lambda x, fakes: F.pdist(flat(fakes)).mean(),
+        "That is the distance from fakes to real examples. Fakes that are all alike can be near "
+        "the data: compare fakes with "
+        "fakes.": lambda x, fakes: (
+            torch.cdist(flat(fakes), flat(x)).mean() / F.pdist(flat(x)).mean()
         ),
-        Slip(
-            lambda x, fakes: F.pdist(flat(fakes)).mean(),
-            "That is how far the fakes are from each other. Far or near compared with what? "
-            "Divide by the same mean over real examples.",
+        "Those are squared distances. Take the root of each before the mean.": lambda x, fakes: (
+            F.pdist(flat(fakes)).square().mean() / F.pdist(flat(x)).square().mean()
         ),
-        Slip(
-            lambda x, fakes: torch.cdist(flat(fakes), flat(x)).mean() / F.pdist(flat(x)).mean(),
-            "That is the distance from fakes to real examples. Fakes that are all alike can "
-            "be near the data: compare fakes with fakes.",
-        ),
-        Slip(
-            lambda x, fakes: (
-                F.pdist(flat(fakes)).square().mean() / F.pdist(flat(x)).square().mean()
-            ),
-            "Those are squared distances. Take the root of each before the mean.",
-        ),
-        Slip(
-            lambda x, fakes: fakes.std() / x.std(),
-            "That is a standard deviation over all values. Equal fakes have one too, if their "
-            "own values differ from each other: measure between examples.",
-        ),
-        Slip(
-            lambda x, fakes: F.pdist(flat(fakes)).sum() / F.pdist(flat(x)).sum(),
-            "That is a ratio of sums: it grows with the number of fakes. Take means.",
-        ),
-        Slip(
-            lambda x, fakes: F.pdist(flat(fakes), p=1).mean() / F.pdist(flat(x), p=1).mean(),
-            "Those distances add absolute differences (p = 1). Euclidean ones are asked for.",
-        ),
-    ),
+        "That is a standard deviation over all values. Equal fakes have one too, if their own "
+        "values "
+        "differ from each other: measure between examples.": lambda x, fakes: fakes.std() / x.std(),
+        "That is a ratio of sums: it grows with the number of "
+        "fakes. Take means.": lambda x, fakes: F.pdist(flat(fakes)).sum() / F.pdist(flat(x)).sum(),
+        "Those distances add absolute differences (p = 1). Euclidean ones are asked "
+        "for.": lambda x, fakes: F.pdist(flat(fakes), p=1).mean() / F.pdist(flat(x), p=1).mean(),
+    },
     alternatives=(
         by_cdist,
         by_loops,

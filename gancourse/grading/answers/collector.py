@@ -2,7 +2,7 @@
 
 `gancourse check` (`preview`) and `gancourse grade` (`sandbox.inside`) both use this, so they agree
 on what an answer is: what the exercise's `check` was given last; where nothing was, the name that
-its cell defines. The package's reference, imported or handed out by `check`, is not an answer.
+its cell defines. The reference solution, imported or handed out by `check`, is not an answer.
 """
 
 import ast
@@ -46,7 +46,7 @@ class CellError(NamedTuple):
 
 
 class Collector:
-    """Runs the cells of a notebook one by one, and keeps what `check` is given.
+    """Runs the cells of a notebook one by one, and stores what `check` is given.
 
     A context manager: within it, `gancourse.exercises.check` is this one's.
 
@@ -55,7 +55,7 @@ class Collector:
     shell : InteractiveShell
         Made by `make_shell`; holds the notebook's names.
     job : Mapping
-        `NotebookFile.job`. Of its "exercises" answers are kept; its "cells" are not run here.
+        `NotebookFile.job`. Answers to its "exercises" are stored; the caller runs its "cells".
     """
 
     def __init__(self, shell: Any, job: Mapping[str, Any]) -> None:
@@ -75,9 +75,9 @@ class Collector:
         exercises.check = self._check
 
     def check(self, id: str, answer: Any) -> Any:
-        """What the notebook calls: `exercises.check`, and the answer is kept."""
+        """Store an answer and call `exercises.check`: the notebook's `check`."""
         exercise = self.exercises.get(id) if isinstance(id, str) else None
-        if exercise and not _is_reference(exercise, answer):  # kept first: its check may not end
+        if exercise and not _is_reference(exercise, answer):  # stored first: its check may not end
             self._answers[id] = answer, dict(self.shell.user_ns)
         return self._continue_with(id, answer)
 
@@ -207,7 +207,7 @@ def make_shell() -> Any:
     InteractiveShell.clear_instance()
     shell = InteractiveShell.instance(config=settings)
     for name in ("showtraceback", "showsyntaxerror", "showindentationerror"):
-        setattr(shell, name, lambda *args, **kwargs: None)  # nobody would read it
+        setattr(shell, name, lambda *args, **kwargs: None)  # there is no reader
     shell.enable_matplotlib = lambda gui=None: (None, "agg")  # %matplotlib inline, widget, ...
     return shell
 

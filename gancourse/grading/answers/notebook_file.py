@@ -255,11 +255,11 @@ def parse(content: bytes, name: str = "The file") -> NotebookFile:
         graded = ROLE.match(id) or CHECK.search(source) or STUB.search(source)
         cells.append(Cell(number, source, id, skipped and not graded))
     titles = [_text(c.get("source")) for c in document["cells"][:5] if isinstance(c, dict)]
-    number = _recognise(cells, titles, name)
+    number = _recognize(cells, titles, name)
     return NotebookFile(hashlib.sha256(content).hexdigest(), number, tuple(cells), tuple(notes))
 
 
-def _recognise(cells: list[Cell], titles: list[str | None], name: str) -> str:
+def _recognize(cells: list[Cell], titles: list[str | None], name: str) -> str:
     """The notebook that most exercises of a file belong to; its title counts as one more."""
     votes: Counter[str] = Counter()
     for cell in cells:

@@ -55,7 +55,7 @@ def run(
     book.release()
     versions = {number: version.exercises_version(number) for number in book.notebooks()}
     total = book.enqueue(versions, scope)
-    started = renewed = time.monotonic()
+    renewed = time.monotonic()
     interval = 0.2 if sys.stderr.isatty() else 15.0  # seconds between lines in a log
     done = 0
 
@@ -89,7 +89,6 @@ def run(
     finally:
         outcomes.close()
         book.release(owner)
-        book.note_time(f"graded {done} of {total}", time.monotonic() - started)
     return done
 
 

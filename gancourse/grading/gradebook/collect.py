@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from gancourse.errors import CourseError
 from gancourse.grading.answers.notebook_file import LARGEST
 
+TOO_LARGE = f"it is larger than {LARGEST // 10**6} MB"
 MOST_FILES = 50  # per student
 MOST_IN_ZIP = 50_000
 SKIPPED = re.compile(r"^(\._|\.(?!(.*\.)?ipynb$)|__MACOSX$|Thumbs\.db$|desktop\.ini$)", re.I)
@@ -55,7 +56,7 @@ class _File:
     problem: str = ""
 
 
-def collect(place: Path, recognise: Callable[[bytes], str]) -> Iterator[Submission]:
+def collect(place: Path, recognize: Callable[[bytes], str]) -> Iterator[Submission]:
     """All submissions in a folder or a zip, in the order of the students' names.
 
     Parameters
@@ -64,7 +65,7 @@ def collect(place: Path, recognise: Callable[[bytes], str]) -> Iterator[Submissi
         A folder of `<student>/<any name>.ipynb`; a flat folder of `student_NN_name.ipynb` or
         `NN_name-student.ipynb`; or the zip with all submissions from Canvas or Moodle, or such a
         zip unpacked.
-    recognise : Callable[[bytes], str]
+    recognize : Callable[[bytes], str]
         The number of the course's notebook that this one was made from ("02"), whatever its name.
         Raises CourseError for a file that is none.
 
@@ -97,7 +98,7 @@ def collect(place: Path, recognise: Callable[[bytes], str]) -> Iterator[Submissi
             "Name the folder that contains the students' folders, or the zip itself.",
         )
     for student in sorted(by_student):
-        yield from _of_student(student, by_student[student], recognise)
+        yield from _of_student(student, by_student[student], recognize)
 
 
 def student_of(path: PurePosixPath) -> tuple[str, str, bool]:
@@ -127,19 +128,16 @@ def student_of(path: PurePosixPath) -> tuple[str, str, bool]:
 
 
 def _of_student(
-    student: str, files: Sequence[tuple[_File, str, bool]], recognise: Callable[[bytes], str]
+    student: str, files: Sequence[tuple[_File, str, bool]], recognize: Callable[[bytes], str]
 ) -> Iterator[Submission]:
     printable = _printable(student)
     if not student or printable != student or len(student) > 100:
+        why = "the student's name has control characters or is longer than 100 characters"
+        if not student:
+            why = "its name doesn't tell the student (student_NN_name.ipynb, or one folder each)"
         for file, name, _ in files:
-            why = (
-                "its name doesn't tell the student (student_NN_name.ipynb, or one folder each)"
-                if not student
-                else "the student's name has control characters or is longer than 100 characters"
-            )
-            yield Submission(
-                printable[:100] or f"? {_printable(str(file.path))}", name, problem=why
-            )
+            shown = printable[:100] or f"? {_printable(str(file.path))}"
+            yield Submission(shown, name, problem=why)
         return
     # with equal times: x-1.ipynb, which an LMS makes of the second x.ipynb, is the newer one
     files = sorted(files, key=lambda f: (f[0].time, len(str(f[0].path)), str(f[0].path)))
@@ -155,8 +153,8 @@ def _of_student(
         submission = Submission(student, _printable(name)[:200], late=late)
         try:
             content = b"" if file.problem else file.read()
-            problem = file.problem or _size_problem(content)
-            number = "" if problem else recognise(content)
+            problem = file.problem or (TOO_LARGE if len(content) > LARGEST else "")
+            number = "" if problem else recognize(content)
         except CourseError as error:
             problem = " ".join(filter(None, (error.what, error.why)))
         except Exception as error:  # whatever a strange file causes, the rest is graded
@@ -185,10 +183,6 @@ def _of_student(
 
 def _to_grade(file: _File, name: str) -> bool:
     return name.lower().endswith(".ipynb") or bool(file.problem)
-
-
-def _size_problem(content: bytes) -> str:
-    return f"it is larger than {LARGEST // 10**6} MB" if len(content) > LARGEST else ""
 
 
 def _in_folder(root: Path) -> Iterator[_File]:
@@ -254,7 +248,7 @@ def _in_zip(place: Path) -> list[_File]:
         elif entry.flag_bits & 1:
             problem = "it is encrypted"
         elif entry.file_size > LARGEST:
-            problem = _size_problem(b" " * (LARGEST + 1))
+            problem = TOO_LARGE
 
         def read(entry: zipfile.ZipInfo = entry) -> bytes:
             with archive.open(entry) as file:  # the size in the header may be wrong

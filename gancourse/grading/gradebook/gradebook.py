@@ -2,8 +2,8 @@
 
 Nothing is overwritten: a corrected mark, a comment, a second submission is a new row, and the
 latest counts. A job's key is a digest of what it depends on (the submission's bytes, the exercise,
-the version of the exercises), so the same work is never done twice. Results contain no times;
-those have a table of their own. SQLite by default, PostgreSQL by URL.
+the version of the exercises), so the same work is never done twice. SQLite by default, PostgreSQL
+by URL.
 """
 
 import hashlib
@@ -23,15 +23,7 @@ import sqlalchemy as sql
 from gancourse.errors import CourseError
 from gancourse.grading.gradebook.collect import Submission
 from gancourse.grading.gradebook.records import StudentRecord, assemble, history, number_of
-from gancourse.grading.gradebook.schema import (
-    JOBS,
-    MANUAL,
-    SCHEMA,
-    SETTINGS,
-    SUBMISSIONS,
-    TIMES,
-    connect,
-)
+from gancourse.grading.gradebook.schema import JOBS, MANUAL, SCHEMA, SETTINGS, SUBMISSIONS, connect
 from gancourse.grading.judging.marking import Result
 
 LEASE = 60.0  # seconds that a claim is valid; its owner renews it
@@ -171,18 +163,10 @@ class Gradebook:
                     continue
                 part = scope if before else ""  # what was never graded is graded whole
                 text = "\0".join((digest, part, versions[number], str(last)))
-                db.execute(
-                    JOBS.insert().values(
-                        key=hashlib.sha256(text.encode()).hexdigest(),
-                        digest=digest,
-                        notebook=number,
-                        scope=part,
-                        version=versions[number],
-                        state="queued",
-                        error="",
-                        round=last + 1,
-                    )
-                )
+                job = {"key": hashlib.sha256(text.encode()).hexdigest(), "digest": digest}
+                job |= {"notebook": number, "scope": part, "version": versions[number]}
+                job |= {"state": "queued", "error": "", "round": last + 1}
+                db.execute(JOBS.insert().values(job))
             return db.scalar(sql.select(sql.func.count()).where(JOBS.c.state == "queued")) or 0
 
     def claim(self, owner: str) -> Job | None:
@@ -246,11 +230,8 @@ class Gradebook:
         number = number_of(exercise)
         rows = [r for r in self._current() if r.student == student and r.notebook in ("", number)]
         if not rows:
-            raise CourseError(
-                f"{student!r} has not handed in notebook {number}.",
-                "",
-                "Names are those of the table that gancourse export writes.",
-            )
+            do = "Names are those of the table that gancourse export writes."
+            raise CourseError(f"{student!r} has not handed in notebook {number}.", "", do)
         row = max(rows, key=lambda row: row.notebook)
         facts = {"student": student, "exercise": exercise, "digest": row.digest}
         with self.engine.begin() as db:
@@ -258,11 +239,6 @@ class Gradebook:
                 again = {name: value for name, value in row._mapping.items() if name != "id"}
                 db.execute(SUBMISSIONS.insert().values(again | {"notebook": number}))
             db.execute(MANUAL.insert().values(**facts, points=points, comment=comment))
-
-    def note_time(self, what: str, seconds: float) -> None:
-        """Save how long something took; no result depends on it."""
-        with self.engine.begin() as db:
-            db.execute(TIMES.insert().values(what=what[:100], at=time.time(), seconds=seconds))
 
     def records(self) -> list[StudentRecord]:
         """What is true now for every student and notebook, sorted by their names."""
@@ -286,7 +262,7 @@ class Gradebook:
     def _current(self) -> list:
         """The submissions that count: the latest of each student and notebook.
 
-        What could not even be recognised counts until the student hands in something newer.
+        What could not even be recognized counts until the student hands in something newer.
         """
         with self.engine.connect() as db:
             order = (SUBMISSIONS.c.collection, SUBMISSIONS.c.id)

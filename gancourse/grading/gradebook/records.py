@@ -19,7 +19,7 @@ class StudentRecord:
     """"02", or "" where the submission is none of the course's notebooks."""
     file: str
     status: str
-    """"graded"; "needs review" (marks that a human should look at); or, without marks, "refused",
+    """"graded"; "needs review" (a human should review the marks); or, without marks, "refused",
     "unreadable", "not graded yet" or "the grader failed"."""
     problem: str = ""
     marks: tuple[Mark, ...] = ()

@@ -33,7 +33,7 @@ JOBS = Table(
     Column("state", String(8), index=True),  # queued, running, done, failed, review
     Column("error", Text),
     Column("owner", String(200)),
-    Column("lease", Float),
+    Column("lease", Float),  # until then, in seconds since 1970
     Column("result", Text),  # JSON of a Result
     Column("round", Integer),  # later rounds replace the marks of earlier ones
 )
@@ -46,14 +46,6 @@ MANUAL = Table(
     Column("digest", String(64)),  # of the submission that was marked
     Column("points", Float),  # None: only a comment
     Column("comment", Text),
-)
-TIMES = Table(
-    "times",
-    METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("what", String(100)),
-    Column("at", Float),  # seconds since 1970
-    Column("seconds", Float),
 )
 
 

@@ -44,7 +44,7 @@ def _read(path: Path) -> tuple[str, tuple[str, ...]]:
 
 
 def _code(node: Any) -> Any:
-    """A syntax tree as plain data, without docstrings; the same in every version of Python."""
+    """A syntax tree as plain data, without docstrings, the same in every version of Python."""
     if isinstance(node, list):
         return [_code(item) for item in node if not _is_docstring(item)]
     if not isinstance(node, ast.AST):

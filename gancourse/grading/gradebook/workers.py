@@ -16,15 +16,17 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from gancourse.errors import CourseError
+from gancourse.grading.answers.notebook_file import Unreadable
 from gancourse.grading.gradebook import version
 from gancourse.grading.gradebook.gradebook import Job
 from gancourse.grading.judging import marking
-from gancourse.grading.judging.marking import Result, Unreadable
+from gancourse.grading.judging.marking import Result
 from gancourse.grading.sandbox.server import Server
 
 Grade = Callable[..., Result]
 TIMEOUT = 1800.0  # seconds after which a worker is given up; the sandbox's own limits are lower
 TRIES = 3
+CONNECT = 10.0  # seconds to wait for a Dask scheduler
 ONE_AT_A_TIME = threading.Lock()
 
 
@@ -65,22 +67,20 @@ def work(task: Task, grade: Grade) -> Outcome:
         return Outcome("failed", " ".join(str(error).split()))
     except CourseError as error:
         return Outcome("stop", str(error))
-    except Exception as error:  # a defect of the grader: the batch continues, a human looks
+    except Exception as error:  # a defect of the grader: the batch continues, for a human to review
         return Outcome("review", f"the grader raised {type(error).__name__}: {error}")
 
 
 def warm_grade(path: Path, secret: bytes, *, unsafe: bool = False) -> Result:
     """`marking.grade` with a server that this process keeps warm, and restarts where it ended."""
     with ONE_AT_A_TIME:  # a worker of Dask may have several threads
-        if _server(unsafe).process.poll() is not None:
-            end_server(unsafe)
         try:
-            return marking.grade(path, secret, unsafe=unsafe, server=_server(unsafe))
-        except CourseError as error:
-            if isinstance(error, Unreadable):
-                raise
+            return marking.grade(path, secret, server=_server(unsafe))
+        except Unreadable:
+            raise
+        except CourseError:
             end_server(unsafe)
-            return marking.grade(path, secret, unsafe=unsafe, server=_server(unsafe))
+            return marking.grade(path, secret, server=_server(unsafe))
 
 
 def end_server(unsafe: bool = False) -> None:
@@ -148,7 +148,7 @@ def _worker(grade: Grade) -> tuple[Connection, BaseProcess]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, grade), daemon=False)
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command alone,
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command only,
     process.start()  # also while the worker is still starting: it inherits this
     signal.signal(signal.SIGINT, before)
     theirs.close()  # only the worker has that end: if it ends, ours says so, and vice versa
@@ -188,13 +188,10 @@ def cluster(
     try:
         import distributed
     except ModuleNotFoundError as error:
-        raise CourseError(
-            "--scheduler needs Dask, which is not installed.",
-            "",
-            'Install it here and on the workers: pip install "gancourse[cluster]"',
-        ) from error
+        do = 'Install it here and on the workers: pip install "gancourse[cluster]"'
+        raise CourseError("--scheduler needs Dask, which is not installed.", "", do) from error
     try:
-        client = distributed.Client(address, timeout=10)
+        client = distributed.Client(address, timeout=CONNECT)
     except (OSError, ValueError) as error:
         raise CourseError(
             f"No Dask scheduler answers at {address}.",
@@ -222,8 +219,5 @@ def cluster(
                 if future.status == "finished":
                     yield task, future.result()
                 else:
-                    reason = type(future.exception()).__name__
-                    yield (
-                        task,
-                        Outcome("review", f"the grader crashed on this submission ({reason})"),
-                    )
+                    what = f"crashed on this submission ({type(future.exception()).__name__})"
+                    yield task, Outcome("review", f"the grader {what}")

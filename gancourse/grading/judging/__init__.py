@@ -1,1 +1,1 @@
-"""One submission: the marks it earns, and signs that an answer is not the student's own."""
+"""One submission: the marks it earns, and flags for the instructor."""

@@ -1,4 +1,4 @@
-"""Signs that an answer is the package's own: for the instructor to look at, never for the marks.
+"""Signs that an answer is a reference solution: for the instructor to review, never for the marks.
 
 The references ship with the package, so no sandbox can keep a student from calling one. What can be
 seen is flagged: an import, an alias, getattr, copied source, or the means to hide one of these.
@@ -56,14 +56,14 @@ def find_flags(file: NotebookFile, exercises: Sequence[Exercise]) -> dict[str, t
         for exercise in exercises:  # the course's own cells use some references later on
             if cell.source == answers[exercise.id] or exercise.id in cell.checks:
                 references = [path for path in paths if _names_reference(path, exercise.reference)]
-                flags[exercise.id] += _lines("uses the package's own version", cell, references)
+                flags[exercise.id] += _lines("uses the reference solution", cell, references)
         if not cell.unchanged:
             means = [path for path in paths if _is_means(path)]
             flags[""] += _lines("reaches behind the exercises", cell, means)
             flags[""] += _lines("replaces part of a package", cell, _patched(cell, imported))
     for exercise in exercises:
         if _is_copy(answers[exercise.id], exercise.reference):
-            flags[exercise.id].append("its code is the package's own, except for names")
+            flags[exercise.id].append("its code is the reference's, except for names")
     return {id: tuple(dict.fromkeys(lines)) for id, lines in flags.items() if lines}
 
 
@@ -142,8 +142,7 @@ def _patched(cell: Cell, imported: dict[str, str]) -> list[str]:
 def _is_copy(source: str, reference: Any) -> bool:
     """Whether an answer contains nearly all of the reference's code, except names and constants."""
     try:
-        code = textwrap.dedent(inspect.getsource(_without_partial(reference)))
+        code = fragments(textwrap.dedent(inspect.getsource(_without_partial(reference))))
     except (OSError, TypeError):  # a number, a letter, a part of torch
         return False
-    own = fragments(code)
-    return own.total() >= ENOUGH and (own & fragments(source)).total() >= COPIED * own.total()
+    return code.total() >= ENOUGH and (code & fragments(source)).total() >= COPIED * code.total()

@@ -21,16 +21,16 @@ from gancourse.exercises import of_notebook
 from gancourse.exercises.base import Exercise, Failure, Observation
 from gancourse.grading.answers import collector, notebook_file
 from gancourse.grading.answers.collector import CellError
-from gancourse.grading.answers.notebook_file import NotebookFile, Unreadable
+from gancourse.grading.answers.notebook_file import NotebookFile
 from gancourse.grading.judging.flags import find_flags
-from gancourse.grading.sandbox.server import Limits, Server, Session, SessionEnded
+from gancourse.grading.sandbox.isolation import Limits
+from gancourse.grading.sandbox.server import Server, Session, SessionEnded
 
-__all__ = ["Limits", "Mark", "Result", "Server", "Unreadable", "grade"]
 ATTEMPTS = 8  # each time without the cell or the exercise that ended the one before
 ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{4,}")
 OBSERVED_FLAGS = {
-    "calls": "the package's own version was called while the answer was observed",
-    "given": "this number was given out by an earlier check of a wrong answer",
+    "calls": "the reference solution was called while the answer was observed",
+    "given": "an earlier check of a wrong answer gave this number",
 }
 
 
@@ -111,7 +111,7 @@ def grade(
         An .ipynb file; nothing is assumed about it.
     secret : bytes
         Of this course and term. The cases of an exercise depend on it, on the notebook's bytes and
-        on the exercise: nobody can know them before, and grading the file again gives the same.
+        on the exercise: they can't be known before, and are the same when it is graded again.
     limits : Limits
         What it may use.
     unsafe : bool
@@ -148,7 +148,7 @@ def _run(file: NotebookFile, seeds: dict[str, int], limits: Limits, server: Serv
     job = file.job(seeds) | {"cell_seconds": limits.cell, "exercise_seconds": limits.exercise}
     start = time.monotonic()
     end = start + limits.total
-    for attempt in range(ATTEMPTS):  # all but one, and half of the time, are for the answers alone
+    for attempt in range(ATTEMPTS):  # all but one, and half of the time, are for answers only
         ends = (end if attempt else (start + end) / 2, end)
         cells = file.answer_cells if attempt else file.cells_to_run
         cells = [cell for cell in cells if f"cell {cell.number}" not in log.stopped]

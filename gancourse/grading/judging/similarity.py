@@ -72,19 +72,19 @@ def fragments(source: str) -> Counter[tuple[str, ...]]:
 
 def _alike(sources: Mapping[str, str], starter: str) -> Iterator[tuple[str, str, float]]:
     given = fragments(starter)
-    own = {student: fragments(source) - given for student, source in sorted(sources.items())}
-    count = Counter(fragment for of_student in own.values() for fragment in of_student)
-    most = max(FEW, COMMON * len(own))
+    written = {student: fragments(source) - given for student, source in sorted(sources.items())}
+    count = Counter(fragment for answer in written.values() for fragment in answer)
+    most = max(FEW, COMMON * len(written))
     rare = {
-        student: frozenset(fragment for fragment in of_student if count[fragment] <= most)
-        for student, of_student in own.items()
+        student: frozenset(fragment for fragment in answer if count[fragment] <= most)
+        for student, answer in written.items()
     }
-    holders = defaultdict(list)
-    for student, of_student in rare.items():
-        if len(of_student) >= LEAST:
-            for fragment in of_student:
-                holders[fragment].append(student)
-    shared = Counter(pair for students in holders.values() for pair in combinations(students, 2))
+    authors = defaultdict(list)
+    for student, answer in rare.items():
+        if len(answer) >= LEAST:
+            for fragment in answer:
+                authors[fragment].append(student)
+    shared = Counter(pair for students in authors.values() for pair in combinations(students, 2))
     for (first, second), both in sorted(shared.items()):
         share = both / len(rare[first] | rare[second])
         if share >= ALIKE:
@@ -104,13 +104,13 @@ def _own_names(tree: ast.AST) -> set[str]:
     return names
 
 
-def _symbols(node: ast.AST, own: set[str]) -> Iterator[str]:
+def _symbols(node: ast.AST, names: set[str]) -> Iterator[str]:
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
         return  # a docstring, or a text in place of a comment
     if isinstance(node, (ast.Load, ast.Store, ast.Del)):
         return
     symbol = type(node).__name__
-    if isinstance(node, ast.Name) and node.id not in own:
+    if isinstance(node, ast.Name) and node.id not in names:
         symbol = node.id
     elif isinstance(node, ast.Attribute):
         symbol = f".{node.attr}"
@@ -118,4 +118,4 @@ def _symbols(node: ast.AST, own: set[str]) -> Iterator[str]:
         symbol = f"{node.arg}="
     yield symbol
     for child in ast.iter_child_nodes(node):
-        yield from _symbols(child, own)
+        yield from _symbols(child, names)

@@ -8,7 +8,7 @@ something went wrong. A cell that a spreadsheet would take for a formula is made
 import csv
 import io
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
 
@@ -35,39 +35,31 @@ def safe(cell: object) -> str:
 
 def marks(records: Iterable[StudentRecord], title: Callable[[str], str]) -> str:
     """One row per student and exercise; where there are no marks, one row that says why."""
-    rows: list[Sequence] = [MARKS]
+    rows = []
     for record in records:
-        names = record.student, record.notebook
+        common = {"student": record.student, "notebook": record.notebook, "status": record.status}
         if not record.marks:
             comment, flags = record.comments.get(record.notebook, ""), "; ".join(record.flags)
-            rows.append((*names, *[""] * 6, record.problem, comment, record.status, flags))
+            rows.append(common | {"message": record.problem, "comment": comment, "flags": flags})
         for mark in record.marks:
-            rows.append(
-                (
-                    *(*names, mark.exercise, title(mark.exercise)),
-                    *(mark.points, f"{record.earned(mark):g}"),
-                    "yes" if mark.exercise in record.by_hand else "",
-                    *(mark.status, mark.message, record.comments.get(mark.exercise, "")),
-                    *(record.status, "; ".join((*record.flags, *mark.flags))),
-                )
-            )
-    return _to_csv(rows)
+            id, flags = mark.exercise, "; ".join((*record.flags, *mark.flags))
+            row = common | {"exercise": id, "title": title(id), "points": mark.points}
+            row |= {"earned": f"{record.earned(mark):g}", "verdict": mark.status, "flags": flags}
+            row |= {"message": mark.message, "comment": record.comments.get(id, "")}
+            rows.append(row | {"by hand": "yes" if id in record.by_hand else ""})
+    return _to_csv([MARKS, *([row.get(name, "") for name in MARKS] for row in rows)])
 
 
 def totals(records: Iterable[StudentRecord], points: Mapping[str, int]) -> str:
     """One row per student and notebook."""
     rows: list[Sequence] = [TOTALS]
     for record in records:
-        number = record.notebook
+        number, score = record.notebook, f"{record.score:g}" if record.has_score else ""
         flags = [*record.flags, *(g for g in record.guarantees if "UNSAFE" in g)]
         flags += [f"{m.exercise}: {flag}" for m in record.marks for flag in m.flags]
-        rows.append(
-            (
-                *(record.student, number, f"{record.score:g}" if record.has_score else ""),
-                *(points.get(number, ""), record.days_late, f"{record.penalty:g}", record.status),
-                *(record.problem, record.comments.get(number, ""), "; ".join(flags)),
-            )
-        )
+        facts = (record.student, number, score, points.get(number, ""), record.days_late)
+        why = (record.status, record.problem, record.comments.get(number, ""), "; ".join(flags))
+        rows.append((*facts, f"{record.penalty:g}", *why))
     return _to_csv(rows)
 
 
@@ -99,14 +91,14 @@ def canvas(
         raise _no_table("Canvas", "it has no row 'Points Possible', or no column 'Student' first")
     people = list(range(head.index("Section") + 1))
     names = [i for i in people if head[i] in CANVAS_PEOPLE]
+    full = [0, head.index("FirstName")] if "FirstName" in head else [0]
     id_column = head.index("ID")
-    first = head.index("FirstName") if "FirstName" in head else None
     targets: dict[str, int] = {}
     lines = []
     for number in sorted({record.notebook for record in records if record.has_score}):
         targets[number] = _column(head[len(people) :], number, columns.get(number)) + len(people)
     students = [row for row in rows[1:] if row is not possible and row[id_column].strip()]
-    index = _Students(students, names, id_column, 0, first)
+    index = _Students(students, names, id_column, full)
     filled: dict[int, list[str]] = {}
     for record, n in _matched(records, index, "Canvas's table", lines):
         number, target = record.notebook, targets[record.notebook]
@@ -143,7 +135,7 @@ def moodle(template: str, records: Sequence[StudentRecord], points: int) -> tupl
     locked = head.index("grade can be changed") if "grade can be changed" in head else None
     people = ("identifier", "full name", "email address", "id number", "username")
     names = [i for i, name in enumerate(head) if name in people]
-    full = head.index("full name") if "full name" in head else id_column
+    full = [head.index("full name") if "full name" in head else id_column]
     students = [list(row) for row in rows[1:]]
     index = _Students(students, names, id_column, full)
     lines: list[str] = []
@@ -174,24 +166,17 @@ def _comment(record: StudentRecord) -> str:
 class _Students:
     """The students in a table, found by any of their names, or by the name and number in a zip."""
 
-    def __init__(
-        self,
-        rows: Sequence[Sequence[str]],
-        names: Sequence[int],
-        number: int,
-        name: int,
-        first: int | None = None,
-    ) -> None:
-        self.by_name: dict[str, set[int]] = {}
-        self.by_number: dict[str, list[tuple[str, int]]] = {}
+    def __init__(self, rows: Sequence, names: Sequence[int], number: int, full: list[int]) -> None:
+        """Columns: of any name, of the system's number, and of the parts of the full name."""
+        self.by_name: dict[str, set[int]] = defaultdict(set)
+        self.by_number: dict[str, list[tuple[str, int]]] = defaultdict(list)
         for n, row in enumerate(rows):
-            digits = re.search(r"(\d+)$", row[number].strip())
-            full = row[name] + (row[first] if first is not None else "")
-            if digits:
-                self.by_number.setdefault(digits[1], []).append((_letters(full), n))
-            numbered = {i: re.search(r"_\d+\s*$", row[i]) for i in (name, first) if i is not None}
-            for key in {row[i].strip().casefold() for i in names if not numbered.get(i)} - {""}:
-                self.by_name.setdefault(key, set()).add(n)
+            if digits := re.search(r"(\d+)$", row[number].strip()):
+                letters = _letters("".join(row[i] for i in full))
+                self.by_number[digits[1]].append((letters, n))
+            numbered = {i for i in full if re.search(r"_\d+\s*$", row[i])}
+            for i in {*names} - numbered:
+                self.by_name[row[i].strip().casefold()].add(n)
 
     def find(self, student: str) -> int | None:
         """The row of a student; None where there is none, or more than one.
@@ -200,9 +185,9 @@ class _Students:
         group before the name.
         """
         name, _, number = student.rpartition("_")
-        ends = [(n, full or "?") for full, n in self.by_number.get(number, ())]
-        rows = {n for n, full in ends if _letters(name).endswith((full, "participant"))}
-        rows = rows or self.by_name.get(student.strip().casefold(), set())
+        endings = [(n, (full or "?", "participant")) for full, n in self.by_number[number]]
+        rows = {n for n, ending in endings if _letters(name).endswith(ending)}
+        rows = rows or self.by_name[student.strip().casefold()]
         return next(iter(rows)) if len(rows) == 1 else None
 
 
@@ -220,9 +205,7 @@ def _matched(
         if row is None:
             lines.append(f"{who}: not found in {where}")
         elif times[record.notebook, row] > 1:
-            lines.append(
-                f"{who}: {where} has one row for this and another name; fill it in by hand"
-            )
+            lines.append(f"{who}: {where} has one row for two names; fill it in by hand")
         else:
             yield record, row
 
@@ -233,12 +216,10 @@ def _column(head: Sequence[str], number: str, heading: str | None) -> int:
     fits = [i for i, s in names if (s == heading if heading else pattern.search(s.strip()))]
     if len(fits) != 1:
         assignments = [name for name in head if re.search(r"\(\d+\)$", name.strip())]
-        raise CourseError(
-            f"{len(fits) or 'No'} columns of Canvas's table fit notebook {number}.",
-            f"Its assignments: {', '.join(assignments) or 'none'}.",
-            f"Make the assignment in Canvas and export again, name it (--column '{number}=...'), "
-            "or export only the others (--notebook NN).",
-        )
+        what = f"{len(fits) or 'No'} columns of Canvas's table fit notebook {number}."
+        why = f"Its assignments: {', '.join(assignments) or 'none'}."
+        do = "Make the assignment in Canvas and export again, or export others (--notebook NN)"
+        raise CourseError(what, why, f"{do}, or name the column (--column '{number}=...').")
     return fits[0]
 
 

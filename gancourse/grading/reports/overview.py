@@ -94,7 +94,7 @@ def starters() -> dict[str, str]:
     return cells
 
 
-def summarise(records: Sequence[StudentRecord]) -> list[Summary]:
+def summarize(records: Sequence[StudentRecord]) -> list[Summary]:
     """One summary for each notebook that was handed in."""
     by_notebook = defaultdict(list)
     for record in records:
@@ -116,20 +116,15 @@ def _of_notebook(
         if mark.slip is not None:
             slips[mark.exercise, mark.slip] += 1
     titles = {id: registry[id].title if id in registry else "" for id in verdicts}
-    difficulties = [
-        Difficulty(
-            id,
-            titles[id],
-            count["right"] / count.total(),
-            (count["wrong"] + count["error"]) / count.total(),
-            count["unsolved"] / count.total(),
-        )
-        for id, count in verdicts.items()
-    ]
+    difficulties = []
+    for id, count in verdicts.items():
+        right, wrong = count["right"], count["wrong"] + count["error"]
+        shares = (n / count.total() for n in (right, wrong, count["unsolved"]))
+        difficulties.append(Difficulty(id, titles[id], *shares))
     counts = [
-        SlipCount(count, id, titles[id], registry[id].slips[slip].hint)
+        SlipCount(count, id, titles[id], registry[id].hints[slip])
         for (id, slip), count in slips.items()
-        if id in registry and slip < len(registry[id].slips)
+        if id in registry and slip < len(registry[id].hints)
     ]
     return Summary(
         number,
@@ -142,7 +137,7 @@ def _of_notebook(
 
 
 def flagged(records: Sequence[StudentRecord]) -> list[tuple[str, str, str]]:
-    """Student, place and reason of everything that a human should look at."""
+    """Student, place and reason of everything that a human should review."""
     rows = [
         (record.student, record.notebook or record.file, f"{record.status}: {record.problem}")
         for record in records
@@ -179,7 +174,7 @@ def class_page(
     records: Sequence[StudentRecord],
     pairs: Sequence[SimilarPair] = (),
 ) -> str:
-    """The summaries as one page that needs no network, with what a human should look at."""
+    """The summaries as one page that needs no network, with what a human should review."""
     page = PAGES.get_template("class.html")
     return page.render(summaries=summaries, flagged=flagged(records), pairs=pairs)
 
@@ -192,17 +187,17 @@ def write_class_page(folder: Path, records: Sequence[StudentRecord]) -> Path:
             answers.setdefault(mark.exercise, {})[record.student] = mark.answer
     path = folder / "class.html"
     pairs = similar_pairs(answers, starters())
-    path.write_text(class_page(summarise(records), records, pairs), encoding="utf-8")
+    path.write_text(class_page(summarize(records), records, pairs), encoding="utf-8")
     return path
 
 
 def overview(folder: Path, records: Sequence[StudentRecord]) -> str:
     """How the class did, for the terminal; writes the page too."""
-    lines = [as_text(summary) for summary in summarise(records)]
+    lines = [as_text(summary) for summary in summarize(records)]
     review = sum(record.status == REVIEW for record in records)
     missing = [record for record in records if not record.has_score]
     page = write_class_page(folder, records)
-    lines.append(f"{review} to look at, {len(missing)} without a mark: see {page}")
+    lines.append(f"{review} to review, {len(missing)} without a mark: see {page}")
     return "\n".join([*lines, *(f"  {unmarked(record)}" for record in missing)])
 
 

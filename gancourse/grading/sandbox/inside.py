@@ -61,7 +61,7 @@ def serve(fd: int) -> None:
     sys.path[:] = [path for path in sys.path if path]
     control = socket.socket(fileno=fd)
     shell = warm()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the forks are not waited for
     control.send(b"ready")
     while True:
         message, fds, _, _ = socket.recv_fds(control, 2**16, 2)
@@ -208,7 +208,7 @@ def _reference_calls(exercise: Exercise, names: dict) -> Iterator[list[bool]]:
 
 
 def _flags(exercise: Exercise, answer: Any, calls: list[bool], corrected: bool) -> list[str]:
-    """What to flag: "calls" of the reference, and "given", a number that a check handed out."""
+    """What to flag: "calls" of the reference; "given", a number that `check` handed out."""
     flags, reference = [], exercise.reference
     same_code = False
     with contextlib.suppress(Exception):  # it, in a wrapper, or read from its file
@@ -238,7 +238,7 @@ def _pack(i: int, seen: Observation | Failure) -> tuple[dict, dict[str, torch.Te
 
 
 def _codes(reference: Any) -> set[CodeType]:
-    """The code of a reference: of a function, of what a decorator or partial holds, of methods."""
+    """The code of a reference: of a function, of what a decorator or partial wraps, of methods."""
     while isinstance(reference, partial) or hasattr(reference, "__wrapped__"):
         reference = getattr(reference, "__wrapped__", None) or reference.func
     parts = vars(reference).values() if isinstance(reference, type) else [reference]

@@ -1,6 +1,6 @@
 """A sandbox around a student's process, made by bubblewrap and the kernel; `server` watches it.
 
-`guarantees` lists what was tried on this machine, and held.
+`guarantees` tries on this machine what it promises.
 """
 
 import contextlib
@@ -164,13 +164,11 @@ class Sandbox:
     def memory(self) -> int:
         """Bytes that its processes use now, where no control group counts them."""
         total = 0
-        for name in os.listdir("/proc") if not self.group else ():
-            if name.isdecimal():
-                with contextlib.suppress(OSError, ValueError, IndexError):
-                    if os.stat(f"/proc/{name}/ns/pid").st_ino == self.pid_namespace:
-                        with open(f"/proc/{name}/statm") as file:
-                            _, resident, shared = file.read().split()[:3]
-                        total += (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
+        for pid in psutil.pids() if not self.group else ():
+            with contextlib.suppress(OSError, psutil.Error):
+                if os.stat(f"/proc/{pid}/ns/pid").st_ino == self.pid_namespace:
+                    usage = psutil.Process(pid).memory_info()
+                    total += usage.rss - usage.shared
         return total
 
     def job(self) -> dict:
@@ -265,8 +263,8 @@ def _control_group(pid: int, memory: int) -> Path | None:
     root = Path("/sys/fs/cgroup")
     with contextlib.suppress(OSError):
         lines = Path("/proc/self/cgroup").read_text().splitlines()
-        own = [root / line[4:].lstrip("/") for line in lines if line.startswith("0::/")]
-        places = [(folder, "memory.max") for folder in (root, *(path.parent for path in own))]
+        groups = [root / line[4:].lstrip("/") for line in lines if line.startswith("0::/")]
+        places = [(folder, "memory.max") for folder in (root, *(path.parent for path in groups))]
         for place, file in [*places, (root / "memory", "memory.limit_in_bytes")]:
             folder = place / f"{GROUP}{pid}"
             for left in place.glob(f"{GROUP}*"):  # by a grader that was killed

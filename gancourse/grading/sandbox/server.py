@@ -18,8 +18,6 @@ from gancourse.errors import CourseError
 from gancourse.grading.sandbox import isolation
 from gancourse.grading.sandbox.isolation import POLL, Limits, NoSandbox, Sandbox
 
-__all__ = ["Limits", "Server", "Session", "SessionEnded"]
-
 
 class SessionEnded(Exception):
     """A session was ended from outside, or ended itself; the message says why."""
@@ -105,7 +103,7 @@ class Server:
     Parameters
     ----------
     unsafe : bool
-        Without a sandbox, under limits alone.
+        Without a sandbox, under limits only.
 
     Raises
     ------
@@ -130,19 +128,17 @@ class Server:
         )  # fmt: skip
         theirs.close()
         self.control.settimeout(180)
-        if not self._is_ready():
+        try:
+            ready = self.control.recv(16)
+        except BaseException:  # Ctrl-C while it starts
+            self.close()
+            raise
+        if not ready:
             self.errors.seek(0)
             text = self.errors.read().decode(errors="replace").strip().split("\n")[-1]
             self.close()
             do = 'Set up again: pip install "gancourse[instructor]"'
             raise CourseError("The process that grades did not start.", text, do)
-
-    def _is_ready(self) -> bool:
-        try:
-            return bool(self.control.recv(16))
-        except BaseException:  # Ctrl-C while it starts
-            self.close()
-            raise
 
     def __enter__(self) -> "Server":
         return self
