@@ -1,17 +1,18 @@
-"""Measure how often the training doctor names what was done to a run.
+"""Measure how often the diagnosis names the fault that was injected into a run.
 
-    python benchmarks/doctor.py [TASK ...]           evaluation: ring, moons, faces
-    python benchmarks/doctor.py --development TASK   the making: ring, flowers, digits
+    python benchmarks/diagnosis.py [TASK ...]           evaluation: ring, moons, faces
+    python benchmarks/diagnosis.py --development TASK   development: ring, flowers, digits
 
-The first writes doctor.json after each kind of run and skips what is there: stop it, start it
-again, and it goes on. Delete the file to measure anew, as one must after any change of the rules.
+The first writes diagnosis.json after each kind of run and skips what is already there: if it is
+interrupted, start it again, and it resumes. After any change of the rules delete the file, and
+measure again.
 
-Every run is made ill by `faulty_step`, or left healthy, and lasts a second or two. The doctor's first
-finding is compared with the illness. Two things keep the evaluation apart from the making of the
-rules: its seeds begin at 2,000, and two of its three tasks, moons and faces (emoji), were not run
-before the rules were fixed. Digits were to be one of them. A first evaluation on digits, with seeds
-from 1,000, showed a wrong order of two rules (a collapse was called a D too strong); the order was
-mended, so digits now count as development.
+Every run has a fault injected by `faulty_step`, or none, and lasts a second or two. The first
+finding of the diagnosis is compared with the fault. The evaluation is separate from the development
+of the rules: its seeds begin at 2,000, and two of its three tasks, moons and faces (emoji), were
+not run before the rules were fixed. Digits were to be one of them, but a first evaluation on
+digits, with seeds from 1,000, showed a wrong order of two rules (a collapse was called a D too
+strong); the order was corrected, so digits now count as development.
 """
 
 import argparse
@@ -91,7 +92,7 @@ def play(task: str, kind: str, seed: int) -> list[Record]:
     try:
         for record in train(examined, steps, {}, record_every=steps // 40, title=kind):
             records.append(record)
-    except TrainingDiverged as error:  # a notebook would show the error; the doctor reads both
+    except TrainingDiverged as error:  # a notebook would show the error; the diagnosis reads both
         records.append(Record(error.step, 0.0, {error.what.split()[0]: float("nan")}))
     return records
 
@@ -121,7 +122,7 @@ def total(tasks: dict[str, dict[str, dict]]) -> dict[str, float]:
     healthy = [named for kind, named in rows if kind == "healthy"]
     calm = sum(named.get("healthy", 0) for named in healthy)
     return {
-        "doctor_accuracy": sum(named.get(kind, 0) for kind, named in rows) / runs,
+        "diagnosis_accuracy": sum(named.get(kind, 0) for kind, named in rows) / runs,
         "false_alarm_rate": 1 - calm / max(1, sum(sum(named.values()) for named in healthy)),
         "kinds": len({kind for kind, _ in rows}),
         "runs": runs,
@@ -154,7 +155,7 @@ def main() -> None:
 
 def write(tasks: dict[str, dict], plan: dict) -> None:
     found = {
-        "command": "python benchmarks/doctor.py",
+        "command": "python benchmarks/diagnosis.py",
         "machine": f"{cpu()}, {os.cpu_count()} cores, 1 thread used, torch {torch.__version__}",
         "complete": all(set(possible(name)) <= set(tasks.get(name, ())) for name in plan["tasks"]),
         **total(tasks),

@@ -1,8 +1,8 @@
-"""Whether any registered wrong answer ever gets full points: each slip on each of many seeds.
+"""Whether any registered wrong answer ever passes: each slip on each of many seeds.
 
     python benchmarks/fairness.py --seeds 1000
 
-The tests do the same with fewer seeds. What is printed is how often a slip passed.
+The tests do the same with fewer seeds. It prints how often a slip passed.
 """
 
 import argparse
@@ -26,9 +26,7 @@ def passes(id: str, seeds: int) -> tuple[str, float, dict[int, list[int]]]:
         wanted = [try_observe(exercise, exercise.reference, case) for case in cases]
         for n, slip in enumerate(exercise.slips.values()):
             pairs = zip(cases, wanted, strict=True)
-            if not any(
-                difference(exercise, w, try_observe(exercise, slip, c)) for c, w in pairs
-            ):
+            if not any(difference(exercise, w, try_observe(exercise, slip, c)) for c, w in pairs):
                 found[n].append(seed)
     return id, time.monotonic() - start, dict(found)
 

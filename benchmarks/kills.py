@@ -1,18 +1,17 @@
-"""Kill a training run at random moments, let it go on each time, and compare it with a whole one.
+"""Kill a training run at random moments, resume it, and compare it with an uninterrupted one.
 
     python benchmarks/kills.py [--kills 20] [--steps 600] [--task digits] [--json FILE]
 
-Two runs from the same seed. One is left alone. The other is killed (kill -9) so many times, each
-time in a new process: after a step drawn at random, and a further moment drawn at random, which may
-fall into a step or into the writing of a checkpoint. Compared are every loss of every record and
-the final weights, bit for bit; counted are the steps that had to be taken again.
+Two runs from the same seed. One is not interrupted. The other is killed (kill -9) so many times,
+each time in a new process: after a random step and a further random delay, so possibly within a
+step or while a checkpoint is written. Every loss of every record and the final weights are compared
+bit for bit; the steps that had to be repeated are counted.
 
-What is trained: a DCGAN on digits, with dropout (which draws from torch's own generator), a running
-average of G and a falling learning rate; with ``--task ring`` two small MLPs on eight Gaussians.
+The networks are a DCGAN on digits, with dropout (which uses torch's global generator), an EMA of G
+and learning-rate decay; with ``--task ring`` two small MLPs on eight Gaussians.
 """
 
 import argparse
-import copy
 import hashlib
 import json
 import os
@@ -35,43 +34,42 @@ from gancourse import env
 from gancourse.datasets import digits, toy
 from gancourse.datasets.batches import Batches
 from gancourse.papers import blocks, dcgan
-from gancourse.papers.gan import ema_update, gan_step
-from gancourse.training import checkpoint, loop, player
+from gancourse.papers.gan import gan_step
+from gancourse.training import checkpoint, loop
+from gancourse.training.player import Player
 
 RECORD_EVERY = 5  # steps; here every record is a checkpoint
 
 
 def train(folder: Path, steps: int, task: str) -> None:
-    """Train, or go on; a dot for every step, then a line for every record and for the weights."""
-    torch.manual_seed(0)
+    """Train, or resume; a dot for every step, then a line for every record and for the weights."""
+    torch.manual_seed(0)  # for dropout
     draw, rng = env.rng(1, "cpu"), env.rng(2, "cpu")
     if task == "digits":
-        G, D = dcgan.Generator(32, 1, 8, 32), dcgan.Discriminator(1, 8, 32)
+        nets = dcgan.Generator(32, 1, 8, 32, rng=draw), dcgan.Discriminator(1, 8, 32, rng=draw)
         batches = Batches(digits.load(32, device="cpu").images, size=16, rng=rng)
     else:
-        G, D = blocks.MLP(32, 64, 2, rng=draw), blocks.MLPDiscriminator(2, 64, rng=draw)
+        nets = blocks.MLP(32, 64, 2, rng=draw), blocks.MLPDiscriminator(2, 64, rng=draw)
         batches = toy.batches(toy.Ring(), 64, rng)
-    D = nn.Sequential(nn.Dropout(0.1), D)
-    average = copy.deepcopy(G)
-    opt_G, opt_D = (torch.optim.Adam(net.parameters(), 1e-3, (0.5, 0.999)) for net in (G, D))
-    decay = player.linear_decay(opt_G, steps)
+    G = Player(nets[0], lr=1e-3, steps=steps, ema=0.99)
+    D = Player(nn.Sequential(nn.Dropout(0.1), nets[1]), lr=1e-3, steps=steps)
     sample_z = env.noise(32, draw)
 
     def step() -> dict[str, torch.Tensor]:
-        losses = gan_step(G, D, opt_G, opt_D, batches, sample_z, autocast=env.autocast)
-        decay.step()
-        ema_update(average, G, 0.99)
+        players = (G.net, D.net, G.opt, D.opt)
+        losses = gan_step(*players, batches, sample_z, autocast=env.autocast)
+        G.advance()
+        D.advance()
         print(".", flush=True)
         return losses
 
-    keep = {"G": G, "D": D, "average": average, "opt_G": opt_G, "opt_D": opt_D, "decay": decay,
-            "draw": draw, "rng": rng}  # fmt: skip
+    keep = {"G": G, "D": D, "draw": draw, "rng": rng}
     for record in loop.train(
         step, steps, keep, folder, record_every=RECORD_EVERY, checkpoint_seconds=0.0
     ):
         values = {name: value.hex() for name, value in record.losses.items()}  # every bit of them
         print(json.dumps({"step": record.step, "resumed": record.resumed} | values), flush=True)
-    tensors = [t for net in (G, D, average) for t in net.state_dict().values()]
+    tensors = [t for net in (G.net, D.net, G.average) for t in net.state_dict().values()]
     digest = hashlib.sha256(b"".join(t.contiguous().numpy().tobytes() for t in tensors))
     print("weights", digest.hexdigest(), flush=True)
 

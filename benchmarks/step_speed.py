@@ -2,10 +2,10 @@
 
     python benchmarks/step_speed.py [--json FILE]
 
-Same networks, same batch, in one run, alternating A B B A. The textbook step is the one of most
-tutorials: fp32, D ends in a sigmoid and the loss is BCELoss, the fakes of D's turn serve G's turn
-too, and in G's turn D's own gradients are computed and thrown away. Ours is `steps.gan_step` with
-what `env` chooses: frozen D, fused Adam, bf16 where the hardware has it, channels_last.
+Same networks, same batch, in one run, alternating A B B A. The textbook step is that of most
+tutorials: fp32, D ends in a sigmoid and the loss is BCELoss, the fakes of D's turn are reused in
+G's turn, in which D's own gradients are computed and thrown away. Ours is `papers.gan.gan_step`
+with what `env` chooses: frozen D, fused Adam, bf16 where the hardware has it, channels_last.
 """
 
 import argparse
@@ -111,7 +111,7 @@ def main() -> None:
         row = found[name]
         spread = f"{row['ratio_min']:.2f} to {row['ratio_max']:.2f} in {arguments.rounds} rounds"
         print(f"{name}: {row['ratio_median']:.2f} times as fast ({spread})")
-        print(f"    ours takes {row['ours_ms']:.1f} ms a step")
+        print(f"    ours takes {row['ours_ms']:.1f} ms per step")
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=1))
 

@@ -5,7 +5,7 @@ Writes tricks.json in gancourse/results.
     python benchmarks/tricks.py [--seeds 5] [--steps 300] [--only NAME ...]
 
 A small DCGAN on 32 x 32 digits, trained with `many_seeds.make_step`; each variant changes one
-thing. Rows that are in the file already with the same settings are kept: stop it and go on at will.
+thing. Rows already in the file with the same settings are kept: stop and resume it at any time.
 """
 
 import argparse
@@ -19,11 +19,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from gancourse import env
-from gancourse.classifiers.digit_judge import SmallClassifier
+from gancourse.classifiers.digit_judge import SmallClassifier, train_judge
 from gancourse.datasets import digits
 from gancourse.datasets.batches import Batches
 from gancourse.metrics.samples import (
@@ -37,7 +36,6 @@ from gancourse.papers import tricks
 from gancourse.papers.blocks import init_normal, swap
 from gancourse.papers.dcgan import Discriminator, Generator
 from gancourse.papers.dcgan_probes import lerp, slerp
-from gancourse.papers.gan import descend
 from gancourse.shapes import to_float
 from gancourse.training import many_seeds
 from gancourse.training.loop import train
@@ -88,26 +86,11 @@ VARIANTS = {
         change_G=lambda G: swap(G, nn.ConvTranspose2d, tricks.unpooled),
         change_D=sparse,
     ),
-    "k = 3": Variant("3 steps of D a step", {"k": 3}),
-    "fast D": Variant("D's rate times 4", {"rate_D": 4e-3}),
-    "spectral": Variant("spectral norm in D in place of batch norm", change_D=spectral),
+    "k = 3": Variant("3 steps of D per step", {"k": 3}),
+    "fast D": Variant("D's learning rate times 4", {"rate_D": 4e-3}),
+    "spectral": Variant("spectral norm in D instead of batch norm", change_D=spectral),
     "features": Variant("feature matching for G", {"loss_G": tricks.feature_matching}),
 }
-
-
-def train_judge(steps: int = 500) -> SmallClassifier:
-    """As in notebook 03: a classifier of real digits, in whose features samples are measured."""
-    torch.manual_seed(0)
-    judge, rng, real = SmallClassifier().to(env.device()), env.rng(0), digits.load(32, "train")
-    opt = torch.optim.AdamW(judge.parameters(), 2e-3, fused=True)
-    batches = Batches(real.images, real.labels, size=100, rng=rng)
-    for _ in range(steps):
-        x, y = next(batches)
-        shift = torch.randint(-2, 3, (2,), generator=rng, device=rng.device).tolist()
-        with env.autocast():
-            logits = judge(x.roll(shift, (2, 3)))
-        descend(opt, F.cross_entropy(logits.float(), y))
-    return judge.eval()
 
 
 class Features(nn.Module):
@@ -175,7 +158,9 @@ def main() -> None:
     }  # fmt: skip
     known = json.loads(FILE.read_text()) if FILE.exists() else {}
     rows = known.get("rows", {}) if known.get("settings") == settings else {}
-    judge = train_judge()
+    train_set, rng = digits.load(32, "train"), env.rng(0)
+    batches = Batches(train_set.images, train_set.labels, size=100, rng=rng)
+    judge = train_judge(batches, rng, steps=500)
     test = digits.load(32, "test").images
     real = in_batches(judge.features, test)
     floor = measure(judge, to_float(digits.load(32, "train").images[::4]), real)

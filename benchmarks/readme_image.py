@@ -1,6 +1,6 @@
-"""Draw README's picture with the generator that notebook 03 trained.
+"""Draw README's image with the generator that notebook 03 trained.
 
-python benchmarks/readme_picture.py [runs/03_dcgan/G.safetensors]
+python benchmarks/readme_image.py [runs/03_dcgan/G.safetensors]
 """
 
 import sys
