@@ -142,19 +142,15 @@ for ax, heights in zip(axes, (p_label, log_p)):
         points = x_train[y_train == y][::4]
         ax.scatter(*points.T, s=14, c="black", marker=marker, ec="white", lw=0.4, label=y)
 axes[0].contour(side_1, side_2, p_label.reshape(120, 120), levels=[0.5], colors="black")
-axes[0].legend(title="label", loc="upper right")
+axes[0].legend(title="label", loc="lower left")
 for ax, points, colour in zip(axes[2:], samples.values(), PALETTE):
     ax.scatter(*points[::3].T, s=3, color=colour)
 titles = ["p(y = 1 | x), logistic regression", "log p(x), mixture, cut at -12"]
 for ax, title in zip(axes, titles + [f"samples, {name}" for name in samples]):
     ax.plot(*far[0], "*", color=PALETTE[2], markersize=12)
     ax.set(title=title, xlabel="x1", ylabel="x2")
-alt = (
-    "Four maps of the plane: a classifier whose probabilities are extreme far from any point; a "
-    "density that is high on two crescents only; samples of naive Bayes, one shapeless cloud; "
-    "samples of the mixture, two crescents"
-)
-show(fig, alt)
+alt = "Four maps: a classifier's probabilities; a density, high on two crescents; samples of naive "
+show(fig, alt + "Bayes, one shapeless cloud; samples of the mixture, two crescents")
 
 # %% [markdown]
 # *From left to right: a classifier divides the whole plane and is most confident far away, where there are no data (star). A density shows where points are to be expected. Samples show what a model has learned: naive Bayes, a decent classifier here, draws a shapeless cloud; the mixture draws moons.*
@@ -668,9 +664,9 @@ z_arrows = torch.linspace(-2, 2, 17)[:, None]
 @torch.no_grad()
 def snapshot(G: nn.Module, D: nn.Module, step: int) -> dict:
     """What Figure 1 shows of one moment: D and p_g along the line, and G(z) for some z."""
-    width = 0.06  # of a small Gaussian on each sample
-    bells = torch.exp(-0.5 * ((x_line - G(z_fixed)[:, 0]) / width) ** 2)
-    p_g = bells.mean(dim=1) / (width * math.sqrt(2 * math.pi))
+    x, width = G(z_fixed)[:, 0], 0.06  # a small Gaussian on each sample; in pieces: less memory
+    bells = [torch.exp(-0.5 * ((x_line - part) / width) ** 2).sum(dim=1) for part in x.split(250)]
+    p_g = sum(bells) / (len(x) * width * math.sqrt(2 * math.pi))
     return {"step": step, "D": D(x_line).sigmoid(), "p_g": p_g, "x": G(z_arrows)[:, 0]}
 
 
@@ -1015,9 +1011,10 @@ for i, label in enumerate(labels):
     plot_bars(bars, xlabel=label, ax=axes[i]).set_xlim(0, (8.5, 1, 1)[i])
 show(fig, alt="Three bar charts, one bar for each variant with a dot for each of two seeds")
 emptiest = {name: np.mean([numbers[2] for numbers in pair]) for name, pair in scores.items()}
+fullest = max(emptiest, key=emptiest.get)
 env.expect(
-    "remedies fill the emptiest mode", emptiest["all four remedies"] > emptiest["default settings"],
-    "the emptiest mode is not fuller with all remedies than with default settings; usually it is.",
+    "the emptiest mode is fullest with all four remedies", fullest == "all four remedies",
+    f"the emptiest mode is fullest in the row '{fullest}'; usually it is with all four remedies.",
 )
 
 # %% [markdown]

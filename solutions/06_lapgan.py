@@ -587,7 +587,7 @@ env.expect(
 )
 
 # %% [markdown]
-# The nearer to log 4, the less of the noise D detects after these few steps. (With many more the first D may learn it too, but G trains at the same time.) Noise that D can't detect is noise that G has no reason to avoid. Now train the three levels.
+# The nearer to log 4, the less of the noise D detects after these few steps. (With many more the first D may learn it too, but G trains at the same time.) G has no reason to avoid noise that D can't detect. Now train the three levels.
 
 # %% tags=["training", "nbval-ignore-output"]
 STEPS = env.budget(smoke=25, cpu=1800, gpu=8000)
@@ -650,7 +650,7 @@ print(f"other noise changes the residual by {change:.2f} of its standard deviati
 assert h.shape == low.shape
 
 # %% [markdown]
-# *Figure 6.7. What the last level adds.* Blurred borders become crisp, and flat areas stay flat. The number above says how much of the residual depends on the noise (independent residuals would give 1.4); the blurred image decides the rest. G has learnt what an edge is. It does not know what the object is, and need not.
+# *Figure 6.7. What the last level adds.* Blurred borders become crisp, and flat areas stay flat. The number above says how much of the residual depends on the noise (independent residuals would give 1.4); the blurred image decides the rest. G has learnt to sharpen edges; it needs no information about what the object is.
 #
 # ## 6 The chain
 #
@@ -974,7 +974,7 @@ env.expect(
 )
 
 # %% [markdown]
-# **Which generator is better depends on the metric.** In the run recorded here LAPGAN is nearer to real flowers by ImageNet's features, and the single GAN by the flower classifier's. Both metrics are right about what they measure: LAPGAN loses on shapes, which its first GAN and the chain get wrong, and the single GAN loses on texture. A Fréchet distance is a distance in the features of one network, so "better" always means "better for that network". The paper asked people, which is why its claim is the stronger one.
+# **Which generator is better depends on the metric.** In the run recorded here LAPGAN is nearer to real flowers by ImageNet's features, and the single GAN by the flower classifier's. Each metric measures a real difference: LAPGAN has the worse shapes, which its first GAN and the chain get wrong, and the single GAN the worse texture. A Fréchet distance is a distance in the features of one network, so "better" means "better by that network's features". The paper asked people, which makes its claim the stronger one.
 #
 # ## 9 Does it copy?
 #
@@ -1093,7 +1093,7 @@ assert ratios["copies with faint noise"][0] < 0.5 < ratios["copies shifted by 2 
 #
 # The paper also has a table of likelihoods. For CIFAR-10 it is reported to give -1799 (plus or minus 826) for LAPGAN and -3617 (353) for a GAN, estimated with Parzen windows. A higher number is better, so LAPGAN wins. Before you quote it, remember notebook 05: such an estimate does not detect stored images, and prefers blurred ones. And here its own spread is nearly half of the difference. The people are the better evidence, though they were asked to look at small images for a moment only.
 #
-# D can overlook what people see at once. The noise in our first samples was not G's fault: the D of Section 5 that gets the sum alone hardly detected faint noise after 300 steps, and what D does not detect, G does not learn to avoid.
+# A discriminator can miss errors that people see at once. The noise in our first samples was due to D, not to G: a D that gets the sum alone hardly detects faint noise after 300 steps (Section 5), and G does not learn to avoid what D does not detect.
 #
 # **A mistake worth making.** Train a level on images that the level above has generated instead of real ones halved. It sounds right, since that is its input in the chain. But which residual is the real one for an image that never existed? There is none, and so there is no data for this GAN.
 #

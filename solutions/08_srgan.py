@@ -366,7 +366,7 @@ show(fig, alt="Above, patterns of 4 x 4 pixels for the transposed and the sub-pi
 assert shares["resize"] < 0.01 < min(shares["subpixel"], shares["transposed"])
 
 # %% [markdown]
-# *Figure 8.2. Output of three untrained upsamplers for flat grey: 16 x 16 pixels of it, and the spectrum, averaged over 20 random initial weights.* A pattern that repeats every 4 pixels can only have frequencies that are multiples of 1/4: the dots. Look for them in the images of any generator.
+# *Figure 8.2. Output of three untrained upsamplers for flat grey: 16 x 16 pixels of it, and the spectrum, averaged over 20 random initial weights.* A pattern that repeats every 4 pixels can only have frequencies that are multiples of 1/4: the dots. Look for such dots in the spectrum of any generator's images.
 #
 # The sub-pixel convolution was meant to avoid the pattern, but has it too. Four maps with four sets of random weights give four different greys. Nothing overlaps unevenly here, so the pattern comes from the weights alone; but random initial weights produce it. (Aitken et al., 2017, start with four equal sets.) Only "resize" can't produce it. (With these kernels the transposed convolution needs a quarter of the arithmetic of the other two, and the sub-pixel convolution has four times the weights of the other two.) How much of the pattern is left after training is measured below.
 #
@@ -492,7 +492,7 @@ env.expect("the network that is not added to bicubic gains least", worst == "not
 # %% [markdown]
 # *Figure 8.4. One change at a time, equal steps, one run each.* Without the bicubic image the network has to learn the smooth part first, and after so few steps it is usually still worse than interpolation. The paper trained for a million steps and needs no such help. Is the bar without batch norm much shorter? Later super-resolution networks left batch norm out and could then be made much larger (Lim et al. 2017). Differences between the other bars that are smaller than those between the dots say little; the last two networks also have fewer weights. We compare equal numbers of steps, not seconds: seconds depend on what else the machine is doing.
 #
-# Now the printed lines. A layer that is added to the bicubic image starts with small weights, so its pattern on flat grey is a fraction of one grey level even before training. The squared error gives the network no reason to increase it. Compare this with the result of Section 7.
+# The printed lines measure the pattern: the standard deviation of the output for flat grey, in grey levels. A layer that is added to the bicubic image starts with small weights, so its pattern is a fraction of one grey level even before training. The squared error gives the network no reason to increase it. Compare this with the result of Section 7.
 #
 # ## 5. Why the squared error blurs
 #
@@ -924,7 +924,7 @@ env.expect("SRGAN's pattern on flat grey is stronger than SRResNet's",
            "SRGAN's pattern is weaker; usually it is several times as strong.")
 
 # %% [markdown]
-# **The checkerboard pattern is back** where SRGAN's number is several times SRResNet's, as in the run recorded here. The squared error gave no reason for a pattern. A likely cause: D and the content loss process images with strided convolutions, and are insensitive to some patterns that repeat with the stride. (To find out which of the two, run `train_srgan(adversarial=0.0)` too.) Then part of what the texture distance rewards may be this pattern. The spectrum separates the two: a grid has its power at a few frequencies only.
+# **The checkerboard pattern is back** where SRGAN's number is several times SRResNet's, as in the run recorded here. The squared error gave no reason for a pattern. A likely cause: D and the content loss process images with strided convolutions, and are insensitive to some patterns that repeat with the stride. (To find out which of the two, run `pattern(train_srgan(adversarial=0.0)[0])`.) Then part of what the texture distance rewards may be this pattern. The spectrum separates the two: a grid has its power at a few frequencies only.
 
 # %% tags=["nbval-ignore-output"]
 def power(x: Tensor) -> Tensor:

@@ -175,9 +175,9 @@ def doctor(
 ) -> None:
     """Check this machine: one line per finding, with the fix where one is needed."""
     from gancourse import doctor as tool
-    from gancourse.grading.sandbox import walls
+    from gancourse.grading.sandbox import isolation
 
-    findings = [*tool.check_machine(), tool.grading(walls.guarantees)]
+    findings = [*tool.check_machine(), tool.grading(isolation.guarantees)]
     if as_json:
         print(json.dumps([finding.__dict__ for finding in findings], indent=1))
     else:

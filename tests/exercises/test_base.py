@@ -13,6 +13,7 @@ from gancourse.exercises.base import (
     observe_value,
     try_observe,
 )
+from gancourse.exercises.questions import number
 
 
 def cases(rng: torch.Generator) -> list[Case]:
@@ -194,6 +195,19 @@ def test_check_continues_with_a_right_answer_or_the_reference(registered, capsys
     assert exercises.check("9.1", mean) is mean
     assert "this is the reference solution" in capsys.readouterr().out
     assert exercises.check("9.2", "a") == "a"  # nothing depends on a choice
+
+
+def test_an_integer_returned_by_check_is_no_answer_when_checked_again(monkeypatch, capsys):
+    """A number checked twice, in two cells: the second time it is the reference solution."""
+    three = number("9.3", "Three", minutes=1, answer=3, wrong={4: "One too many."})
+    monkeypatch.setattr(exercises, "of_notebook", lambda number: (three,))
+    back = exercises.check("9.3", 4)
+    assert back == 3 and back + 1 == 4
+    capsys.readouterr()
+    assert exercises.check("9.3", back) == 3
+    assert "this is the reference solution" in capsys.readouterr().out
+    assert exercises.check("9.3", 3) == 3
+    assert "right, 1 point" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("id", ["9.7", "nonsense", ""])

@@ -58,11 +58,9 @@ def stroke(lean: float, width: float = 1.5, side: int = 64) -> torch.Tensor:
 
 @pytest.mark.parametrize("lean", [-0.5, 0.0, 0.25, 0.8])
 def test_slant_is_the_lean_of_a_stroke_wherever_it_is(lean):
-    picture = stroke(lean)
-    assert dcgan_probes.slant(picture).item() == pytest.approx(lean, abs=0.03)
-    assert dcgan_probes.slant(picture.roll((9, -12), (2, 3))).item() == pytest.approx(
-        lean, abs=0.03
-    )
+    image = stroke(lean)
+    for moved in (image, image.roll((9, -12), (2, 3))):
+        assert dcgan_probes.slant(moved).item() == pytest.approx(lean, abs=0.03)
 
 
 @pytest.mark.parametrize("width", [2.0, 4.0, 6.0])
@@ -70,12 +68,10 @@ def test_thickness_is_the_width_of_a_stroke(width):
     assert dcgan_probes.thickness(stroke(0.0, width)).item() == pytest.approx(width, rel=0.2)
 
 
-def test_rulers_stay_finite_on_an_empty_picture():
+def test_measures_stay_finite_on_an_empty_image():
     black = -torch.ones(2, 1, 8, 8)
-    assert (
-        dcgan_probes.slant(black).isfinite().all()
-        and dcgan_probes.thickness(black).isfinite().all()
-    )
+    for measure in (dcgan_probes.slant, dcgan_probes.thickness):
+        assert measure(black).isfinite().all()
 
 
 def test_analogy_is_exact_where_the_attribute_is_a_direction(rng):
@@ -89,8 +85,8 @@ def test_analogy_is_exact_where_the_attribute_is_a_direction(rng):
 def test_a_turn_vector_points_along_the_attribute(rng):
     z = torch.randn(4000, 8, generator=rng)
     true = F.normalize(torch.randn(8, generator=rng), dim=0)
-    found = dcgan_probes.turn_vector(z, z @ true, 200)
-    assert F.cosine_similarity(found, true, dim=0) > 0.99
+    direction = dcgan_probes.turn_vector(z, z @ true, 200)
+    assert F.cosine_similarity(direction, true, dim=0) > 0.99
 
 
 def test_a_turn_vector_needs_two_ends():
@@ -101,13 +97,13 @@ def test_a_turn_vector_needs_two_ends():
 
 def test_correlation_is_pearsons(rng):
     a, b = torch.randn(2, 3, 50, generator=rng)
-    wanted = [torch.corrcoef(torch.stack(pair))[0, 1].item() for pair in zip(a, b, strict=True)]
-    assert dcgan_probes.correlation(a, b).tolist() == pytest.approx(wanted, abs=1e-5)
+    expected = [torch.corrcoef(torch.stack(pair))[0, 1].item() for pair in zip(a, b, strict=True)]
+    assert dcgan_probes.correlation(a, b).tolist() == pytest.approx(expected, abs=1e-5)
     assert dcgan_probes.correlation(torch.ones(5), torch.arange(5.0)) == 0
 
 
 def test_guided_gradient_by_hand():
-    """x -> ReLU(w x) -> maximum of ReLU(v h): positive slopes through open units only."""
+    """x -> ReLU(w x) -> maximum of ReLU(v h): positive gradients through active units only."""
     net = nn.Sequential(
         nn.Conv2d(1, 3, 1, bias=False), nn.LeakyReLU(0.2), nn.Conv2d(3, 1, 1), nn.ReLU()
     )

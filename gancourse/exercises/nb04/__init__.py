@@ -1,1 +1,1 @@
-"""Exercises of notebook 04: walking in noise space, and looking inside both networks."""
+"""Exercises of notebook 04: latent space, and probes of a generator and a discriminator."""

@@ -1,4 +1,4 @@
-"""Exercise 4.1: walking along the arc."""
+"""Exercise 4.1: spherical linear interpolation (slerp)."""
 
 import torch
 from torch import Tensor
@@ -56,15 +56,15 @@ EXERCISE = Exercise(
     reference=dcgan_probes.slerp,
     cases=walks,
     slips={
-        "That is the straight line, the baseline: halfway it is shorter than its ends. Weigh a "
-        "and b with sines of parts of the angle.": dcgan_probes.lerp,
-        "The cosine "
-        "of the angle is the scalar product of a and b over both lengths.": arc_without_lengths,
-        "You start at b: for t = 0 the result is to be a.": lambda a_, b, t: arc(b, a_, t),
-        "That is a straight walk put back to a's length: on the right arc if the lengths are "
-        "equal, but not at equal steps of angle.": rescaled_line,
-        "You took "
-        "one angle for the whole batch. Each row has its own: sum over dim=1.": arc_of_the_batch,
+        "That is the straight line: halfway it is shorter than its ends. Weight a and b by the "
+        "sines of parts of the angle.": dcgan_probes.lerp,
+        "The cosine of the angle is the scalar product of a and b, divided by both "
+        "lengths.": arc_without_lengths,
+        "You start at b: for t = 0 the result should be a.": lambda a, b, t: arc(b, a, t),
+        "That is the straight line, rescaled to the length of a: not at equal steps of the "
+        "angle.": rescaled_line,
+        "You used one angle for the whole batch. Each row has its own: sum over "
+        "dim=1.": arc_of_the_batch,
         "Divide by the sine of the whole angle: for t = 0 that leaves exactly a.": arc_undivided,
     },
     alternatives=(arc, arc_by_half_angle),

@@ -1,20 +1,30 @@
-"""Exercise 4.2: how far does it lean?."""
+"""Exercise 4.2: the slant of strokes."""
 
 import torch
 from torch import Tensor
 
-from gancourse.exercises.base import Exercise
-from gancourse.exercises.nb04._shared import pictures
+from gancourse.exercises.base import Case, Exercise
+from gancourse.exercises.observe import integer
 from gancourse.papers import dcgan_probes
+
+
+def boxes_of_ink(rng: torch.Generator) -> list[Case]:
+    """Ink that fills a random box away from the centre of each image."""
+    x = -torch.ones(3, 1, 14, 14)
+    for image in x:
+        top, left = integer(rng, 0, 5), integer(rng, 6, 9)
+        box = torch.rand(7, 5, generator=rng) ** 2
+        image[0, top : top + 7, left : left + 5] = 2 * box - 1
+    return [Case((x,))]
 
 
 def slant_like(
     x: Tensor, centred: bool = True, sign: int = -1, by: str = "yy", ink: bool = True
 ) -> Tensor:
-    """Measure the slant of each picture, with a slip if asked for."""
+    """Measure the slant of each image, with a slip if asked for."""
     values = []
-    for picture in x[:, 0].double():
-        m = (picture + 1) / 2 if ink else picture
+    for image in x[:, 0].double():
+        m = (image + 1) / 2 if ink else image
         rows, columns = torch.meshgrid(
             torch.arange(m.shape[0]), torch.arange(m.shape[1]), indexing="ij"
         )
@@ -31,18 +41,19 @@ EXERCISE = Exercise(
     points=2,
     minutes=10,
     reference=dcgan_probes.slant,
-    cases=pictures,
+    cases=boxes_of_ink,
     slips={
-        "Measure x and y from the centre of the ink, not from the corner of the picture: else the "
-        "place of the digit counts.": lambda x: slant_like(x, centred=False),
-        "Right size, wrong sign: rows are counted downwards, so a stroke that leans to the right "
-        "has small rows where columns are large.": lambda x: slant_like(x, sign=1),
-        "You divided by the spread of x. We ask how far x moves for each row: divide by that of "
-        "y.": lambda x: slant_like(x, by="xx"),
-        "That is the correlation of x and y: it says how narrow the stroke is, too. Divide by the "
-        "spread of y alone.": lambda x: slant_like(x, by="both"),
-        "Black has the value -1: as a weight "
-        "it would count against the ink. Use (x + 1) / 2.": lambda x: slant_like(x, ink=False),
+        "Measure x and y from the centre of the ink, not from the corner of the image. Otherwise "
+        "the digit's position changes the result.": lambda x: slant_like(x, centred=False),
+        "The sign is flipped. Rows are counted downwards, so where a stroke leans to the right, "
+        "columns are large where rows are small.": lambda x: slant_like(x, sign=1),
+        "You divided by the spread of x. The question is how far x moves per row: divide by the "
+        "spread of y.": lambda x: slant_like(x, by="xx"),
+        "That is the correlation of x and y, which also depends on how narrow the stroke is. "
+        "Divide by the spread of y alone.": lambda x: slant_like(x, by="both"),
+        "Black has the value -1, which is no weight. Ink is (x + 1) / 2.": lambda x: slant_like(
+            x, ink=False
+        ),
     },
     alternatives=(slant_like,),
 )

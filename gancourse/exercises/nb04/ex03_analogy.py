@@ -23,17 +23,19 @@ EXERCISE = Exercise(
     reference=dcgan_probes.analogy,
     cases=groups,
     slips={
-        "Those are sums; with n samples they are n times "
-        "too long. Take means.": lambda plus, minus, base: plus.sum(0) - minus.sum(0) + base.sum(0),
+        "Those are sums, n times as long as means. Take means.": lambda plus, minus, base: (
+            plus.sum(0) - minus.sum(0) + base.sum(0)
+        ),
         "You averaged over the entries of each vector. Average over the "
         "samples: dim=0.": lambda plus, minus, base: plus.mean(1) - minus.mean(1) + base.mean(1),
-        "You take away what should be added: plus - minus + base.": lambda plus, minus, base: (
+        "The signs are swapped: plus - minus + base.": lambda plus, minus, base: (
             minus.mean(0) - plus.mean(0) + base.mean(0)
         ),
-        "You used the first sample of each kind only. "
-        "That is the paper's failing case.": lambda plus, minus, base: plus[0] - minus[0] + base[0],
-        "The difference is a direction. It still has "
-        "to start somewhere: add the base.": lambda plus, minus, base: plus.mean(0) - minus.mean(0),
+        "You used the first sample of each kind only, which often fails in the paper. Take "
+        "means.": lambda plus, minus, base: plus[0] - minus[0] + base[0],
+        "The difference is only a direction. Add the mean of the base.": lambda plus, minus, base: (
+            plus.mean(0) - minus.mean(0)
+        ),
     },
     alternatives=(lambda plus, minus, base: (plus - minus + base).mean(dim=0),),
 )

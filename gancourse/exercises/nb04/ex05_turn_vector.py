@@ -1,4 +1,4 @@
-"""Exercise 4.5: A turn vector."""
+"""Exercise 4.5: a turn vector."""
 
 import torch
 from torch import Tensor
@@ -43,14 +43,13 @@ EXERCISE = Exercise(
         "Its length grows with n: take means, not sums.": lambda z, values, n: (
             n * turn_by_topk(z, values, n)
         ),
-        "That is where pictures with a large value lie. A direction needs the other end too: "
-        "subtract "
-        "the mean z of the n smallest.": lambda z, values, n: z[values.argsort()[-n:]].mean(0),
-        "You subtracted the mean of all pictures; subtract that "
-        "of the n smallest.": lambda z, values, n: z[values.argsort()[-n:]].mean(0) - z.mean(0),
-        "You "
-        "sorted by size without sign: leaning far to the left is not leaning right.": turn_of_sizes,
-        "The values only choose: pick rows of z by the order of the values.": turn_unsorted,
+        "That is the mean z of the n largest values. A direction has two ends: subtract the mean z "
+        "of the n smallest.": lambda z, values, n: z[values.argsort()[-n:]].mean(0),
+        "You subtracted the mean of all samples. Subtract the mean of the n "
+        "smallest.": lambda z, values, n: z[values.argsort()[-n:]].mean(0) - z.mean(0),
+        "You sorted by absolute value. Leaning far to the left is not leaning to the "
+        "right.": turn_of_sizes,
+        "The values only select: use their order to choose rows of z.": turn_unsorted,
     },
     alternatives=(turn_by_topk,),
 )

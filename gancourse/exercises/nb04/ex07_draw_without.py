@@ -7,19 +7,18 @@ import torch
 from torch import Tensor, nn
 
 from gancourse.exercises.base import Case, Exercise, Observation, as_tensor
-from gancourse.exercises.nb04._shared import seed_first
-from gancourse.exercises.observe import fill, seeded
+from gancourse.exercises.observe import fill, integers, seeded
 from gancourse.papers import dcgan, dcgan_probes
 
 
 def draw_without(G: nn.Module, layer: nn.Module, maps: list[int], z: Tensor) -> Tensor:
-    """Pictures that G draws from z with some feature maps of a layer set to 0."""
+    """Images that G draws from z with some feature maps of a layer set to 0."""
     with torch.no_grad(), dcgan_probes.without_maps(layer, maps):
         return G(z)
 
 
 def observe_without(answer: Callable[..., Any], case: Case) -> Observation:
-    seed, first = case.args
+    first, seed = case.args
     rng = seeded(seed)
     G = fill(dcgan.Generator(5, 1, 3, 16), rng).eval()
     for norm in (m for m in G.modules() if isinstance(m, nn.BatchNorm2d)):
@@ -30,7 +29,7 @@ def observe_without(answer: Callable[..., Any], case: Case) -> Observation:
     result = as_tensor(answer(G, layer, [first, first + 2], z.clone()))
     with torch.no_grad():
         same = torch.tensor(torch.equal(before, G(z)))
-    return {"pictures": result, "G afterwards draws what it drew": same}
+    return {"images": result, "G afterwards draws what it drew": same}
 
 
 def hooked(change: Callable[[Tensor, list[int]], Tensor], leave: bool = False, on: int = 0) -> Any:
@@ -41,10 +40,10 @@ def hooked(change: Callable[[Tensor, list[int]], Tensor], leave: bool = False, o
         target = inner[inner.index(layer) - on]
         hook = target.register_forward_hook(lambda _l, _i, out: change(out.clone(), maps))
         with torch.no_grad():
-            pictures = G(z)
+            images = G(z)
         if not leave:
             hook.remove()
-        return pictures
+        return images
 
     return draw
 
@@ -54,7 +53,7 @@ def zeroed(out: Tensor, maps: list[int]) -> Tensor:
     return out
 
 
-def zeroed_pictures(out: Tensor, maps: list[int]) -> Tensor:
+def zeroed_images(out: Tensor, maps: list[int]) -> Tensor:
     out[maps] = 0
     return out
 
@@ -80,23 +79,22 @@ EXERCISE = Exercise(
     points=3,
     minutes=12,
     reference=draw_without,
-    cases=lambda rng: seed_first(rng, (0, 3)),
+    cases=lambda rng: integers(rng, (0, 3)),
     observe=observe_without,
     slips={
-        "You emptied pictures of the batch: dimension 0. Feature maps are dimension 1.": hooked(
-            zeroed_pictures
+        "You set images of the batch to 0 (dimension 0). Feature maps are dimension 1.": hooked(
+            zeroed_images
         ),
-        "You kept the maps that were to go, and dropped all others.": hooked(zeroed_rest),
-        "The pictures are right, but G has forgotten for good: remove the hook.": hooked(
+        "You kept the listed maps and dropped all others.": hooked(zeroed_rest),
+        "The images are right, but the hook is still there, so G stays changed. Remove it.": hooked(
             zeroed, leave=True
         ),
-        "You gave the maps their mean. After a ReLU, 0 is what says nothing is there.": hooked(
+        "You set the maps to the mean. After a ReLU, 0 means that nothing was detected.": hooked(
             averaged
         ),
-        "You dropped them before batch norm, whose shift brings something back. Change the output "
+        "You dropped them before batch norm, whose shift adds something back. Change the output "
         "of `layer` itself.": hooked(zeroed, on=2),
-        "Nothing was dropped: "
-        "these are the pictures that G draws anyway.": lambda G, layer, maps, z: G(z).detach(),
+        "Nothing was dropped: these are G's usual images.": lambda G, layer, maps, z: G(z).detach(),
     },
     alternatives=(hooked(zeroed), hooked(masked)),
 )

@@ -8,13 +8,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gancourse.exercises.base import Case, Exercise, Observation, as_tensor
-from gancourse.exercises.nb04._shared import seed_first
-from gancourse.exercises.observe import fill, seeded
+from gancourse.exercises.observe import fill, integers, seeded
 from gancourse.papers import dcgan, dcgan_probes
 
 
 def observe_features(answer: Callable[..., Any], case: Case) -> Observation:
-    seed, m = case.args
+    m, seed = case.args
     rng = seeded(seed)
     D = fill(dcgan.Discriminator(1, 2, 32), rng).eval()
     x = torch.randn(m, 1, 32, 32, generator=rng)
@@ -44,22 +43,21 @@ EXERCISE = Exercise(
     points=2,
     minutes=8,
     reference=dcgan_probes.pooled_features,
-    cases=lambda rng: seed_first(rng, (1, 3)),
+    cases=lambda rng: integers(rng, (1, 3)),
     observe=observe_features,
     slips={
-        "You "
-        "took means. The paper takes maxima: is the pattern anywhere in this cell?": features_like(
+        "You took means. The paper takes maxima.": features_like(
             lambda f: F.adaptive_avg_pool2d(f, 4).flatten(1)
         ),
         "That is the last layer only; the paper joins the features of all layers.": features_like(
             lambda f: F.adaptive_max_pool2d(f, 4).flatten(1), slice(-1, None)
         ),
-        "max_pool2d(f, 4) makes cells of 4 x 4 pixels. We want 4 x 4 cells, whatever the side: "
+        "max_pool2d(f, 4) makes cells of 4 x 4 pixels. Make 4 x 4 cells, whatever the side: "
         "adaptive_max_pool2d.": features_like(lambda f: F.max_pool2d(f, 4).flatten(1)),
-        "One number for each map forgets where in the picture it responded.": features_like(
+        "That is one number per map, which loses where in the image it responded.": features_like(
             lambda f: f.amax((2, 3))
         ),
-        "Nothing was pooled: the first layer alone would outnumber all others.": features_like(
+        "Nothing was pooled. Each layer should give 16 numbers per map.": features_like(
             lambda f: f.flatten(1)
         ),
     },

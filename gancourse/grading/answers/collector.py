@@ -31,10 +31,6 @@ ENVIRONMENT = {
 }
 
 
-class ReferenceNumber(int):
-    """A reference that is an integer, as `check` hands it out: `is` can't tell it from others."""
-
-
 class CellError(NamedTuple):
     """What a cell raised."""
 
@@ -77,7 +73,8 @@ class Collector:
     def check(self, id: str, answer: Any) -> Any:
         """Store an answer and call `exercises.check`: the notebook's `check`."""
         exercise = self.exercises.get(id) if isinstance(id, str) else None
-        if exercise and not _is_reference(exercise, answer):  # stored first: its check may not end
+        if exercise and not exercises.is_reference(exercise, answer):
+            # before it is checked, which may never end
             self._answers[id] = answer, dict(self.shell.user_ns)
         return self._continue_with(id, answer)
 
@@ -86,7 +83,7 @@ class Collector:
         if value is answer:
             return value
         self.corrected.add(id)
-        return ReferenceNumber(value) if type(value) is int else value
+        return value
 
     def run(self, source: str) -> CellError | None:
         """Run one cell. Where an answer's name is unknown, its cell failed: as if it were blank."""
@@ -108,7 +105,8 @@ class Collector:
         answer, names = self._answers.get(exercise.id, (None, self._final_names))
         if exercise.id not in self._answers:
             defined = [names[n] for n in self.job["names"][exercise.id] if n in names]
-            answer = defined[0] if defined and not _is_reference(exercise, defined[0]) else None
+            own = defined and not exercises.is_reference(exercise, defined[0])
+            answer = defined[0] if own else None
         # an answer may use what was defined only later
         later = {n: v for n, v in self._final_names.items() if not hasattr(builtins, n)}
         self.shell.user_ns.clear()
@@ -118,11 +116,6 @@ class Collector:
     @cached_property
     def _final_names(self) -> dict[str, Any]:
         return dict(self.shell.user_ns)
-
-
-def _is_reference(exercise: Exercise, value: Any) -> bool:
-    same = value is exercise.reference and not isinstance(value, (str, int))
-    return same or isinstance(value, ReferenceNumber)
 
 
 def observe(exercise: Exercise, answer: Any, seed: int) -> list[Observation | Failure]:
