@@ -95,9 +95,7 @@ def _packages() -> Iterator[Status]:
     try:
         needed = map(Requirement, importlib.metadata.requires("gancourse") or [])
     except importlib.metadata.PackageNotFoundError:
-        yield Status(
-            "gancourse", "note", "used from its folder, not installed", "pip install -e ."
-        )
+        yield Status("gancourse", "note", "used from its folder, not installed", "pip install -e .")
         needed = map(Requirement, PACKAGES)
     versions, wrong = [], []
     for need in needed:

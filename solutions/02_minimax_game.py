@@ -9,16 +9,16 @@
 # %% [markdown] tags=["header"]
 # # 02 The minimax game: learning to draw samples from nothing but samples
 #
-# In 2014 Goodfellow and colleagues trained a network to produce samples without ever writing down a density. Two networks play against each other; where the game ends, the samples have the distribution of the data. Their Figure 1 shows this on a line, as a sketch. In this notebook you play the game, reproduce the figure from your own training run, and measure whether theory and practice agree.
+# In 2014 Goodfellow and colleagues trained a network to produce samples without ever writing down a density. Two networks play against each other; at the equilibrium of this game, the samples have the distribution of the data. Their Figure 1 sketches this in one dimension. In this notebook you train both networks, reproduce the figure from your own run, and measure whether theory and practice agree.
 #
 # **You build:** the value function, the best discriminator, the generator's loss, and one iteration of Algorithm 1; then a generator that covers all eight modes of a ring.
 #
 # After this notebook you can
-# - **tell** a generative model from a discriminative one by what each can answer;
+# - **distinguish** a generative model from a discriminative one by the questions that each can answer;
 # - **derive** the best discriminator and **check** a trained one against it;
 # - **explain** which of the generator's two losses saturates, where, and by how much;
 # - **write** a training step in which each network is updated alone;
-# - **measure** whether a game has ended well, and **recognise** mode collapse.
+# - **measure** whether G's samples have the distribution of the data, and **recognise** mode collapse.
 #
 # | section | what | minutes |
 # |---|---|---|
@@ -31,7 +31,7 @@
 # | 7 | Eight modes on a ring | 25 |
 # | 8 | Play the game yourself | 10 |
 #
-# It builds on notebook 01: there you attacked a classifier through its gradient. Here the attacker is a network, and the classifier is trained on its attacks.
+# It builds on notebook 01, where you changed images by a classifier's gradient. Here a network is trained by a classifier's gradient, and the classifier is trained on that network's output.
 
 # %% tags=["setup"]
 # written by gancourse build
@@ -49,7 +49,7 @@ from sklearn.datasets import make_moons
 from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import GaussianMixture
 from sklearn.naive_bayes import GaussianNB
-from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
+from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
@@ -65,11 +65,11 @@ from gancourse.training.player import linear_decay
 from gancourse.widgets import explore
 
 # %% [markdown]
-# The networks of this notebook have a few thousand weights, so everything runs on the CPU, in single precision, also where there is a GPU.
+# The networks of this notebook have a few thousand weights, so everything runs on the CPU in single precision, even if there is a GPU.
 #
 # ## 1. Two kinds of models, one data set
 #
-# *What can a model of the data do that a classifier can't?* Here are points in the plane with two labels. Some of our four models learn only $p(y\mid x)$, the label of a given point; they are called **discriminative**. Others learn $p(x, y)$, where points lie and with which label; they are called **generative**. The rules of probability turn the second into the first, $p(y\mid x) = p(x, y) / \sum_{y'} p(x, y')$, but not the first into the second.
+# *What can a model of the data do that a classifier can't?* Here are points in the plane with two labels, and four models of them. Two learn only $p(y\mid x)$, the probability of a label at a given point; such models are called **discriminative**. The other two learn $p(x, y)$, the joint distribution of points and labels; they are called **generative**. From $p(x, y)$ follows $p(y\mid x) = p(x, y) / \sum_{y'} p(x, y')$, but from $p(y\mid x)$ alone $p(x, y)$ can't be computed.
 
 # %%
 x_train, y_train = make_moons(600, noise=0.1, random_state=0)
@@ -114,22 +114,22 @@ for model in models:
 logistic, _, naive_bayes, mixture = models
 
 # %% [markdown]
-# As classifiers the best of both kinds are equally good. Now ask them for new points. Logistic regression can't answer: it doesn't model where points lie. Nearest neighbours could only repeat points of the training set. The other two can be sampled. What share of 2,000 samples falls on the moons, that is, within 0.05 of a real test point? The same share of real points that no model has seen serves as a reference:
+# As classifiers, the best models of the two kinds are equally good. Now we want new points. Logistic regression can't provide them: it doesn't model where points lie. Nearest neighbours could only repeat points of the training set. The other two models can be sampled. Which share of 2,000 samples lies on the moons, that is, within 0.05 of a test point? As a reference we compute the same share for real points that no model has seen:
 
 # %%
 samples = {"naive Bayes": sample_naive_bayes(naive_bayes, 2000), "mixture": mixture.sample(2000)}
-neighbours = NearestNeighbors(n_neighbors=1).fit(x_test)
+nearest = KNeighborsClassifier(1).fit(x_test, y_test)
 for name, points in {**samples, "real points": x_new}.items():
-    near = (neighbours.kneighbors(points)[0] < 0.05).mean()
+    near = (nearest.kneighbors(points)[0] < 0.05).mean()  # of distances
     print(f"{name:11} {near:.0%} of samples lie on the moons")
 
 far = np.array([[3.0, -1.5]])
 print(f"\nlogistic regression at (3, -1.5): probability {logistic.predict_proba(far).max():.1%}")
-is_lower = bool(mixture.log_density(far) < mixture.log_density(x_train).min())
-print(f"log p(x) there is below that of every training point: {is_lower}")
+lowest = mixture.log_density(x_train).min()
+print(f"log p(x): {mixture.log_density(far).item():.0f} there, {lowest:.1f} or more in training")
 
 # %% [markdown]
-# By this metric the mixture's samples can't be told from real points. More than half of naive Bayes' samples lie on the moons too, but only because they are spread over the whole region, as the figure shows.
+# By this metric the mixture's samples are as good as real points. More than half of naive Bayes' samples lie on the moons too, but only because they are spread over the whole region, as the figure shows.
 
 # %%
 side_1, side_2 = np.linspace(-2.2, 3.7, 120), np.linspace(-2.2, 2.2, 120)
@@ -149,21 +149,23 @@ titles = ["p(y = 1 | x), logistic regression", "log p(x), mixture, cut at -12"]
 for ax, title in zip(axes, titles + [f"samples, {name}" for name in samples]):
     ax.plot(*far[0], "*", color=PALETTE[2], markersize=12)
     ax.set(title=title, xlabel="x1", ylabel="x2")
-alt = "Four maps: a classifier's probabilities; a density, high on two crescents; samples of naive "
-show(fig, alt + "Bayes, one shapeless cloud; samples of the mixture, two crescents")
+show(
+    fig, alt="Four maps: a classifier's probabilities; a density, high on two crescents; samples "
+    "of naive Bayes, one shapeless cloud; samples of the mixture, two crescents",
+)
 
 # %% [markdown]
-# *From left to right: a classifier divides the whole plane and is most confident far away, where there are no data (star). A density shows where points are to be expected. Samples show what a model has learned: naive Bayes, a decent classifier here, draws a shapeless cloud; the mixture draws moons.*
+# *From left to right: a classifier divides the whole plane and is most confident far away, where there are no data (star). A density shows where points are likely to occur. Samples show what a model has learned: those of naive Bayes, as good a classifier as logistic regression, are a shapeless cloud; those of the mixture are moons.*
 #
 # **Exercise 2.1** · *What a classifier can't tell* · difficulty ●○○○○ · importance ●●●●○ · 4 minutes · 1 point
 #
 # You are given a perfect $p(y\mid x)$, and nothing else. Which of these questions can't be answered from it?
 #
-# - a: Which label is the likelier one at the point (0, 1)?
+# - a: Which label is more likely at the point (0, 1)?
 # - b: How certain is the label there?
 # - c: Is (3, -1.5) a point that is likely to occur in the data at all?
 # - d: Where does the border between the labels run?
-# - e: How many of these 100 given points would you label correctly, on average, if you always took the likelier label?
+# - e: If you always take the likelier label, how many of 100 given points will you label correctly on average?
 #
 # <details><summary>Hint 1</summary>
 #
@@ -198,7 +200,7 @@ answer = check("2.1", answer)
 # </details>
 
 # %% [markdown]
-# So why not fit mixtures to everything? In the plane a mixture is hard to beat. For images it is not (notebook 00 kept 25 principal components (PCA) per digit, and its samples were blurred): a full covariance for one component of a mixture over $n$ pixels has $n(n+1)/2$ numbers.
+# So why not fit mixtures to everything? In the plane few models do better. With images, mixtures have a problem: the covariance matrix of one component over $n$ pixels has $n(n+1)/2$ different numbers. (Notebook 00 therefore kept only 25 principal components (PCA) per digit, and its samples were blurred.)
 
 # %%
 for side in (2, 28, 64):
@@ -218,7 +220,7 @@ for side in (2, 28, 64):
 # | diffusion models | a lower bound | many passes | speed |
 # | **GANs** | **none** | one pass | the density, and a loss that measures progress |
 #
-# A GAN keeps only the sampler. That sounds like too little to learn from: without p(x) there is no likelihood, the density of the training data under the model, to maximize. The idea of 2014 is to train on the answer of a classifier that compares samples with data.
+# A GAN has only the sampler. Without p(x) it can't be trained by maximum likelihood: the density of the training data under the model is unknown. The idea of 2014 is to train it with the output of a classifier that distinguishes samples from data.
 #
 # ## 2. The game and its value
 #
@@ -228,7 +230,7 @@ for side in (2, 28, 64):
 #   data     ────────► x, real     ──┘
 # ```
 #
-# The **generator** G turns a **latent vector** z (noise) into a sample; we write $p_g$ for the distribution of its samples. The **discriminator** D takes a sample and returns the probability that it is real. **Real is 1 and fake is 0**, as in the paper, here and in every notebook that follows. D is a two-class classifier like those above, except that G produces the examples of one class. Goodfellow et al. (2014, Equation 1) define the game by one number:
+# The **generator** G turns a **latent vector** z (noise) into a sample; we write $p_g$ for the distribution of its samples. The **discriminator** D takes a sample and returns the probability that it is real. **Real is 1 and fake is 0**, as in the paper, here and in every notebook that follows. D is a two-class classifier like those above; G produces the examples of one class. Goodfellow et al. (2014, Equation 1) define the game by its value:
 #
 # $$\min_G \max_D V(D, G) = \mathbb{E}_{x\sim p_\mathrm{data}}[\log D(x)] + \mathbb{E}_{z\sim p(z)}[\log(1 - D(G(z)))]$$
 #
@@ -238,7 +240,7 @@ for side in (2, 28, 64):
 #
 # - `real`: logits of D on real samples, shape (m,); `fake`: logits on fakes, shape (m,).
 # - Return V as one number (a tensor without dimensions), estimating each expectation by the mean. With the natural logarithm, as always here, its unit is the *nat*.
-# - Be finite **and right** for logits of any size, without a clamp or an added epsilon: D may be very confident.
+# - The result must be finite **and right** for logits of any size, without a clamp or an added epsilon: D may be very confident.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -267,12 +269,12 @@ def value(real: Tensor, fake: Tensor) -> Tensor:
 value = check("2.2", value)
 
 # %%
-for case, logit in (("sure and right", 5.0), ("undecided", 0.0), ("sure and wrong", -5.0)):
+for case, logit in (("confident, right", 5.0), ("undecided", 0.0), ("confident, wrong", -5.0)):
     real, fake = torch.tensor([logit]), torch.tensor([-logit])
-    print(f"D is {case:15} V = {value(real, fake):8.3f}")
+    print(f"D is {case:17} V = {value(real, fake):8.3f}")
 
 # %% [markdown]
-# V is below 0, and close to 0 for a perfect D. To train D by descent, its loss is -V, which is the sum of two binary cross-entropies: one on real samples with label 1, one on fakes with label 0.
+# V is always negative, and close to 0 for a D that is confident and right. To train D by gradient descent, we take -V as its loss. It is the sum of two binary cross-entropies: one on real samples with label 1, one on fakes with label 0.
 
 # %%
 def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
@@ -328,7 +330,7 @@ def optimal_discriminator(p: Tensor, q: Tensor) -> Tensor:
 optimal_discriminator = check("2.3", optimal_discriminator)
 
 # %% [markdown]
-# The proof allows any function D. Ours is a network with two hidden layers of 64 units, trained on samples, without p or q. How close does it come? We take data $p = N(1, 0.5)$ (mean 1, standard deviation 0.5), put a fixed $q = N(0.2, 0.8)$ in G's place, and train D alone. **Learning-rate decay** helps it to settle: `LambdaLR` multiplies the learning rate by a factor after each step, here one that decays linearly from 1 to 0.
+# The proof allows any function D. Ours is a network with two hidden layers of 64 units, trained on samples, without p or q. How close does it come? We take data $p = N(1, 0.5)$ (mean 1, standard deviation 0.5), put a fixed $q = N(0.2, 0.8)$ in G's place, and train D alone. **Learning-rate decay** helps it to settle: `LambdaLR` multiplies the initial learning rate by a factor that depends on the step, here one that decays linearly from 1 to 0.
 
 # %%
 p = toy.Normal(mean=1.0, std=0.5)
@@ -356,11 +358,11 @@ def train_discriminator(sample_fake: Callable[[int], Tensor], rng: torch.Generat
     return D
 
 # %% [markdown]
-# The error is the mean of $|D - D^*|$ under the mixture $(p+q)/2$, that is, over the examples that D is trained on.
+# The error is the mean of $|D - D^*|$ over the mixture $(p+q)/2$, that is, over examples like those that D is trained on.
 
 # %% tags=["training", "nbval-ignore-output"]
 def discriminator_error(D_x: Tensor, p_x: Tensor, q_x: Tensor) -> float:
-    """Mean |D - D*| under the mixture of real and fake, by a sum over the line."""
+    """Mean |D - D*| over the mixture of real and fake, by a sum over the line."""
     gap = (D_x - optimal_discriminator(p_x, q_x)).abs()
     weight = (p_x + q_x) / 2
     occurs = weight > 1e-12  # elsewhere D* is 0/0
@@ -382,7 +384,7 @@ env.expect(
 )
 
 # %% [markdown]
-# *Compare the trained D with D\* where there are samples, and at the right end.* $D^*$ falls again on the right, since q is the wider of the two: beyond about x = 2.54 it is the larger one. There D may differ from it at almost no cost, because almost no sample lies there. Such errors matter once G moves samples there: G's gradient comes from D.
+# *Compare the trained D with D\* where there are samples, and at the right end.* On the right $D^*$ falls again: q is the wider of the two, so far enough out it is larger than p. There D may differ from $D^*$ almost without effect on its loss, because almost no samples lie there. Such errors matter once G moves samples there: G's gradient comes from D.
 #
 # *Now let G choose q, and let D always be D\*. What is the best q?* Put $D^*$ into V:
 #
@@ -418,13 +420,13 @@ value_at_the_end = -math.log(4)
 value_at_the_end = check("2.4", value_at_the_end)
 
 # %% [markdown]
-# Is that the minimum over G? Let $m = (p+q)/2$. Then $\frac{p}{p+q} = \frac12\cdot\frac pm$, so each of the two terms gives a $\log\frac12$ and a *Kullback-Leibler divergence*, $\mathrm{KL}(p\,\|\,m) = \int p\log\frac pm\,dx$, which is never negative. The mean of the two divergences is called the Jensen-Shannon divergence:
+# Is this the minimum over G? Let $m = (p+q)/2$. Then $\frac{p}{p+q} = \frac12\cdot\frac pm$, so each of the two terms gives a $\log\frac12$ and a *Kullback-Leibler divergence*, $\mathrm{KL}(p\,\|\,m) = \int p\log\frac pm\,dx$, which is never negative. The mean of the two divergences is called the Jensen-Shannon divergence:
 #
 # $$C(q) = -\log 4 + \mathrm{KL}(p\,\|\,m) + \mathrm{KL}(q\,\|\,m) = -\log 4 + 2\,\mathrm{JSD}(p \,\|\, q) .$$
 #
 # JSD is 0 if q equals p, positive otherwise, and never more than log 2. So $p_g = p_\mathrm{data}$ is the only minimum (the paper's Theorem 1).
 #
-# To see the function that G has to minimize, shift q = N(1 + d, 0.5) away from p, and compute V at $D^*$ by a sum over the line; next to it, $-\log 4 + 2\,\mathrm{JSD}$ with JSD from its own definition.
+# What does this function look like? We shift $q = N(1 + d, 0.5)$ away from p and compute V at $D^*$ by a sum over the line; next to it, $-\log 4 + 2\,\mathrm{JSD}$ with JSD by its definition.
 
 # %%
 x_wide = torch.linspace(-6, 12, 18001, dtype=torch.double)[:, None]  # 0.001 apart
@@ -450,8 +452,9 @@ def densities(shift: float) -> tuple[Tensor, Tensor]:
 
 print("shift d    V at D*    -log 4 + 2 JSD")
 for d in (0.0, 0.25, 0.5, 1.0, 2.0, 4.0):
-    divergence = jensen_shannon(*densities(d))
-    print(f"{d:7.2f} {best_value(*densities(d)):10.4f} {-math.log(4) + 2 * divergence:17.4f}")
+    direct, by_jsd = best_value(*densities(d)), 2 * jensen_shannon(*densities(d)) - math.log(4)
+    print(f"{d:7.2f} {direct:10.4f} {by_jsd:17.4f}")
+    assert abs(direct - by_jsd) < 1e-6
 
 # %%
 shifts = np.linspace(0, 4, 81)
@@ -463,11 +466,11 @@ slopes = np.gradient(values, shifts)
 print(f"slope of V at d = 0.5: {slopes[10]:.2f} nats per unit; at d = 3.5: {slopes[70]:.3f}")
 
 # %% [markdown]
-# *V against the distance between fakes and data.* There is one minimum, -log 4 at d = 0 (negative shifts are the mirror image). On the right is a plateau: if fakes and data hardly overlap, a perfect D gives G almost no gradient. At the start of training they hardly overlap.
+# *V against the distance between fakes and data.* There is one minimum, -log 4 at d = 0 (negative shifts are the mirror image). On the right is a plateau: where fakes and data hardly overlap, V at the best D gives G almost no gradient. At the start of training that is often so.
 #
 # ## 4. Two losses for the generator
 #
-# *How large is G's gradient while its samples are bad?* In Algorithm 1 G descends its own term of V, $\mathbb{E}_z[\log(1 - D(G(z)))]$. Here it is as a function of the logit of one fake, with its slope by automatic differentiation.
+# *How large is G's gradient while its samples are bad?* In Algorithm 1 G descends its own term of V, $\mathbb{E}_z[\log(1 - D(G(z)))]$. Here is $\log(1 - D)$ as a function of the logit of one fake, and its slope, computed by automatic differentiation.
 
 # %%
 logits = torch.linspace(-8, 8, 161)
@@ -496,12 +499,12 @@ plot_losses({"log(1 - D)": saturating_loss}, alt="log(1 - D) is flat on the left
 print(f"slope of log(1 - D) at logit -6: {slope(saturating_loss, -6.0):.4f}")
 
 # %% [markdown]
-# *Left panel: the loss log(1 - D); right panel: its slope.* Where D is confident that a sample is fake (at the left end of both), the loss is flat: it **saturates**. The gradient is smallest where the samples are worst. At the end of Section 3 of the paper the authors therefore propose to keep the aim and change the loss: instead of making "fake" less likely, make "real" more likely, and descend $-\mathbb{E}_z[\log D(G(z))]$.
+# *Left panel: the loss log(1 - D); right panel: its slope.* Where D is confident that a sample is fake (at the left end of both panels), the loss is flat: it **saturates**. The gradient is smallest where the samples are worst. At the end of their Section 3 the authors therefore propose another loss with the same aim: instead of lowering the log-probability of "fake", G raises the log-probability of "real", that is, it descends $-\mathbb{E}_z[\log D(G(z))]$.
 #
 # **Exercise 2.5** · *A loss for the generator that does not saturate* · difficulty ●●○○○ · importance ●●●●● · 6 minutes · 1 point
 #
 # - `fake`: logits of D on G's samples, shape (m,).
-# - Return $-\log D$, averaged over the batch; finite and right for logits of any size, without a clamp or an added epsilon.
+# - Return $-\log D$, averaged over the batch. It must be finite and right for logits of any size, without a clamp or an added epsilon.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -510,7 +513,7 @@ print(f"slope of log(1 - D) at logit -6: {slope(saturating_loss, -6.0):.4f}")
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Write $-\log\mathrm{sigmoid}(\ell)$ out: it is $\log(1 + e^{-\ell})$, which torch calls softplus of something.
+# Write $-\log\mathrm{sigmoid}(\ell)$ out: it is $\log(1 + e^{-\ell})$. torch has $\log(1 + e^x)$ as `F.softplus(x)`.
 #
 # </details>
 # <details><summary>Hint 3</summary>
@@ -530,15 +533,13 @@ def generator_loss(fake: Tensor) -> Tensor:
 generator_loss = check("2.5", generator_loss)
 
 # %%
-plot_losses(
-    {"log(1 - D), saturates": saturating_loss, "-log D, does not": generator_loss},
-    alt="log(1 - D) is flat on the left, -log D on the right",
-)
-slopes = [round(slope(loss, -6.0), 4) for loss in (saturating_loss, generator_loss)]
+losses = {"log(1 - D), saturates": saturating_loss, "-log D, does not": generator_loss}
+plot_losses(losses, alt="log(1 - D) is flat on the left, -log D on the right")
+slopes = [round(slope(loss, -6.0), 4) for loss in losses.values()]
 env.report(slope_saturating=slopes[0], slope_nonsaturating=slopes[1])
 
 # %% [markdown]
-# *Both losses fall as the logit rises, so they agree on the direction.* At logit 0, where D is undecided, their slopes are equal. At logit -6 they differ by the factor $e^6$, about 400. The two are sometimes called the same loss; they have the same fixed point, not the same gradient. Take care with the signs when you read code: there are four cost functions in use, and each can be written as a cross-entropy with a label.
+# *Both losses fall as the logit rises, so they agree on the direction.* At logit 0, where D is undecided, their slopes are equal. At logit -6 they differ by the factor $e^6$, about 400. The two are sometimes called the same loss; they have the same fixed point, but not the same gradient. Be careful with signs and labels when you read code: four loss functions are in use, and each can be written as a cross-entropy with a label.
 #
 # | network | descends | cross-entropy with label | slope vanishes where |
 # |---|---|---|---|
@@ -561,10 +562,10 @@ env.report(slope_saturating=slopes[0], slope_nonsaturating=slopes[1])
 # | &nbsp;&nbsp;draw m latent vectors, fresh ones | `z = sample_z(m)` |
 # | &nbsp;&nbsp;move G down the gradient of its term | descend `generator_loss(D(G(z)))` with `opt_G` (exercise 2.5's loss) |
 #
-# Two things need care, and both are about gradients that go where they should not.
+# Two points need care; both are about where gradients flow.
 #
 # - In **D's turn** G is a fixed sampler. The fakes must not carry a graph back into G: make them under `torch.no_grad()`, or `.detach()` them.
-# - In **G's turn** the gradient must flow *through* D, since D(G(z)) depends on G only that way. So no `detach` here. D's parameters receive gradients as a by-product; `opt_G` does not touch them, but they must be cleared before D's next turn. (It is better not to compute them: the package's `frozen` in `papers.gan` switches them off during G's turn.)
+# - In **G's turn** the gradient must flow *through* D, since D(G(z)) depends on G only that way. So no `detach` here. D's parameters receive gradients as a by-product; `opt_G` does not use them, but they must be cleared before D's next turn. (`frozen` in the package's `papers.gan` avoids computing them at all.)
 #
 # **Exercise 2.6** · *One iteration of Algorithm 1* · difficulty ●●●○○ · importance ●●●●● · 20 minutes · 4 points
 #
@@ -591,13 +592,8 @@ env.report(slope_saturating=slopes[0], slope_nonsaturating=slopes[1])
 
 # %% tags=["exercise"]
 def gan_step(
-    G: nn.Module,
-    D: nn.Module,
-    opt_G: Optimizer,
-    opt_D: Optimizer,
-    batches: Iterator[Tensor],
-    sample_z: Callable[[int], Tensor],
-    k: int = 1,
+    G: nn.Module, D: nn.Module, opt_G: Optimizer, opt_D: Optimizer,
+    batches: Iterator[Tensor], sample_z: Callable[[int], Tensor], k: int = 1,
 ) -> dict[str, Tensor]:
     """One iteration of Algorithm 1, with -log D for G (exercise 2.5)."""
     # BEGIN SOLUTION
@@ -618,11 +614,11 @@ gan_step = check("2.6", gan_step)
 # %% [markdown]
 # ## 6. Figure 1, from a real run
 #
-# *Does the game end where the theorem says?* The data are $N(1, 0.5)$ again; G (an `MLP`) and D (a `MLPDiscriminator`: an MLP with one logit per point) have two hidden layers of 32 units. A latent z and an output of G have one dimension each. Three choices make the run stable:
+# *Does the game end where the theorem says?* The data are $N(1, 0.5)$ again; G (an `MLP`) and D (a `MLPDiscriminator`: an MLP with one logit per point) have two hidden layers of 32 units. A latent z and an output of G have one dimension each. Three choices make training more stable:
 #
 # - **k = 3**: the theory assumes D near its optimum. For the same reason D's learning rate is twice G's. We measure the effect of k below.
-# - **no momentum** (Adam with $\beta_1 = 0$): momentum averages over gradients that were computed against an older opponent. Section 7 measures the effect.
-# - **learning-rate decay** (`linear_decay`: constant for half of the run, then linear to 0), and an **exponential moving average (EMA)** of G's weights: in a game the weights circle around the end point, and an average is nearer to the centre than most points of the orbit.
+# - **no momentum** (Adam with $\beta_1 = 0$): momentum averages over gradients that were computed with older weights of the other network. Section 7 measures the effect.
+# - **learning-rate decay** (`linear_decay`: constant for half of the run, then linear to 0), and an **exponential moving average (EMA)** of G's weights: in a game the weights tend to circle around the equilibrium, and their average is nearer to it than most points of the orbit.
 #
 # `game` builds every part once by hand: optimizers, schedules, EMA and step. From notebook 03 on a `Player` bundles the parts that belong to one network.
 
@@ -632,7 +628,7 @@ def game(
     lr_G: float, lr_D: float, momentum: float = 0.0, hold: float = 0.5, decay: float = 0.99,
     size: int = 512, every: int = 1, **options: object,
 ) -> Iterator[tuple[Record, nn.Module]]:
-    """Play on batches of `data`; yields a record and the EMA of G after every few steps.
+    """Train G and D on batches of `data`; yields a record and the EMA of G at every few steps.
 
     `momentum` is Adam's beta_1. The learning rates are constant for the share `hold` of the steps
     (1: throughout). `decay` is that of the EMA (0: it is G itself). `options` are for `gan_step`.
@@ -663,15 +659,15 @@ z_arrows = torch.linspace(-2, 2, 17)[:, None]
 
 @torch.no_grad()
 def snapshot(G: nn.Module, D: nn.Module, step: int) -> dict:
-    """What Figure 1 shows of one moment: D and p_g along the line, and G(z) for some z."""
-    x, width = G(z_fixed)[:, 0], 0.06  # a small Gaussian on each sample; in pieces: less memory
+    """What Figure 1 shows of one step: D and p_g along the line, and G(z) for some z."""
+    x, width = G(z_fixed)[:, 0], 0.06  # p_g: a narrow Gaussian on each sample (kernel estimate)
     bells = [torch.exp(-0.5 * ((x_line - part) / width) ** 2).sum(dim=1) for part in x.split(250)]
     p_g = sum(bells) / (len(x) * width * math.sqrt(2 * math.pi))
     return {"step": step, "D": D(x_line).sigmoid(), "p_g": p_g, "x": G(z_arrows)[:, 0]}
 
 
 def line_game(k: int) -> tuple[nn.Module, list[dict], list[Record]]:
-    """Play on the line; returns the EMA of G, frames for the figure, and records."""
+    """Train on the line; returns the EMA of G, frames for the figure, and records."""
     rng = env.rng(0, "cpu")
     G, D = MLP(1, 32, 32, 1, rng=rng), MLPDiscriminator(1, 32, 32, rng=rng)
     frames, records = [snapshot(G, D, 0)], []
@@ -707,7 +703,7 @@ show(fig, alt="Figure 1 at four moments: densities of data and fakes, D, and arr
 assert len(frames) == len(records) + 1  # and one before the first step
 
 # %% [markdown]
-# *Figure 1 of Goodfellow et al. (2014) from our own run: data (black, dotted), fakes (green, solid), D (blue, dashed); below, where G sends evenly spaced z.* In the first panel nothing is trained. Then D learns to be larger near the data, and the fakes move where D rises. In the last panel compare the fakes with the data, and D with 1/2 wherever there are samples. The arrows show *how* G does it: they crowd where the density should be high. They may cross: many maps from z give the same $p_g$, and the theory is about $p_g$ only. With the slider below you can go through the whole run, frame by frame.
+# *Figure 1 of Goodfellow et al. (2014) from our own run: data (black, dotted), fakes (green, solid), D (blue, dashed); below, arrows from evenly spaced z to G(z).* In the first panel nothing is trained. Then D becomes larger where there are more data than fakes, and G moves its samples to where D is larger. In the last panel compare the fakes with the data, and D with 1/2 where there are samples. The arrows show *how* G does it: they end close together where the density should be high. They may cross: many maps from z give the same $p_g$, and the theory is about $p_g$ only. With the slider below you can go through the whole run.
 
 # %%
 def line_at(frame: int) -> None:
@@ -721,7 +717,7 @@ def line_at(frame: int) -> None:
 explore(line_at, frame=(0, len(frames) - 1, 1, 2))
 
 # %% [markdown]
-# Now the numbers. First G: mean and standard deviation of 100,000 fresh samples, compared with those of the data. Both errors are fractions of the data's standard deviation (for the mean that is stricter than a fraction of the mean itself).
+# Now the numbers. First the mean and standard deviation of 100,000 fresh samples of G, compared with those of the data. Both errors are given as fractions of the data's standard deviation.
 
 # %% tags=["nbval-ignore-output"]
 with torch.no_grad():
@@ -752,7 +748,7 @@ env.expect(
 )
 
 # %% [markdown]
-# *Losses of both networks; grey lines at log 4 = 1.386 and log 2 = 0.693, the values for D = 1/2.* The losses start elsewhere and settle near these lines. Neither decreases steadily: training approaches an equilibrium, not a minimum. What can we conclude from that?
+# *Losses of both networks; grey lines at log 4 = 1.386 and log 2 = 0.693, the values for D = 1/2.* The losses start elsewhere and usually settle near these lines. Neither decreases steadily: training approaches an equilibrium, not a minimum. What can we conclude from losses at these lines?
 #
 # **Exercise 2.7** · *What flat losses mean* · difficulty ●●●○○ · importance ●●●●● · 4 minutes · 1 point
 #
@@ -797,21 +793,16 @@ answer = check("2.7", answer)
 # </details>
 
 # %% [markdown]
-# So the losses of the game are no proof. The theory asks for another test: freeze G, and train a **fresh, larger D** against it, with learning-rate decay. Its V on samples that it was not trained on estimates $C(p_g) = -\log 4 + 2\,\mathrm{JSD}$ (from below, since it may miss something). As a control the same D is trained against the generator as it was *before* training; a useful test must show the difference.
+# So these losses prove nothing about the samples. The theory suggests another test: freeze G, and train a **fresh, larger D** against it, with learning-rate decay. Its V on samples that it was not trained on estimates $C(p_g) = -\log 4 + 2\,\mathrm{JSD}$ from below, since it may not be the best D. As a control we train another fresh D against the generator as it was *before* training: a useful test must show the difference.
 
 # %% tags=["training", "nbval-ignore-output"]
 def fresh_value(G: nn.Module) -> float:
     """V of a fresh D, trained against a frozen G, on 100,000 fresh samples of each kind."""
     rng = env.rng(20, "cpu")
     sample_z = env.noise(1, rng)
-
-    @torch.no_grad()
-    def sample_fake(m: int) -> Tensor:
-        return G(sample_z(m))
-
-    D = train_discriminator(sample_fake, rng)
+    D = train_discriminator(lambda m: G(sample_z(m)).detach(), rng)
     with torch.no_grad():
-        return value(D(p.sample(100_000, rng)), D(sample_fake(100_000))).item()
+        return value(D(p.sample(100_000, rng)), D(G(sample_z(100_000)))).item()
 
 
 before = fresh_value(MLP(1, 32, 32, 1, rng=env.rng(0, "cpu")))
@@ -826,17 +817,16 @@ env.expect(
 )
 
 # %% [markdown]
-# A fresh D separates the untrained G's samples from data well. The closer its V against the trained G is to -log 4, the less difference it finds: at $p_g = p_\mathrm{data}$ there is none, as Theorem 1 says.
+# The higher V is above -log 4, the better a fresh D separates fakes from data. Compare the two values: the closer the second is to -log 4, the less difference is left. At $p_g = p_\mathrm{data}$ there is none, as Theorem 1 says.
 #
-# *What is the effect of k = 3?* In each frame of the run we know $D^*$ for that moment's fakes (p exactly, $p_g$ by the kernel estimate), so we can measure how far D is from it. We play once more with k = 1, and compare over the first half, before the learning rates decay.
+# *What is the effect of k = 3?* In each frame of the run we know $D^*$ for that moment's fakes (p exactly, $p_g$ by the kernel estimate), so we can measure how far D is from it. We train once more with k = 1, and compare over the first half of the run, before the learning rates decay.
 
 # %% tags=["training", "nbval-ignore-output"]
 lags = {
     f"k = {k}": [discriminator_error(frame["D"], p_x, frame["p_g"]) for frame in run[1:]]
     for k, run in ((1, line_game(k=1)[1]), (3, frames))
 }
-steps = [record.step for record in records]
-ax = plot_curves(steps, lags, xlabel="step of G", ylabel="mean |D - D*|")
+ax = plot_curves([r.step for r in records], lags, xlabel="step of G", ylabel="mean |D - D*|")
 show(ax, alt="Distance of D from the best D over the run, one curve for k = 1 and one for k = 3")
 lag_1, lag_3 = (np.mean(errors[: len(frames) // 2]) for errors in lags.values())
 print(f"mean |D - D*| over the first half: {lag_1:.3f} with k = 1, {lag_3:.3f} with k = 3")
@@ -844,11 +834,11 @@ env.report(lag_k1=lag_1, lag_k3=lag_3)
 env.expect("k = 3 is closer to D*", lag_3 < lag_1, "k = 1 is closer to D*; usually k = 3 is.")
 
 # %% [markdown]
-# *Distance of D from D\*, through both runs.* More steps keep D closer to $D^*$, and each step of G then follows a better estimate of the gradient. The cost is k times as many steps of D. The authors took k = 1 in their experiments, as the least expensive option (caption of Algorithm 1), and we do the same for images.
+# *Distance of D from D\*, during both runs.* More steps usually keep D closer to $D^*$, and each step of G then follows a better estimate of the gradient. The price is k times as many steps of D. The authors took k = 1 in their experiments, as the least expensive option (caption of Algorithm 1), and we do the same for images.
 #
 # ## 7. Eight modes on a ring
 #
-# *On the line a sample can move continuously to where one is missing. What if the data have gaps?* The usual test is a ring of eight Gaussians in the plane (Metz et al., 2017). Each is a **mode**, a peak of the density. Between them there are no data, but G is a continuous function of z and has to spread its samples over separate regions. First the data.
+# *What if the data have gaps?* The usual test is a ring of eight Gaussians in the plane (Metz et al., 2017). Each is a **mode**, a peak of the density. Between them there are almost no data, but G is a continuous function of z and has to distribute its samples over separate regions. First the data.
 
 # %%
 ring = toy.Ring(modes=8, radius=2.0, std=0.1)
@@ -869,7 +859,7 @@ show(fig, alt="Eight round clusters of points, evenly spaced on a circle of radi
 # %% [markdown]
 # **Exercise 2.8** · *Counting modes* · difficulty ●●●○○ · importance ●●●●○ · 12 minutes · 2 points
 #
-# A scatter plot of samples is easily misread, so we need a metric. Write a function that returns two numbers:
+# A scatter plot of samples is easily misread, so we need metrics. Write a function that returns two numbers:
 # - **modes found**: how many centres have at least `least` points within `radius` of them;
 # - **share of points** (0 to 1) that lie within `radius` of some centre.
 #
@@ -905,13 +895,13 @@ def mode_coverage(
 mode_coverage = check("2.8", mode_coverage)
 
 # %% [markdown]
-# The two numbers don't say whether the modes get equal shares. So we also measure the **emptiest mode**: the points near it, as a share of an eighth of all points. Real points don't reach 100 % either: one of eight is always the emptiest.
+# The two numbers don't say whether the modes get equal shares. So we also measure the **emptiest mode**: the number of points near it, divided by an eighth of all points. Real points don't reach 100 % either, since a few lie outside the circles and by chance some mode has fewer points than the others.
 
 # %%
 def score(points: Tensor) -> tuple[int, float, float]:
-    """Modes, share of points near one, fill of the emptiest; near is within 3 standard deviations.
+    """Modes, share of points near one, emptiest mode; near means within 3 standard deviations.
 
-    A mode counts if it has a fifth of its fair share of the points.
+    A mode counts if at least a fifth of an eighth of the points are near it.
     """
     modes, quality = mode_coverage(points, ring.centres, 3 * ring.std, least=len(points) // 40)
     near = torch.cdist(points, ring.centres) <= 3 * ring.std
@@ -927,7 +917,7 @@ print(f"real points: {describe(ring.sample(10_000, env.rng(1, 'cpu')))}")
 print(f"in theory:   8 modes, {1 - math.exp(-4.5):.0%} near one (a round Gaussian in the plane)")
 
 # %% [markdown]
-# From here on we take `gan_step` from the package: it is yours, with D frozen in G's turn, and with more options, of which we use one: a `penalty` that is added to D's loss. The penalty that we try is the **R1 gradient penalty** (Mescheder et al., 2018): $\frac{\gamma}{2}\,\mathbb{E}_{x\sim p_\mathrm{data}}\big[\lVert\nabla_x \ell(x)\rVert^2\big]$, with $\ell$ the logit. It keeps D's gradient at the data small. At the end of the game D should be flat there; otherwise its gradient pushes G away from the solution again. The hyperparameters that we vary are arguments of `ring_game`.
+# From here on we use the package's `gan_step`. It does the same as yours, freezes D in G's turn, and has more options. We need one of them: a `penalty` that is added to D's loss. We use the **R1 gradient penalty** (Mescheder et al., 2018): $\frac{\gamma}{2}\,\mathbb{E}_{x\sim p_\mathrm{data}}\big[\lVert\nabla_x \ell(x)\rVert^2\big]$, with $\ell$ the logit. It keeps D's gradient at the data small. At the equilibrium D should be flat there; otherwise its gradient moves G away from the solution again. The hyperparameters that we vary are arguments of `ring_game`.
 
 # %%
 from gancourse.papers.gan import gan_step
@@ -936,22 +926,18 @@ from gancourse.papers.gan import gan_step
 def ring_game(
     steps: int, seed: int = 0, layers: int = 3, gamma: float = 0.3, **changes: float
 ) -> tuple[nn.Module, dict[int, Tensor]]:
-    """Play on the ring; returns the EMA of G, and 2,000 samples after each eighth of the run.
+    """Train on the ring; returns the EMA of G, and 2,000 samples after each eighth of the run.
 
-    `layers` are hidden layers of 64 units, `gamma` is the weight of R1 (0: none); `changes` are
-    arguments of `game`.
+    `layers` is the number of hidden layers, of 64 units each, in both networks. `gamma` is the
+    weight of R1 (0: no penalty). `changes` are arguments of `game`.
     """
-    rng = env.rng(seed, "cpu")
-    hidden = [64] * layers
+    rng, hidden = env.rng(seed, "cpu"), [64] * layers
     G, D = MLP(2, *hidden, 2, rng=rng), MLPDiscriminator(2, *hidden, rng=rng)
-
-    def penalty(D: nn.Module, x: Tensor) -> Tensor:
-        return gamma / 2 * r1_penalty(D, x)
-
     settings = {"lr_G": 3e-3, "lr_D": 3e-3, "decay": 0.995, "size": 256, "every": steps // 8}
-    settings |= {"penalty": penalty if gamma else None} | changes
+    if gamma:
+        settings["penalty"] = lambda D, x: gamma / 2 * r1_penalty(D, x)
     samples = {}
-    for record, average in game(ring, G, D, steps, rng, **settings):
+    for record, average in game(ring, G, D, steps, rng, **settings | changes):
         samples[record.step] = draw(average, 2000)
     return average, samples
 
@@ -963,7 +949,7 @@ def draw(G: nn.Module, n: int = 10_000) -> Tensor:
 
 
 def plot_moments(samples: dict[int, Tensor], eighths: tuple[int, ...], alt: str) -> None:
-    """Samples after some of the eighths of a run, with modes and share near one in the titles."""
+    """Samples after some of the eighths of a run; titles give modes and the share near one."""
     fig, axes = panels(len(eighths), width=2.6, height=2.9, sharey=True)
     for ax, eighth in zip(axes, eighths):
         step, points = list(samples.items())[eighth - 1]
@@ -971,7 +957,7 @@ def plot_moments(samples: dict[int, Tensor], eighths: tuple[int, ...], alt: str)
     show(fig, alt)
 
 # %% [markdown]
-# First the baseline: the game with default settings. Adam with its usual momentum of 0.9 (rate 0.003 and $\beta_2 = 0.9$, as in all runs on the ring), a constant learning rate, no penalty, no average.
+# First the baseline, with default settings: Adam with its usual momentum of 0.9, a constant learning rate, no penalty, no EMA. (The learning rate of 0.003 and $\beta_2 = 0.9$ are the same in all runs on the ring.)
 
 # %% tags=["training", "nbval-ignore-output"]
 RING_STEPS = env.budget(smoke=24, cpu=1600, gpu=1600)
@@ -985,9 +971,9 @@ env.expect(
 )
 
 # %% [markdown]
-# *Samples after each quarter of the run; circles of radius 3 standard deviations mark the modes; the title counts modes and gives the share of samples near one.* Compare the panels: which modes hold samples changes, and G does not settle. Where G puts many samples, D learns that they are fake; G moves them on, and D follows. When G leaves modes empty, this is called **mode collapse**.
+# *Samples after each quarter of the run; circles of radius 3 standard deviations mark the modes; the title counts modes and gives the share of samples near one.* Compare the panels: usually other modes hold samples each time, and G does not settle. D learns to recognise as fake what G produces most; G moves these samples elsewhere, and D adapts again. If G leaves modes empty, this is called **mode collapse**.
 #
-# *What helps?* We take four remedies together: no momentum, R1, learning-rate decay with an EMA of G, and three hidden layers (the baseline had these already). Then we remove one at a time, with two seeds each, and measure after the same number of steps; the last row lacks the first three at once.
+# *What helps?* We combine four remedies: no momentum, R1, learning-rate decay with an EMA of G, and three hidden layers (which the baseline has too). Then we remove one at a time, with two seeds each, and measure after the same number of steps. The last row, our baseline, lacks the first three.
 
 # %% tags=["training", "nbval-ignore-output"]
 VARIANTS = {
@@ -1018,9 +1004,9 @@ env.expect(
 )
 
 # %% [markdown]
-# *Three numbers for each variant; each dot is one seed.* In the run recorded here, momentum lowers the share of samples near a mode most. The row without R1 shows why one number is not enough: its share is about as high as with all remedies, but its emptiest mode is emptier. Two hidden layers, or constant rates without an EMA, also cost something, by an amount that differs between seeds. With two seeds, only a difference much larger than the distance between two dots counts.
+# *Three numbers for each variant; each dot is one seed.* In the run recorded here, momentum is the single change that lowers the share of samples near a mode most. The row without R1 shows why one number is not enough: its share is about as high as with all remedies, but its emptiest mode is emptier. Two hidden layers, or constant rates without an EMA, also make the samples worse, by an amount that differs between seeds. With two seeds, rely only on differences that are much larger than the distance between two dots.
 #
-# Now all four, for longer.
+# Now all four remedies, for more steps.
 
 # %% tags=["training", "nbval-ignore-output"]
 LONG = env.budget(smoke=24, cpu=4000, gpu=6000)
@@ -1034,18 +1020,18 @@ env.expect(
 )
 
 # %% [markdown]
-# *The same game with the remedies, at an eighth, a quarter, half and the end of the run.* See when all modes are covered, and how the bridges between them fade. They never vanish: G is continuous and the distribution of z has no gaps, so some z must be mapped between any two modes. 99 % of real points lie within 3 standard deviations of a mode; fewer of G's samples do, because of the bridges. Every continuous G has bridges; how few samples lie on them depends on training.
+# *Samples with all remedies, after an eighth, a quarter, half and all of the run.* Look at when all modes are covered, and how the bridges of samples between them fade. They can't vanish: G is continuous and the distribution of z has no gaps, so G can't pass from one mode to another without samples in between. That is one reason why the share of samples near a mode stays below the 99 % of real points. How few samples lie on the bridges depends on training.
 #
 # ## 8. Play the game yourself
 #
-# Move the sliders (in a live notebook; a saved one shows three settings). Each setting plays 400 iterations of the plain game, without penalty or average, and shows samples and both losses. Try to predict before you look:
-# - What happens if G learns ten times faster than D? And the reverse?
+# Move the sliders (in a live notebook; a saved one shows three settings). Each setting trains for 400 iterations, without penalty, decay or EMA, and shows samples and both losses. Try to predict the answers first:
+# - What happens if G's learning rate is ten times D's? And the reverse?
 # - Do more steps of D (k) help or hurt?
-# - Find a setting where the losses look calm and the samples are bad.
+# - Can you find a setting with calm losses and bad samples?
 
 # %%
 def play(k: int, log_lr_G: float, log_lr_D: float, momentum: float, seed: int) -> None:
-    """Play 400 iterations on the ring; the learning rates are powers of ten."""
+    """Train for 400 iterations on the ring; the learning rates are powers of ten."""
     rng = env.rng(seed, "cpu")
     G, D = MLP(2, 64, 64, 64, 2, rng=rng), MLPDiscriminator(2, 64, 64, 64, rng=rng)
     settings = {"momentum": momentum, "hold": 1.0, "decay": 0.0, "size": 256, "k": k}
@@ -1060,29 +1046,25 @@ def play(k: int, log_lr_G: float, log_lr_D: float, momentum: float, seed: int) -
 
 
 explore(
-    play,
-    stills=[{}, {"log_lr_G": -2.0, "log_lr_D": -3.5}, {"k": 5, "log_lr_G": -3.5}],
-    k=(1, 10, 1, 1),
-    log_lr_G=(-4.0, -1.5, 0.5, -2.5),
-    log_lr_D=(-4.0, -1.5, 0.5, -2.5),
-    momentum=(0.0, 0.9, 0.1, 0.0),
-    seed=(0, 9, 1, 0),
+    play, stills=[{}, {"log_lr_G": -2.0, "log_lr_D": -3.5}, {"k": 5, "log_lr_G": -3.5}],
+    k=(1, 10, 1, 1), log_lr_G=(-4.0, -1.5, 0.5, -2.5), log_lr_D=(-4.0, -1.5, 0.5, -2.5),
+    momentum=(0.0, 0.9, 0.1, 0.0), seed=(0, 9, 1, 0),
 )
 
 # %% [markdown]
-# *Samples (left) and losses (right) of three settings: equal rates; a fast G against a slow D; a slow G against a fast D with k = 5.* In the second, D can't follow G: loss_G is the calmest of the three, and the fewest samples are near a mode. In the third, D stays ahead: loss_D is well below log 4 and loss_G far above log 2. G learns all the same, since its loss does not saturate, and more of its samples are near a mode. So the losses don't show which run has the better samples.
+# *Samples (left) and losses (right) of three settings: equal learning rates; a higher one for G and a lower one for D; a lower one for G and k = 5.* In the second, D is too slow for G: usually loss_G is the calmest of the three, and the fewest samples are near a mode. In the third, D is the better trained network: loss_D is well below log 4 and loss_G far above log 2. G still learns, since its loss does not saturate, and usually more of its samples are near a mode. So the losses don't show which run has the better samples.
 #
 # ## What we measured, and what the paper says
 #
-# - **The best D** (Proposition 1): a small network trained on samples is compared with $p/(p+q)$ by the mean of |D - D\*| (`optimal_d_error` in Section 3; it is usually below 0.01).
+# - **The best D** (Proposition 1): a small network trained on samples is compared with $p/(p+q)$ by the mean of |D - D\*| (`optimal_d_error` in Section 3, usually below 0.01).
 # - **Slopes at logit -6**: -0.0025 for $\log(1-D)$, -0.9975 for $-\log D$ (Section 4). The paper gives the argument at the end of its Section 3, without numbers.
-# - **The end of the game** (Theorem 1): -log 4 = -1.386 in theory; a fresh D against our trained G comes close to it, against the untrained G it is far above (`value_at_equilibrium`, `value_before_training` in Section 6).
-# - **Figure 1** of the paper is a drawing. Ours is a run, and D's bumps in the middle of it are real.
-# - **Proposition 2** of the paper says that the game converges if D is brought to its optimum at each step and $p_g$ itself, not G's weights, is improved. Networks and finite steps fulfil neither; Section 7 shows what happens then. R1 came in 2018.
+# - **The end of the game** (Theorem 1): -log 4 = -1.386 in theory. Section 6 measures V of a fresh D against our trained G (`value_at_equilibrium`), which is usually close to it, and against the untrained one (`value_before_training`), which is higher.
+# - **Figure 1** of the paper is a drawing. Ours shows a real run, in which D is not always close to $D^*$.
+# - **Proposition 2** of the paper says that the game converges if D is brought to its optimum at each step and $p_g$ itself, not G's weights, is improved. Networks trained by gradient steps meet neither condition; Section 7 shows what can happen then. R1 is from 2018.
 #
-# **A mistake worth making.** In your own `gan_step` (exercise 2.6), use the same `fakes`, made without gradient, for G's turn as well. Run that cell, skip its check (it would replace your step by the right one), run the cell that calls `line_game`, and then the one that draws the losses. The step raises no error, loss_D falls and G never moves: $D(G(z))$ has lost its graph back to G. How would you notice from the losses alone? Afterwards correct the step, and run its check and these cells again.
+# **A mistake worth making.** In your own `gan_step` (exercise 2.6), use the same `fakes`, made without gradient, for G's turn as well. Run that cell, skip its check (it would replace your step by the reference solution), run the cell that calls `line_game`, and then the one that plots the losses. The step raises no error, loss_D falls and G never changes: $D(G(z))$ has no graph back to G. How would you notice this from the losses alone? Afterwards correct the step, and run its check and these cells again.
 #
 # **References**
 # - Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville, Bengio (2014), *Generative adversarial nets*, arXiv 1406.2661: Equation 1 (the game), Figure 1, Algorithm 1, Proposition 1 and Equation 2 (the best D), Theorem 1 (-log 4), Proposition 2 (convergence); the loss that does not saturate at the end of Section 3.
 # - Metz, Poole, Pfau, Sohl-Dickstein (2017), *Unrolled generative adversarial networks*, arXiv 1611.02163: the ring of eight Gaussians.
-# - Mescheder, Geiger, Nowozin (2018), *Which training methods for GANs do actually converge?*, arXiv 1801.04406: the R1 penalty, and the orbit round the end point.
+# - Mescheder, Geiger, Nowozin (2018), *Which training methods for GANs do actually converge?*, arXiv 1801.04406: the R1 penalty, and the orbit around the equilibrium.

@@ -9,15 +9,15 @@
 # %% [markdown] tags=["header"]
 # # 03 DCGAN: a generator that draws digits
 #
-# In 2015 Radford, Metz and Chintala found a family of convolutional networks with which the game of notebook 02 trains more steadily on images, and described it in five guidelines. Many GANs since started from them. Here you build that network, train it on real handwritten digits on whatever machine you have, and then measure what each guideline contributes.
+# In 2015 Radford, Metz and Chintala found a family of convolutional networks with which the game of notebook 02 trains more steadily on images, and described it in five guidelines. Many later GANs started from them. Here you build such networks, train them on real handwritten digits, with a laptop or a GPU, and then measure what each guideline contributes.
 #
-# **You build:** a DCGAN that draws digits, and the judge that says how good they are.
+# **You build:** a DCGAN that generates digits, and the metrics with which you compare its samples.
 #
 # After this notebook you can
 # - **compute** the output side of a transposed convolution, and **write** G and D as the paper describes them;
 # - **train** a DCGAN, and **explain** what was added to notebook 02's step;
-# - **read** its curves: tell a healthy run from a saturated and a collapsed one;
-# - **measure** samples with a classifier and a Fréchet distance, and **say** what such numbers hide;
+# - **read** its loss curves and samples: distinguish a healthy run from a saturated and a collapsed one;
+# - **measure** samples with a classifier and a Fréchet distance, and **explain** what such numbers hide;
 # - **test** a claim of a paper by an ablation with repeated seeds.
 #
 # | section | what | minutes |
@@ -40,7 +40,6 @@
 # %%
 import copy
 from collections.abc import Callable
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -64,7 +63,7 @@ from gancourse.widgets import explore
 # %% [markdown]
 # ## 1. A baseline: is notebook 02's network enough?
 #
-# The data first: real handwritten digits, 32 x 32 pixels, stored as bytes and converted to floats in [-1, 1] when a batch is drawn. The 5,000 that come with the course are part of MNIST; if the full set is in the data folder, it is used instead. The GANs and the judge of Section 2 learn from the `train` part only; the rest is for testing the judge.
+# The data first: real handwritten digits, 32 x 32 pixels, stored as bytes and converted to floats in [-1, 1] when a batch is drawn. The 5,000 that come with the course are part of MNIST; if the full set is in the data folder, it is used instead. The GANs and the judge of Section 2 are trained on the `train` part only; the rest is for testing the judge.
 
 # %%
 real = digits.load(32, "train")
@@ -76,13 +75,13 @@ ax = show_images(to_float(mixed[:32]), columns=16, title="real digits")
 show(ax, alt="Two rows of handwritten digits, white on black")
 
 # %% [markdown]
-# The package's `Player` holds a network with its Adam optimizer and two things that you know from notebook 02: **learning-rate decay** (constant for the first half of the run, then linear to 0) and, if asked for, an **exponential moving average** (EMA) of the weights, with which samples are drawn. You write the EMA in Section 5.
+# The package's `Player` holds a network with its Adam optimizer and two things that you know from notebook 02: **learning-rate decay** (constant for the first half of the run, then linear to 0) and, on request, an **exponential moving average** (EMA) of the weights. Samples are drawn with the average. You write the EMA in Section 5.
 #
-# `game` makes the step of a run. At every eighth step it adds the **R1 penalty** on D's gradient at real images (notebook 02's `r1_penalty`; Mescheder et al. 2018) to D's loss, computed on eight images of the batch. Applied this rarely, it costs little; Karras et al. (2020) call this lazy regularization. (Strictly, R1 is meant for a D that treats images one by one. Batch norm, which comes below, couples the eight: what is penalised is the gradient of the sum of their logits.)
+# `game` makes the step of a run. At every eighth step it adds the **R1 penalty** on D's gradient at real images (notebook 02's `r1_penalty`; Mescheder et al. 2018) to D's loss, computed on eight images of the batch. Applied this rarely, it needs little time; Karras et al. (2020) call this lazy regularization. (R1 is meant for a D that treats each image separately. Batch norm, introduced below, makes the eight logits depend on all eight images, so the gradient that is penalised is that of the sum of the logits.)
 
 # %%
 def game(G: Player, D: Player, seed: int, gamma: float = 0.1) -> tuple[Callable, dict]:
-    """One run: its step, and what a checkpoint must keep. gamma is R1's weight; 0: no penalty."""
+    """The step of a run, and what a checkpoint must keep. gamma is R1's weight; 0: no penalty."""
     rng = env.rng(seed)
     batches, sample_z = Batches(real.images, size=32, rng=rng), env.noise(NOISE, rng)
     r1 = lazy_r1(gamma, every=8, examples=8)
@@ -106,30 +105,30 @@ Z = env.noise(NOISE, env.rng(1))(5000)  # the same latent vectors in every figur
 MLP_STEPS = env.budget(smoke=24, cpu=1000, gpu=5000)
 
 start = env.rng(0, "cpu")  # draws the initial weights
-layers = MLP(NOISE, 256, 256, 32 * 32, rng=start), nn.Tanh(), nn.Unflatten(1, (1, 32, 32))
-mlp_G = Player(nn.Sequential(*layers), lr=3e-4, steps=MLP_STEPS, ema=0.999)
-layers = nn.Flatten(), MLPDiscriminator(32 * 32, 256, 256, rng=start)
-mlp_D = Player(nn.Sequential(*layers), lr=3e-4, steps=MLP_STEPS)
-step, keep = game(mlp_G, mlp_D, seed=0)
-for record in train(step, MLP_STEPS, keep, title="fully connected"):
-    pass
+net = MLP(NOISE, 256, 256, 32 * 32, rng=start)
+mlp_G = nn.Sequential(net, nn.Tanh(), nn.Unflatten(1, (1, 32, 32)))
+mlp_D = nn.Sequential(nn.Flatten(), MLPDiscriminator(32 * 32, 256, 256, rng=start))
+G, D = Player(mlp_G, lr=3e-4, steps=MLP_STEPS, ema=0.999), Player(mlp_D, lr=3e-4, steps=MLP_STEPS)
+step, keep = game(G, D, seed=0)
+records = list(train(step, MLP_STEPS, keep, title="fully connected"))
+mlp_average = G.average
 
 # %% tags=["nbval-ignore-output"]
-samples = in_batches(mlp_G.average, Z[:32])
+samples = in_batches(mlp_average, Z[:32])
 ax = show_images(samples, columns=16, title="samples of fully connected networks")
 show(ax, alt="Two rows of ragged, speckled white strokes in the middle, some like digits")
 assert samples.isfinite().all()
 
 # %% [markdown]
-# The strokes are in the right place, but speckled and ragged: each output pixel has weights of its own, so the network has to learn separately at every place that a stroke is smooth. A convolution learns it only once, because it uses the same weights everywhere. To say *how much* better something is, we need a number.
+# Usually the strokes are in the middle, where digits are, but speckled and ragged: each output pixel has its own weights, so the network has to learn at each position separately that strokes are smooth. A convolution has to learn this only once, because it uses the same weights at every position. To say *how much* better another generator is, we need numbers.
 #
 # ## 2. A judge: how to measure samples
 #
-# The **judge** is a classifier that learns from real digits only. It never sees a sample. Three numbers come from it:
+# The **judge** is a classifier that is trained on real digits only, never on samples. We use it for three numbers:
 #
-# - `confident_share`: the share of samples to which it gives one digit with a probability of at least 0.9. A blot between two digits should not count.
+# - `confident_share`: the share of samples to which it assigns one digit with a probability of at least 0.9. A shape between two digits should not count.
 # - the **classes seen**: how many of the ten digits occur among those confident samples. A generator that draws nothing but perfect sevens has a confident share of 1, but only one class seen.
-# - the **Fréchet distance** between two sets of its 128 inner features, real and generated, each treated as a Gaussian with mean $\mu$ and covariance matrix $C$: $\lVert\mu_a-\mu_b\rVert^2+\mathrm{tr}\big(C_a+C_b-2(C_aC_b)^{1/2}\big)$, where tr is the sum of the diagonal. (It is the square of a distance; the name has stuck.) With the features of an Inception network this is the FID of Heusel et al. (2017). With ours it is on another scale: compare it only with other numbers of this notebook, above all with the floor, the distance between *real* digits and as many other real ones.
+# - the **Fréchet distance** between two sets of its 128 inner features, real and generated, each treated as a Gaussian with mean $\mu$ and covariance matrix $C$: $\lVert\mu_a-\mu_b\rVert^2+\mathrm{tr}\big(C_a+C_b-2(C_aC_b)^{1/2}\big)$, where tr is the sum of the diagonal. (It is the square of a distance, but usually called a distance.) With the features of an Inception network this is the FID of Heusel et al. (2017). With our features the scale is another: compare it only with other numbers of this notebook, above all with the **floor**, the distance between two sets of *real* digits.
 #
 # `train_judge` trains three convolutions and two linear layers with AdamW: cross-entropy on batches of 100 digits, shifted by up to 2 pixels so that their position doesn't matter, at a learning rate of 0.002 that is constant for 30 % of the steps and then decays linearly to 0.
 
@@ -149,9 +148,9 @@ env.expect(
 )
 
 # %% [markdown]
-# `judge_accuracy` is measured on digits that the judge has never seen. Where it is close to 1, we may trust a confident answer on images that look like digits. On others we don't know, hence three numbers and not one. `real_confident_share` shows that the judge is not confident about every real digit either: compare a generator with this number, not with 1.
+# `judge_accuracy` is measured on digits that the judge has never seen. If it is close to 1, we can trust a confident answer for images that look like digits. It says nothing about other images, so one number is not enough. `real_confident_share` shows that the judge is not confident about every real digit either: compare a generator with this number, not with 1.
 #
-# Next, the metrics as code. Most of the real digits behind the Fréchet distance (four of five of the embedded 5,000) were in the training set, so a G that copied them would score like the floor: this metric does not detect memorising.
+# Next, the metrics as code. Most of the real digits in the Fréchet distance (four of five of the embedded 5,000) are in the training set, so a G that copied training images would come close to the floor: this metric does not detect memorising.
 
 # %%
 N = env.budget(smoke=200, cpu=2500, gpu=2500)
@@ -180,7 +179,7 @@ def print_scores(scores: dict[str, tuple[float, int, float]]) -> None:
         print(f"{name:16} {share:15.3f} {classes:13d} {distance:17.1f}")
 
 # %% tags=["nbval-ignore-output"]
-baseline = {"fully connected": measure(mlp_G.average), "real digits": score(real_a)}
+baseline = {"fully connected": measure(mlp_average), "real digits": score(real_a)}
 print_scores(baseline)
 distance, floor = (row[2] for row in baseline.values())
 print(f"The samples' Fréchet distance is {distance / floor:.0f} times the floor.")
@@ -191,11 +190,11 @@ env.expect(
 )
 
 # %% [markdown]
-# Compare the three numbers. The judge can be confident about most of these ragged images, while the classes seen and the Fréchet distance show how far they are from real ones. One number alone would mislead.
+# Compare the three numbers. The judge may be confident about most of these ragged images, while the Fréchet distance, and often the classes seen, show that they are far from real ones. One number alone can mislead.
 #
 # ## 3. Five guidelines, and the two networks
 #
-# Radford et al. (2016, Section 3) summarise their experiments in five rules. In our words:
+# Radford et al. (2016, Section 3) summarise their experiments in five guidelines. In our words:
 #
 # | | guideline | in G | in D |
 # |---|---|---|---|
@@ -205,9 +204,9 @@ env.expect(
 # | 4 | ReLU in G | and tanh at its output | |
 # | 5 | LeakyReLU in D | | slope 0.2 everywhere |
 #
-# *Batch norm* takes each channel, subtracts its mean over the batch and the image, and divides by its standard deviation. Then it multiplies by a learned **gain** (its `weight`) and adds a learned shift (its `bias`). In training it also keeps a moving average of those means and variances, in **buffers**: tensors that are saved with the network but not learned. In evaluation mode (`net.eval()`) it uses these, so the output for an image no longer depends on its batch; `in_batches` uses this mode. *LeakyReLU* is x above 0 and 0.2 x below, so some gradient always gets through.
+# *Batch norm* takes each channel, subtracts its mean over the batch and the image, and divides by its standard deviation. Then it multiplies by a learned **gain** (its `weight`) and adds a learned shift (its `bias`). In training it also keeps a moving average of those means and variances, in **buffers**: tensors that are saved with the network but not learned. In evaluation mode (`net.eval()`) it uses these, so the output for an image no longer depends on its batch; `in_batches` uses this mode. *LeakyReLU* is x above 0 and 0.2 x below, so its gradient is never 0.
 #
-# A *transposed* (the paper says fractionally-strided) convolution is an ordinary one run backwards (in its shapes: it does not undo the convolution). Each input pixel stamps a kernel onto the output, weighted by its value; the stamps lie `stride` pixels apart and add up where they overlap; in the end `padding` pixels are cut off on every side.
+# A *transposed* convolution (the paper: fractionally-strided) reverses the shapes of an ordinary one: the output is larger than the input. (It does not undo a convolution.) Each input pixel adds a copy of the kernel (a stamp), multiplied by the pixel's value, to the output. The stamps lie `stride` pixels apart and add up where they overlap. In the end `padding` pixels are cut off on every side.
 #
 # ```
 # input  a   b   c          3 pixels, kernel 4, stride 2, padding 1
@@ -237,7 +236,7 @@ env.expect(
 # </details>
 # <details><summary>Hint 3</summary>
 #
-# Before the cut: `(side - 1) * stride + kernel`. Padding cuts at both ends.
+# Before the cut: `(side - 1) * stride + kernel`. Padding is cut off at both ends.
 #
 # </details>
 
@@ -256,7 +255,7 @@ print("kernel 4, stride 2, padding 1:", [transposed_side(side, 4, 2, 1) for side
 print("kernel 5, stride 2, padding 2:", [transposed_side(side, 5, 2, 2) for side in (4, 8, 16)])
 
 # %% [markdown]
-# Kernel 4 with stride 2 and padding 1 doubles the side. The paper's kernels are 5 x 5. They need an extra `output_padding` of one pixel, and have a worse effect: since 2 does not divide 5, some output pixels are reached by more stamps than their neighbours. Put a constant into both and look:
+# Kernel 4 with stride 2 and padding 1 doubles the side. The paper's kernels are 5 x 5. They need an extra `output_padding` of one pixel, and have a larger drawback: since 2 does not divide 5, some output pixels are reached by more stamps than their neighbours. Here is the output of both for a constant input:
 
 # %%
 fig, axes = panels(2, width=3)
@@ -270,7 +269,7 @@ for ax, kernel, padding in zip(axes, (4, 5), (1, 2)):
 show(fig, alt="Left, kernel 4: an even grey square. Right, kernel 5: a checkerboard")
 
 # %% [markdown]
-# *The number of stamps that reach each output pixel: even for kernel 4, a checkerboard for kernel 5.* A network can learn weights that cancel the pattern, but it has to learn them. We take 4 x 4, as most implementations do today; it is our first departure from the paper.
+# *The number of stamps that reach each output pixel: even for kernel 4, a checkerboard for kernel 5.* A network can learn weights that cancel the pattern, but it has to learn them. We take 4 x 4, as many implementations do; it is our first departure from the paper.
 
 # %% [markdown]
 # **Exercise 3.2** · *An upsampling block* · difficulty ●●○○○ · importance ●●●●○ · 10 minutes · 2 points
@@ -410,9 +409,9 @@ class Discriminator(nn.Module):
         # BEGIN SOLUTION
         w = width
         layers = [nn.Conv2d(channels, w, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
-        for c_in, c_out in pairwise([w, 2 * w, 4 * w]):
-            layers += [nn.Conv2d(c_in, c_out, 4, stride=2, padding=1, bias=False)]
-            layers += [nn.BatchNorm2d(c_out), nn.LeakyReLU(0.2)]
+        for c in (w, 2 * w):
+            layers += [nn.Conv2d(c, 2 * c, 4, stride=2, padding=1, bias=False)]
+            layers += [nn.BatchNorm2d(2 * c), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, nn.Conv2d(4 * w, 1, 4), nn.Flatten(0))
         # END SOLUTION
 
@@ -425,7 +424,7 @@ class Discriminator(nn.Module):
 Discriminator = check("3.4", Discriminator)
 
 # %% [markdown]
-# Pass a batch of two through both networks. The shapes should agree with the two tables:
+# We pass a batch of two through both networks. The shapes should agree with the two tables:
 
 # %%
 def shape_table(net: nn.Module, x: Tensor) -> None:
@@ -441,7 +440,7 @@ shape_table(Discriminator(channels=1, width=24), torch.zeros(2, 1, 32, 32))
 # %% [markdown]
 # ## 4. Initial weights, and two batches for D
 #
-# In Section 4 of the paper all weights are drawn from a normal distribution with standard deviation 0.02; the authors' code draws batch norm's gain from N(1, 0.02). Before a batch norm the size of the weights hardly matters for the output, because it is divided out. It matters in layers without one: small weights make a small signal there. D's last layer is such a layer, and its logits start near 0, undecided, which is where the game should start. (torch's own default would do that here too. Section 8 removes batch norm and shows the drawback of small weights.)
+# In the paper (Section 4) all weights are drawn from a normal distribution with standard deviation 0.02; the authors' code draws batch norm's gain from N(1, 0.02). Before a batch norm the scale of the weights hardly matters, because it is divided out. It matters in layers without batch norm: small weights give small outputs there. D's last layer is such a layer, so its logits start small and D starts nearly undecided, as it should. (torch's default initialisation would do that here too. Section 8 removes batch norm and shows the drawback of small weights.)
 #
 # **Exercise 3.5** · *Initialisation* · difficulty ●●○○○ · importance ●●○○○ · 10 minutes · 2 points
 #
@@ -498,7 +497,7 @@ with torch.no_grad():
 print(f"mean |logit| of an untrained D on real digits: {logits.abs().mean():.1f}")
 
 # %% [markdown]
-# Batch norm raises a question that notebook 02 did not have. It normalises each image with the mean and standard deviation of the **batch** that it is in. In D's turn there are real images and fakes. Should they share a batch?
+# Batch norm raises a new question. It normalises each image with the mean and standard deviation of the **batch** that it is in. In D's turn there are real images and fakes. Should they share a batch?
 #
 # **Exercise 3.6** · *Real and fake apart* · difficulty ●●○○○ · importance ●●●●○ · 10 minutes · 2 points
 #
@@ -513,7 +512,7 @@ print(f"mean |logit| of an untrained D on real digits: {logits.abs().mean():.1f}
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `fakes` is part of G's graph. `.detach()` gives the same numbers without the graph. `torch.no_grad()` around D would be too much: what would D learn from?
+# `fakes` is part of G's graph. `.detach()` gives the same numbers without the graph. `torch.no_grad()` around D would be too much: D would get no gradient.
 #
 # </details>
 # <details><summary>Hint 3</summary>
@@ -533,7 +532,7 @@ def judge_apart(D: nn.Module, x: Tensor, fakes: Tensor) -> tuple[Tensor, Tensor]
 judge_apart = check("3.6", judge_apart)
 
 # %% [markdown]
-# What difference does it make? Take the *same* 32 real digits and put other images into their batch: real ones, black ones, or noise. If D treated images one by one, its logits would not change.
+# What difference does it make? We take the *same* 32 real digits and put other images into their batch: real ones, black ones, or noise. If D treated each image separately, the logits of the 32 would not change.
 
 # %%
 others = {"real digits": to_float(mixed[100:132].cpu()), "black images": -torch.ones_like(x)}
@@ -547,11 +546,11 @@ with torch.no_grad():
 assert min(change["noise"], change["black images"]) > 1.5 * change["real digits"]
 
 # %% [markdown]
-# Other digits in the batch hardly matter. Black images or noise change the logits of the very same 32 digits many times as much. In one mixed batch D's logit for a real digit would depend on the fakes around it, and change whenever G does. And in G's turn D gets fakes only: their statistics would differ from those that D was trained with. So `gan_step` passes the two batches through D separately, as your function does. (Within each batch images still influence each other: notebook 10 shows this, and a remedy.)
+# Other digits in the batch hardly matter; black images or noise change the logits of the same 32 digits several times as much. In one mixed batch D's logit for a real digit would depend on the fakes in the batch, and change whenever G does. And in G's turn D gets only fakes: their statistics would differ from those of the mixed batches in which D was trained. So `gan_step` passes the two batches through D separately, as your function does. (Within each batch images still influence each other: notebook 10 shows this, and a remedy.)
 #
 # ## 5. Training
 #
-# So far the package computed the EMA for you. In a game the weights of G circle around the point where they should end: at any moment they are somewhat off, in one direction or another. An average over the last thousand steps lies nearer to the middle. It costs one pass over the weights per step and does not change the training.
+# In Section 1 the `Player` computed the EMA. As in notebook 02, the weights of G tend to circle around the equilibrium, and an average over about the last thousand steps lies nearer to it than the weights of most single steps. It needs one pass over the weights per step and does not change the training.
 #
 # **Exercise 3.7** · *A running average of G* · difficulty ●●○○○ · importance ●●●○○ · 10 minutes · 2 points
 #
@@ -595,14 +594,14 @@ ema_update = check("3.7", ema_update)
 #
 # | | paper (64 x 64, photos) | here (32 x 32, digits) | why |
 # |---|---|---|---|
-# | optimizer | Adam, learning rate 0.0002, $\beta_1$ = 0.5 | 0.002, decaying to 0; $\beta_1$ = 0.5, $\beta_2$ = 0.99 | we have minutes |
+# | optimizer | Adam, learning rate 0.0002, $\beta_1$ = 0.5 | 0.002, decaying to 0; $\beta_1$ = 0.5, $\beta_2$ = 0.99 | training should take minutes |
 # | batch | 128 | 32 | more, smaller steps in the same time |
-# | z | 100, uniform | 24, normal | digits vary in fewer ways, and G has less to map |
+# | z | 100, uniform | 24, normal | digits vary in fewer ways than photos |
 # | kernels | 5 x 5 | 4 x 4 | no checkerboard |
 # | penalty | none | R1, weight 0.1, at every 8th step | keeps D's gradient small at this learning rate |
 # | samples from | the last G | the EMA of its weights | steadier |
 #
-# While it trains, the cell shows samples of the same latent vectors. After an interruption, run it again: it resumes where it stopped. To start over after a change, pass `fresh=True` to `train`.
+# During training the cell shows samples, always from the same latent vectors. After an interruption, run the cell again: it resumes where it stopped. To start over after a change, pass `fresh=True` to `train`.
 
 # %% tags=["training", "nbval-ignore-output"]
 STEPS = env.budget(smoke=24, cpu=8000, gpu=20000)
@@ -612,7 +611,7 @@ average, half, untrained = (copy.deepcopy(G.net) for _ in range(3))
 step, keep = game(G, D, seed=0)
 
 def step_with_ema() -> dict[str, Tensor]:
-    """A step, your EMA, and half-way a copy of it for Section 7."""
+    """A step and your EMA; half-way, a copy of the average for Section 7."""
     losses = step()
     ema_update(average, G.net, min(0.999, G.done / (G.done + 9)))  # covers fewer steps at first
     if G.done == STEPS // 2:
@@ -627,66 +626,62 @@ for record in train(
     history.append(record)
     if not record.resumed or record.step == STEPS:
         ax = show_images(in_batches(average, Z[:64]), columns=16, title=f"step {record.step:,}")
-        figure = show_live(ax, "Four rows of generated digits, white on black", figure)
+        figure = show_live(ax, alt="Four rows of generated digits, white on black", handle=figure)
 
 print(f"{history[-1].step:,} steps in {history[-1].seconds:.0f} s")
 assert history[-1].step == STEPS
 
 # %% [markdown]
-# *Samples of the averaged generator.* Look for errors: a stroke that ends nowhere, a digit between a 4 and a 9. And look at the variety: slanted and upright, thick and thin. No label or loss describes slant; G learned it from the images.
+# *Samples of the averaged generator.* Look for errors: a stroke that ends nowhere, a digit between a 4 and a 9. And look at the variety: slanted and upright, thick and thin. No label or loss mentions slant; G learned it from the images.
 #
 # ## 6. "Is it broken?" Reading curves
 #
-# This question is asked most often about GANs. The loss of a classifier falls, and low is good. Here the loss of each network depends on how good the other is, so *neither* has to fall. Compare D's loss with log 4 = 1.386, the loss of an undecided D (notebook 02), and check whether both losses stay bounded.
+# This is perhaps the most frequent question about training a GAN. A classifier's loss should fall, and lower is better. Here the loss of each network depends on how good the other one is, so *neither* has to fall. Compare D's loss with log 4 = 1.386, the loss of an undecided D (notebook 02), and check whether both losses stay bounded.
 
 # %% tags=["nbval-ignore-output"]
 ax = plot_records(history, title="our run")
-ax.axhline(torch.tensor(4.0).log().item(), color="black", linewidth=0.8)
-ax.text(history[len(history) // 2].step, 1.40, "log 4: an undecided D", fontsize=8, ha="center")
-show(
-    ax, alt="Losses over steps: D's stays below log 4 and falls slowly in the second half; "
-    "G's comes down at the start and stays near 1",
-)
+ax.axhline(1.386, color="black", linewidth=0.8)
+ax.text(STEPS / 2, 1.40, "log 4: an undecided D", fontsize=8, ha="center")
+show(ax, alt="Losses of D and G over the steps; D's usually stays below a line at log 4")
 assert all(torch.tensor(list(r.losses.values())).isfinite().all() for r in history)
 
 # %% [markdown]
-# After the first thousand steps both curves are nearly flat, while the samples keep improving: both networks improve together. In the second half, as the learning rates decay, D's loss tends to fall further below log 4.
+# After the first thousand steps or so both losses usually change only slowly, while the samples keep improving: both networks improve together. In the second half, as the learning rates decay, D's loss tends to fall further below log 4.
 #
-# Three shorter runs follow: one with our settings, without learning-rate decay and EMA, and two with an injected fault. Below the curves are samples. The cell prints how much the samples of each run differ from one another (the standard deviation of each pixel over 32 samples, averaged).
+# Three shorter runs follow, all without learning-rate decay and EMA: one otherwise with our settings, and two with an injected fault. Below the loss curves are samples of each run. The cell prints how much they differ from one another (the standard deviation of each pixel over 32 samples, averaged over the pixels).
 
 # %% tags=["training", "nbval-ignore-output"]
 SHORT = env.budget(smoke=8, cpu=200, gpu=200)
 # learning rate of G, learning rate of D, weight of R1
 runs = {"a": (2e-5, 2e-3, 0.0), "b": (2e-3, 2e-3, 0.1), "c": (5e-3, 5e-5, 0.0)}
-spread, loss_D = {}, {}
+spread = {"real digits": to_float(mixed[:32]).std(dim=0).mean().item()}
+loss_D = {}
 fig, axes = panels(3, rows=2, height=2.6)
 for i, (name, (lr_G, lr_D, gamma)) in enumerate(runs.items()):
     nets = pair(seed=1, width=24)
     if name == "c":
         for net in nets:
             swap(net, nn.BatchNorm2d, lambda layer: nn.Identity())  # no batch norm
-    G_run, D_run = Player(nets[0], lr=lr_G), Player(nets[1], lr=lr_D)
-    step, keep = game(G_run, D_run, seed=1, gamma=gamma)
+    step, keep = game(Player(nets[0], lr=lr_G), Player(nets[1], lr=lr_D), seed=1, gamma=gamma)
     records = list(train(step, SHORT, keep, record_every=max(1, SHORT // 60), title=f"run {name}"))
-    samples = in_batches(G_run.net, Z[:32])
+    samples = in_batches(nets[0], Z[:32])
     spread[name], loss_D[name] = samples.std(dim=0).mean().item(), records[-1].losses["loss_D"]
     plot_records(records, title=f"run {name}", ax=axes[i])
     show_images(samples[:24], columns=6, ax=axes[3 + i])
 show(
-    fig, alt="Three pairs of loss curves with samples below. Run a: D's loss near 0, G's climbs; "
-    "grey noise. Run b: D's loss near 1, G's falls towards it; strokes. Run c: D's loss settles "
-    "near 1.4 and G's near 0.7; 24 nearly equal images",
+    fig, alt="Three pairs of loss curves with samples below. Run a: D's loss near 0, G's rises; "
+    "grey noise. Run b: D's loss near 1, G's falls towards it; strokes. Run c: 24 similar images; "
+    "usually D's loss is near 1.4 and G's near 0.7",
 )
-spread["real digits"] = to_float(mixed[:32]).std(dim=0).mean().item()
 for name, value in spread.items():
-    print(f"{name:12} samples differ by {value:.3f}")
+    print(f"{name:12} images differ by {value:.3f}")
 env.expect(
     "in run a D's loss falls to 0", loss_D["a"] < 0.1,
     f"the loss of D in run a ends at {loss_D['a']:.2f}; usually near 0.",
 )
 env.expect(
     "the samples of run b vary like real digits, those of run c do not",
-    spread["c"] < 0.6 * spread["b"] and spread["b"] > 0.7 * spread["real digits"],
+    spread["c"] < 0.6 * spread["real digits"] < spread["b"],
     "the samples of run b usually differ about as much as real digits do, those of run c far less.",
 )
 
@@ -707,7 +702,7 @@ env.expect(
 # </details>
 # <details><summary>Hint 3</summary>
 #
-# Healthy means: D's loss is mostly between 0 and log 4, and not stuck at 0; both curves are bounded, if jagged; and the samples differ from one another, which no curve shows.
+# Healthy means: D's loss is mostly below log 4, but not stuck at 0; both losses stay bounded, even if they fluctuate; and the samples differ from one another, which no loss curve shows.
 #
 # </details>
 
@@ -721,12 +716,12 @@ healthy = "b"
 healthy = check("3.8", healthy)
 
 # %% [markdown] tags=["solution"]
-# Run **b**: D's loss is clearly above 0 and mostly below log 4, G's loss comes down towards it, and the samples differ about as much as real digits do. In run **a** D learns a hundred times faster than G: it recognises every fake, and G hardly changes. Run **c** is the misleading one: it has neither batch norm (which the paper found to keep G from mapping all z to one point) nor the penalty, and G learns a hundred times faster than D. Its losses settle near log 4 and log 2, the values of an undecided D, so its curves look even better than those of run b. But all latent vectors give nearly the same image: G has found one spot where D is undecided, and maps everything there. **No loss curve shows a collapse: always look at samples.**
+# Run **b**: D's loss is clearly above 0 and mostly below log 4, G's loss comes down towards it, and the samples differ about as much as real digits do. In run **a** D's learning rate is a hundred times G's: D recognises every fake, and G hardly changes. Run **c** is the misleading one: it has neither the penalty nor batch norm (which, according to the paper, keeps G from mapping all z to one point), and G's learning rate is a hundred times D's. In most repetitions of this run the losses stay near log 4 and log 2, the values of an undecided D, so its curves look even better than those of run b. But all latent vectors give similar images: G has collapsed. **Loss curves don't show a collapse: always look at samples.**
 
 # %% [markdown]
 # ## 7. How good are the samples?
 #
-# The metrics of Section 2 for five "generators": the untrained, half-trained and trained DCGAN, the fully connected one of Section 1 (with other numbers of steps), and one that returns real digits.
+# We compute the metrics of Section 2 for the untrained, half-trained and trained DCGAN, for the fully connected generator of Section 1 (trained for fewer steps), and for real digits.
 
 # %% tags=["nbval-ignore-output"]
 scores = {
@@ -737,7 +732,7 @@ scores = {
     "real digits": baseline["real digits"],
 }
 print_scores(scores)
-share, classes, distance = zip(*scores.values())  # in the order above: 0 untrained, 3 trained
+share, classes, distance = zip(*scores.values())  # 0 untrained, 2 half-trained, 3 trained
 env.report(
     confident_share=share[3], confident_share_half=share[2], confident_share_untrained=share[0],
     digit_fid=distance[3], digit_fid_half=distance[2], digit_fid_untrained=distance[0],
@@ -756,7 +751,7 @@ env.expect(
 )
 
 # %% [markdown]
-# The first row is a warning. What a classifier says about images unlike any that it was trained on is arbitrary: it may be confident about none of the grey images of an untrained G, or about every single one, all as the same digit. The classes seen and the Fréchet distance are not misled by this. Check that the distance orders the other rows as we know them to be ordered. The trained generator is much nearer to real digits than to the untrained one, but does not reach them; the samples about which the judge is least confident show where it fails:
+# The first row is a warning. For images unlike any in its training set a classifier's output is arbitrary: it may be confident about none of the grey images of an untrained G, or about all of them, as the same digit. The classes seen and the Fréchet distance reveal both cases. Does the distance order the other rows as you expect? The trained generator usually comes closest to the floor, but does not reach it. The samples about which the judge is least confident show its errors:
 
 # %% tags=["nbval-ignore-output"]
 samples = in_batches(average, Z[:N])
@@ -769,11 +764,11 @@ show(fig, alt="Left: mostly malformed or ambiguous digits. Right: clear digits")
 assert confidence.isfinite().all()
 
 # %% [markdown]
-# *The 32 samples about which the judge is least confident, and most confident.* The latter are not representative of the variety. What the three numbers hide: a generator that had memorised the training set would get the best scores of all. Notebook 06 looks at nearest neighbours, and notebook 10 collects generators that fool each metric.
+# *The 32 samples about which the judge is least confident, and most confident.* The latter show little of the variety. What the three numbers hide: a generator that had memorised the training set would get the best scores of all. Notebook 06 looks at nearest neighbours, and notebook 10 collects generators that have good values of a metric but bad samples.
 #
 # ## 8. What does each guideline contribute?
 #
-# The paper states its guidelines without a table of what happens without them. So we make one. Each row undoes one guideline in the simplest way, and everything else stays; every run has the same number of steps, and each is repeated with other seeds, because one run proves little. Removing one part and measuring is called an **ablation**. Here it has side effects: pooling leaves D fewer weights, hidden layers give it more, and with batch norm go its learned shifts, the only biases of those layers. And all rows start from weights of 0.02: where no batch norm follows, that makes the first signals tiny (rows 2 and 3), which alone can make a start slow. `swap` replaces all layers of a kind:
+# The paper has no table of what happens without each guideline. So we make one. Each row undoes one guideline in the simplest way and leaves everything else as it is. Every run has the same number of steps, and is repeated with other seeds, because one run proves little. Removing one part and measuring the effect is called an **ablation**. Here it has side effects: pooling leaves D fewer weights, hidden layers give it more, and without batch norm its learned shifts, the only biases of those layers, are gone too. And in all rows the initial weights have standard deviation 0.02: where no batch norm follows (rows 2 and 3), the first outputs are tiny, which alone can slow down the start. `swap` replaces all layers of a kind:
 
 # %%
 class Pooled(nn.Sequential):
@@ -785,7 +780,7 @@ class Pooled(nn.Sequential):
         super().__init__(plain, nn.MaxPool2d(2))
 
 
-def as_it_is(G: nn.Module, D: nn.Module) -> None:
+def unchanged(G: nn.Module, D: nn.Module) -> None:
     """Nothing undone."""
 
 
@@ -819,20 +814,20 @@ def plain_discriminator(G: nn.Module, D: nn.Module) -> None:
     swap(D, nn.LeakyReLU, lambda layer: nn.ReLU())
 
 # %% [markdown]
-# The last two rows change what *we* added: one takes the paper's learning rate, one leaves out the penalty. (Learning-rate decay and the EMA matter late in training; a short run can't show their effect.) Each distance is computed from 1,000 samples, so compare only within this table.
+# The last two rows change what *we* added: one uses the paper's learning rate, one omits the penalty. (Learning-rate decay and the EMA matter late in training; a short run can't show their effect.) Each distance is computed from at most 1,000 samples, so compare only within this table.
 
 # %% tags=["training", "nbval-ignore-output"]
 ABLATION_STEPS = env.budget(smoke=2, cpu=200, gpu=3000)
 SEEDS = range(env.budget(smoke=1, cpu=2, gpu=5))
 rows = {  # what is undone, learning rate, weight of R1
-    "all five guidelines": (as_it_is, 2e-3, 0.1),
+    "all five guidelines": (unchanged, 2e-3, 0.1),
     "1 pooling in D": (without_strides, 2e-3, 0.1),
     "2 no batch norm": (without_norm, 2e-3, 0.1),
     "3 hidden layers": (with_hidden_layers, 2e-3, 0.1),
     "4 LeakyReLU in G": (leaky_generator, 2e-3, 0.1),
     "5 ReLU in D": (plain_discriminator, 2e-3, 0.1),
-    "rate 0.0002": (as_it_is, 2e-4, 0.1),
-    "no penalty": (as_it_is, 2e-3, 0.0),
+    "rate 0.0002": (unchanged, 2e-4, 0.1),
+    "no penalty": (unchanged, 2e-3, 0.0),
 }
 ablation = {name: [] for name in rows}
 for name, (undo, lr, gamma) in rows.items():
@@ -844,19 +839,14 @@ for name, (undo, lr, gamma) in rows.items():
         G_run = Player(nets[0], lr=lr, steps=ABLATION_STEPS, ema=0.999)
         D_run = Player(nets[1], lr=lr, steps=ABLATION_STEPS)
         step, keep = game(G_run, D_run, seed=300 + seed, gamma=gamma)
-        for record in train(step, ABLATION_STEPS, keep, record_every=ABLATION_STEPS, title=name):
-            pass
+        records = list(train(step, ABLATION_STEPS, keep, title=name))
         ablation[name].append(measure(G_run.average, n=min(N, 1000))[2])
     print(f"{name:22} Fréchet distance {', '.join(f'{v:.0f}' for v in ablation[name])}")
 
 ax = plot_bars(ablation, xlabel=f"Fréchet distance after {ABLATION_STEPS} steps (less is better)")
-show(
-    ax, alt="A bar for each variant of the network, with a dot for each seed. Longest: the paper's "
-    "rate and hidden layers, then no batch norm; the others are much shorter",
-)
-means = {name: sum(values) / len(values) for name, values in ablation.items()}
-full, paper_rate = means["all five guidelines"], means["rate 0.0002"]
-no_norm, hidden = means["2 no batch norm"], means["3 hidden layers"]
+show(ax, alt="A bar for each variant, the mean Fréchet distance, with a dot for each seed")
+means = [sum(distances) / len(distances) for distances in ablation.values()]
+full, no_norm, hidden, paper_rate = (means[i] for i in (0, 2, 3, 6))  # in the order of `rows`
 env.report(ablation_full=full, ablation_no_norm=no_norm, ablation_paper_rate=paper_rate)
 env.expect(
     "after 200 steps three rows are behind: no batch norm, hidden layers, the paper's rate",
@@ -866,17 +856,17 @@ env.expect(
 )
 
 # %% [markdown]
-# *Mean Fréchet distance of each variant; each dot is one seed.* With two seeds (profile `cpu`), two rows that are equal on average are completely separated once in three times by chance: rely only on gaps much larger than the distance between a row's dots.
+# *Mean Fréchet distance of each variant; each dot is one seed.* With two seeds (profile `cpu`), even if a change has no effect, the dots of its row lie completely above or below those of another row in one case of three. So rely only on gaps that are much larger than the distance between a row's dots.
 #
-# In the run recorded here (profile `cpu`, 200 steps) two guidelines show at once: without batch norm (2), or with fully connected hidden layers (3), the start is far slower. The paper says of batch norm that it was critical for deep generators to begin learning at all. The paper's own learning rate is slower still; it was chosen because 0.001 was too high for those networks. The penalty makes no difference that two seeds could show. **The other three guidelines don't help here.** Undone, each may even come out *better*, pooling most of all (at more arithmetic per step). The paper itself limits two of its rules: no hidden layers in *deeper* architectures, LeakyReLU above all at *higher resolution*. Ours is a shallow network on small images, in its first steps; the `gpu` profile runs the table longer. An ablation is evidence about *its* setting; so is a guideline.
+# In the run recorded here (profile `cpu`, 200 steps) two guidelines make a clear difference: without batch norm (2), or with fully connected hidden layers (3), the start is much slower. The paper says of batch norm that it was critical for deep generators to begin learning at all. With the paper's own learning rate the start is slower still; the authors chose that rate because 0.001 was too high for their networks. The penalty makes no difference that two seeds could show. **The other three guidelines don't help in this run**: undone, each gives a *smaller* distance, pooling the smallest (with more arithmetic per step). The paper itself limits two of its guidelines: no hidden layers in *deeper* architectures, LeakyReLU above all at *higher resolution*. Ours are shallow networks on small images, in their first steps; the `gpu` profile trains for more steps. An ablation is evidence only about the setting in which it was made.
 #
 # ## 9. A first look inside
 #
-# Are there images between two samples? Radford et al. (Section 6.1) take sharp transitions as a sign that G has memorised its images. Walk from one latent vector to another:
+# Are there images between two samples? Radford et al. (Section 6.1) take sharp transitions as a sign that G has memorised images. Here are samples along the line from one latent vector to another:
 
 # %%
 def walk(start: int = 0, end: int = 5) -> None:
-    """Draw what lies between two latent vectors."""
+    """Show samples between two latent vectors."""
     t = torch.linspace(0, 1, 12, device=Z.device).unsqueeze(1)
     z = (1 - t) * Z[start] + t * Z[end]  # notebook 04 asks whether a straight line is right
     ax = show_images(in_batches(average, z), columns=12, title=f"from z {start} to z {end}")
@@ -886,26 +876,26 @@ stills = [{"start": 0, "end": 5}, {"start": 2, "end": 9}]
 explore(walk, stills=stills, start=(0, 63, 1, 0), end=(0, 63, 1, 5))
 
 # %% [markdown]
-# *Two walks.* Within a digit the strokes bend gradually. From one digit to another the change can be quick, a step or two: between a 6 and a 0, say, there is little that would look real. A few walks are not enough to decide; notebook 04 measures many.
+# *Two walks.* Within a digit the strokes change gradually. From one digit to another the change can be quick, within a step or two, because few shapes in between would look real. A few walks are not enough to decide; notebook 04 measures many.
 #
-# Save the networks: notebook 04 opens G and D, and the judge is needed again.
+# We save the networks: notebook 04 examines G and D, and later notebooks use the judge.
 
 # %%
 networks.save(average, folder / "G.safetensors", like=dcgan.Generator(NOISE, 1, WIDTH, 32))
 networks.save(D.net, folder / "D.safetensors", like=dcgan.Discriminator(1, WIDTH, 32))
 networks.save(judge, folder / "judge.safetensors")
 again = networks.load(folder / "G.safetensors", env.device())
-assert torch.allclose(again(Z[:4]), in_batches(average, Z[:4]), atol=1e-4)
+assert torch.allclose(again(Z[:4]), in_batches(average, Z[:4]), atol=1e-2)
 print("saved: G, D, judge")
 
 # %% [markdown]
 # ## What we measured, and what the paper says
 #
 # - The paper shows bedrooms, faces and ImageNet images. It has no Fréchet distance, which came two years later. It measures samples once, on MNIST (Section 8.1): a nearest-neighbour classifier that learns from samples of a DCGAN with labels does as well as one that learns from real digits. Its other numbers are about D's features; notebook 04 measures those.
-# - Our numbers are in the table of Section 7. They come from a classifier that never saw a sample; the Fréchet distance lies between the untrained network's and the real digits' own.
-# - An experiment: a short z seemed to help. Does it? Set `NOISE` to 64 at the top, run everything again up to the table of Section 7, and compare. (The old training run is set aside, since the shapes differ; the judge comes from its checkpoint.) Don't run the cell that saves, and don't delete the folder: notebooks 04 and 05 use what is in it.
+# - Our numbers are in the table of Section 7. They come from a classifier that was not trained on samples. Compare the trained generator's Fréchet distance with those of the untrained one and of real digits.
+# - An experiment: does our short z help? Set `NOISE` to 64 at the top, run everything again up to the table of Section 7, and compare. (`train` sets the old run aside, since the shapes differ; the judge is read from its checkpoint.) Don't run the cell that saves, and don't delete the folder: later notebooks use the networks in it.
 #
-# **A mistake worth making.** In Section 5, after `G, D = pair(seed=0)`, write `D = nn.Sequential(D, nn.Sigmoid())`: the losses now get a probability where they expect a logit. (Pass `fresh=True` to `train`, and stop before the cell that saves.) Nothing crashes, and the losses look calm: D's "logit" now lies between 0 and 1, so the best it can reach on a fake is log 2. How do the samples look, and how would you have noticed without them?
+# **A mistake worth making.** In Section 5, after `G, D = pair(seed=0)`, write `D = nn.Sequential(D, nn.Sigmoid())`: the losses now get a probability where they expect a logit. (Pass `fresh=True` to `train`, and stop before the cell that saves.) No error is raised, and the losses look calm: D's "logit" now lies between 0 and 1, so its loss on a fake can't fall below log 2. How do the samples look, and how could you notice the mistake without them?
 #
 # **References**
 # - Radford, Metz, Chintala (2016), *Unsupervised representation learning with deep convolutional generative adversarial networks*: arXiv 1511.06434. Guidelines in Section 3, training details in Section 4, walks in 6.1, MNIST in 8.1.

@@ -32,7 +32,7 @@
 # | 7 | Making a generator forget (4.7) | 25 |
 # | 8 | The discriminator as a feature extractor (4.8) | 20 |
 #
-# It builds on notebook 03: its generator, its discriminator, its judge, and its training recipe.
+# It builds on notebook 03: its generator, its discriminator, its judge (a classifier of digits), and its training recipe.
 
 # %% tags=["setup"]
 # written by gancourse build
@@ -55,13 +55,13 @@ from gancourse.papers.gan import descend, gan_step, lazy_r1
 from gancourse.shapes import to_float
 from gancourse.training import networks
 from gancourse.training.loop import train
-from gancourse.training.player import Player, linear_decay
+from gancourse.training.player import Player
 from gancourse.widgets import explore
 
 # %% [markdown]
 # ## 1 Three networks to open
 #
-# If you have run notebook 03 to its end, its G, D and judge (the classifier of digits) are loaded from your runs folder. If not, they are trained now by the same recipe with fewer steps, which takes some more minutes. `train_gan` is that recipe: learning-rate decay, the R1 penalty at every eighth step, and an exponential moving average (EMA) of G's weights, with which samples are drawn.
+# If you have run notebook 03 to its end, its G, D and judge are loaded from your runs folder. If not, they are trained now by the same recipe with fewer steps, which takes some more minutes. `train_gan` is that recipe: learning-rate decay, the R1 penalty at every eighth step, and an exponential moving average (EMA) of G's weights, with which samples are drawn.
 
 # %%
 NOISE = 24  # length of a latent vector z
@@ -218,9 +218,9 @@ env.expect(
 )
 
 # %% [markdown]
-# The straight walk loses what theory predicts, $1 - 1/\sqrt2 \approx 0.29$ of its length. Compare the other columns. In the run recorded here the share of confident samples hardly changes; the Fréchet distance is several times larger halfway along the straight line, and strokes are bolder there (`stroke` is twice the ink's area divided by the length of its edges). Each image by itself is fine; their *distribution* is not. How much do such distances vary by chance? Start and end are both ordinary latent vectors, so their distances show it: the arc's midpoint should lie near them, the straight line's far outside.
+# The straight walk loses what theory predicts, $1 - 1/\sqrt2 \approx 0.29$ of its length. What does that do to the images? The first two rows show how much the other columns vary by chance: start and end are both ordinary latent vectors. The arc's midpoint should have a Fréchet distance near theirs, the straight line's a far larger one. In the run recorded here strokes are bolder there, too (`stroke` is twice the ink's area divided by the length of its edges), but the share of confident samples hardly changes: each image by itself is fine, their *distribution* is not.
 #
-# **Two metrics, and only one detects the difference.** Notebook 10 comes back to this.
+# **A metric of single images can miss a change that a metric of the distribution detects.** Notebook 10 comes back to this.
 #
 # ## 3 Measuring an attribute: the slant
 #
@@ -270,7 +270,7 @@ def slant(images: Tensor) -> Tensor:
 slant = check("4.2", slant)
 
 # %% [markdown]
-# Test a measurement before you use it. Here are real digits in the order of their slant:
+# First a test of the measurement. Here are real digits in the order of their slant:
 
 # %%
 real = to_float(train_set.images[::8])
@@ -421,7 +421,7 @@ show(fig, alt="Six rows of digits: leaning 7s, upright 7s, upright 1s; results f
 assert lengths == sorted(lengths, reverse=True)
 
 # %% [markdown]
-# *Three kinds of samples, and twelve results each for n = 1, 3 and 10.* How does the success rate grow with n, and does rescaling change it? In the run recorded here single samples mostly fail, and means of three succeed more often than not, as the paper reports; in another run, on another processor, three were too few. Rescaled, single samples fail just as often: **the length is not the reason**. And means of **ten** do better still, although their results are far too short. (Independence would give a length of 2.7 for n = 10. It is longer, since samples of one kind have something in common that does not average out: the direction we want.) What is left is a guess: averaging removes everything *else* that two single 7s differ in, such as width, loops, thickness.
+# *Three kinds of samples, and twelve results each for n = 1, 3 and 10.* Compare the shares in the table. The more vectors in each mean, the better, usually; how large the share is for a given n differs from run to run. Means of three worked for the paper's faces; for our digits they may be too few. The second column tests the suspect: after rescaling, do single samples succeed as often as means of ten? In the run recorded here rescaling changes hardly anything: **the length is not the reason**. Means of **ten** do best, although their results are far too short. (Independence would give a length of 2.7 for n = 10. It is longer, since samples of one kind have something in common that does not average out: the direction we want.) What is left is a guess: averaging removes everything *else* that two single 7s differ in, such as width, loops, thickness.
 #
 # ## 5 A turn vector
 #
@@ -468,8 +468,7 @@ turn_vector = check("4.5", turn_vector)
 fresh = env.noise(NOISE, env.rng(3))(env.budget(smoke=50, cpu=200, gpu=200))
 positions = torch.linspace(-0.5, 0.5, 9, device=device)
 groups = [(probabilities.argmax(1) == digit).nonzero()[:, 0] for digit in range(10)]
-groups = [i for i in groups if len(i) > 1]
-within = [turn_vector(Z[i], sample_slants[i], max(1, len(i) // 10)) for i in groups]
+within = [turn_vector(Z[i], sample_slants[i], max(1, len(i) // 10)) for i in groups if len(i) > 1]
 many = len(Z) // 40
 directions = {
     "n = 4": turn_vector(Z, sample_slants, 4),
@@ -488,17 +487,15 @@ for name, direction in directions.items():
     change = (values[:, 8] - values[:, 0]).mean()
     print(f"{name:14} correlation {r:5.2f}, slant changes by {change:5.2f}, same digit {same:.2f}")
 (r_4, same_4), (r_many, same_many), (_, same_within), _ = rows
-env.report(
-    turn_correlation=r_many, turn_correlation_4=r_4, turn_same_digit=same_many,
-    turn_same_digit_4=same_4, turn_same_digit_within=same_within,
-)
+env.report(turn_correlation=r_many, turn_same_digit=same_many)
+env.report(turn_correlation_4=r_4, turn_same_digit_4=same_4, turn_same_digit_within=same_within)
 env.expect(
     "the slant follows the turn vector", r_many >= 0.8,
     f"the correlation is {r_many:.2f}; usually more than 0.95.",
 )
 
 # %% [markdown]
-# Compare each row with the last one. In the run recorded here four samples at each end are enough to find the direction; with a hundred the slant changes a little more over the same length. But in nearly half of the walks the digit changes, and a direction found within digits makes hardly a difference. A walk of 3 is long for a z of length 4.9: a random direction of that length changes the digit about as often, and the slant hardly at all.
+# Compare each row with the last one, a random direction of the same length. Along a turn vector the slant should follow the position on the path, and change far more than along the random direction. In the run recorded here four samples at each end are enough for that, and with a hundred the slant changes a little more. But the last column shows that in many walks the digit changes, too. Does that come from these directions? A walk of 3 is long for a z of length 4.9: in the run recorded here the random direction changes the digit about as often, and a direction found within digits hardly less often.
 #
 # Try it: two directions, one slider each.
 
@@ -516,8 +513,7 @@ def steer(sample: int, lean: float, bold: float) -> None:
 
 
 explore(
-    steer,
-    stills=[{"lean": -0.5}, {"lean": 0.5}, {"bold": 0.5}],
+    steer, stills=[{"lean": -0.5}, {"lean": 0.5}, {"bold": 0.5}],
     sample=(0, len(fresh) - 8, 1, 0), lean=(-1.0, 1.0, 0.1, 0.0), bold=(-1.0, 1.0, 0.1, 0.0),
 )
 assert lean_direction.shape == bold_direction.shape == (NOISE,)
@@ -599,8 +595,7 @@ def random_discriminator(seed: int) -> nn.Module:
 untrained = {f"random D {n}": random_discriminator(3 + n) for n in (1, 2, 3)}
 
 # %% tags=["nbval-ignore-output"]
-every = env.budget(smoke=5, cpu=1, gpu=1)
-test_images, test_labels = to_float(test_set.images[::every]), test_set.labels[::every]
+test_images, test_labels = to_float(test_set.images), test_set.labels
 
 
 def same_digit(labels: Tensor) -> float:
@@ -624,10 +619,8 @@ for name, net in {"trained D": D, **untrained}.items():
           f"{on_ink[name]:.2f} of the gradients lie on ink, {chance:.2f} by chance")
 drawn = torch.randint(len(test_labels), (9, 1000), generator=env.rng(10, "cpu"))
 print(f"by chance the same digit in {same_digit(test_labels[drawn.to(device)]):.2f}")
-env.report(
-    filter_purity_trained=purity["trained D"], filter_purity_random=purity["random D 1"],
-    guided_on_ink_trained=on_ink["trained D"], guided_on_ink_random=on_ink["random D 1"],
-)
+env.report(filter_purity_trained=purity["trained D"], filter_purity_random=purity["random D 1"])
+env.report(guided_on_ink_trained=on_ink["trained D"], guided_on_ink_random=on_ink["random D 1"])
 trained, *others = on_ink.values()
 env.expect(
     "the trained D's gradients lie on ink more than a random D's", trained > sum(others) / 3,
@@ -647,7 +640,7 @@ show(fig, alt="Digits and their guided gradients. Above: the trained D. Below: a
 assert g.shape == x.shape == (12, 1, 32, 32)
 
 # %% [markdown]
-# *Four filters of the last layer, three images each (two filters per row), and the guided gradients. Above: trained; below: random.* The paper's Figure 5 shows the same for bedrooms: trained filters respond to beds and windows, random ones to nothing in particular. Be careful with such images and numbers. A filter sees only a patch of 22 x 22 pixels, and digits are in the middle: of the pixels that any gradient reaches, about a fifth are ink, which is the level of chance. One random D may lie well above it, another not, so never rely on one. (Adebayo et al. 2018 made it a test: does the image change when the weights are made random?) In the run recorded here the trained D's gradients lie on ink twice as often as by chance, and more often than those of every random D. Its filters hardly prefer one digit more than random ones do: that number is no evidence. The figure shows the size of the gradients: brighter *or* darker pixels, both count.
+# *Four filters of the last layer, three images each (two filters per row), and the guided gradients. Above: trained; below: random.* The figure shows the size of the gradients: brighter *or* darker pixels, both count. The paper's Figure 5 shows the same for bedrooms: trained filters respond to beds and windows, random ones to nothing in particular. Be careful with such images and numbers. A filter sees only a patch of 22 x 22 pixels, and digits are in the middle, so part of the gradients lies on ink by chance: that share is printed at the end of each row. One random D may lie well above it, another not, so never compare with only one. (Adebayo et al. 2018 made it a test: does the image change when the weights are made random?) In the run recorded here the trained D's gradients lie on ink twice as often as by chance, and more often than those of every random D. The first number of each row is weaker evidence: the filters of a random D prefer one digit, too, in the run recorded here nearly as much.
 #
 # ## 7 Making a generator forget
 #
@@ -660,14 +653,13 @@ show(ax, alt="Two rows of flowers in five colours on green or blue; half have a 
 
 # %% tags=["training", "nbval-ignore-output"]
 def fit(net: nn.Module, images: Tensor, labels: Tensor, steps: int, seed: int = 0) -> None:
-    """Train a classifier: cross-entropy, AdamW with learning-rate decay."""
-    opt = torch.optim.AdamW(net.to(device).parameters(), 2e-3, fused=True)
-    schedule = linear_decay(opt, steps, hold=0.3)
+    """Train a classifier: cross-entropy, Adam with learning-rate decay."""
+    player = Player(net, lr=2e-3, steps=steps, hold=0.3, betas=(0.9, 0.999))
     batches = Batches(images, labels, size=min(100, len(images)), rng=env.rng(seed))
     for _ in range(steps):
         x, y = next(batches)
-        descend(opt, F.cross_entropy(net(x), y))
-        schedule.step()
+        descend(player.opt, F.cross_entropy(net(x), y))
+        player.advance()
 
 
 def predict(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -756,9 +748,8 @@ on_bee = F.avg_pool2d(dark, 4)[:, 0] > 0.2  # (B, 8, 8)
 if not on_bee.any():
     on_bee[:10, 3, 3] = True  # after a few steps G draws no bees; then take any position
 ranked = {}
-for name in ("each alone", "together"):
-    rng = env.rng(8, "cpu")
-    weights = dcgan_probes.map_weights(maps, on_bee, rng, alone=name == "each alone")
+for name, alone in {"each alone": True, "together": False}.items():
+    weights = dcgan_probes.map_weights(maps, on_bee, env.rng(8, "cpu"), alone=alone)
     ranked[name] = weights.argsort(descending=True)
     print(f"{name}: {int((weights > 0).sum())} of {len(weights)} maps have a weight above 0; "
           f"the largest weights: maps {ranked[name][:6].tolist()}")
@@ -799,16 +790,16 @@ assert torch.equal(curves["together"][0], curves["each alone"][0])
 # %% tags=["nbval-ignore-output"]
 K = len(weights) // 4  # a quarter of the maps
 bees, colours = torch.stack(list(curves.values()))[:, dropped.index(K)].T  # by ranking
-print(f"without {K} of {len(weights)} maps:")
-env.report(
-    object_share_before=bee_before.float().mean(), object_share_after=bees[0],
-    object_share_after_joint=bees[1], object_share_random_drop=bees[2],
-    colour_kept_after=colours[0], colour_kept_random_drop=colours[2],
-)
+print(f"without {K} of {len(weights)} maps, ranked or drawn:")
+for name, bee, colour in zip(curves, bees, colours, strict=True):
+    print(f"{name:11} a bee in {bee:4.0%} of the images, the same petal colour in {colour:4.0%}")
+env.report(object_share_before=bee_before.float().mean(), object_share_after=bees[0])
+env.report(object_share_after_joint=bees[1], object_share_random_drop=bees[2])
+env.report(colour_kept_after=colours[0], colour_kept_random_drop=colours[2])
 env.expect(
     "dropping the maps of the bee removes more bees than dropping random ones",
     bees[0] < 0.7 * bees[2],
-    f"a bee is left in {bees[0]:.0%} against {bees[2]:.0%}; usually about 10 % against 40 %.",
+    f"a bee in {bees[0]:.0%} against {bees[2]:.0%}; usually at most 15 % against about 40 %.",
 )
 
 # %% tags=["nbval-ignore-output"]
@@ -829,9 +820,9 @@ show(fig, alt="Twelve generated flowers, and the same without some maps, chosen 
 assert len(with_bee) == 12
 
 # %% [markdown]
-# *Twelve samples with a bee; the same latent vectors without a quarter of the maps, ranked in the two ways or drawn at random, and without all maps to which the joint regression gives a weight above 0.* All this is **one run of one generator**. In the run recorded here, dropping the maps that were ranked each alone removes most bees, and nearly all petals keep their colour. As many random maps leave most bees, and change *more* colours. So the bee is in some of the maps. Is one ranking better than the other? Here the joint regression leaves more bees; in a run on another processor both removed nearly all. One generator can't decide this.
+# *Twelve samples with a bee; the same latent vectors without a quarter of the maps, ranked in the two ways or drawn at random, and without all maps to which the joint regression gives a weight above 0.* Compare the printed shares with `object_share_before` and with the random maps. If the bee is stored in some of the maps, dropping these removes more bees than dropping as many at random, and changes the petal colour in fewer images. In the run recorded here that is so for the maps ranked each alone. Is one ranking better than the other? This is **one run of one generator**, and can't decide it: the joint ranking left many bees in one run and, with a generator trained on another processor, hardly any.
 #
-# Two limits. In some images a petal or the background takes the bee's place; in others a pale trace of wings or stripes is left, which the flower classifier no longer calls a bee. It never saw half a bee, so read its count with care. And the paper's own rule, all weights above 0, drops too much here: more than half of the maps.
+# Two limits. The flower classifier never saw half a bee: where only a pale trace of wings or stripes is left, or the background takes the bee's place, it answers "no bee". So look at the images, too. And the paper's own rule, all weights above 0, drops many maps here (their number is printed above): what is left of the flowers in the last row?
 #
 # ## 8 The discriminator as a feature extractor
 #
@@ -872,7 +863,7 @@ def pooled_features(net: nn.Module, x: Tensor) -> Tensor:
 pooled_features = check("4.8", pooled_features)
 
 # %% [markdown]
-# Four classifiers learn from the same labels, 10 per digit and then 100, and are tested on the same 1,000 digits. Five draws of the labelled digits give error bars.
+# Four classifiers learn from the same labels, 10 per digit and then 100, and are tested on the same test digits. Five draws of the labelled digits give error bars.
 #
 # - **D's features** and those of a **random D**, with a linear SVM whose cost is chosen by cross-validation on the labelled digits alone (with 100 labels it is fixed, to save time);
 # - **raw pixels**, with the same SVM;
@@ -889,8 +880,7 @@ def some_of_each(n: int, seed: int) -> Tensor:
     """Indices of n training digits of each class, drawn at random."""
     rng, labels = env.rng(seed, "cpu"), train_set.labels.cpu()
     classes = [(labels == digit).nonzero()[:, 0] for digit in range(10)]
-    drawn = [i[torch.randperm(len(i), generator=rng)[:n]] for i in classes]
-    return torch.cat(drawn).to(train_set.labels.device)
+    return torch.cat([i[torch.randperm(len(i), generator=rng)[:n]] for i in classes])
 
 
 SEEDS = range(env.budget(smoke=2, cpu=5, gpu=5))
@@ -900,19 +890,18 @@ draws = {n: [some_of_each(n, seed) for seed in SEEDS] for n in COSTS}
 
 def probe(train: Tensor, test: Tensor, n: int, costs: tuple[float, ...]) -> list[float]:
     """Accuracy of a linear SVM on features, from n labels per digit, for each draw."""
-    svm, y, y_test = dcgan_probes.linear_probe, train_set.labels, test_set.labels
-    return [svm(train[i], y[i], test, y_test, costs) for i in draws[n]]
+    y = train_set.labels
+    return [dcgan_probes.linear_probe(train[i], y[i], test, test_labels, costs) for i in draws[n]]
 
 
 def supervised(i: Tensor, seed: int) -> float:
     """Accuracy of D's architecture with ten outputs, trained on the digits i."""
-    width = D.config["width"]
+    width, steps = D.config["width"], env.budget(smoke=4, cpu=120, gpu=500)
     *layers, _, _ = dcgan.Discriminator(1, width, 32).layers
     net = nn.Sequential(*layers, nn.Conv2d(4 * width, 10, 4), nn.Flatten(1))
     init_normal(net, env.rng(seed, "cpu"))
-    steps = env.budget(smoke=4, cpu=120, gpu=500)
     fit(net, train_set.images[i], train_set.labels[i], steps, seed)
-    return (in_batches(net, test_set.images).argmax(1) == test_set.labels).float().mean().item()
+    return (in_batches(net, test_images).argmax(1) == test_labels).float().mean().item()
 
 
 sets = train_set.images, test_set.images
@@ -926,13 +915,18 @@ for n, costs in COSTS.items():
     for name, (train_features, test_features) in features.items():
         accuracy[f"{name}, {n} per digit"] = probe(train_features, test_features, n, costs)
     accuracy[f"supervised CNN, {n} per digit"] = list(map(supervised, draws[n], SEEDS))
-for name, values in accuracy.items():
-    print(f"{name:30} {torch.tensor(values).mean():.3f} +- {torch.tensor(values).std():.3f}")
 assert all(len(values) == len(SEEDS) for values in accuracy.values())
 
 # %% tags=["nbval-ignore-output"]
-ax = plot_bars(accuracy, xlabel="accuracy on 1,000 test digits")
-show(ax, alt="Bars of the accuracies printed above, with a dot for each draw of the labels.")
+def compare(accuracy: dict[str, list[float]]) -> None:
+    """Print and plot accuracies: the mean of the draws, and their standard deviation."""
+    for name, values in accuracy.items():
+        print(f"{name:30} {torch.tensor(values).mean():.3f} +- {torch.tensor(values).std():.3f}")
+    ax = plot_bars(accuracy, xlabel="accuracy on the test digits")
+    show(ax, alt="Bars of the accuracies printed above, with a dot for each draw of the labels.")
+
+
+compare(accuracy)
 means = [sum(values) / len(values) for values in accuracy.values()]
 figures = ("svm_accuracy_d", "svm_accuracy_random", "svm_accuracy_pixels", "cnn_accuracy")
 figures += tuple(f"{figure}_100" for figure in figures)
@@ -944,20 +938,16 @@ env.expect(
 )
 
 # %% [markdown]
-# *Accuracy with 10 and 100 labels of each digit; each dot is one draw of the labelled digits.* Compare the gaps with the spread of the dots. With few labels D's features should lead by far more than that. The random D is a strong baseline: with 100 labels of each digit, convolution and pooling alone give features that beat pixels. All come closer together then; in the run recorded here the CNN, which can change its features, passes the random D and nearly reaches D's features. Which layers does D's advantage come from?
+# *Accuracy with 10 and 100 labels of each digit; each dot is one draw of the labelled digits.* Compare the gaps with the spread of the dots. With few labels D's features should lead by far more than that. With 100 labels of each digit all come closer together. In the run recorded here the random D's features then beat pixels by far, with nothing but convolution and pooling, and the CNN, which can change its features, passes the random D and nearly reaches D's features. Which layers does D's advantage come from?
 
 # %% tags=["nbval-ignore-output"]
-with torch.no_grad():
-    sizes = [16 * f.shape[1] for f in feature_maps(D, test_images[:1])]
+sizes = [16 * n * D.config["width"] for n in (1, 2, 4)]  # features of each layer, 16 per map
 by_layer = {}
 for name in ("D's features", "random D"):
     parts = zip(*(f.split(sizes, dim=1) for f in features[name]), strict=True)
     for number, (train_features, test_features) in enumerate(parts, 1):
         by_layer[f"{name}, layer {number}"] = probe(train_features, test_features, 10, COSTS[100])
-for name, values in by_layer.items():
-    print(f"{name:24} {torch.tensor(values).mean():.3f} +- {torch.tensor(values).std():.3f}")
-ax = plot_bars(by_layer, xlabel="accuracy on 1,000 test digits, 10 labels of each")
-show(ax, alt="Bars of the accuracies printed above: three layers of the trained and a random D.")
+compare(by_layer)
 last, last_random = (sum(by_layer[f"{name}, layer 3"]) for name in ("D's features", "random D"))
 env.expect(
     "the last layer of the trained D gives better features than a random one", last > last_random,
@@ -965,7 +955,7 @@ env.expect(
 )
 
 # %% [markdown]
-# *One layer at a time, 10 labels of each digit.* Look at how accuracy changes with depth. In the run recorded here the trained D gains with every layer, and its last layer alone does about as well as all joined. Depth alone gives the random D nothing of the kind: this is the clearest sign of learning in the notebook.
+# *One layer at a time, 10 labels of each digit.* Look at how accuracy changes with depth. In the run recorded here the trained D gains with every layer, and its last layer alone does about as well as all joined. The random D shows no such gain from depth: this is the clearest sign of learning in the notebook.
 #
 # ## What we measured, and what the paper reports
 #
@@ -981,7 +971,7 @@ env.expect(
 #
 # Why the numbers differ: the paper chose its CNN from many trials and ours is not tuned, which explains part of our gap; digits are easier than photographs; we have fewer labels and a far smaller D; and our D was trained on images of the *same* kind as the task's, the paper's on others, so the paper's claim is the stronger one. What carries over, in the run recorded here, is the order: features learned without labels beat a CNN of the same shape where labels are few.
 #
-# The paper's other experiments: interpolations are smooth, arithmetic works better with means than with single samples, a turn vector turns, an object can be dropped. Measuring adds three things. A straight line increases the Fréchet distance though no image looks wrong. Single samples do *not* fail because of their length. And a random D, too, can put more gradient on ink than chance, so an image of guided gradients proves nothing.
+# The paper's other experiments: interpolations are smooth, arithmetic works better with means than with single samples, a turn vector turns, an object can be dropped. Measuring adds three things; compare them with your own numbers. A straight line increases the Fréchet distance though no image looks wrong. Single samples do *not* fail because of their length. And the gradients of a random D, too, can lie on ink more often than by chance, so an image of guided gradients proves nothing.
 #
 # **A mistake worth making.** In Section 7, drop the maps *before* batch norm instead of after the ReLU (hook the layer two places earlier). Do the bees vanish? What does batch norm make of a channel that is 0 everywhere? (It subtracts a running mean before it adds its shift.)
 #

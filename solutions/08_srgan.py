@@ -9,11 +9,11 @@
 # %% [markdown] tags=["header"]
 # # 08 SRGAN: sixteen pixels from one
 #
-# Make a photograph four times as wide and four times as high, and 15 of every 16 pixels have to be invented. Ledig et al. (2017) trained one network for this task twice: once to minimise the squared error of the pixels, and once, with a discriminator, so that its images look like photographs. The first had the best scores in the usual metrics. The second was the one that people preferred: on two of three test sets, 26 raters rated it clearly above every other method.
+# Make a photograph four times as wide and four times as high, and 15 of every 16 pixels have to be invented. Ledig et al. (2017) trained one network for this task twice: once to minimise the squared error of the pixels, and once, with a discriminator, so that its images look like photographs. The first had the best scores in the usual metrics. People preferred the second: on two of three test sets, 26 raters rated it clearly above every other method.
 #
 # **You build:** a network that enlarges any image four times, trained with and without a GAN.
 #
-# The result to reproduce is that contradiction, as a table: the network with the better score in decibels is not the one whose images look better.
+# The result to reproduce is that contradiction: the network with the better score in decibels is the worse one by metrics that compare textures instead of pixels.
 #
 # After this notebook you can
 #
@@ -35,7 +35,7 @@
 # | 8 A blinded opinion test | 8 |
 # | 9 Your own images (8.8) | 30 |
 #
-# It builds on notebook 02 (the game), 03 (convolutions, batch norm, the moving average of the weights) and 06 (downsampling without aliasing).
+# It builds on notebook 02 (the game), 03 (convolutions, batch norm, the EMA) and 06 (downsampling without aliasing).
 
 # %% tags=["setup"]
 # written by gancourse build
@@ -124,7 +124,7 @@ compare("nearest", "bicubic")
 #
 # $$\mathrm{PSNR} = 10 \log_{10} \frac{255^2}{\mathrm{MSE}}\ \text{dB}.$$
 #
-# One decibel more is a fifth less squared error; 3 dB more is half of it. PSNRs can be compared only if they follow the same two conventions. The error is that of the **luma** Y, a weighted sum of red, green and blue on a scale from 16 to 235, since people see edges in brightness better than in colour. And a border of 4 pixels is cut off, where networks pad with zeros.
+# One decibel more is a fifth less squared error; 3 dB more is half of it. PSNRs can be compared only if they follow the same two conventions. First, the error is that of the **luma** Y, a weighted sum of red, green and blue on a scale from 16 to 235, since people see edges in brightness better than in colour. Second, a border of 4 pixels is cut off, where networks pad with zeros.
 #
 # **Exercise 8.1** · *Decibels* · difficulty ●●○○○ · importance ●●●●● · 12 minutes · 2 points
 #
@@ -136,7 +136,7 @@ compare("nearest", "bicubic")
 #
 # <details><summary>Hint 1</summary>
 #
-# Over which axes do you average, if each image is to have a number of its own?
+# Over which axes do you average, if each image gets its own number?
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -165,7 +165,7 @@ def psnr(x: Tensor, real: Tensor, border: int = 4) -> Tensor:
 psnr = check("8.1", psnr)
 
 # %% [markdown]
-# The second metric is the **structural similarity** (SSIM, Wang et al. 2004): it compares mean, contrast and correlation in a small window around each pixel, and is 1 for equal images. We take scikit-image's, with the settings of its authors. The third, the **perceptual distance**, compares features of a network instead of pixels. Both images go through EfficientNet-Lite0, a classifier trained on ImageNet (notebook 01). At each place of four feature maps, taken after the activation, the directions of the two feature vectors are compared. That is the form of LPIPS (Zhang et al. 2018) with another network, so its values can be compared with each other but not with published LPIPS values. Lower is nearer.
+# The second metric is the **structural similarity** (SSIM, Wang et al. 2004): it compares mean, contrast and correlation in a small window around each pixel, and is 1 for equal images. We take it from scikit-image, with the settings of Wang's own code. The third, the **perceptual distance**, compares features of a network instead of pixels. Both images go through EfficientNet-Lite0, a classifier trained on ImageNet (notebook 01). At each position of four feature maps, taken after the activation, the directions of the two feature vectors are compared. That is the form of LPIPS (Zhang et al. 2018) with another network, so the values can be compared with each other but not with published LPIPS values. Lower means more similar.
 
 # %%
 features = pretrained.lite0_features().to(device)  # maps at 1/2, 1/4, 1/8 and 1/16 of the side
@@ -179,11 +179,11 @@ def feature_distance(x: Tensor, real: Tensor) -> Tensor:
 METRICS = {"PSNR (dB)": psnr, "SSIM": ssim, "perceptual": feature_distance}
 
 
-def measure(images: Mapping, real: Mapping, metrics: Mapping = METRICS) -> dict[str, float]:
+def measure(images: Mapping, real: Mapping) -> dict[str, float]:
     """The mean of each metric over images and their originals."""
     return {
         name: fmean(float(metric(images[photo], x)) for photo, x in real.items())
-        for name, metric in metrics.items()
+        for name, metric in METRICS.items()
     }
 
 
@@ -203,7 +203,7 @@ assert results["bicubic"]["PSNR (dB)"] > results["nearest"]["PSNR (dB)"]
 #
 # ## 2. A residual network
 #
-# What kind of network suits the task? One that computes at low resolution as long as possible, where a layer costs a sixteenth, and upsamples only at its end. The paper's generator (kernel, maps, stride; Figure 4 there):
+# What kind of network suits the task? One that computes at low resolution, where a layer costs a sixteenth, and upsamples only at its end. The paper's generator (kernel, maps, stride; Figure 4 there):
 #
 # ```
 #  low-resolution image                                       high-resolution image
@@ -318,7 +318,7 @@ def pixel_shuffle(x: Tensor, r: int) -> Tensor:
 pixel_shuffle = check("8.3", pixel_shuffle)
 
 # %% [markdown]
-# Why not a transposed convolution? Each input pixel contributes to a patch of the output, and with a kernel of 3 and a stride of 2 these patches overlap unevenly. With an input of ones and weights of one:
+# Why not a transposed convolution? Each input pixel contributes to a patch of the output, and with a kernel of 3 and a stride of 2 these patches overlap unevenly. For an input of ones and weights of one:
 
 # %%
 with torch.no_grad():
@@ -330,7 +330,7 @@ print("transposed: contributions per pixel\n", counts[:6, :6].int().tolist())
 print("sub-pixel:", sorted(set(even.flatten().int().tolist())))
 
 # %% [markdown]
-# Some pixels receive four times as much as others: a **checkerboard pattern**, before anything is learned. A network can learn weights that compensate for it, but often does so only partly. The pixel shuffle has no such overlap. Is it free of the pattern, then? Test it: two doublings with random weights, on a flat grey image. Any deviation from flat in the result is the pattern. A third method for comparison: copy pixels first, then convolve ("resize").
+# Some pixels receive four times as much as others: a **checkerboard pattern**, before anything is learned. A network can learn weights that compensate for it, but often does so only partly. The pixel shuffle has no such overlap. Is it free of the pattern, then? We test it: two doublings with random weights, on a flat grey image. Any deviation from flat in the result is the pattern. For comparison there is a third method: copy pixels first, then convolve ("resize").
 
 # %%
 def flat_response(kind: str, rng: torch.Generator) -> Tensor:
@@ -366,9 +366,9 @@ show(fig, alt="Above, patterns of 4 x 4 pixels for the transposed and the sub-pi
 assert shares["resize"] < 0.01 < min(shares["subpixel"], shares["transposed"])
 
 # %% [markdown]
-# *Figure 8.2. Output of three untrained upsamplers for flat grey: 16 x 16 pixels of it, and the spectrum, averaged over 20 random initial weights.* A pattern that repeats every 4 pixels can only have frequencies that are multiples of 1/4: the dots. Look for such dots in the spectrum of any generator's images.
+# *Figure 8.2. Output of three untrained upsamplers for flat grey: 16 x 16 pixels of it, and its spectrum, the mean over 20 sets of random weights.* A pattern that repeats every 4 pixels can only have frequencies that are multiples of 1/4: the dots. Look for such dots in the spectrum of any generator's images.
 #
-# The sub-pixel convolution was meant to avoid the pattern, but has it too. Four maps with four sets of random weights give four different greys. Nothing overlaps unevenly here, so the pattern comes from the weights alone; but random initial weights produce it. (Aitken et al., 2017, start with four equal sets.) Only "resize" can't produce it. (With these kernels the transposed convolution needs a quarter of the arithmetic of the other two, and the sub-pixel convolution has four times the weights of the other two.) How much of the pattern is left after training is measured below.
+# The sub-pixel convolution was meant to avoid the pattern, but has it too. Nothing overlaps unevenly here. The cause is the weights: four maps with four sets of random weights give four different greys. (Aitken et al., 2017, start with four equal sets.) Only "resize" can't produce the pattern. (With these kernels the transposed convolution needs a quarter of the arithmetic of the other two, and the sub-pixel convolution has four times their weights.) How much of the pattern is left after training is measured below.
 #
 # ## 4. SRResNet: the squared error
 #
@@ -382,7 +382,7 @@ print(f"receptive field: {paper.reach} low-resolution pixels in each direction")
 assert count_parameters(paper) == 1_547_350
 
 # %% [markdown]
-# The `cpu` profile has two cores and a minute or two. There the network is narrower: 32 maps, 6 blocks, 16 maps in the upsampling stages, a last kernel of 3 x 3. And in every profile we depart from the paper in one point: the network's output is **added to the bicubic image**, so that it has to learn only what bicubic interpolation misses. The effect of this is measured below.
+# The `cpu` profile is made for two cores and a minute or two of training. Its network is narrower: 32 maps, 6 blocks, 16 maps in the upsampling stages, a last kernel of 3 x 3. And in every profile we depart from the paper in one point: the network's output is **added to the bicubic image**, so that it has to learn only what bicubic interpolation misses. The effect of this is measured below.
 
 # %%
 SHAPE = env.budget(
@@ -434,12 +434,12 @@ def gain(images: Mapping[str, Tensor]) -> list[float]:
 
 
 # %% [markdown]
-# A batch is 16 crops of 24 x 24 low-resolution pixels with the 96 x 96 that they were made from, the paper's sizes, at random places, rotated and flipped at random. Photographs with much detail are drawn more often: grass most, and the smooth retina least, though it is the largest.
+# A batch is 16 crops of 24 x 24 low-resolution pixels with the 96 x 96 that they were made from (the paper's sizes), at random positions, rotated and flipped at random. Photographs with much detail are drawn more often: grass most, and the smooth retina least, though it is the largest.
 
 # %% tags=["training", "nbval-ignore-output"]
 STEPS = env.budget(smoke=8, cpu=1700, gpu=6000)
-options = {"folder": env.run_dir("08_srgan") / "srresnet", "title": "SRResNet"}
-srresnet, seconds = train_srresnet(new_generator(), STEPS, **options)
+folder = env.run_dir("08_srgan") / "srresnet"
+srresnet, seconds = train_srresnet(new_generator(), STEPS, folder=folder, title="SRResNet")
 enlarged["SRResNet"] = enlarge_all(enlarger(srresnet))
 results["SRResNet"] = measure(enlarged["SRResNet"], truth)
 gains = gain(enlarged["SRResNet"])
@@ -454,9 +454,9 @@ env.expect("SRResNet gains at least 0.6 dB over bicubic interpolation", fmean(ga
 compare("bicubic", "SRResNet")
 
 # %% [markdown]
-# *Figure 8.3. Trained for a minute or two on the squared error.* Compare edges and surfaces. In the run recorded here edges are sharper than in the bicubic images: the rim of the cup, the cat's eyelid. The fur is not: it is smoother than any real fur, although the metrics of the table improved. Section 5 explains why. The gains of the three photos differ too: a photo with clean edges gains most, and one of sky and a fine lattice least.
+# *Figure 8.3. Trained for a minute or two on the squared error.* Compare edges and surfaces. Usually edges are sharper than in the bicubic images: the rim of the cup, the cat's eyelid. But the fur is smoother than any real fur, although the metrics of the table improved. Section 5 explains why. The gains of the three photos differ: usually the cup with its clean edges gains most, and the rocket, sky and a fine lattice, least.
 #
-# First the effect of the bicubic image, of batch norm, and of the upsampling. Five networks, the same small number of steps each, all from the start:
+# But first: what do the bicubic image, batch norm and the kind of upsampling contribute? Five networks are trained from the start, for the same small number of steps:
 
 # %% tags=["training", "nbval-ignore-output"]
 VARIANTS = {
@@ -490,13 +490,13 @@ env.expect("the network that is not added to bicubic gains least", worst == "not
            f"{worst!r} gained least; usually it is the one not added to bicubic.")
 
 # %% [markdown]
-# *Figure 8.4. One change at a time, equal steps, one run each.* Without the bicubic image the network has to learn the smooth part first, and after so few steps it is usually still worse than interpolation. The paper trained for a million steps and needs no such help. Is the bar without batch norm much shorter? Later super-resolution networks left batch norm out and could then be made much larger (Lim et al. 2017). Differences between the other bars that are smaller than those between the dots say little; the last two networks also have fewer weights. We compare equal numbers of steps, not seconds: seconds depend on what else the machine is doing.
+# *Figure 8.4. One change at a time, equal steps, one run each.* Without the bicubic image the network has to learn the smooth part first, and after so few steps it is usually still worse than interpolation. The paper trained for a million steps and needs no such help. Is the bar without batch norm much shorter? Later super-resolution networks left batch norm out, and could then be made much larger (Lim et al. 2017). A small difference between two bars says little, since each is one run; and the last two networks have fewer weights. We compare equal numbers of steps, not seconds, since seconds depend on what else the machine is doing.
 #
-# The printed lines measure the pattern: the standard deviation of the output for flat grey, in grey levels. A layer that is added to the bicubic image starts with small weights, so its pattern is a fraction of one grey level even before training. The squared error gives the network no reason to increase it. Compare this with the result of Section 7.
+# The printed lines measure the pattern: the standard deviation of the output for flat grey, in grey levels. A network whose output is added to the bicubic image starts with small weights in its last layer, so its pattern is a fraction of one grey level even before training. The squared error gives it no reason to increase the pattern. Compare this with Section 7.
 #
 # ## 5. Why the squared error blurs
 #
-# Why is the fur smooth? Because many different furs have the same low-resolution image. We construct such a set: several high-resolution images, all equally correct. Take a piece of grass as the truth and keep its low-resolution image. Put the fine detail of *other* pieces of grass on top of it, and adjust until the low-resolution image is the same again, up to rounding and clipping. Nothing in the low-resolution image says which of them is the truth. (In the gravel you may still guess: coarse and fine parts of an answer come from two places and don't quite fit. The argument does not depend on it.)
+# Why is the fur smooth? Because many different furs have the same low-resolution image. We construct such a set: several high-resolution images, all equally correct. Take a piece of grass as the truth and keep its low-resolution image. Put the fine detail of *other* pieces of grass on top of it, and adjust until the low-resolution image is the same again, up to rounding and clipping. Nothing in the low-resolution image says which of them is the truth. (In the gravel you may still guess it: coarse and fine parts of the others come from two places and don't quite fit. The argument does not depend on this.)
 
 # %%
 N_ANSWERS = 16
@@ -504,12 +504,10 @@ N_ANSWERS = 16
 
 def answers(photo: str, side: int = 128) -> Tensor:
     """Images of one texture with the same low-resolution image: (16, 3, side, side)."""
-    whole, rng = to_float(training_photos[photo][1]), env.rng(0, "cpu")
-    pieces = []
-    for _ in range(N_ANSWERS):
-        top, left = (int(torch.randint(n - side + 1, (), generator=rng)) for n in whole.shape[2:])
-        pieces.append(whole[:, :, top : top + side, left : left + side])
-    pieces = torch.cat(pieces)
+    whole, rng = to_float(training_photos[photo][1])[0], env.rng(0, "cpu")
+    corners = [[int(torch.randint(n - side + 1, (), generator=rng)) for n in whole.shape[1:]]
+               for _ in range(N_ANSWERS)]
+    pieces = torch.stack([whole[:, y : y + side, x : x + side] for y, x in corners])
 
     def shrink(x: Tensor) -> Tensor:
         return F.interpolate(x, scale_factor=1 / 4, mode="bicubic", antialias=True)
@@ -528,7 +526,7 @@ print(f"{N_ANSWERS} answers each for {', '.join(textures)}")
 # %% [markdown]
 # **Exercise 8.4** · *What the squared error wants* · difficulty ●●○○○ · importance ●●●●● · 5 minutes · 1 point
 #
-# Suppose that there are very many such answers, and one of them, you don't know which, is the truth. Ann hands in one of them, chosen at random, sharp as it is. Bob hands in the mean of all of them. Compare their mean squared errors, over many rounds, in decibels.
+# Suppose that there are very many such answers, and one of them, you don't know which, is the truth. Ann hands in one of them, chosen at random. Bob hands in the mean of all of them. Compare their mean squared errors, averaged over many rounds, in decibels.
 #
 # - `"a"`: Bob's PSNR is lower: his image is blurred.
 # - `"b"`: Both are the same on average.
@@ -561,7 +559,7 @@ answer = "c"
 answer = check("8.4", answer)
 
 # %% [markdown]
-# Now run the experiment. Each answer is the truth once; Ann's guess is another one, Bob's the mean of the other fifteen.
+# Now run the experiment. Each answer is the truth once; Ann's guess is another one, Bob's is the mean of the other fifteen.
 
 # %%
 def blurred(x: Tensor) -> Tensor:
@@ -588,9 +586,9 @@ show(fig, alt="Rows of grass, gravel and brick: the low-resolution image, three 
      "images that differ, and their mean, which is blurred")
 
 # %% [markdown]
-# *Figure 8.5. All sharp images of a row have the same low-resolution image. The blurred one has the best PSNR.* With fifteen others to average, Bob is 2.73 dB ahead, whatever the texture ($10 \log_{10} \tfrac{2 \cdot 15}{16}$; the limit is 3.01). This is a theorem and not a weakness of some network: **the answer with the least expected squared error is the mean of all plausible answers**, and the mean of sharp images is not sharp. SRResNet's fur is such a mean. More training would bring it nearer to the mean, not to a real fur.
+# *Figure 8.5. All sharp images of a row have the same low-resolution image. The blurred one has the best PSNR.* With fifteen others to average, Bob is 2.73 dB ahead, whatever the texture ($10 \log_{10} \tfrac{2 \cdot 15}{16}$; the limit is 3.01). This holds for every network: **the answer with the least expected squared error is the mean of all plausible answers**, and the mean of sharp images is not sharp. SRResNet's fur is close to such a mean. More training would bring it closer to the mean, not to real fur.
 #
-# A metric that agrees with people should find Ann's grass nearer to the true grass than Bob's, though no blade is where it should be. Does the perceptual distance? The answer depends on the stage of the network that the features come from:
+# A metric that agrees with people should rate Ann's grass as more similar to the true grass than Bob's, though no blade is where it should be. Does the perceptual distance do so? That depends on the stage of the network that the features come from:
 
 # %%
 all_stages = pretrained.lite0_features(range(1, 8)).to(device)
@@ -609,9 +607,9 @@ show(ax, alt="The ratio of Ann's to Bob's distance is above 1 at the first three
 assert max(ratios["grass"][:3]) > 1 > max(ratios["grass"][5:])
 
 # %% [markdown]
-# *Figure 8.6. Below the line, the features of a stage are nearer to the truth in Ann's sharp answer than in Bob's blurred one; above it, in Bob's.* The first stages rank the two as the squared error does: an edge at another place counts as wrong. The last stages respond to the kind of texture, and for grass clearly favour the sharp answer. Bricks have joints, and a joint at the wrong place counts at every stage. So features help, but a distance that compares place by place still favours blurred images in part.
+# *Figure 8.6. Below the line, the features of a stage are nearer to the truth in Ann's sharp answer than in Bob's blurred one; above it, in Bob's.* The first stages rank the two as the squared error does: an edge in another place counts as wrong. The last stages respond to the kind of texture, and for grass clearly favour the sharp answer. Bricks have joints, and a joint in the wrong place counts at every stage. So features help, but a distance that compares position by position still partly favours blurred images.
 #
-# A metric that ignores places has to compare all of them at once. Take the feature vectors at *every* place of an image as one set of points, and measure how far two such sets are apart: the Fréchet distance of notebook 03, here divided by the total variance of the original's set. This is our fourth metric, the **texture distance**. It can't tell whether the cat is upside down, but it can tell whether there is fur.
+# A metric that ignores positions has to compare all of them at once. Take the feature vectors at *every* position of an image as one set of points, and measure how far apart two such sets are: the Fréchet distance of notebook 03, here divided by the total variance of the original's set. This is our fourth metric, the **texture distance**. It can tell whether there is fur, but not where.
 
 # %%
 texture_features = pretrained.lite0_features((2,)).to(device)  # 144 maps at 1/4 of the side
@@ -631,7 +629,7 @@ for name, x in textures.items():
     assert ann < bob
 
 # %% [markdown]
-# For all three textures, bricks included. Blau and Michaeli (2018) showed that there is a trade-off: *distortion*, the distance from the original place by place, and *perceptual quality*, a distance of distributions, can't both be optimal. Where on this trade-off is SRResNet?
+# So the texture distance favours the sharp answer for all three textures, bricks included. Blau and Michaeli (2018) showed that there is a trade-off: *distortion*, the distance from the original position by position, and *perceptual quality*, a distance of distributions, can't both be optimal. Where on this trade-off is SRResNet?
 
 # %% tags=["nbval-ignore-output"]
 def variation(x: Tensor, real: Tensor) -> Tensor:
@@ -639,17 +637,15 @@ def variation(x: Tensor, real: Tensor) -> Tensor:
     return srgan.total_variation(x) / srgan.total_variation(real)
 
 
-more_metrics = {"texture": texture_distance, "variation": variation}
-METRICS |= more_metrics
-for method, scores in results.items():
-    scores |= measure(enlarged[method], truth, more_metrics)
+METRICS |= {"texture": texture_distance, "variation": variation}
+results = {method: measure(images, truth) for method, images in enlarged.items()}
 table(results)
 env.expect("SRResNet's total variation lies between bicubic's and the originals'",
            results["bicubic"]["variation"] < results["SRResNet"]["variation"] < 1,
            "SRResNet's total variation is usually higher than bicubic's and below 1.")
 
 # %% [markdown]
-# The last column needs no network: it is the **total variation**, the mean difference of neighbouring pixels, as a multiple of the original's. A value well below 1 means that an image is smoother than the original.
+# The last column needs no network: it is the **total variation**, the mean absolute difference of neighbouring pixels, divided by that of the original. A value well below 1 means that an image is smoother than the original. SRResNet's is usually above that of bicubic interpolation, but still well below 1.
 #
 # ## 6. Content loss and adversarial loss
 #
@@ -699,7 +695,7 @@ def content_loss(phi: Callable[[Tensor], list[Tensor]], fake: Tensor, real: Tens
 content_loss = check("8.5", content_loss)
 
 # %% [markdown]
-# The hint about `torch.tensor([...])` describes a real bug. A widely used implementation of this paper returned its content loss like that: a new tensor with the right value, cut off from the graph. It was logged at every step and trained nothing. So check that gradients flow through a loss:
+# The hint about `torch.tensor([...])` describes a real bug. A widely used implementation of this paper returned its content loss like that: a new tensor with the right value, cut off from the graph. It was logged at every step, and had no effect on the training. So check that gradients flow through a loss:
 
 # %%
 low, high = next(lowres.Crops(training_photos, SIDE, 2, env.rng(0, "cpu"), device))
@@ -708,11 +704,10 @@ loss = content_loss(lambda x: features(x)[:1], fake, high)
 rebuilt = torch.tensor([loss.item()])
 print("requires grad:", loss.requires_grad, "; rebuilt from its value:", rebuilt.requires_grad)
 (gradient,) = torch.autograd.grad(loss, fake)
-reached = (gradient.abs().sum(dim=(0, 2, 3)) > 0).all().item()
-print("its gradient reaches every colour of the image:", reached)
+print("its gradient reaches every colour:", gradient.abs().sum(dim=(0, 2, 3)).all().item())
 
 # %% [markdown]
-# The second idea is a discriminator. It is trained on many real images, none of them blurred. **The mean of real images is not a real image**, and a discriminator can learn the difference. It is a plain convolutional classifier.
+# The second idea is a discriminator. It is trained on many real images, none of them blurred. **The mean of sharp images is not sharp**, and a discriminator can learn to detect that. It is a plain convolutional classifier.
 #
 # **Exercise 8.6** · *Eight convolutions* · difficulty ●●●○○ · importance ●●●●○ · 15 minutes · 3 points
 #
@@ -779,7 +774,7 @@ size = count_parameters(Discriminator())
 print(f"the paper's D: {size:,} parameters, {size / count_parameters(paper):.0f} times those of G")
 
 # %% [markdown]
-# G's loss is the sum of the two (Equation 3), with a small weight on the adversarial term:
+# G's loss is the content loss plus an adversarial term with a small weight (Equation 3):
 #
 # $$l = l_\phi + 10^{-3} \; \mathbb{E}\big[-\log D(G(I^{LR}))\big].$$
 #
@@ -825,9 +820,8 @@ certain = generator_loss(torch.tensor(0.0), torch.full((4,), -10.0)).item()
 print(f"adversarial term: {undecided:.5f} for D = 1/2, {certain:.5f} for logits of -10")
 
 # %% [markdown]
-# A third term appears in one of the paper's experiments: the total variation of Section 5 with a tiny weight, as a penalty on noise. We leave it out; `srgan_step` takes any content function, so adding it is one line.
-
-# %% [markdown]
+# A third term appears in one of the paper's experiments: the total variation of Section 5 with a tiny weight, as a penalty on noise. We leave it out; `srgan_step` takes any content function, so adding it takes one line.
+#
 # ## 7. SRGAN
 #
 # The second training starts from SRResNet's weights, as in the paper, so that G's images already have the right coarse structure when D's training begins. The size of the content loss depends on the network that $\phi$ comes from; the paper multiplies VGG's features by 1/12.75. We choose the factor so that the loss starts at 0.03, about forty times the adversarial term of an undecided D.
@@ -872,16 +866,18 @@ def train_srgan(adversarial: float = 1e-3) -> tuple[nn.Module, float]:
     G = Player(copy.deepcopy(srresnet).train(), lr=GAN_LR, ema=0.995, **options)
     D = Player(net, lr=2 * GAN_LR, **options)
     batches = lowres.Crops(training_photos, GAN_SIDE, GAN_BATCH, rng, device)
-    settings = {"adversarial": adversarial, "autocast": env.autocast}
 
     def step() -> dict[str, Tensor]:
-        losses = srgan.srgan_step(G.net, D.net, G.opt, D.opt, batches, scaled_content, **settings)
+        losses = srgan.srgan_step(
+            G.net, D.net, G.opt, D.opt, batches, scaled_content,
+            adversarial=adversarial, autocast=env.autocast,
+        )
         G.advance()
         D.advance()
         return losses
 
-    run, keep = env.run_dir("08_srgan") / f"srgan_{adversarial}", {"G": G, "D": D, "rng": rng}
-    *_, record = train(step, GAN_STEPS, keep, run, title="SRGAN")
+    folder = env.run_dir("08_srgan") / f"srgan_{adversarial}"
+    *_, record = train(step, GAN_STEPS, {"G": G, "D": D, "rng": rng}, folder, title="SRGAN")
     return G.average, record.seconds
 
 
@@ -901,7 +897,7 @@ for method in ("SRResNet", "SRGAN"):
     print(f"{method} gains {fmean(gain(enlarged[method])):+.2f} dB over bicubic")
 report(results)
 env.report(seconds_srgan=seconds)
-for metric, sign in {"PSNR (dB)": "<", "perceptual": "<", "texture": "<", "variation": ">"}.items():
+for metric, sign in {"PSNR (dB)": "<", "texture": "<", "variation": ">"}.items():
     gan, resnet = results["SRGAN"][metric], results["SRResNet"][metric]
     env.expect(f"{metric}: SRGAN {sign} SRResNet", (gan < resnet) == (sign == "<"),
                f"{metric}: SRGAN {gan:.4g}, SRResNet {resnet:.4g}; usually SRGAN {sign} SRResNet.")
@@ -910,9 +906,9 @@ for metric, sign in {"PSNR (dB)": "<", "perceptual": "<", "texture": "<", "varia
 compare("bicubic", "SRResNet", "SRGAN")
 
 # %% [markdown]
-# *Figure 8.7. The same network, trained with two other losses.* Read the table above column by column. PSNR and SSIM measure distortion, and by both of them SRGAN usually loses much of SRResNet's gain, as in the paper. The texture distance compares distributions and usually favours SRGAN clearly. The perceptual distance lies in between; its difference is small, and may change sign in another run. But there is a bias: in the `cpu` profile both distances of features use maps of the very network that the content loss trained on, one of them the same four maps. Total variation, and the spectrum below, had no part in the training.
+# *Figure 8.7. SRGAN is SRResNet, trained further with two other losses.* Read the table above column by column. PSNR and SSIM measure distortion, and by both SRGAN usually loses much of SRResNet's gain, as in the paper. The texture distance compares distributions, and usually favours SRGAN clearly. The perceptual distance is between the two: the difference is small, and may have the other sign in another run. But there is a bias: in the `cpu` profile the content loss uses the same network as both distances of features, and the same four maps as the perceptual distance. Total variation, and the spectrum below, had no part in the training.
 #
-# And what do you see? Look at the sharpest edges: they have more contrast than SRResNet's, at places too much, with bright and dark specks along them. Look at surfaces: is there more detail than in SRResNet's? Don't expect fur: from eleven photographs, in a minute or two, a narrow network doesn't learn it. And on smooth areas, such as the cup, look for a faint regular grid. You know it from Section 3:
+# And what do you see? Look at the sharpest edges: usually they have more contrast than SRResNet's, sometimes too much, with bright and dark specks along them. Look at surfaces: is there more detail than in SRResNet's? Don't expect fur: eleven photographs and a minute or two are not enough for a narrow network to learn it. And on smooth areas, such as the cup, look for a faint regular grid. You know it from Section 3:
 
 # %% tags=["nbval-ignore-output"]
 patterns = {"SRResNet": pattern(srresnet), "SRGAN": pattern(srgan_G)}
@@ -924,7 +920,7 @@ env.expect("SRGAN's pattern on flat grey is stronger than SRResNet's",
            "SRGAN's pattern is weaker; usually it is several times as strong.")
 
 # %% [markdown]
-# **The checkerboard pattern is back** where SRGAN's number is several times SRResNet's, as in the run recorded here. The squared error gave no reason for a pattern. A likely cause: D and the content loss process images with strided convolutions, and are insensitive to some patterns that repeat with the stride. (To find out which of the two, run `pattern(train_srgan(adversarial=0.0)[0])`.) Then part of what the texture distance rewards may be this pattern. The spectrum separates the two: a grid has its power at a few frequencies only.
+# If SRGAN's number is several times SRResNet's, which is usual, **the checkerboard pattern is back**. The squared error gave no reason for a pattern. A likely cause: D and the content loss process images with strided convolutions, and are insensitive to some patterns that repeat with the stride. (To find out which of the two, run `pattern(train_srgan(adversarial=0.0)[0])`.) Then part of what the texture distance rewards may be this pattern. The spectrum separates the two: a grid has its power at a few frequencies only.
 
 # %% tags=["nbval-ignore-output"]
 def power(x: Tensor) -> Tensor:
@@ -942,7 +938,7 @@ spectra = {
     method: 10 * torch.log10(torch.stack([power(x) for x in images.values()]).mean(0))
     for method, images in (enlarged | {"original": truth}).items()
 }
-curves = {method: spectrum for method, spectrum in spectra.items() if method != "nearest"}
+curves = {method: line for method, line in spectra.items() if method != "nearest"}
 labels = {"xlabel": "cycles per high-resolution pixel", "ylabel": "power of the luma (dB)"}
 ax = plot_curves([k / 64 for k in range(1, 33)], curves, **labels)
 ax.axvline(1 / 8, color="black", linewidth=0.8)
@@ -957,14 +953,13 @@ env.expect("beyond 1/8 SRGAN's spectrum is nearest to the originals', then SRRes
            "from nearest to farthest it is usually SRGAN, SRResNet, bicubic.")
 
 # %% [markdown]
-# *Figure 8.8. Power at each frequency. The line at 1/8 marks the finest detail that a low-resolution image can represent.* At the lowest frequencies all agree; bicubic interpolation loses power well before the line, since it smooths its input. Right of the line everything must be invented. Bicubic interpolation invents nothing, and falls steeply. SRResNet usually follows the originals a little beyond the line, as far as edges can be predicted; further right SRGAN is nearer, by a growing distance. Bumps in SRGAN's line, near 0.35 or towards 0.5, are the checkerboard: the dots of Figure 8.2, of which the one at 1/4 in both directions lies at 0.35. What SRGAN gains at all other high frequencies is not the pattern.
+# *Figure 8.8. Power at each frequency. The line at 1/8 marks the finest detail that a low-resolution image can represent.* At the lowest frequencies all agree; bicubic interpolation loses power well before the line, since it smooths its input. Right of the line everything must be invented. Bicubic interpolation invents nothing, and falls steeply. Usually SRResNet follows the originals a little beyond the line, as far as edges can be predicted; further right SRGAN is nearer to them, and SRResNet falls further and further behind. Bumps in SRGAN's line, near 0.35 or towards 0.5, are the checkerboard pattern: the dots of Figure 8.2, of which the one at 1/4 in both directions lies at 0.35. What SRGAN gains at all other high frequencies is not the pattern.
 #
-# But read the first line of the printed list: "nearest" is close to the originals too, and its texture distance is better than bicubic interpolation's. The edges of its blocks have power at all high frequencies, and nobody mistakes them for a photograph. **Every metric can be fooled**, those that compare distributions too. That is why the paper asked people.
-
-# %% [markdown]
+# But read the first line of the printed list: "nearest" is closest to the originals, and its texture distance in the table is better than that of bicubic interpolation. The edges of its blocks have power at all high frequencies, and nobody mistakes them for a photograph. **Every metric can be fooled**, those that compare distributions too. That is why the paper asked people.
+#
 # ## 8. A blinded opinion test
 #
-# The paper asked 26 people to rate images from 1 (bad) to 5 (excellent), without telling them how they were made. Do the same. Fifteen squares are shown in random order: three photographs, four methods and the originals. Nothing on the screen says which is which until the last is rated. Where this page has no buttons, all fifteen are drawn with a number: rate them on paper, and only then run the cell after.
+# The paper asked 26 people to rate images from 1 (bad) to 5 (excellent), without telling them how they were made. Do the same. Fifteen squares are shown in random order: three photographs, each by four methods and as the original. Nothing on the screen says which is which until the last is rated. Where this page has no buttons, all fifteen are drawn with a number: rate them on paper, enter the ratings in the next cell, and run it.
 
 # %%
 METHODS = ("nearest", "bicubic", "SRResNet", "SRGAN")
@@ -984,11 +979,11 @@ for method, score in PAPER_MOS.items():
     print(f"{method:9} {scores.get(method, float('nan')):5.2f}   the paper, Set5: {score:.2f}")
 
 # %% [markdown]
-# One rater and three photographs are no study; the paper had 26 raters and, for this row, five images. And you have seen these squares with their names above; a fair test would take others. Write `PLACES.update(cat=(10, 60), coffee=(60, 20), rocket=(55, 0))` at the top of the cell that begins with `METHODS`, and run it again.
+# One rater and three photographs are too few for a study; the paper had 26 raters and, for Set5, five images. And you have seen these squares with their names above; a fair test would take others. Write `PLACES.update(cat=(10, 60), coffee=(60, 20), rocket=(55, 0))` at the top of the cell that begins with `METHODS`, and run it again.
 #
 # ## 9. Your own images
 #
-# Can the network enlarge any image? It consists of convolutions only, so any size goes in. The limit is memory. An image of 12 megapixels becomes one of 192, and a single layer of 16 maps of that size takes 12 gigabytes. So large images are cut into **tiles**. But a tile's border is not the border of the image: there the network's padding puts zeros where the image continues. So each tile is computed with a margin, which is then cut off.
+# Can the network enlarge any image? It consists of convolutions only, so any size goes in. The limit is memory. An image of 12 megapixels becomes one of 192, and a single layer of 16 maps of that size takes 12 gigabytes. So large images are cut into **tiles**. But where a tile ends the image usually continues, and there the network's padding puts zeros. So each tile is computed with a margin, which is then cut off.
 #
 # ```
 #        tile + margin              G                 kept
@@ -1049,7 +1044,7 @@ def tiled(G: Callable[[Tensor], Tensor], x: Tensor, tile: int, margin: int) -> T
 tiled = check("8.8", tiled)
 
 # %% [markdown]
-# How wide must the margin be? A pixel beyond the network's `reach`, the radius of its receptive field, has no influence. A pixel inside it may have very little:
+# How wide must the margin be? A pixel beyond the network's `reach`, the radius of its receptive field, has no influence. A pixel within it may have very little:
 
 # %% tags=["nbval-ignore-output"]
 cat = to_float(test_photos["cat"][0]).to(device)
@@ -1064,7 +1059,7 @@ env.expect("tiles without a margin have visible seams", seams[0] > 2,
            f"seams differ by {seams[0]:.2f} grey levels; usually by more than 2.")
 
 # %% [markdown]
-# With a margin of the reach, tiles and whole are equal up to rounding. Usually the differences fall quickly before that, since most of what determines a pixel lies close to it.
+# With a margin as wide as the reach, the tiles and the whole image are equal up to rounding. Usually the differences fall quickly before that, since most of what determines a pixel lies close to it.
 #
 # `srgan_photos.upscale(G, image)` does this for an image file: grey, with transparency, with a palette, with odd sides, rotated by the camera. It pastes each tile into the result as bytes, so there is never more than one tile in floats. Write the path of your own image into the next cell.
 
@@ -1080,8 +1075,7 @@ else:  # a grey image with a transparent corner, 101 x 75
     given.putalpha(alpha)
 begin = time.perf_counter()
 upscaled = srgan_photos.upscale(srgan_G, given)
-seconds = time.perf_counter() - begin
-pace = seconds / (given.width * given.height / 1e6)
+pace = (time.perf_counter() - begin) / (given.width * given.height / 1e6)
 print(f"{given.mode} {given.size} to {upscaled.mode} {upscaled.size}, {pace:.0f} s per megapixel")
 w, h = min(given.width, 101), min(given.height, 75)  # show the middle of a large image
 left, top = (given.width - w) // 2, (given.height - h) // 2
@@ -1099,14 +1093,14 @@ env.expect("the upscaled image, downsampled again, is nearly the given one", los
            f"the images differ by {lost:.1f} grey levels; usually by less than 5.")
 
 # %% [markdown]
-# *Figure 8.9. A grey image with a transparent corner; of a large image of yours, the middle.* `benchmarks/upscale_memory.py` measures the cost of an image of 12 megapixels, since memory can only be measured in a process of its own. The result alone, 192 megapixels, takes 768 MB in PIL.
+# *Figure 8.9. A grey image with a transparent corner; of a large image of yours, the middle.* `benchmarks/upscale_memory.py` measures the memory for an image of 12 megapixels, in a process of its own. The result alone, 192 megapixels, takes 768 MB in PIL.
 #
 # Finally the whole table once more, for a folder of images that you name, here or by the environment variable `GANCOURSE_IMAGES`. Super-resolution papers test on Set5, five small images; if you have them, compare with the paper's numbers below the table.
 
 # %% tags=["nbval-ignore-output"]
 FOLDER = os.environ.get("GANCOURSE_IMAGES", "")  # for example "~/images/set5"
-PAPER_PSNR = {"nearest": 26.26, "bicubic": 28.43, "SRResNet": 32.05, "SRGAN": 29.40}
-PAPER_SSIM = {"nearest": 0.7552, "bicubic": 0.8211, "SRResNet": 0.9019, "SRGAN": 0.8472}
+PAPER = {"nearest": (26.26, 0.7552), "bicubic": (28.43, 0.8211),  # PSNR, SSIM
+         "SRResNet": (32.05, 0.9019), "SRGAN": (29.40, 0.8472)}
 pairs, scores = test_photos, results  # without a folder: the test photos again
 if FOLDER:
     pairs, scores = lowres.load_folder(FOLDER), {}
@@ -1119,10 +1113,10 @@ if FOLDER:
 print(f"{len(pairs)} images: {', '.join(list(pairs)[:6])}")
 table(scores)
 print("\nThe paper, on Set5:")
-for method, decibel in PAPER_PSNR.items():
-    print(f"{method:10}{decibel:12.2f}{PAPER_SSIM[method]:12.4f}")
+for method, (decibel, similarity) in PAPER.items():
+    print(f"{method:10}{decibel:12.2f}{similarity:12.4f}")
 if {name.split("_")[0] for name in pairs} == {"baby", "bird", "butterfly", "head", "woman"}:
-    errors = [abs(scores[mode]["PSNR (dB)"] - PAPER_PSNR[mode]) for mode in BASELINES]
+    errors = [abs(scores[mode]["PSNR (dB)"] - PAPER[mode][0]) for mode in BASELINES]
     env.expect("on Set5 the baselines' PSNRs are the paper's", max(errors) < 0.01,
                "the PSNRs are not the paper's. Are these Set5's original files?")
 
@@ -1135,15 +1129,15 @@ if {name.split("_")[0] for name in pairs} == {"baby", "bird", "butterfly", "head
 # | training images | 11 photographs | 350,000 from ImageNet |
 # | steps of SRResNet, of SRGAN | 1,700 and 650 | 1,000,000, and 100,000 at each of two rates |
 # | content loss | four maps of EfficientNet-Lite0 | VGG19, one map |
-# | SRResNet against bicubic | more than 0.6 dB in the recorded run, on three photographs | 3.62 dB on Set5, 2.50 on Set14, 1.64 on BSD100 |
-# | SRGAN against bicubic | about half of that in the recorded run | 0.97 dB on Set5, 0.03 on Set14, -0.78 on BSD100 |
-# | what favours SRGAN | features, place by place: a little; as a set: clearly | people: 3.58 against 3.37 (Set5), 3.72 against 2.98 (Set14), 3.56 against 2.29 (BSD100) |
+# | SRResNet against bicubic | Section 4: usually above 0.6 dB, on three photographs | 3.62 dB on Set5, 2.50 on Set14, 1.64 on BSD100 |
+# | SRGAN against bicubic | Section 7: usually about half of that | 0.97 dB on Set5, 0.03 on Set14, -0.78 on BSD100 |
+# | what favours SRGAN | usually the texture distance and the spectrum | people: 3.58 against 3.37 (Set5), 3.72 against 2.98 (Set14), 3.56 against 2.29 (BSD100) |
 #
-# The last two rows are the paper's message on a small scale: by decibels SRGAN loses a large part of what SRResNet gained, and by the metrics of features and of frequencies it is better. Your own opinion may differ. Why are our gains in decibels so much smaller? Thirty thousand times fewer images, some six hundred times fewer steps, a tenth of the weights, and different photographs: the three here are harder to improve than Set5's. With Set5 in the folder above, the PSNR of bicubic interpolation agrees with the paper's to a hundredth of a decibel, so downsampling, luma and border are the same. SSIM does not agree so well: it depends on the implementation, and can be compared only within one.
+# The last two rows are the paper's message on a small scale: in decibels SRGAN usually loses a large part of what SRResNet gained, and by texture and frequencies it is better. Your own opinion may differ. Why are our gains in decibels so much smaller? We have thirty thousand times fewer images, some six hundred times fewer steps, a tenth of the weights, and other photographs: the three here are harder to improve than Set5's. With Set5 in the folder above, the PSNR of bicubic interpolation agrees with the paper's to a hundredth of a decibel, so downsampling, luma and border are the same. SSIM does not agree so well: it depends on the implementation, and can be compared only within one.
 #
-# One observation: it matters *where* in a block the features are taken. With the outputs of the stages, which have no activation and few channels, for loss and metric, SRGAN came out worse than SRResNet in nearly every setting; with the many maps after an activation it is better. We did not separate the two effects. And it is no general rule: ESRGAN (Wang et al. 2018) took VGG's features before the activation, and found that better.
+# One observation from earlier runs, which no cell shows: it matters *where* in a block the features are taken. With the outputs of the stages, which have no activation and few channels, as loss and as metric, SRGAN was worse than SRResNet in nearly every setting; with the many maps after an activation it was usually better. We did not separate the two effects. Nor is this a general rule: ESRGAN (Wang et al. 2018) took VGG's features before the activation, and found that better.
 #
-# **A mistake worth making.** Normalise the high-resolution images with ImageNet's mean and standard deviation, since the pretrained network needs it, and let G end in a tanh. Both are usual, each by itself. Which colours can G no longer produce?
+# **A mistake worth making.** Normalise the high-resolution images with ImageNet's mean and standard deviation, since the pretrained network needs it, and let G end in a tanh. Each is common by itself. Which colours can G no longer produce?
 #
 # <details><summary>Answer</summary>
 #

@@ -9,16 +9,16 @@
 # %% [markdown] tags=["header"]
 # # 09 CycleGAN: translation without pairs
 #
-# Suppose we have photos of horses and photos of zebras. No animal was photographed as both, so there are no pairs to learn from. Zhu, Park, Isola and Efros (2017) learnt to translate one into the other nevertheless. Two discriminators learn what the images of each domain look like, and one more loss preserves the content: a round trip must end where it started.
+# Suppose we have photos of horses and photos of zebras. No animal was photographed as both, so there are no pairs to learn from. Zhu, Park, Isola and Efros (2017) learnt to translate one into the other nevertheless. Two discriminators learn what the images of each domain look like, and one more loss preserves the content: translating an image there and back must return the original.
 #
 # **You build:** two generators and two discriminators that turn flowers by day into flowers at dusk and back, learnt from two sets that share no flower.
 #
-# The result to reproduce is a row of images: a flower by day, its translation, and its way back. And because our flowers are drawn, we know what nobody can know about horses and zebras: the true translation.
+# The result to reproduce is a row of images: a flower by day, its translation, and the translation back. And because we draw the flowers ourselves, we know the true translation, which is unknown for horses and zebras.
 #
 # After this notebook you can
 #
 # - **build** the paper's two networks, and **compute** the receptive field of a PatchGAN,
-# - **write** the losses by name: two adversarial, two of the cycle, one of identity,
+# - **write** the five losses of the generators: two adversarial, two cycle losses, one identity loss,
 # - **measure** a translation in three ways, and **tell** what each of them does not measure,
 # - **explain** what the cycle loss does not forbid, and **show** it on trained networks,
 # - **predict** which translations will fail.
@@ -38,7 +38,7 @@
 # | 11 Real drawings (9.8) | 18 |
 # | 12 Your own two domains | 10 |
 #
-# It builds on notebook 02 (the game), 03 (convolutions, the exponential moving average), 06 (a generator whose input is an image) and 08 (residual blocks).
+# It builds on notebook 02 (the game), 03 (convolutions, the exponential moving average, EMA), 06 (a generator whose input is an image) and 08 (residual blocks).
 
 # %% tags=["setup"]
 # written by gancourse build
@@ -59,10 +59,9 @@ from gancourse.errors import CourseError
 from gancourse.exercises import check
 from gancourse.figures import panels, plot_curves, show, show_images
 from gancourse.metrics.samples import in_batches
-from gancourse.papers import cyclegan
+from gancourse.papers import cyclegan, gan
 from gancourse.papers.blocks import count_parameters, init_normal, swap
 from gancourse.papers.cyclegan import LSGAN, WEIGHTS, cyclegan_step
-from gancourse.papers.gan import descend, discriminator_loss, non_saturating_loss
 from gancourse.shapes import to_float
 from gancourse.training.loop import train
 from gancourse.training.player import Player
@@ -75,8 +74,9 @@ from gancourse.training.player import Player
 # %% tags=["nbval-ignore-output"]
 device = env.device()
 SIDE = env.budget(smoke=32, cpu=32, gpu=64)
-count, tests = env.budget(smoke=200, cpu=2000, gpu=5000), env.budget(smoke=60, cpu=300, gpu=500)
+count, tests = env.budget(smoke=(200, 60), cpu=(2000, 300), gpu=(5000, 500))
 garden = two_domains.day_and_dusk(count, tests, SIDE, env.rng(0))
+train_x, train_y = to_float(garden.x), to_float(garden.y)
 print(f"for training: {count:,} by day, {count:,} others at dusk, {SIDE} x {SIDE} pixels")
 
 
@@ -90,26 +90,21 @@ def show_rows(rows: Mapping[str, Tensor], alt: str, columns: int = 12) -> None:
     show(fig, alt=alt)
 
 
-train_x, train_y = to_float(garden.x), to_float(garden.y)
-show_rows(
-    {"X, day": train_x, "": train_x[12:], "Y, dusk": train_y, " ": train_y[12:]},
-    alt="Two rows of flowers with plain petals on bright ground, two of others with striped petals "
-    "on dark ground.",
-)
+rows = {"X, day": train_x, "": train_x[12:], "Y, dusk": train_y, " ": train_y[12:]}
+show_rows(rows, alt="Two rows of plain flowers on bright ground, two of striped ones on dark.")
 assert train_y.mean() < train_x.mean()  # dusk is darker
 
 # %% [markdown]
 # *Figure 9.1. What the networks are trained on. The flowers of the upper rows and of the lower rows are unrelated.*
 #
-# A third set is hidden from training: test flowers, each drawn in both styles. How far apart are the two styles, and how close does a method get that learns nothing? The simplest translation changes brightness and contrast: it gives each colour channel the mean and the standard deviation that it has at dusk.
+# A third set is hidden from training: test flowers, each drawn in both styles. How far apart are the two styles, and how close to the truth does a method get that learns nothing? The simplest translation changes brightness and contrast: it gives each colour channel the mean and the standard deviation that it has at dusk.
 
 
 # %% tags=["nbval-ignore-output"]
 def recolour(x: Tensor, like: Tensor) -> Tensor:
     """Images with the mean and the standard deviation of other images, per colour channel."""
-    (std, mean), (new_std, new_mean) = (
-        torch.std_mean(images, (0, 2, 3), keepdim=True) for images in (x, like)
-    )
+    std, mean = torch.std_mean(x, (0, 2, 3), keepdim=True)
+    new_std, new_mean = torch.std_mean(like, (0, 2, 3), keepdim=True)
     return ((x - mean) / std * new_std + new_mean).clamp(-1, 1)
 
 
@@ -120,10 +115,8 @@ def error(a: Tensor, b: Tensor) -> float:
 
 day, dusk = to_float(garden.test_x), to_float(garden.test_y)  # hidden pairs: only for measuring
 recoloured = recolour(day, like=train_y)
-show_rows(
-    {"by day": day, "recoloured": recoloured, "true dusk": dusk},
-    alt="Three rows: flowers by day; the same, darkened; the same at dusk, with stripes.",
-)
+rows = {"by day": day, "recoloured": recoloured, "true dusk": dusk}
+show_rows(rows, alt="Three rows: flowers by day; the same, darkened; the same at dusk, striped.")
 env.report(pair_error_untranslated=error(day, dusk), pair_error_recoloured=error(recoloured, dusk))
 assert error(recoloured, dusk) < error(day, dusk) / 2
 
@@ -132,8 +125,8 @@ assert error(recoloured, dusk) < error(day, dusk) / 2
 #
 # An average over pixels says little about colours and stripes. So we add two metrics.
 #
-# - **A colour classifier** without training. The petals are where the image changes when the flower is drawn in another colour. Their mean colour is compared with the means that the same flower would have in each of the five colours, and the nearest wins.
-# - **A domain classifier,** a network trained on four classes: day, dusk, day recoloured as dusk, dusk recoloured as day. An image counts as dusk only if it is not merely dark.
+# - **A colour classifier** without training. Petals are the pixels that change when the flower is drawn in another colour. Their mean colour is compared with the means of the same flower drawn in each of the five colours; the nearest is the answer.
+# - **A domain classifier,** a network trained on four classes: day, dusk, day recoloured as dusk, dusk recoloured as day. So an image that is merely dark does not count as dusk.
 
 
 # %% tags=["nbval-ignore-output"]
@@ -141,7 +134,7 @@ COLOURS, true_colour = list(flowers.PETAL_COLOURS), garden.looks.colour
 
 
 def in_colour(colour: int | Tensor, at_dusk: bool) -> Tensor:
-    """All test flowers in one petal colour, or one for each; after the last comes the first."""
+    """The test flowers with petals of one colour, or of one each; the list of colours repeats."""
     colour = (torch.zeros_like(true_colour) + colour) % len(COLOURS)
     return to_float(flowers.draw(replace(garden.looks, colour=colour), SIDE, at_dusk))
 
@@ -171,46 +164,41 @@ def colour_kept(x: Tensor, at_dusk: bool = True, shift: int = 0) -> float:
     return (colour_read(x, at_dusk, shift) == true_colour).float().mean().item()
 
 
-def small(x: Tensor) -> Tensor:
-    """The domain classifier takes 32 x 32 pixels."""
-    return nn.functional.avg_pool2d(x, SIDE // 32)
-
-
-domain_net = SmallClassifier(channels=3, classes=4, width=16, rng=env.rng(0, "cpu")).to(device)
+net = SmallClassifier(channels=3, classes=4, width=16, rng=env.rng(0, "cpu"))
+domain_net = nn.Sequential(nn.AvgPool2d(SIDE // 32), net).to(device)  # for 32 x 32 pixels
 kinds = torch.cat([train_x, train_y, recolour(train_x, train_y), recolour(train_y, train_x)])
 labels = torch.arange(4, device=device).repeat_interleave(count)
-labelled = Batches(small(kinds), labels, size=64, rng=env.rng(5))
+labelled = Batches(kinds, labels, size=64, rng=env.rng(5))
 opt = torch.optim.AdamW(domain_net.parameters(), 2e-3, fused=True)
 for _ in range(env.budget(smoke=15, cpu=120, gpu=300)):
     x, y = next(labelled)
-    descend(opt, nn.functional.cross_entropy(domain_net(x), y))
+    gan.descend(opt, nn.functional.cross_entropy(domain_net(x), y))
 
 
 def taken_for(x: Tensor, kind: int) -> float:
     """Share of images that are classified as real ones by day (0) or at dusk (1)."""
-    return (in_batches(domain_net, small(x.clamp(-1, 1))).argmax(1) == kind).float().mean().item()
+    return (in_batches(domain_net, x.clamp(-1, 1)).argmax(1) == kind).float().mean().item()
 
 
 print(f"{'':14} taken for dusk   petal colour right   by another flower's means")
 for name, x in {"real, at dusk": dusk, "recoloured": recoloured}.items():
-    same, other = colour_kept(x), colour_kept(x, shift=1)
-    print(f"{name:14} {taken_for(x, 1):14.2f} {same:20.2f} {other:27.2f}")
+    shares = taken_for(x, 1), colour_kept(x), colour_kept(x, shift=1)
+    print("{:14} {:14.2f} {:20.2f} {:27.2f}".format(name, *shares))
 env.report(judge_on_real=taken_for(dusk, 1), colour_read_on_real=colour_kept(dusk, shift=1))
 assert colour_kept(dusk, shift=1) > 0.95
 env.expect(
-    "the domain classifier recognises real test flowers at dusk",
-    taken_for(dusk, 1) > 0.95,
+    "the domain classifier recognises real test flowers at dusk", taken_for(dusk, 1) > 0.95,
     f"it recognises a share of {taken_for(dusk, 1):.2f}; usually it is nearly all.",
 )
 
 # %% [markdown]
-# The first row tests the metrics on real flowers, which the domain classifier has not seen. The colour classifier could not fail on them: one of its five means was taken from that very image. So the last column compares with the five means of another flower, whose petals have another number, form and size; that works as well. The second row tests them on recoloured images: the domain classifier should notice that the stripes are missing, and the colour classifier often finds a wrong colour. Now for the networks.
+# The first row tests the metrics on real flowers that the domain classifier has not seen. The colour classifier could not fail on them: one of its five means was computed from that very image. So the last column uses the five means of another flower, whose petals usually differ in number, form or size; that works as well. The second row tests the metrics on recoloured images. They have no stripes, so few of them should be taken for dusk, and their petals often have a wrong colour. Now we build the networks.
 #
 # ## 2. The generator
 #
-# Here a generator gets an image and returns an image of the same size. The paper's (Section 4 and the appendix) halves the resolution twice, applies a sequence of **residual blocks**, and doubles the resolution twice. In its own shorthand: `c7s1-64, d128, d256, R256 x 9, u128, u64, c7s1-3`.
+# Here a generator gets an image and returns an image of the same size. The paper's generator (Section 4 and the appendix) halves the resolution twice, applies a sequence of **residual blocks**, and doubles the resolution twice. In its own shorthand: `c7s1-64, d128, d256, R256 x 9, u128, u64, c7s1-3`. Here c7s1 is a convolution of 7 x 7 with stride 1, d halves, R is a residual block, u doubles; the number of channels follows.
 #
-# A residual block, as in notebook 08, adds something to its input, $x + r(x)$. A small change is easy: $r$ need only be small. A translator should start from the image, not from nothing.
+# A residual block, as in notebook 08, adds a correction to its input, $x + r(x)$. That makes small changes easy: $r$ need only be small. A translation should start from the image, not from nothing.
 #
 # Two more choices suit images. The border is padded by **reflection**, so that no grey frame appears. And **instance norm** replaces batch norm: each channel of each image is normalized to mean 0 and variance 1 by itself, so no image depends on the others in its batch.
 #
@@ -274,24 +262,23 @@ def new_generator(width: int, blocks: int, halvings: int) -> nn.Module:
     return swap(G, cyclegan.ResidualBlock, lambda _: ResidualBlock(width * 2**halvings))
 
 
-paper_G = cyclegan.Generator(width=64, blocks=9)
-print(f"the paper's generator: {count_parameters(paper_G):,} parameters")
-narrow_G = new_generator(width=16, blocks=4, halvings=1)
-print(f"width 16, 4 blocks, 1 halving: {count_parameters(narrow_G):,} parameters")
-assert count_parameters(paper_G) == 11_378_179
+paper_size = count_parameters(cyclegan.Generator(width=64, blocks=9))
+narrow_size = count_parameters(new_generator(width=16, blocks=4, halvings=1))
+print(f"parameters: {paper_size:,} (paper), {narrow_size:,} (width 16, 4 blocks, 1 halving)")
+assert paper_size == 11_378_179
 
 # %% [markdown]
-# The first number is that of the authors' code. The narrow generator can be trained on a laptop in about a minute. It halves the resolution once: with two halvings an image of 32 x 32 shrinks to 8 x 8, probably too coarse for stripes that repeat every three or four pixels.
+# The first number is that of the authors' code. The narrow generator can be trained on a laptop in a few minutes. It halves the resolution once: with two halvings an image of 32 x 32 would shrink to 8 x 8, probably too coarse for stripes that repeat every three or four pixels.
 #
 # ## 3. A discriminator of patches
 #
-# What should D look at? The cycle loss (Section 5) preserves the content of the image. What remains for D is style: stripes, edges, light. These show in any small region. So the paper's D returns not one output but a map of outputs, each about a patch of the image, and their losses are averaged. This is a **PatchGAN**: five convolutions of 4 x 4, the first three with stride 2.
+# What is left for D to judge? The cycle loss (Section 5) preserves the content of the image. What remains is style: stripes, edges, light. These show in any small region. So the paper's D returns not one output but a map of outputs, each about a patch of the image, and their losses are averaged. This is a **PatchGAN**: five convolutions of 4 x 4, the first three with stride 2.
 #
 # How large is a patch, the **receptive field** of one output? Work backwards from the output. In its own layer it covers 1 position. A convolution with kernel $k$ and stride $s$ turns $r$ positions into
 #
 # $$r \;\leftarrow\; (r - 1)\, s + k$$
 #
-# positions of the layer before it: $r$ windows that lie $s$ apart, and the last one is $k$ wide.
+# positions of the layer before it: the $r$ windows start $s$ positions apart, and the last one is $k$ wide.
 #
 # **Exercise 9.2** · *What one logit sees* · difficulty ●●○○○ · importance ●●●●○ · 10 minutes · 2 points
 #
@@ -331,7 +318,7 @@ def field_of(layers: list[tuple[int, int]]) -> int:
 field_of = check("9.2", field_of)
 
 # %% [markdown]
-# To verify the computed number, we ask the network itself: which pixels have a gradient from the output in the middle of the map? (Instance norm is removed for this. Its mean and variance are taken over the whole image, so through them every output depends a little on every pixel.)
+# We verify the computed number with the network itself: for which pixels is the gradient of the output in the middle of the map not 0? (Instance norm is removed for this test. Its mean and variance are taken over the whole image, so through them every output depends a little on every pixel.)
 
 # %%
 fig, axes = panels(3, width=2.6, height=2.7)
@@ -339,26 +326,21 @@ for ax, layers in zip(axes, (1, 2, 3), strict=True):
     D = swap(cyclegan.PatchDiscriminator(3, 8, layers), nn.InstanceNorm2d, lambda _: nn.Identity())
     init_normal(D, env.rng(1, "cpu"), 0.2)
     x = torch.rand(1, 3, 128, 128, generator=env.rng(2, "cpu")).requires_grad_()
-    logits = D(x)
-    logits[0, logits.shape[1] // 2, logits.shape[2] // 2].backward()
+    logits = D(x)[0]
+    logits[len(logits) // 2, len(logits) // 2].backward()
     seen = x.grad[0].abs().sum(0)
     side = int((seen.amax(0) > 0).sum())
-    convolutions = [c for c in D.modules() if isinstance(c, nn.Conv2d)]
-    computed = field_of([(c.kernel_size[0], c.stride[0]) for c in convolutions])
+    computed = field_of([(4, 2)] * layers + [(4, 1)] * 2)
     print(f"{layers} strided layers: computed {computed}, by the gradient {side}")
     assert side == computed
     ax.imshow((seen / seen.max()).sqrt().numpy(), cmap="gray")
     ax.set(title=f"{side} x {side} of 128 x 128", xticks=[], yticks=[])
-show(
-    fig,
-    alt="Three black images, each with the receptive field of one output in grey: squares of side "
-    "16, 34 and 70, brighter towards the middle.",
-)
+show(fig, alt="Three receptive fields, grey on black: squares of side 16, 34 and 70.")
 env.report(receptive_field=computed)
 assert count_parameters(cyclegan.PatchDiscriminator()) == 2_764_737
 
 # %% [markdown]
-# *Figure 9.3. The receptive field of one output, and the weight of each pixel.* 70, as the paper says. In a widely copied implementation the fourth convolution has stride 2 as well; the same rule gives 94. Note the brightness: pixels at the edge of a patch count much less than those in the middle (brightness is a square root here, which makes the edge look stronger than it is).
+# *Figure 9.3. The receptive field of one output, and the weight of each pixel.* Three strided layers give 70, as the paper says. In a widely copied implementation the fourth convolution has stride 2 as well; the same rule gives 94. Note the brightness: pixels at the edge of a patch count much less than those in the middle (brightness is a square root here, which makes the edge look stronger than it is).
 #
 # For images of 32 x 32 we take two strided layers. Their receptive field of 34 pixels is larger than the image, so an output can depend on nearly all of it; what is left of the idea is that each of the 6 x 6 outputs depends mostly on its own region.
 #
@@ -404,23 +386,19 @@ least_squares = check("9.3", least_squares)
 
 # %%
 outputs = torch.linspace(-4, 4, 161).requires_grad_()
-slopes = {}
-for name, loss in {
-    "saturating log loss": lambda f: -nn.functional.softplus(f),
-    "non-saturating log loss": lambda f: nn.functional.softplus(-f),
-    "least squares": lambda f: least_squares(f[None], f[None])["loss_G"],
-}.items():
-    slopes[name] = [torch.autograd.grad(loss(f), f)[0].item() for f in outputs]
-show(
-    plot_curves(outputs.tolist(), slopes, xlabel="D's output for a fake", ylabel="slope of loss_G"),
-    alt="Slopes of three losses over D's output. The saturating one is near 0 on the left, the "
-    "non-saturating one on the right; that of least squares is a straight line, 0 at 1.",
-)
+losses = {
+    "saturating log loss": gan.saturating_loss(outputs),
+    "non-saturating log loss": gan.non_saturating_loss(outputs),
+    "least squares": least_squares(outputs, outputs)["loss_G"],
+}  # means over all outputs: the slope at each is 161 times its gradient
+slopes = {k: 161 * torch.autograd.grad(loss, outputs)[0] for k, loss in losses.items()}
+ax = plot_curves(outputs.tolist(), slopes, xlabel="D's output", ylabel="slope of loss_G")
+show(ax, alt="Slopes of three losses: near 0 on the left; near 0 on the right; a straight line.")
 
 # %% [markdown]
 # *Figure 9.4. Slopes of G's loss.* With least squares the gradient is proportional to the distance from 1. It does not vanish on the left, and on the right it changes sign: a fake that D rates *above* 1 is moved back.
 #
-# Why is D's loss halved? The authors' reason: to slow D down relative to G. Does it, with Adam?
+# Why is D's loss halved? The authors' reason: to slow D down relative to G. Does that work with Adam?
 
 # %%
 moved, updates = [], 5
@@ -430,7 +408,7 @@ for factor in (1.0, 0.5):
     before = nn.utils.parameters_to_vector(D.parameters()).detach()
     opt = torch.optim.Adam(D.parameters(), 2e-4)
     for _ in range(updates):
-        descend(opt, factor * D(x).square().mean())
+        gan.descend(opt, factor * D(x).square().mean())
     moved.append((nn.utils.parameters_to_vector(D.parameters()) - before).abs().mean().item())
 print(f"with half the loss D moves {moved[1] / moved[0]:.2f} times as far in {updates} steps")
 
@@ -440,7 +418,7 @@ print(f"with half the loss D moves {moved[1] / moved[0]:.2f} times as far in {up
 # %% [markdown]
 # ## 5. There and back
 #
-# Is style enough? A generator that draws some image at dusk, whatever its input, satisfies D as long as all its outputs look like the real set. (One that always draws the same image may satisfy D for a while.) With two unpaired sets nothing says which image at dusk belongs to which image by day.
+# Is style enough? A generator that ignores its input has a low adversarial loss, as long as its outputs as a whole look like the real set. (For a while, even one that always draws the same image.) With two unpaired sets nothing says which image at dusk belongs to which image by day.
 #
 # The paper's answer is a second generator $F$, from Y to X, and **cycle consistency**: a round trip must end where it started (Equation 2):
 #
@@ -534,7 +512,7 @@ def exchange(kept: Tensor, fakes: Tensor, coins: Tensor, places: Tensor) -> tupl
 exchange = check("9.5", exchange)
 
 # %% [markdown]
-# `cyclegan.ImagePool` draws coins and places, and keeps the pool. How old are the fakes that it returns? We feed it images whose only value is the number of their step.
+# `cyclegan.ImagePool` draws coins and places, and keeps the pool. How old are the fakes that it returns? We feed it images of one pixel, whose value is the number of the step.
 
 # %%
 pool, ages = cyclegan.ImagePool(50, env.rng(0, "cpu")), []
@@ -546,7 +524,7 @@ print(f"of the same step: {(ages == 0).float().mean():.0%}")
 print(f"others: {older.mean():.0f} steps old on average, {older.max():.0f} at most")
 
 # %% [markdown]
-# With batches of 4 the pool goes back some dozens of steps. With the paper's batches of one image the same 50 go back four times as far.
+# With batches of 4 the older fakes go back a few dozen steps on average. With the paper's batches of one image, a pool of 50 goes back four times as far.
 #
 # ## 7. The full objective
 #
@@ -565,7 +543,7 @@ print(f"others: {older.mean():.0f} steps old on average, {older.max():.0f} at mo
 #
 # - Return a dictionary with exactly the five names "loss_G", "loss_F", "cycle_X", "cycle_Y", "identity"; scalars, **without** the weights.
 # - The adversarial losses are the least-squares loss of G from Section 4. The other three are mean absolute differences; "identity" is the sum of its two halves.
-# - You may use your functions from above. Avoid translating a batch twice.
+# - You may use your functions from above. Avoid computing the same translation twice.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -607,27 +585,20 @@ def generator_losses(
 generator_losses = check("9.6", generator_losses)
 
 # %% [markdown]
-# Training uses `cyclegan_step` from the package. It computes the same losses and nothing twice: instance norm keeps the images of a batch independent, so `fake_y` and `same_y` come from one pass of G. The discriminators are frozen while the generators are updated; then they are shown the fakes of the same step, through the pools. We check that its losses equal yours.
+# Training uses `cyclegan_step` from the package. It computes the same losses in fewer passes: instance norm keeps the images of a batch independent, so G can translate x and y together. The discriminators are frozen while the generators are updated; then they are shown the fakes of the same step, through the pools. The next cell checks that its losses equal yours.
 
 
 # %%
-class Pairs(Iterator):
-    """Endless unpaired batches of X and Y; with `crop`, squares of that side at random places."""
-
-    def __init__(self, x: Tensor, y: Tensor, size: int, rng: torch.Generator, crop: int = 0):
-        self.batches = [Batches(images, size=size, rng=rng) for images in (x, y)]
-        self.rng, self.crop = rng, crop
-
-    def __next__(self) -> tuple[Tensor, ...]:
-        return tuple(self.cut(next(batches)) for batches in self.batches)
-
-    def cut(self, x: Tensor) -> Tensor:
-        """The same square of all (square) images of a batch."""
-        if not self.crop:
-            return x
-        free = x.shape[-1] - self.crop + 1
-        i, j = torch.randint(free, (2,), generator=self.rng, device=self.rng.device).tolist()
-        return x[..., i : i + self.crop, j : j + self.crop]
+def unpaired(
+    x: Tensor, y: Tensor, rng: torch.Generator, size: int = 4, crop: int = 0
+) -> Iterator[tuple[Tensor, ...]]:
+    """Endless unpaired batches; with `crop`, a square of that side at a random position."""
+    for pair in zip(Batches(x, size=size, rng=rng), Batches(y, size=size, rng=rng)):
+        if crop:
+            last = x.shape[-1] - crop
+            i, j = torch.randint(last + 1, (2,), generator=rng, device=rng.device).tolist()
+            pair = tuple(images[..., i : i + crop, j : j + crop] for images in pair)
+        yield pair
 
 
 def new_networks(width: int, blocks: int, halvings: int, layers: int, seed: int) -> list[nn.Module]:
@@ -639,117 +610,98 @@ def new_networks(width: int, blocks: int, halvings: int, layers: int, seed: int)
 
 
 nets = new_networks(8, 1, 1, 2, seed=0)
-batch = next(Pairs(train_x, train_y, 4, env.rng(1)))
-with torch.no_grad():
-    losses = generator_losses(*nets, *batch)
-optimizers = [Player(nn.ModuleList(pair), lr=0.0).opt for pair in (nets[:2], nets[2:])]
-step_losses = cyclegan_step(*nets, *optimizers, iter([batch]), (nn.Identity(), nn.Identity()))
+batch = next(unpaired(train_x, train_y, env.rng(1)))
+losses = generator_losses(*nets, *batch)
+opt_G, opt_D = (Player(nn.ModuleList(pair), lr=0.0).opt for pair in (nets[:2], nets[2:]))
+step_losses = cyclegan_step(*nets, opt_G, opt_D, iter([batch]), (nn.Identity(), nn.Identity()))
 for name, weight in WEIGHTS.items():
     same = bool((losses[name] - step_losses[name]).abs() < 1e-3)
     print(f"{name:9} weight {weight:4.1f}   same as yours: {same}")
 
 # %% [markdown]
-# The next cell defines a training run. As in the paper: Adam with $\beta_1 = 0.5$, a pool of 50, learning-rate decay (constant for half of the steps, then linear to 0). Not as in the paper: batches of 4, a higher learning rate (we have a minute, they had 200 epochs), and an EMA of the generators. One `Player` holds both generators, another both discriminators.
+# The next cell defines a training run. As in the paper: Adam with $\beta_1 = 0.5$, a pool of 50, learning-rate decay (constant for half of the steps, then linear to 0). Not as in the paper: batches of 4, a higher learning rate (we train for minutes, they trained for 200 epochs), and an EMA of the generators. One `Player` holds both generators, another both discriminators.
 
 # %%
 WIDTH, BLOCKS, HALVINGS = env.budget(smoke=(8, 1, 1), cpu=(16, 4, 1), gpu=(64, 6, 2))
-STEPS = env.budget(smoke=6, cpu=750, gpu=1200)
-RATE = env.budget(smoke=1e-3, cpu=1e-3, gpu=5e-4)
-BATCH = 4
+STEPS, RATE = env.budget(smoke=(6, 1e-3), cpu=(750, 1e-3), gpu=(1200, 5e-4))
 
 
 def train_cyclegan(
-    title: str,
-    batches: Pairs,
-    steps: int = STEPS,
-    *,
-    weights: Mapping[str, float] = WEIGHTS,
-    losses: tuple[Callable, Callable] = LSGAN,
-    halvings: int = HALVINGS,
-    layers: int = 2,
-    seed: int = 0,
-    fresh: bool = False,
+    title: str, x: Tensor, y: Tensor, rng: torch.Generator, steps: int = STEPS, *,
+    weights: Mapping[str, float] = WEIGHTS, losses: tuple[Callable, Callable] = LSGAN,
+    halvings: int = HALVINGS, layers: int = 2, size: int = 4, crop: int = 0,
+    seed: int = 0, fresh: bool = False,
 ) -> tuple[nn.Module, nn.Module, list]:
-    """Train a CycleGAN; returns the EMA of G, the EMA of F, and the records."""
+    """Train a CycleGAN; returns the EMA of G, the EMA of F, and the records.
+
+    ``rng`` draws the batches, ``seed`` decides the initial weights and the draws of the pools.
+    """
     nets = new_networks(WIDTH, BLOCKS, halvings, layers, 100 + seed)
     adam = {"lr": RATE, "steps": steps, "betas": (0.5, 0.999)}
     GF = Player(nn.ModuleList(nets[:2]), **adam, ema=0.995)  # both generators
     D = Player(nn.ModuleList(nets[2:]), **adam)  # both discriminators
-    rng = env.rng(seed)
-    pools = cyclegan.ImagePool(50, rng), cyclegan.ImagePool(50, rng)
+    batches, rng_pools = unpaired(x, y, rng, size, crop), env.rng(seed)
+    pools = cyclegan.ImagePool(50, rng_pools), cyclegan.ImagePool(50, rng_pools)
 
     def step() -> dict[str, Tensor]:
-        nets, optimizers = (*GF.net, *D.net), (GF.opt, D.opt)
-        values = cyclegan_step(
-            *nets, *optimizers, batches, pools, weights, losses, autocast=env.autocast
-        )
+        values = cyclegan_step(*nets, GF.opt, D.opt, batches, pools, weights, losses, env.autocast)
         GF.advance()  # learning rate, EMA
         D.advance()
         return values
 
-    keep = {"GF": GF, "D": D, "batches": batches.rng, "rng": rng}
+    keep = {"GF": GF, "D": D, "rng": rng, "rng_pools": rng_pools}
     keep |= {"pool_X": pools[0], "pool_Y": pools[1]}
     used = "-".join(f"{weight:g}" for weight in {**WEIGHTS, **weights}.values())
     folder = env.run_dir("09_cyclegan") / f"{title} {used} {losses[1].__name__}"
-    every = max(1, steps // 20)
-    records = list(train(step, steps, keep, folder, record_every=every, title=title, fresh=fresh))
-    return *GF.average, records
+    options = {"record_every": max(1, steps // 20), "title": title, "fresh": fresh}
+    return *GF.average, list(train(step, steps, keep, folder, **options))
 
 
 # %% tags=["training", "nbval-ignore-output"]
-G, F, records = train_cyclegan("all losses", Pairs(garden.x, garden.y, BATCH, env.rng(10)))
+G, F, records = train_cyclegan("all losses", garden.x, garden.y, env.rng(10))
+similarity = ("cycle_X", "cycle_Y", "identity")
+adversarial = ("loss_G", "loss_F", "loss_D_X", "loss_D_Y")
+groups = {"mean absolute difference": similarity, "least-squares loss": adversarial}
 fig, axes = panels(2, width=4.4)
-for ax, names, label in (
-    (axes[0], ("cycle_X", "cycle_Y", "identity"), "mean absolute difference"),
-    (axes[1], ("loss_G", "loss_F", "loss_D_X", "loss_D_Y"), "least-squares loss"),
-):
+for ax, (label, names) in zip(axes, groups.items(), strict=True):
     curves = {name: [r.losses[name] for r in records] for name in names}
     plot_curves([r.step for r in records], curves, xlabel="step", ylabel=label, ax=ax)
-show(
-    fig,
-    alt="Curves over the steps. Left: the two cycle losses and the identity loss, which fall. "
-    "Right: the adversarial losses of the two generators and of the two discriminators.",
-)
+show(fig, alt="Left: cycle and identity losses over the steps. Right: the adversarial losses.")
 print(f"{records[-1].step} steps in {records[-1].seconds:.0f} seconds")
 first, last = records[0].losses, records[-1].losses
 env.expect(
-    "the cycle and identity losses fall during training",
-    all(last[name] < first[name] for name in ("cycle_X", "cycle_Y", "identity")),
+    "the cycle and identity losses fall", all(last[name] < first[name] for name in similarity),
     "a loss in the left panel did not fall; usually all three do.",
 )
 
 # %% [markdown]
-# *Figure 9.5. The losses of one run.* The left panel shows that something is learnt. The right one shows almost nothing, as in every GAN: both sides improve at once.
+# *Figure 9.5. The losses of one run.* The left panel should fall: the generators learn. The right one tells little, as in every GAN, because both players improve at once.
 
 # %% tags=["nbval-ignore-output"]
 def translate(G: nn.Module, F: nn.Module) -> dict[str, Tensor]:
-    """The test flowers, translated both ways and back."""
-    fake_y, fake_x = in_batches(G, day), in_batches(F, dusk)
-    return {"fake_y": fake_y, "fake_x": fake_x, "cycled_x": in_batches(F, fake_y)}
+    """The test flowers, translated both ways, and from day to dusk and back."""
+    fake_y = in_batches(G, day)
+    return {"fake_y": fake_y, "cycled_x": in_batches(F, fake_y), "fake_x": in_batches(F, dusk)}
 
 
 full = translate(G, F)
 rows = {"x, by day": day, "G(x)": full["fake_y"], "true dusk": dusk, "F(G(x))": full["cycled_x"]}
-show_rows(
-    rows | {"y, at dusk": dusk, "F(y)": full["fake_x"]},
-    alt="Six rows: flowers by day; their translations; the true flowers at dusk; the translations "
-    "translated back, to compare with the first row; flowers at dusk; their translations to day.",
-)
+rows |= {"y, at dusk": dusk, "F(y)": full["fake_x"]}
+show_rows(rows, alt="Six rows: flowers by day, G(x), true dusk, F(G(x)), flowers at dusk, F(y).")
 untrained = translate(*new_networks(WIDTH, BLOCKS, HALVINGS, 2, seed=100)[:2])
 cycle_l1, cycle_l1_start = (error(run["cycled_x"], day) for run in (full, untrained))
 env.report(cycle_l1=cycle_l1, cycle_l1_start=cycle_l1_start)
 env.expect(
-    "training at least halves the error of the round trip",
-    cycle_l1 < cycle_l1_start / 2,
+    "training at least halves the error of the round trip", cycle_l1 < cycle_l1_start / 2,
     f"it went from {cycle_l1_start:.3f} to {cycle_l1:.3f}; usually it falls much further.",
 )
 
 # %% [markdown]
-# *Figure 9.6. Flowers that no network has seen. Compare the second row with the third, on which G was not trained.* Ground, position, number of petals and colour should be those of the source, with stripes added. Look for what is not quite right, too: most easily you will find stripes that are softer than the true ones.
+# *Figure 9.6. Flowers that no network has seen. Compare the second row with the third, on which G was not trained.* Ground, position, number of petals and colour should be those of the source, with stripes added. Look for errors, too: the easiest to find are stripes that are softer than the true ones.
 #
 # ## 8. What does each loss contribute?
 #
-# An **ablation**: we train again, for as many steps and from the same initial weights, and each time leave one thing out: the cycle; one direction of the cycle; the identity loss (twice, the second time with another seed). On a GPU the log loss of notebook 02 also replaces the least squares once.
+# This is an **ablation**: we train again for as many steps, and each time leave one thing out. We omit the cycle loss; one direction of it; the identity loss. The last is run twice, the second time with another seed; all other runs start from the same initial weights. On a GPU one more run uses the log loss of notebook 02 instead of least squares.
 
 # %% tags=["training", "nbval-ignore-output"]
 VARIANTS = {
@@ -759,23 +711,15 @@ VARIANTS = {
     "no identity, 2": {"weights": {"identity": 0.0}, "seed": 2},
 }
 if env.profile() != "cpu":  # to save time
-    VARIANTS["log loss"] = {"losses": (discriminator_loss, non_saturating_loss)}
+    VARIANTS["log loss"] = {"losses": (gan.discriminator_loss, gan.non_saturating_loss)}
 runs = {"all losses": full}
 for name, options in VARIANTS.items():
-    batches = Pairs(garden.x, garden.y, BATCH, env.rng(10 + options.get("seed", 0)))
-    G_variant, F_variant, _ = train_cyclegan(name, batches, **options)
+    rng = env.rng(10 + options.get("seed", 0))
+    G_variant, F_variant, _ = train_cyclegan(name, garden.x, garden.y, rng, **options)
     runs[name] = translate(G_variant, F_variant)
-show_rows(
-    {"by day": day, **{name: run["fake_y"] for name, run in runs.items()}, "true dusk": dusk},
-    alt="Translations of the same flowers, one row for each variant, between the sources and the "
-    "true flowers at dusk. Compare the stripes and the petals' colours.",
-)
-largest, untranslated = max(error(run["fake_y"], dusk) for run in runs.values()), error(day, dusk)
-env.expect(
-    "every variant at least halves the pair error",
-    largest < untranslated / 2,
-    f"the largest is {largest:.3f}, that of untranslated images {untranslated:.3f}.",
-)
+rows = {"by day": day, **{name: run["fake_y"] for name, run in runs.items()}, "true dusk": dusk}
+show_rows(rows, alt="Flowers by day; one row of translations for each variant; the true dusk.")
+assert all(run["fake_y"].isfinite().all() for run in runs.values())
 
 # %% tags=["nbval-ignore-output"]
 HEADER = f"{'':15} pair error   colour kept   taken for dusk   round trip"
@@ -797,13 +741,12 @@ for name, row in table.items():
 complete, no_cycle, no_identity = (table[n] for n in ("all losses", "no cycle", "no identity"))
 env.report(pair_error=complete["pair"], pair_error_no_cycle=no_cycle["pair"])
 env.report(colour_kept=complete["colour"], colour_kept_no_identity=no_identity["colour"])
-env.report(pair_error_back=error(full["fake_x"], day))
 env.report(domain_accuracy=complete["dusk"], domain_accuracy_back=taken_for(full["fake_x"], 0))
+env.report(pair_error_back=error(full["fake_x"], day))
 env.expect(
     "without the cycle loss both the pair error and the error of the round trip are larger",
     complete["pair"] < no_cycle["pair"] and complete["cycle"] < no_cycle["cycle"],
-    f"pair error {complete['pair']:.3f} with it, {no_cycle['pair']:.3f} without; round trip "
-    f"{complete['cycle']:.3f} and {no_cycle['cycle']:.3f}; usually both are clearly larger.",
+    "see the rows 'all losses' and 'no cycle'; usually both errors are clearly larger without it.",
 )
 env.expect(
     "all losses: the colours are kept, and the translations are taken for dusk",
@@ -817,10 +760,10 @@ env.expect(
 # - **All losses:** is the translation closer to the truth than recolouring, do the petals keep their colours, and is it taken for dusk?
 # - **No cycle:** "taken for dusk" should hardly change, since the cycle loss does not concern style. Look at the pair error and the round trip instead. (Copying the input gives a perfect round trip: see the first row.)
 # - **One direction** of the cycle: "round trip" is the trip from x, the direction that was trained here.
-# - **No identity:** compare the colours with the round trip. In the run recorded here most colours were lost with either seed, while the round trip suffered far less. Section 9 asks how that can be.
+# - **No identity:** compare the colours with the round trip. In the run recorded here most colours were lost with both seeds, but the round trip became only somewhat worse. Section 9 asks how that can be.
 # - **The log loss** runs in the profile `gpu` only.
 #
-# Only the identity row has a second seed; the others are one run each, so small differences mean nothing.
+# Only "no identity" has a second seed; the others are one run each, so small differences mean nothing.
 #
 # Now look at the column "taken for dusk" alone: does it tell the best run from the worst? A metric of style does not measure content.
 #
@@ -837,7 +780,7 @@ env.expect(
 #
 # <details><summary>Hint 1</summary>
 #
-# $D_Y$ is shown a set of fakes and a set of real images. It never sees which x a fake was made from.
+# $D_Y$ gets fakes and real images. It does not get the x that a fake was made from.
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -861,10 +804,10 @@ letter = "c"
 letter = check("9.7", letter)
 
 # %% [markdown] tags=["solution"]
-# **c.** The swap is one-to-one, so F can undo it, and it maps the set of real flowers at dusk onto itself, so no D can detect it. With **a** the colours are lost for good and the cycle loss rises; besides, $D_Y$ sees that all petals are red. With **b** $D_Y$ sees that there are no stripes.
+# **c.** The swap is one-to-one, so F can undo it, and it maps the real flowers at dusk onto themselves, where red and blue are equally frequent; so no D can detect it. With **a** the colours are lost and the cycle loss rises; besides, $D_Y$ can detect that all petals are red. With **b** it can detect that there are no stripes.
 
 # %% [markdown]
-# No training is needed to see it. We know the true pairs, so we can construct such a translation: it shows each flower as it truly looks at dusk, but in the next colour of the list. F takes the colour before.
+# This can be shown without training. We know the true pairs, so we can construct such a translation: G draws each flower as it truly looks at dusk, but in the next colour of the list. F undoes this.
 
 # %% tags=["nbval-ignore-output"]
 print(HEADER)
@@ -875,9 +818,9 @@ for name, shift in {"true colour": 0, "next colour": 1}.items():
 assert error(cycled_x, day) < 1e-6 < error(fake_y, dusk) < error(recoloured, dusk)
 
 # %% [markdown]
-# The wrong translation has no larger loss than the true one. (Zhu et al., Section 6, found such a swap: trees and buildings had exchanged their labels.) Strictly, not even the identity loss forbids it: a network could change the colours of images by day and leave images at dusk unchanged. But that is harder to represent. A network is a smooth function, and a petal by day and one at dusk that share hue and shape are treated alike. If dusk red must stay, the easiest way is to map bright red to dusk red, too. This is our explanation, not a measurement; by brightness alone a white petal at dusk is closer to violet by day than to white.
+# The wrong translation has no larger loss than the true one. (Zhu et al., Section 6, report such a swap: their network sometimes exchanged the labels of trees and buildings.) Strictly, not even the identity loss forbids it: a network could change the colours of images by day and leave images at dusk unchanged. But that is harder to represent. A network is a smooth function: it tends to treat a petal by day and a petal at dusk alike if they share hue and shape. If red at dusk must stay unchanged, it is easiest to map red by day to red at dusk, too. This is our explanation, not a measurement, and it does not cover every colour: by brightness alone a white petal at dusk is closer to violet by day than to white.
 #
-# Now to our trained networks. If colours are lost in G(x), how can the round trip recover them? We read the petals' colour twice: in the translation, and after the way back, which shows what F could recover. The last column is a nearest-neighbour classifier: the five flowers with the most similar petals in G(x) vote on the colour of the source.
+# Now to our trained networks. If colours are lost in G(x), how can the round trip recover them? We classify the petals' colour twice: in the translation G(x), and after the round trip, which shows what F could recover. The last column is a nearest-neighbour classifier: the five flowers with the most similar petals in G(x) vote on the colour of the source.
 
 # %% tags=["nbval-ignore-output"]
 def colour_guessed(x: Tensor) -> float:
@@ -896,67 +839,55 @@ for name, run in runs.items():
     print("{:18} {:9.2f} {:12.2f} {:31.2f}".format(name, *right[name]))
 read = colour_read(runs["no identity"]["fake_y"], at_dusk=True)
 confusion = torch.bincount(5 * true_colour + read, minlength=25).view(5, 5).cpu()
-shares = confusion / confusion.sum(1, keepdim=True)
 fig, (ax,) = panels(1, width=3.6, height=3.2)
-ax.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
+ax.imshow(confusion.numpy(), cmap="Blues", vmin=0, vmax=tests / 2)
 ax.set(xticks=range(5), xticklabels=COLOURS, xlabel="read in G(x)")
 ax.set(yticks=range(5), yticklabels=COLOURS, ylabel="of the source")
 for i, j in confusion.nonzero().tolist():
-    ink = "white" if shares[i, j] > 0.5 else "black"
-    ax.text(j, i, confusion[i, j].item(), ha="center", va="center", color=ink)
-show(
-    fig,
-    alt="Table of counts: the petals' colour in the sources, by row, and in their translations "
-    "without the identity loss, by column.",
-)
+    ax.text(j, i, confusion[i, j].item(), ha="center", va="center")
+show(fig, alt="Counts without the identity loss: colour of the source by row, read by column.")
 seen, back, guessed = right["no identity"]
 env.report(colour_seen_no_identity=seen, colour_back_no_identity=back)
 env.report(colour_guessed_no_identity=guessed)
 assert colour_guessed(dusk) > 0.8
 env.expect(
-    "all losses: colours are right in G(x), in F(G(x)) and by vote",
-    min(right["all losses"]) > 0.7,
-    f"the smallest share is {min(right['all losses']):.2f}; usually all are above 0.9.",
+    "all losses: colours right in G(x), in F(G(x)) and by vote", min(right["all losses"]) > 0.7,
+    "see the first row of the table; usually all three shares are above 0.9.",
 )
 
 # %% [markdown]
-# *Figure 9.8. Where the colours go without the identity loss.* Each row is a colour of the source. In the run recorded here colours move to others, several to the same one, and much alike with both seeds (Figure 9.7: white petals turn blue), which we did not expect and can't explain.
+# *Figure 9.8. What the colours become without the identity loss.* Each row is a colour of the source. In the run recorded here colours change to others, several to the same one, and in much the same way with both seeds (Figure 9.7: white petals turn blue or violet). We did not expect that, and can't explain it.
 #
-# And yet F recovered more colours than our classifier reads in G(x). Is the colour hidden somewhere in the image? The last column of that run says no: the mean colour of the petals in the translation is enough to predict most source colours, if one knows the mapping; five neighbours suffice. Our classifier only asks which of the five *true* colours is nearest; F has learnt the new code. The cycle loss requires that information **survives**, not that it keeps its meaning. (It need not even stay visible: Chu, Zhmoginov and Sandler, 2017, found it in faint patterns on maps made from aerial photographs, and called that steganography.)
+# Still, in that run F recovered more colours than our classifier reads in G(x). Is the colour hidden somewhere in the image? The last column says no: the mean colour of the petals in G(x) is enough to predict most source colours, once the mapping is learnt from examples; five neighbours suffice. Our classifier only finds the nearest of the five *true* colours, but F has learnt the mapping. The cycle loss requires that information **survives**, not that it keeps its meaning. (It need not even stay visible: Chu, Zhmoginov and Sandler, 2017, found it in faint patterns on maps made from aerial photographs, and called that steganography.)
 #
 # ## 10. Shapes do not change
 #
-# The paper shows failures too: a dog that should become a cat hardly changes (Section 6). Colour and texture are easy, geometry is not. Does it fail here as well? The same networks and losses, another task: flowers of 5 petals, and of 8. All other attributes agree, so again the true translation is known.
+# The paper shows failures too: a dog that should become a cat hardly changes (Section 6). Colour and texture are easy, geometry is not. Does that happen here as well? We keep the networks and losses, and change the task: from flowers with 5 petals to flowers with 8. A test flower keeps all its other attributes, so again the true translation is known.
 
 # %% tags=["training", "nbval-ignore-output"]
 shapes = two_domains.few_and_many(count, 100, SIDE, env.rng(20))
 five, eight = to_float(shapes.test_x), to_float(shapes.test_y)
-batches = Pairs(shapes.x, shapes.y, BATCH, env.rng(21))
-G_shapes, _, _ = train_cyclegan("5 to 8 petals", batches, STEPS // 3)
+G_shapes, _, _ = train_cyclegan("5 to 8 petals", shapes.x, shapes.y, env.rng(21), STEPS // 3)
 translated = in_batches(G_shapes, five)
-show_rows(
-    {"5 petals": five, "G(x)": translated, "true, 8 petals": eight},
-    alt="Three rows: flowers with 5 petals; their translations; the true flowers with 8.",
-)
+rows = {"5 petals": five, "G(x)": translated, "true, 8 petals": eight}
+show_rows(rows, alt="Three rows: flowers with 5 petals; their translations; the true ones with 8.")
 geometry = error(translated, eight) / error(five, eight)
-style = complete["pair"] / untranslated
-print("error of the translation / error of the untranslated image:")
-print(f"5 to 8 petals {geometry:.2f}, day to dusk {style:.2f}")
+style = complete["pair"] / table["untranslated"]["pair"]
+print(f"error relative to untranslated images: petals {geometry:.2f}, day to dusk {style:.2f}")
 env.report(geometry_ratio=geometry)
 env.expect(
-    "geometry: the translation removes less than half of the error",
-    geometry > 0.5,
+    "geometry: the translation removes less than half of the error", geometry > 0.5,
     f"the ratio for 5 to 8 petals is {geometry:.2f}; usually it is about 1 or more.",
 )
 
 # %% [markdown]
-# *Figure 9.9. Count the petals in the middle row.* In the run recorded here there were still five. The number above shows less: more than 1 means worse than no change at all, but with a third of the steps much of that is blur and wrong colour. That shapes are the obstacle we take from the paper, where the full training did not change them either. Consider what is required: a petal must appear where there was ground, and the others must move aside; then F must find out which of eight petals to remove.
+# *Figure 9.9. Count the petals in the middle row.* In the run recorded here there were still five. The printed ratio alone shows less: above 1 the translation is worse than no change at all, but after a third of the steps much of its error is blur and wrong colour. That geometry is the obstacle we conclude from the paper: full training did not change shapes there either. Consider what is required: a petal must appear where there was ground, and the others must move aside; then F must find out which of eight petals to remove.
 #
 # ## 11. Real drawings
 #
-# Our flowers were made to be measured. Does it work on images that nobody made for us? Emoji come in two designs: Twemoji, flat, and OpenMoji, with black outlines. We split the *subjects* in three: one part is seen in the first design only, one in the second only, and 200 in neither.
+# Our flowers were drawn for this purpose. Does the method work on images that were not? We use emoji in two designs: Twemoji, flat, and OpenMoji, with black outlines. The *subjects* are split in three: one part is used for training in the first design only, one in the second only, and 200 in neither.
 #
-# The true partner of a test image is known. But the two artists drew different shapes, and a pixel error would count every such difference against the translation. Retrieval is a better measure: among the 200 OpenMoji images, is the true partner of a translated Twemoji among the five most similar ones? Similarity is the cosine of pretrained features.
+# The true partner of a test image is known. But the two designs differ in shape, and a pixel error would count every such difference against the translation. Retrieval is a better measure: among the 200 OpenMoji images, is the true partner of a translated Twemoji among the five most similar ones? Similarity is the cosine of pretrained features.
 #
 # **Exercise 9.8** · *Recall* · difficulty ●●○○○ · importance ●●●○○ · 10 minutes · 2 points
 #
@@ -1001,38 +932,33 @@ recall_at = check("9.8", recall_at)
 symbols = two_domains.designs(env.budget(smoke=40, cpu=200, gpu=200), SIDE, env.rng(0, "cpu"))
 flat, outlined = to_float(symbols.test_x), to_float(symbols.test_y)
 print(f"for training: {len(symbols.x)} in one design, {len(symbols.y)} others in the other")
-batches = Pairs(symbols.x, symbols.y, BATCH, env.rng(30))
-steps = env.budget(smoke=4, cpu=500, gpu=1200)
-size = {"halvings": env.budget(smoke=0, cpu=0, gpu=1), "layers": env.budget(smoke=1, cpu=1, gpu=2)}
-G_emoji, F_emoji, _ = train_cyclegan("emoji", batches, steps, **size)
+steps, halvings, layers = env.budget(smoke=(4, 0, 1), cpu=(500, 0, 1), gpu=(1200, 1, 2))
+options = {"halvings": halvings, "layers": layers}
+G_emoji, F_emoji, _ = train_cyclegan("emoji", symbols.x, symbols.y, env.rng(30), steps, **options)
 fake_y, fake_x = in_batches(G_emoji, flat), in_batches(F_emoji, outlined)
 rows = {"x, Twemoji": flat, "G(x)": fake_y, "y, OpenMoji": outlined, "F(y)": fake_x}
-show_rows(
-    rows | {"F(G(x))": in_batches(F_emoji, fake_y)},
-    alt="Five rows of test emoji: flat Twemoji; their translations; the same things in OpenMoji, "
-    "with outlines; their translations; and Twemoji translated there and back.",
-)
+rows |= {"F(G(x))": in_batches(F_emoji, fake_y)}
+show_rows(rows, alt="Five rows of emoji: Twemoji, G(x), the same in OpenMoji, F(y), F(G(x)).")
 assert error(flat, outlined) < error(flat, outlined.roll(1, 0))  # partners are alike
 
 # %% [markdown]
-# *Figure 9.10. Emoji of subjects that neither generator has seen. Emoji: Twemoji (CC BY 4.0) and OpenMoji (CC BY-SA 4.0).* Compare edges, colours and positions. In the run recorded here G darkened edges and took over OpenMoji's paler colours; F lightened outlines and lost some of them; neither moved anything.
+# *Figure 9.10. Emoji of subjects that neither generator has seen. Emoji: Twemoji (CC BY 4.0) and OpenMoji (CC BY-SA 4.0).* Compare edges, colours and positions. In the run recorded here G darkened edges and made colours paler, as in OpenMoji; F lightened outlines and removed some of them; neither moved anything.
 
 # %% tags=["nbval-ignore-output"]
-imagenet = pretrained.classifier().to(device)
 STAGES, K = (3, 5, 7), 5
+imagenet = pretrained.classifier()
+lite0 = imagenet.net
+layers = nn.Sequential(lite0.conv_stem, lite0.bn1, *lite0.blocks)
+tapped = [lite0.blocks[stage - 1] for stage in STAGES]
+extractor = pretrained.Features(imagenet, layers, tapped, "EfficientNet-Lite0").to(device)
 
 
 @torch.no_grad()
 def features(x: Tensor) -> dict[int, Tensor]:
-    """EfficientNet-Lite0's maps of images at 64 x 64, after three of its stages, as rows (B, d)."""
+    """Maps of images at 64 x 64 after three of the network's stages, each as rows (B, d)."""
     x = nn.functional.interpolate(x.clamp(-1, 1), size=64, mode="bilinear", align_corners=False)
-    net, maps = imagenet.net, {}
-    x = net.bn1(net.conv_stem(x * imagenet.scale + imagenet.shift))
-    for stage, blocks in enumerate(net.blocks, start=1):
-        x = blocks(x)
-        if stage in STAGES:
-            maps[stage] = nn.functional.adaptive_avg_pool2d(x, min(4, x.shape[-1])).flatten(1)
-    return maps
+    pooled = [nn.functional.adaptive_avg_pool2d(m, min(4, m.shape[-1])) for m in extractor(x)]
+    return {stage: maps.flatten(1) for stage, maps in zip(STAGES, pooled, strict=True)}
 
 
 def partner_found(queries: Tensor, gallery: Tensor) -> Tensor:
@@ -1054,26 +980,24 @@ for name, (plain, translated, gallery) in directions.items():
         gained, lost = int((after & ~before).sum()), int((before & ~after).sum())
         row = (name, n, *recall[name, n], gained, lost)
         print("{:9} {:5} {:14.3f} {:12.3f} {:8} {:6}".format(*row))
-before, after = recall["Twemoji", 5]
-env.report(emoji_recall_at_5_untranslated=before, emoji_partner_recall_at_5=after)
-before, after = recall["OpenMoji", 5]
-env.report(emoji_recall_at_5_back_untranslated=before, emoji_recall_at_5_back=after)
+(there, there_G), (back, back_F) = recall["Twemoji", 5], recall["OpenMoji", 5]
+env.report(emoji_recall_at_5_untranslated=there, emoji_partner_recall_at_5=there_G)
+env.report(emoji_recall_at_5_back_untranslated=back, emoji_recall_at_5_back=back_F)
 assert min(plain for plain, _ in recall.values()) > 2 * K / len(flat)
-largest_loss = max(recall["Twemoji", n][0] - recall["Twemoji", n][1] for n in STAGES)
+loss = sum(recall["Twemoji", n][0] - recall["Twemoji", n][1] for n in STAGES) / len(STAGES)
 env.expect(
-    "G loses at most 0.1 of the recall, at every stage",
-    largest_loss < 0.1,
-    f"at one stage the recall falls by {largest_loss:.2f}; usually it is less than 0.1.",
+    "G loses at most 0.1 of the recall, on average over the stages", loss < 0.1,
+    f"the recall falls by {loss:.2f}; usually it changes by a few hundredths.",
 )
 
 # %% [markdown]
-# Compare with chance first: even an untranslated image finds its partner in about half of the cases. These features were trained to ignore style, so a translator has little to gain. In the run recorded here G gained a little at the third and the fifth stage, where features are still close to colours and edges, and nothing at the last stage, which represents objects rather than drawings. We must add that we tried many metrics before we reported the fifth stage: with images enlarged to 128 x 128, or with maps averaged over all positions, the untranslated images mostly won.
+# Compare with chance first: even an untranslated image finds its partner in about half of the cases. These features were trained to ignore style, so a translator has little to gain. In the run recorded here G gained a little at the third and the fifth stage, where features are still close to colours and edges, and nothing at the last stage, which represents objects rather than drawings. Note that we tried many metrics before we chose the fifth stage: with images enlarged to 128 x 128, or with maps averaged over all positions, the untranslated images mostly scored higher.
 #
-# Compare "gained" with "lost". For G the difference was within chance. F, which has to remove outlines and fill in what lies behind them, lost more than chance would explain at the last stage. So we may say that G takes over the other design's look (Figure 9.10) without a loss that 200 images could show, and that F loses some content. That a translation makes partners easier to find is not shown.
+# Compare "gained" with "lost", the numbers of images whose partner is found only after the translation, or only before it. In that run the difference was within chance for G. F has to remove outlines and fill in what lies behind them; at the last stage it lost more than chance explains. So G imitates the other design (Figure 9.10) without a loss that 200 images could show, and F loses some content. That a translation makes partners easier to find is not shown.
 #
 # ## 12. Your own two domains
 #
-# Two folders of photos are enough: summer and winter, apples and oranges, your street by day and at night. Put both into one folder and name it below. A few hundred images each are a fair start; take two domains that differ in colour and texture, not in shape (Section 10). Images are loaded a little larger than the network's input, and each step takes a square of 64 x 64 at a random position: this adds variety at no cost, and limits memory. If memory still runs out, lower SQUARE (a multiple of 4). If you change the images in the folder, retrain with `train_cyclegan(..., fresh=True)`.
+# Two folders of photos are enough: summer and winter, apples and oranges, your street by day and at night. Put both into one folder and name it below. A few hundred images each are enough to start with; take two domains that differ in colour and texture, not in shape (Section 10). Images are loaded a little larger than the network's input, and each step takes a square of 64 x 64 at a random position: this adds variety at no cost, and limits memory. If memory still runs out, lower SQUARE (a multiple of 4). If you change the images in the folder, retrain with `train_cyclegan(..., fresh=True)`.
 #
 # On a GPU, without a folder of yours, the paper's horses and zebras are downloaded (117 MB, checked by their SHA-256).
 
@@ -1090,10 +1014,10 @@ except CourseError as problem:
     print(problem)
 if domains:
     print(f"{len(domains.x)} of {domains.names[0]}, {len(domains.y)} of {domains.names[1]}")
-    size = env.budget(smoke=2, cpu=2, gpu=BATCH)
-    squares = Pairs(domains.x, domains.y, size, env.rng(40), crop=SQUARE)
-    title = f"own {Path(MY_IMAGES).expanduser().name}" if MY_IMAGES else "horses and zebras"
-    G_own, F_own, _ = train_cyclegan(title, squares, env.budget(smoke=4, cpu=600, gpu=1500))
+    title = f"own {Path(MY_IMAGES).name}" if MY_IMAGES else "horses and zebras"
+    steps, size = env.budget(smoke=(4, 2), cpu=(600, 2), gpu=(1500, 4))
+    options = {"size": size, "crop": SQUARE}
+    G_own, F_own, _ = train_cyclegan(title, domains.x, domains.y, env.rng(40), steps, **options)
     n = min(8, len(domains.test_x), len(domains.test_y))
     x, y = (to_float(t[:n, :, :SQUARE, :SQUARE]) for t in (domains.test_x, domains.test_y))
     images = torch.cat([x, in_batches(G_own, x), y, in_batches(F_own, y)])
@@ -1112,21 +1036,21 @@ else:
 # | D | patches of 34 pixels (larger than the image) | patches of 70 pixels |
 # | losses | least squares, cycle 10, identity 5 | least squares, cycle 10; identity for paintings (in the authors' PyTorch code by default, 5) |
 # | pool, optimizer | 50; Adam, $\beta_1 = 0.5$, learning-rate decay | the same |
-# | learning rate, batch, length | 0.001, 4, about a minute | 0.0002, 1, 200 epochs |
+# | learning rate, batch, length | 0.001, 4, 750 steps | 0.0002, 1, 200 epochs |
 # | EMA of G and F | yes | no |
 # | the truth | hidden pairs, exact | people (Mechanical Turk); a segmentation network's scores where pairs exist |
-# | without the cycle | style as before, larger pair error | ablation: worse by those scores |
+# | without the cycle | in the recorded run, style as before, larger pair error | ablation: worse by those scores |
 # | geometry | still five petals in the recorded run, after a third of the steps | little success |
 #
 # The paper's figures can't be compared with ours: another task, other metrics. The conclusions agree: the cycle ties a translation to its source, and shapes do not change. Hidden pairs add a measurement: a translation may satisfy every discriminator and nearly every round trip, and be wrong about most petals.
 #
-# Note how strong the simplest baseline is. Matching six numbers removes about three quarters of the error. A report that says only "much closer than the untranslated image" has shown that it got dark.
+# Note how strong the simplest baseline is. Matching six numbers, a mean and a standard deviation per colour channel, removes about three quarters of the error. A report that says only "much closer than the untranslated image" has shown no more than that the image got darker.
 #
 # **A mistake worth making.** Raise the weight of the cycle until the round trip is perfect. What will G do?
 #
 # <details><summary>Answer</summary>
 #
-# The easiest perfect round trip is no translation: G and F copy their input, and the adversarial losses stay high. Between that and no cycle at all lies every result of this notebook. And if the discriminators are strong enough to rule out copies, a perfect round trip needs steganography: the more exactly F must rebuild x, the more information about x must G hide in its output.
+# The easiest perfect round trip is no translation: G and F copy their input, and the adversarial losses stay high. If the discriminators are strong enough to rule out copies, a perfect round trip needs steganography: the more exactly F must rebuild x, the more information about x G must hide in its output.
 #
 # </details>
 #

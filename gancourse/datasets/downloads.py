@@ -1,18 +1,18 @@
 """Real data sets from the internet: verified, resumable downloads from mirrors.
 
-No notebook needs them. `fetch` downloads a set into the data folder; `or_embedded` uses the
-embedded data if that fails.
+No notebook needs them: `fetch` downloads a set into the data folder; without one, the embedded data
+serve.
 """
 
 import json
 import os
 import shutil
 import tarfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pooch
 import requests
@@ -21,7 +21,6 @@ from tqdm.auto import tqdm
 from gancourse.env import data_dir
 from gancourse.errors import CourseError
 
-T = TypeVar("T")
 TIMEOUT = (5, 60)  # seconds to connect, and between two chunks
 
 
@@ -103,25 +102,6 @@ def fetch(name: str, folder: str | Path | None = None) -> Path:
             "Free some space, or name another folder: GANCOURSE_DATA=/path/to/folder",
         ) from error
     return target
-
-
-def or_embedded(name: str, read: Callable[[Path], T], embedded: Callable[[], T]) -> T:
-    """The real set if it is available, else the embedded one, after a printed notice.
-
-    Parameters
-    ----------
-    name : str
-        One of `KNOWN`.
-    read : Callable[[Path], T]
-        Reads the set from its folder.
-    embedded : Callable[[], T]
-        Loads the data that is used otherwise.
-    """
-    try:
-        return read(fetch(name))
-    except CourseError as error:
-        print(f"NOTICE: {error}\nThe notebook continues with the embedded data.")
-        return embedded()
 
 
 def _get(file: File, target: Path, name: str) -> None:

@@ -179,13 +179,6 @@ def draw(looks: Looks, size: int, dusk: bool = False) -> Bytes:
     return canvas.clamp(0, 1).mul(255).round().to(torch.uint8)
 
 
-def bee_mask(looks: Looks, size: int) -> Maps:
-    """Share of each pixel covered by the bee's body: (B, size, size), 0 to 1; 0 without a bee."""
-    x, y = _grid(looks, size)
-    u, v = _turned(x - _column(looks.bee_x), y - _column(looks.bee_y), looks.bee_turn)
-    return _cover(_ellipse(u, v, 0.34, 0.21), 2 / size) * _column(looks.bee.float())
-
-
 def _bee(canvas: Tensor, x: Maps, y: Maps, looks: Looks, pixel: float) -> Tensor:
     there = _column(looks.bee.float())
     u, v = _turned(x - _column(looks.bee_x), y - _column(looks.bee_y), looks.bee_turn)

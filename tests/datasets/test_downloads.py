@@ -11,7 +11,7 @@ import pytest
 from torchvision import datasets
 
 from gancourse.datasets import downloads
-from gancourse.datasets.downloads import KNOWN, File, Source, fetch, or_embedded
+from gancourse.datasets.downloads import KNOWN, File, Source, fetch
 from gancourse.errors import CourseError
 
 BODY = os.urandom(50_000)
@@ -198,16 +198,6 @@ def test_a_file_where_the_folder_should_be(offer, tmp_path):
 def test_unknown_set_lists_the_known_ones():
     with pytest.raises(CourseError, match="mnist"):
         fetch("imagenet")
-
-
-def test_a_dead_link_never_ends_a_lesson(offer, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("GANCOURSE_DATA", str(tmp_path))
-    offer("gone")
-    assert or_embedded("toy", lambda folder: "real", lambda: "embedded") == "embedded"
-    assert "NOTICE" in (notice := capsys.readouterr().out) and "404" in notice
-    offer("good")
-    assert or_embedded("toy", lambda folder: (folder / "data.bin").exists(), bool) is True
-    assert capsys.readouterr().out == ""
 
 
 def test_known_sets_are_complete():

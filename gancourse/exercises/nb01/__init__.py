@@ -1,4 +1,1 @@
-"""Exercises of notebook 01, adversarial examples.
-
-Their questions are in ``nb01_cases``, wrong and other right answers in ``nb01_answers``.
-"""
+"""Exercises of notebook 01: gradients of images, attacks in two norms, accuracy under attack."""

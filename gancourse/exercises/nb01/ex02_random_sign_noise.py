@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from gancourse.exercises.base import Case, Exercise, Observation, as_tensor
-from gancourse.exercises.observe import seeded
+from gancourse.exercises.observe import images, integer, seeded
 from gancourse.papers import adversarial
 
 
 def noise(draw: Callable[[Tensor, torch.Generator], Tensor], clamp: bool = True) -> Callable:
-    """Noise of size eps from any way of drawing it."""
+    """Noise of size eps; `draw` makes its values."""
 
     def answer(x: Tensor, eps: float, rng: torch.Generator) -> Tensor:
         noisy = x + eps * draw(x, rng)
@@ -21,61 +21,60 @@ def noise(draw: Callable[[Tensor, torch.Generator], Tensor], clamp: bool = True)
     return answer
 
 
-def coins(x: Tensor, rng: torch.Generator) -> Tensor:
+def bits(x: Tensor, rng: torch.Generator) -> Tensor:
     """0 or 1 for each value."""
     return torch.randint(2, x.shape, generator=rng).float()
 
 
-def shared_coins(x: Tensor, rng: torch.Generator) -> Tensor:
-    """One coin for each place, the same for all pictures and channels."""
+def shared_signs(x: Tensor, rng: torch.Generator) -> Tensor:
+    """One sign for each position, the same for all images and channels."""
     return (2.0 * torch.randint(2, x.shape[2:], generator=rng) - 1).expand_as(x)
 
 
 def noise_in_place(x: Tensor, eps: float, rng: torch.Generator) -> Tensor:
     """The right noise, but x itself is changed."""
-    x += eps * (2 * coins(x, rng) - 1)
+    x += eps * (2 * bits(x, rng) - 1)
     return x.clamp_(-1, 1)
 
 
 def noise_cases(rng: torch.Generator) -> list[Case]:
-    """Pictures with room around every value, then pictures that touch the ends of the range."""
-    x = 2 * torch.rand(2, 3, 16, 16, generator=rng) - 1
+    """Images whose values can move freely, then images at the ends of the range."""
+    x = images(rng, 2, 3, 16, 16)
     eps = 0.1 + 0.1 * torch.rand((), generator=rng).item()
-    seed = int(torch.randint(1_000_000, (), generator=rng))
+    seed = integer(rng, 0, 10**6)
     return [
-        Case((0.7 * x, eps, seed), note="on grey pictures"),
-        Case((x.sign(), eps, seed), note="on pictures of pure black and white"),
+        Case((0.7 * x, eps, seed), note="on grey images"),
+        Case((x.sign(), eps, seed), note="on images of pure black and white"),
     ]
 
 
 def observe_noise(answer: Callable[..., Any], case: Case) -> Observation:
-    """Noise can't be compared draw by draw: look at what every right answer has in common."""
+    """Random values can't be compared one by one: observe what all right answers share."""
     x, eps, seed = case.args
-    given = x.clone()
+    x_given = x.clone()
 
     def call(seed: int) -> Tensor:
-        return as_tensor(answer(given, eps, seeded(seed)))
+        return as_tensor(answer(x_given, eps, seeded(seed)))
 
     noisy = call(seed)
     if noisy.shape != x.shape:
         return {"shape": torch.tensor(noisy.shape)}
     change = noisy - x
-    left_alone = given.equal(x)
     free = x.abs() + eps < 1  # where the ends of the range are not in the way
-    # 1,536 coins: the mean of a fair one lies within 0.026 with probability 2/3, and 0.2 is 8 sigma
+    # the mean of 1,536 fair signs has a standard deviation of 0.026: 0.2 is 8 of them
     fair = not free.any() or (change[free] / eps).mean().abs() < 0.2
-    s = change.sign()  # pictures, channels, rows and columns: neighbours have coins of their own
+    s = change.sign()  # independent between images, channels, rows and columns
     pairs = ((s[0], s[1]), (s[:, 0], s[:, 1]), (s[:, 1], s[:, 2]), (s[:, :, 1:], s[:, :, :-1]))
     alike = max((a * b).mean().abs() for a, b in (*pairs, (s[..., 1:], s[..., :-1])))
     facts = {
-        "x is left as it is": left_alone,
+        "x is left as it is": x_given.equal(x),
         "every value stays in [-1, 1]": noisy.abs().max() <= 1,
         "every free value moves by eps": (change[free].abs() - eps).abs().lt(1e-5).all(),
         "no free value stays as it was": change[free].abs().gt(1e-9).all(),
         "no value moves further than eps": change.abs().max() <= eps + 1e-5,
         "as many values go up as down": fair,
-        "every value has its own coin": not free.all() or alike < 0.4,
-        "the same rng gives the same noise": noisy.equal(call(seed)),
+        "every value has its own sign": not free.all() or alike < 0.4,
+        "the same rng gives the same noise": call(seed).equal(noisy),
         "another rng gives other noise": not noisy.equal(call(seed + 1)),
     }
     return {name: torch.tensor(bool(value)) for name, value in facts.items()}
@@ -90,28 +89,28 @@ EXERCISE = Exercise(
     cases=noise_cases,
     observe=observe_noise,
     slips={
-        "Some values move by more than eps: Gaussian noise, or a factor other than eps?": noise(
+        "Some values change by more than eps. Gaussian noise, or a factor other than eps?": noise(
             lambda x, rng: torch.randn(x.shape, generator=rng)
         ),
-        "Values move by less than eps: uniform noise, or a factor? Only +-eps.": noise(
-            lambda x, rng: 2 * torch.rand(x.shape, generator=rng) - 1
+        "Values change by less than eps. Only +eps and -eps are allowed.": noise(
+            lambda x, rng: images(rng, *x.shape)
         ),
-        "Some values don't move: randint(-1, 2) draws 0 as well. Only -1 and +1.": noise(
+        "Some values don't change: randint(-1, 2) draws 0 as well. Draw only -1 and +1.": noise(
             lambda x, rng: torch.randint(-1, 2, x.shape, generator=rng).float()
         ),
-        "Values share a coin: each value of each picture and channel needs its own.": noise(
-            shared_coins
+        "Values share a sign. Each value of each image and channel needs its own.": noise(
+            shared_signs
         ),
-        "You changed the x that was given: it is used again.": noise_in_place,
-        "Your coins are 0 and 1; they should be -1 and +1.": noise(coins),
-        "One coin decides for all values: the picture gets brighter or darker as a whole.": noise(
+        "You changed the x that was given; it is used again.": noise_in_place,
+        "Your signs are 0 and 1; they should be -1 and +1.": noise(bits),
+        "All values have the same sign, so the whole image gets brighter or darker.": noise(
             lambda x, rng: 2.0 * torch.randint(2, (), generator=rng) - 1
         ),
-        "Your noise does not come from rng: the result can't be repeated.": noise(
+        "Your noise does not come from rng, so the result can't be repeated.": noise(
             lambda x, rng: 2 * torch.randint(2, x.shape).float() - 1
         ),
-        "Some values leave [-1, 1]: that is no picture. Clamp.": noise(
-            lambda x, rng: 2 * coins(x, rng) - 1, clamp=False
+        "Some values leave [-1, 1]: clamp the result.": noise(
+            lambda x, rng: 2 * bits(x, rng) - 1, clamp=False
         ),
     },
     alternatives=(

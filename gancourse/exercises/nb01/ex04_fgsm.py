@@ -7,12 +7,12 @@ from torch import Tensor
 
 from gancourse.exercises.base import Exercise
 from gancourse.exercises.nb01._shared import observe_clean, one_step, step
-from gancourse.papers import adversarial
+from gancourse.papers.adversarial import Model, fgsm, input_gradient
 
 
-def fgsm_where(model: adversarial.Model, x: Tensor, y: Tensor, eps: float) -> Tensor:
-    """FGSM without a sign."""
-    up = adversarial.input_gradient(model, x, y) > 0
+def fgsm_where(model: Model, x: Tensor, y: Tensor, eps: float) -> Tensor:
+    """FGSM without sign()."""
+    up = input_gradient(model, x, y) > 0
     return torch.where(up, (x + eps).clamp(max=1), (x - eps).clamp(min=-1))
 
 
@@ -21,18 +21,20 @@ EXERCISE = Exercise(
     title="FGSM",
     points=3,
     minutes=10,
-    reference=adversarial.fgsm,
+    reference=fgsm,
     cases=one_step,
     observe=observe_clean,
     slips={
-        "The sign is missing: every value must move by eps.": step(lambda g: g),
-        "Minus makes the loss smaller: the cat more a cat.": step(lambda g: -g.sign()),
-        "Some values leave [-1, 1]: clamp.": step(torch.sign, -math.inf, math.inf),
-        "The course's pictures lie in [-1, 1], not in [0, 1].": step(torch.sign, 0),
-        "eps is already in units of [-1, 1]: pixels() was applied by the caller.": step(
+        "The sign is missing: every value should change by eps.": step(lambda g: g),
+        "With a minus the loss decreases; the attack should increase it.": step(
+            lambda g: -g.sign()
+        ),
+        "Some values leave [-1, 1]: clamp the result.": step(torch.sign, -math.inf, math.inf),
+        "The course's images lie in [-1, 1], not in [0, 1].": step(torch.sign, 0),
+        "eps is already in units of [-1, 1]: the caller applied pixels().": step(
             lambda g: g.sign() * 2 / 255
         ),
-        "You scaled the gradient; only its sign counts, so that each value moves by eps.": step(
+        "You scaled the gradient. Use only its sign: each value changes by eps.": step(
             lambda g: g / g.abs().amax((1, 2, 3), keepdim=True)
         ),
     },

@@ -10,7 +10,7 @@ from gancourse.papers import adversarial
 
 
 def length(g: Tensor) -> Tensor:
-    """Euclidean length of each picture's gradient, for division."""
+    """Norm of each image's gradient, of a shape to divide by."""
     return g.flatten(1).norm(dim=1)[:, None, None, None]
 
 
@@ -23,16 +23,16 @@ EXERCISE = Exercise(
     cases=one_step,
     observe=observe_clean,
     slips={
-        "You divided by the norm of the whole batch: each picture needs its own.": step(
+        "You divided by the norm of the whole batch: each image needs its own.": step(
             lambda g: g / g.norm()
         ),
         "You divided by the squared norm.": step(lambda g: g / length(g) ** 2),
-        "You divided by the sum of sizes, the L1 norm: square, add, take the root.": step(
+        "You divided by the L1 norm. For the L2 norm square, add, take the root.": step(
             lambda g: g / g.abs().sum((1, 2, 3), keepdim=True)
         ),
         "The step's length should be eps: divide by the norm of g.": step(lambda g: g),
-        "That is FGSM again: each value moved by eps.": step(torch.sign),
-        "F.normalize(g) works along the channels of one pixel: flatten each picture first.": step(
+        "That is FGSM: each value changes by eps.": step(torch.sign),
+        "F.normalize(g) works along the channels of one pixel: flatten each image first.": step(
             lambda g: F.normalize(g, dim=1)
         ),
     },

@@ -7,8 +7,11 @@ import torch
 from torch import Tensor
 
 from gancourse.exercises.base import Case, Exercise
-from gancourse.exercises.nb01._shared import Tiny, clear, labels, observe_clean, pictures
+from gancourse.exercises.nb01._shared import inputs, observe_clean, stable
 from gancourse.papers import adversarial
+from gancourse.papers.adversarial import Model, input_gradient, project
+
+EPS = 0.3  # of every case
 
 
 def iterate(
@@ -17,11 +20,26 @@ def iterate(
     limit: float = 1,
     whole: bool = False,
     sign: Callable[[bool], int] = lambda targeted: -1 if targeted else 1,
+    end: Callable[[Tensor, Tensor, float], Tensor] = lambda x_adv, x, eps: x_adv,
 ) -> Callable:
-    """The iterative attack, with one thing left out or changed."""
+    """The iterative attack; the arguments choose a slip.
+
+    Parameters
+    ----------
+    ball, limit
+        Whether each step ends in the box around x, and the largest value allowed.
+    refresh
+        Whether the gradient is computed again at every point.
+    whole
+        Whether a step has the size eps.
+    sign
+        The direction, from `targeted`.
+    end
+        Applied to the result, with x and eps.
+    """
 
     def answer(
-        model: adversarial.Model,
+        model: Model,
         x: Tensor,
         y: Tensor,
         eps: float,
@@ -31,29 +49,20 @@ def iterate(
     ) -> Tensor:
         x_adv, reach = x, eps if ball else math.inf
         for _ in range(steps):
-            g = adversarial.input_gradient(model, x_adv if refresh else x, y)
+            g = input_gradient(model, x_adv if refresh else x, y)
             x_adv = x_adv + sign(targeted) * (eps if whole else step) * g.sign()
             x_adv = x_adv.clamp(x - reach, x + reach).clamp(-limit, limit)
-        return x_adv
+        return end(x_adv, x, eps)
 
     return answer
 
 
-def iterate_late(
-    model: adversarial.Model,
-    x: Tensor,
-    y: Tensor,
-    eps: float,
-    step: float,
-    steps: int,
-    targeted: bool = False,
-) -> Tensor:
-    """Projected once, at the end."""
-    return adversarial.project(adversarial.iterate(model, x, y, 9.0, step, steps, targeted), x, eps)
+project_late = iterate(ball=False, end=project)
+clamp_late = iterate(limit=math.inf, end=lambda x_adv, x, eps: x_adv.clamp(-1, 1))
 
 
 def iterate_in_place(
-    model: adversarial.Model,
+    model: Model,
     x: Tensor,
     y: Tensor,
     eps: float,
@@ -61,58 +70,33 @@ def iterate_in_place(
     steps: int,
     targeted: bool,
 ) -> Tensor:
-    """x_adv is another name for x, and is written into."""
+    """x_adv is another name for x, and is changed in place."""
     x_adv = x
     for _ in range(steps):
-        g = adversarial.input_gradient(model, x_adv, y).sign()
+        g = input_gradient(model, x_adv, y).sign()
         x_adv += (-step if targeted else step) * g
-        x_adv = adversarial.project(x_adv, x, eps)
+        x_adv = project(x_adv, x, eps)
     return x_adv
 
 
-def iterate_clamp_late(
-    model: adversarial.Model,
-    x: Tensor,
-    y: Tensor,
-    eps: float,
-    step: float,
-    steps: int,
-    targeted: bool = False,
-) -> Tensor:
-    """Back into the box at every step, into [-1, 1] only at the end."""
-    return iterate(limit=math.inf)(model, x, y, eps, step, steps, targeted).clamp(-1, 1)
-
-
-def _unclamped(model: Tiny, x: Tensor, y: Tensor, step: float, steps: int, down: bool) -> Tensor:
-    """The way in a box of half-width 0.3 that is clamped to [-1, 1] only at its end."""
-    point = x
-    for _ in range(steps):
-        g = adversarial.input_gradient(model, point, y).sign()
-        point = (point + (-step if down else step) * g).clamp(x - 0.3, x + 0.3)
-    return point.clamp(-1, 1)
-
-
 def many_steps(rng: torch.Generator) -> list[Case]:
-    """Steps that lead past the ball, then steps that stay inside; untargeted, then targeted."""
+    """Untargeted steps that leave the box, then targeted steps that stay inside."""
     cases = []
     for targeted, step, steps in ((False, 0.15, 4), (True, 0.07, 3)):
         while True:
-            model, x, y = Tiny(rng), pictures(rng, 3, edges=True), labels(rng, 3)
+            model, x, y = inputs(rng, 3, edges=True)
             path = [
-                adversarial.iterate(model, x, y, 0.3, step, n, targeted) for n in range(steps + 1)
+                adversarial.iterate(model, x, y, EPS, step, n, targeted) for n in range(steps + 1)
             ]
-            first = adversarial.input_gradient(model, x, y).sign()
-            last = adversarial.input_gradient(model, path[-2], y).sign()
-            late = adversarial.iterate(model, x, y, 9.0, step, steps, targeted)  # no box on the way
-            late = adversarial.project(late, x, 0.3)
-            # the slope must turn on the way, or one look at it would be enough; and where the box
-            # is reached, it must matter that it is kept at every step
-            wide = _unclamped(model, x, y, step, steps, targeted)
-            told = targeted or not any(a.allclose(path[-1], atol=1e-3) for a in (late, wide))
-            if told and not first.equal(last) and all(clear(model, p, y) for p in path[:-1]):
+            first, last = (input_gradient(model, p, y).sign() for p in (x, path[-2]))
+            late = [f(model, x, y, EPS, step, steps, targeted) for f in (project_late, clamp_late)]
+            # The gradient's signs have to change on the way, or computing them once would be
+            # enough; and where the box is reached, projecting late has to make a difference.
+            visible = targeted or not any(a.allclose(path[-1], atol=1e-3) for a in late)
+            if visible and not first.equal(last) and all(stable(model, p, y) for p in path[:-1]):
                 break
         note = "towards a target" if targeted else "away from the true class"
-        cases.append(Case((model, x, y, 0.3, step, steps), {"targeted": targeted}, note))
+        cases.append(Case((model, x, y, EPS, step, steps), {"targeted": targeted}, note))
     return cases
 
 
@@ -125,20 +109,20 @@ EXERCISE = Exercise(
     cases=many_steps,
     observe=observe_clean,
     slips={
-        "The steps add up to more than eps: no projection, or one around the last point instead "
-        "of the original x.": iterate(ball=False),
-        "You changed the x that was given: x_adv += writes into it.": iterate_in_place,
-        "Clamp to [-1, 1] after every step too.": iterate_clamp_late,
-        "You projected "
-        "once, at the end: the slopes on the way were taken outside the box.": iterate_late,
-        "Take the gradient at x_adv, not at x each time.": iterate(refresh=False),
-        "`targeted` is ignored: go down the loss of the target.": iterate(sign=lambda t: 1),
-        "Without a target, go up the loss of the true class.": iterate(sign=lambda t: -1),
-        "Up and down are exchanged.": iterate(sign=lambda t: 1 if t else -1),
-        "Inside the box, but outside [-1, 1]: clamp to both.": iterate(limit=math.inf),
+        "The steps add up to more than eps. Project after each one, around the original x.": (
+            iterate(ball=False)
+        ),
+        "You changed the x that was given: x_adv += changes it in place.": iterate_in_place,
+        "Clamp to [-1, 1] after every step too.": clamp_late,
+        "You projected only at the end, so gradients were computed outside the box.": project_late,
+        "Compute the gradient at x_adv each time, not at x.": iterate(refresh=False),
+        "`targeted` is ignored: with a target the loss has to decrease.": iterate(sign=lambda t: 1),
+        "Without a target the loss of the true class has to increase.": iterate(sign=lambda t: -1),
+        "The two directions are swapped.": iterate(sign=lambda t: 1 if t else -1),
+        "The result is in the box, but outside [-1, 1]: clamp to both.": iterate(limit=math.inf),
         "Each step has size `step`; eps is the half-width of the box.": iterate(whole=True),
     },
     alternatives=(iterate(),),
-    advice="With steps=1, is it FGSM of size `step`? If so: is x unchanged, and is every value "
-    "back in the box and in [-1, 1] after every step?",
+    advice="With steps=1, is it FGSM of size `step`? If so: is x unchanged, and do you project "
+    "after every step?",
 )

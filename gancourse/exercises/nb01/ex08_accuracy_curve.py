@@ -4,41 +4,49 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, observe_call
-from gancourse.papers import adversarial
-
-
-def curve_fgsm(
-    model: adversarial.Model, attack: Callable, x: Tensor, y: Tensor, sizes: list
-) -> Tensor:
-    """FGSM, whatever attack is given."""
-    return curve()(model, adversarial.fgsm, x, y, sizes)
+from gancourse.papers.adversarial import Attack, Model, accuracy_curve, fgsm
 
 
 def curve(
     score: Callable[[Tensor], Tensor] = lambda hits: hits.float().mean(),
-    own: bool = False,
-    judge: bool = False,
+    attack_guess: bool = False,
+    score_guess: bool = False,
     attacked: bool = True,
 ) -> Callable:
-    """An accuracy curve; `own` adversarial the model's own guesses, `judge` scores against them."""
+    """An accuracy curve; the arguments choose a slip.
 
-    def answer(
-        model: adversarial.Model, attack: Callable, x: Tensor, y: Tensor, sizes: list
-    ) -> Tensor:
+    Parameters
+    ----------
+    score
+        From booleans to a share.
+    attack_guess, score_guess
+        Whether the model's own first guess replaces the labels, in the attack or in the score.
+    attacked
+        Whether the attacked images are scored.
+    """
+
+    def answer(model: Model, attack: Attack, x: Tensor, y: Tensor, sizes: list) -> Tensor:
         guess = model(x).argmax(1)
-        new = [attack(model, x, guess if own else y, s) if attacked else x for s in sizes]
-        return torch.stack([score(model(a).argmax(1) == (guess if judge else y)) for a in new])
+        images = [attack(model, x, guess if attack_guess else y, eps) for eps in sizes]
+        if not attacked:
+            images = [x for _ in sizes]
+        target = guess if score_guess else y
+        return torch.stack([score(model(a).argmax(1) == target) for a in images])
 
     return answer
 
 
-def curve_piled(
-    model: adversarial.Model, attack: Callable, x: Tensor, y: Tensor, sizes: list
-) -> Tensor:
-    """Each attack starts from the last one's result."""
+def curve_fgsm(model: Model, attack: Attack, x: Tensor, y: Tensor, sizes: list) -> Tensor:
+    """FGSM instead of the given attack."""
+    return curve()(model, fgsm, x, y, sizes)
+
+
+def curve_accumulated(model: Model, attack: Attack, x: Tensor, y: Tensor, sizes: list) -> Tensor:
+    """Each attack starts from the result of the one before."""
     shares = []
     for eps in sizes:
         x = attack(model, x, y, eps)
@@ -47,17 +55,17 @@ def curve_piled(
 
 
 class Brightness(nn.Module):
-    """Class 1 where a picture is bright on average, 0 where it is dark."""
+    """Class 1 where an image is bright on average, 0 where it is dark."""
 
     def forward(self, x: Tensor) -> Tensor:
-        light = 4 * x.flatten(1).mean(dim=1)
-        return torch.stack([-light, light], dim=1)
+        logit = 4 * x.flatten(1).mean(dim=1)
+        return torch.stack([-logit, logit], dim=1)
 
 
-def half_step(model: adversarial.Model, x: Tensor, y: Tensor, eps: float) -> Tensor:
-    """An attack that is not FGSM: half of its step. Without gradients it fails, as FGSM would."""
+def half_step(model: Model, x: Tensor, y: Tensor, eps: float) -> Tensor:
+    """Half of FGSM's step, so that it is not FGSM. It fails under no_grad, as FGSM would."""
     x = x.detach().requires_grad_()
-    loss = nn.functional.cross_entropy(model(x), y, reduction="sum")
+    loss = F.cross_entropy(model(x), y, reduction="sum")
     return (x + eps / 2 * torch.autograd.grad(loss, x)[0].sign()).detach().clamp(-1, 1)
 
 
@@ -74,7 +82,7 @@ def observe_curve(answer: Callable[..., Any], case: Case) -> Observation:
 
 
 def curve_cases(rng: torch.Generator) -> list[Case]:
-    """16 pictures at known distances from the border; three of them are labelled wrongly."""
+    """16 images at given distances from the decision boundary; three have wrong labels."""
     order = torch.randperm(16, generator=rng)
     distance = 0.05 + 0.06 * torch.arange(16)  # 0.05 to 0.95
     side = 2 * torch.randint(2, (16,), generator=rng) - 1
@@ -90,24 +98,22 @@ EXERCISE = Exercise(
     title="Accuracy against eps",
     points=3,
     minutes=12,
-    reference=adversarial.accuracy_curve,
+    reference=accuracy_curve,
     cases=curve_cases,
     observe=observe_curve,
     slips={
         "You called fgsm: call the `attack` that you are given.": curve_fgsm,
-        "The attack takes slopes: torch.no_grad() only around the scoring.": torch.no_grad()(
+        "The attack needs gradients: use torch.no_grad() only for the scoring.": torch.no_grad()(
             curve()
         ),
-        "Each size should start from the clean x; yours pile up.": curve_piled,
-        "That is the error, 1 - accuracy.": curve(lambda h: 1 - h.float().mean()),
-        "That is a count; divide by the batch.": curve(lambda h: h.float().sum()),
-        "You scored against the model's own first guess: its clean mistakes vanish.": curve(
-            judge=True
-        ),
-        "You attacked the model's own guess: that repairs pictures it got answers. Use y.": curve(
-            own=True
-        ),
-        "You scored the clean pictures: classify attack(...).": curve(attacked=False),
+        "Each size should start from the clean x; your attacks accumulate.": curve_accumulated,
+        "This is the error, 1 - accuracy.": curve(lambda h: 1 - h.float().mean()),
+        "This is a count: divide it by the size of the batch.": curve(lambda h: h.float().sum()),
+        "You scored against the model's own first guess, so its errors on clean images are "
+        "not counted. Use y.": curve(score_guess=True),
+        "You attacked the model's own first guess, which corrects images that were wrong. "
+        "Use y.": curve(attack_guess=True),
+        "You scored the clean images: classify attack(...).": curve(attacked=False),
     },
     alternatives=(curve(),),
 )

@@ -29,13 +29,12 @@ EXERCISE = Exercise(
             logsigmoid(real.sigmoid()).mean() + logsigmoid(-fake.sigmoid()).mean()
         ),
         "Correct on paper, but for large logits the sigmoid rounds to 0 or 1, and the log is "
-        "infinite. F.logsigmoid(l), or -F.softplus(-l), works on the logit "
-        "itself.": lambda real, fake: (
+        "infinite. F.logsigmoid(l), or "
+        "-F.softplus(-l), works on the logit itself.": lambda real, fake: (
             real.sigmoid().log().mean() + (1 - fake.sigmoid()).log().mean()
         ),
         "The epsilon makes V finite but wrong: for large logits V can't fall below log(1e-8), and "
-        "its gradient is 0. F.logsigmoid needs no "
-        "epsilon.": lambda real, fake: (
+        "its gradient is 0. F.logsigmoid needs no epsilon.": lambda real, fake: (
             (real.sigmoid() + 1e-08).log().mean() + (1 - fake.sigmoid() + 1e-08).log().mean()
         ),
     },

@@ -22,8 +22,8 @@ EXERCISE = Exercise(
     slips={
         "That is the probability that x is fake. Real is 1.": lambda p, q: q / (p + q),
         "That is the odds D / (1 - D). Solve for D.": lambda p, q: p / q,
-        "That is a hard decision. "
-        "D is a probability: how likely is it that x is real?": lambda p, q: (p > q).float(),
+        "That is a hard decision. D is a probability: "
+        "how likely is it that x is real?": lambda p, q: (p > q).float(),
         "The derivative is not zero there. The argument of the sigmoid is log p - log q, not p - "
         "q.": lambda p, q: torch.sigmoid(p - q),
         "You normalised over all points. D* is computed at each x separately.": lambda p, q: (

@@ -37,8 +37,8 @@ EXERCISE = Exercise(
         "Right size, wrong sign: an optimizer minimizes, and log D should increase.": lambda fake: (
             logsigmoid(fake).mean()
         ),
-        "That is the cross-entropy with "
-        "label 0: its descent lowers D(G(z)). Use label 1.": lambda fake: -logsigmoid(-fake).mean(),
+        "That is the cross-entropy with label 0: "
+        "its descent lowers D(G(z)). Use label 1.": lambda fake: -logsigmoid(-fake).mean(),
         "Correct on paper, but for large negative logits the sigmoid rounds to 0, and the loss is "
         "infinite. Use F.logsigmoid or F.softplus.": lambda fake: -fake.sigmoid().log().mean(),
         "The epsilon makes the loss finite but wrong: it can't exceed -log(1e-8), and there its "

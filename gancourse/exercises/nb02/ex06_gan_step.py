@@ -139,10 +139,8 @@ EXERCISE = Exercise(
     slips={
         "Gradients of earlier steps are added to the new ones. Call opt.zero_grad() before each "
         "backward().": textbook_step(zero_grad=False),
-        "G moves "
-        "after each of D's steps. Its turn comes once, after the loop over k.": textbook_step(
-            G_in_loop=True
-        ),
+        "G moves after each of D's steps. Its "
+        "turn comes once, after the loop over k.": textbook_step(G_in_loop=True),
         "D takes one step whatever k is. Repeat D's turn k times.": textbook_step(ignore_k=True),
         "The labels in D's loss are swapped: real is 1 and fake is 0.": textbook_step(swapped=True),
         "G descends log(1 - D), as in Algorithm 1. This exercise asks for -log D, your "
@@ -151,9 +149,8 @@ EXERCISE = Exercise(
             same_noise=True
         ),
         "G never moves: opt_G.step() is missing, or the fakes are detached (or made under "
-        "no_grad) in G's turn too, where the gradient must flow through D into G.": textbook_step(
-            detach_in_G=True
-        ),
+        "no_grad) in G's turn too, where the "
+        "gradient must flow through D into G.": textbook_step(detach_in_G=True),
         "Correct except for the end: return loss.detach(). Otherwise every stored loss keeps its "
         "graph in memory.": textbook_step(attached=True),
     },

@@ -83,10 +83,8 @@ EXERCISE = Exercise(
         "A single point is enough for your count. A mode needs `least` points near it.": coverage(
             any_point=True
         ),
-        "You "
-        "compare the squared distance with the radius. Take the root, or square both.": coverage(
-            squared=True
-        ),
+        "You compare the squared distance with the "
+        "radius. Take the root, or square both.": coverage(squared=True),
         "The second number is the share of modes. It should be the share of points that are near "
         "some centre.": coverage(share_of="modes"),
         "The second number is a count. Divide it by the number of points.": coverage(

@@ -41,10 +41,8 @@ EXERCISE = Exercise(
         "Batch norm subtracts the mean, so a bias in the convolution before it does nothing: pass "
         "bias=False.": up_layers("norm relu", bias=True),
         "Batch norm is missing: guideline 2 puts it in every block.": up_layers("relu"),
-        "Batch "
-        "norm comes before the ReLU: normalise first, then cut off negative values.": up_layers(
-            "relu norm"
-        ),
+        "Batch norm comes before the ReLU: normalise "
+        "first, then cut off negative values.": up_layers("relu norm"),
         "LeakyReLU belongs to the discriminator; the generator has ReLU (guideline 4).": up_layers(
             "norm leaky"
         ),

@@ -52,14 +52,10 @@ EXERCISE = Exercise(
         "by their range. End with tanh.": generator_like(nn.Sigmoid),
         "There is a batch norm on the output layer. The paper leaves it out there, because it "
         "made samples oscillate.": generator_like(norm_last=True),
-        "Your "
-        "channels increase towards the image. They should decrease: 4w, 2w, w.": generator_like(
-            rising=True
-        ),
-        "A "
-        "ReLU at the end removes all values below 0, half of the range. Use tanh.": generator_like(
-            nn.ReLU
-        ),
+        "Your channels increase towards the "
+        "image. They should decrease: 4w, 2w, w.": generator_like(rising=True),
+        "A ReLU at the end removes all values "
+        "below 0, half of the range. Use tanh.": generator_like(nn.ReLU),
     },
     alternatives=(generator_like(),),
 )

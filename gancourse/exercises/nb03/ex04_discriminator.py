@@ -57,19 +57,14 @@ EXERCISE = Exercise(
         ),
         "There is a batch norm on the input layer: it hides from D how bright the images are. The "
         "paper leaves it out there.": discriminator_like(norm_first=True),
-        "That is a plain "
-        "ReLU: where it is flat no gradient reaches G. Use LeakyReLU(0.2).": discriminator_like(
-            slope=0.0
-        ),
+        "That is a plain ReLU: where it is flat no "
+        "gradient reaches G. Use LeakyReLU(0.2).": discriminator_like(slope=0.0),
         "LeakyReLU's default slope is 0.01; the paper's is 0.2.": discriminator_like(slope=0.01),
-        "Guideline "
-        "1: no pooling. Strided convolutions learn how to reduce the side.": discriminator_like(
-            pool=True
-        ),
+        "Guideline 1: no pooling. Strided "
+        "convolutions learn how to reduce the side.": discriminator_like(pool=True),
         "Return one logit per image, of shape (B,). With labels of shape (B,), logits of shape "
-        "(B, 1, 1, 1) would broadcast to B x B values without an error.": discriminator_like(
-            end=()
-        ),
+        "(B, 1, 1, 1) would broadcast to "
+        "B x B values without an error.": discriminator_like(end=()),
         "squeeze() also removes the batch dimension of a batch of one.": discriminator_like(
             end=(Squeezed(),)
         ),

@@ -91,8 +91,8 @@ EXERCISE = Exercise(
         "The standard deviation is 0.02, not 0.2.": init_like(std=0.2),
         "Batch norm's gain has mean 1; with 0 its output would be about 0.": init_like(gain=0.0),
         "You drew from torch's global generator. Pass generator=rng.": init_like(from_rng=False),
-        "The "
-        "weights are unchanged. Change them in place, under torch.no_grad().": lambda net, rng: net,
+        "The weights are unchanged. Change "
+        "them in place, under torch.no_grad().": lambda net, rng: net,
         "Return the network, too.": init_like(returns=False),
         "nn.ConvTranspose2d is not a subclass of nn.Conv2d: G's layers were left out.": init_like(
             kinds=(nn.Conv2d, nn.Linear, nn.BatchNorm2d)

@@ -65,8 +65,8 @@ EXERCISE = Exercise(
         "image depends on the fakes.": judge_together,
         "D is in evaluation mode: batch norm uses its moving averages, which lag behind. Leave D "
         "in the mode in which it was.": judge_in_eval,
-        "A gradient reaches G. "
-        "In D's turn the fakes are constants: detach them.": lambda D, x, fakes: (D(x), D(fakes)),
+        "A gradient reaches G. In D's turn "
+        "the fakes are constants: detach them.": lambda D, x, fakes: (D(x), D(fakes)),
         "The two results are swapped: real first, then fake.": lambda D, x, fakes: judge_apart(
             D, x, fakes
         )[::-1],

@@ -8,9 +8,9 @@ EXERCISE = choice(
     minutes=5,
     answer="b",
     wrong={
-        "a": "D's loss near 0 means that it recognises every fake, and G's climbs: saturated.",
-        "c": "Look at the samples, and at how much they differ: all latent vectors give nearly "
-        "the same image. This run has collapsed.",
+        "a": "D's loss near 0 means that D recognises every fake, and G's loss rises: saturated.",
+        "c": "Look at the samples, and at how much they differ: all latent vectors give similar "
+        "images. This run has collapsed.",
         "d": "One of these runs is healthy: losses need not fall for that.",
         "a and b": "Only one: compare D's loss with log 4 = 1.386, the loss of an undecided D.",
     },

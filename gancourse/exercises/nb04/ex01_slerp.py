@@ -58,13 +58,13 @@ EXERCISE = Exercise(
     slips={
         "That is the straight line: halfway it is shorter than its ends. Weight a and b by the "
         "sines of parts of the angle.": dcgan_probes.lerp,
-        "The cosine of the angle is the scalar product of a and b, divided by both "
-        "lengths.": arc_without_lengths,
+        "The cosine of the angle is the scalar "
+        "product of a and b, divided by both lengths.": arc_without_lengths,
         "You start at b: for t = 0 the result should be a.": lambda a, b, t: arc(b, a, t),
-        "That is the straight line, rescaled to the length of a: not at equal steps of the "
-        "angle.": rescaled_line,
-        "You used one angle for the whole batch. Each row has its own: sum over "
-        "dim=1.": arc_of_the_batch,
+        "That is the straight line, rescaled to the "
+        "length of a: not at equal steps of the angle.": rescaled_line,
+        "You used one angle for the whole batch. "
+        "Each row has its own: sum over dim=1.": arc_of_the_batch,
         "Divide by the sine of the whole angle: for t = 0 that leaves exactly a.": arc_undivided,
     },
     alternatives=(arc, arc_by_half_angle),

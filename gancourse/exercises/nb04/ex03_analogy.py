@@ -31,8 +31,8 @@ EXERCISE = Exercise(
         "The signs are swapped: plus - minus + base.": lambda plus, minus, base: (
             minus.mean(0) - plus.mean(0) + base.mean(0)
         ),
-        "You used the first sample of each kind only, which often fails in the paper. Take "
-        "means.": lambda plus, minus, base: plus[0] - minus[0] + base[0],
+        "You used the first sample of each kind only, which often "
+        "fails in the paper. Take means.": lambda plus, minus, base: plus[0] - minus[0] + base[0],
         "The difference is only a direction. Add the mean of the base.": lambda plus, minus, base: (
             plus.mean(0) - minus.mean(0)
         ),

@@ -43,12 +43,12 @@ EXERCISE = Exercise(
         "Its length grows with n: take means, not sums.": lambda z, values, n: (
             n * turn_by_topk(z, values, n)
         ),
-        "That is the mean z of the n largest values. A direction has two ends: subtract the mean z "
-        "of the n smallest.": lambda z, values, n: z[values.argsort()[-n:]].mean(0),
-        "You subtracted the mean of all samples. Subtract the mean of the n "
-        "smallest.": lambda z, values, n: z[values.argsort()[-n:]].mean(0) - z.mean(0),
-        "You sorted by absolute value. Leaning far to the left is not leaning to the "
-        "right.": turn_of_sizes,
+        "That is the mean z of the n largest values. A direction has two ends: subtract the mean "
+        "z of the n smallest.": lambda z, values, n: z[values.argsort()[-n:]].mean(0),
+        "You subtracted the mean of all samples. Subtract the mean "
+        "of the n smallest.": lambda z, values, n: z[values.argsort()[-n:]].mean(0) - z.mean(0),
+        "You sorted by absolute value. Leaning far "
+        "to the left is not leaning to the right.": turn_of_sizes,
         "The values only select: use their order to choose rows of z.": turn_unsorted,
     },
     alternatives=(turn_by_topk,),

@@ -73,8 +73,7 @@ EXERCISE = Exercise(
         ),
         "Far from every sample each exp underflows to 0, and its log is -inf. Use "
         "torch.logsumexp.": partial(window, naive=True),
-        "That "
-        "is the mean of the logarithms; the log-density is the logarithm of the mean.": partial(
+        "That is the mean of the logarithms. Take the logarithm of the mean.": partial(
             window, of_logs=True
         ),
         "Return one number for each x, not their mean.": lambda x, samples, sigma: window(

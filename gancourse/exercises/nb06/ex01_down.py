@@ -75,8 +75,7 @@ EXERCISE = Exercise(
         "1.": down_like(scale=8.0),
         "The colours are mixed: each output channel sums over all input channels. With "
         "groups=channels each channel is blurred by itself.": down_like(groups=False),
-        "You "
-        "blurred in one direction only. Blur down the columns and along the rows.": one_direction,
+        "You blurred down the columns only. Blur along the rows, too.": one_direction,
     },
     alternatives=(down_like(), three_means, by_slices),
 )

@@ -64,19 +64,15 @@ EXERCISE = Exercise(
     reference=places,
     cases=texts,
     slips={
-        "A capital letter is read as unknown. Turn the text into lower case first.": partial(
+        "Capitals are read as unknown. Turn the text into lower case first.": partial(
             places, lower=False
         ),
-        "You mark an unknown character by 0. But 0 is the position of the first character: "
-        "mark it by -1.": partial(places, none=0),
-        "An unknown character is skipped, and all after it move up by one. It keeps its "
-        "place in the row, as -1.": partial(places, drop=True),
-        "Positions count from 0: the first character of the alphabet is 0.": partial(
-            places, start=1
-        ),
-        "A text longer than `length` must be cut: every row has the same length.": partial(
-            places, cut=False
-        ),
+        "You mark an unknown character by 0, the position of the first character of the "
+        "alphabet. Mark it by -1.": partial(places, none=0),
+        "You skip unknown characters, so all after them move up by one. Each keeps its place "
+        "in the row, as -1.": partial(places, drop=True),
+        "Positions count from 0.": partial(places, start=1),
+        "A longer text must be cut: every row has `length` integers.": partial(places, cut=False),
         "The padding is before the text; it belongs after it.": partial(places, front=True),
     },
     alternatives=(places_by_table,),

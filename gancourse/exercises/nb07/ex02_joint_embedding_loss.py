@@ -63,11 +63,11 @@ EXERCISE = Exercise(
         "That is the sum. Take the mean over the n (n - 1) mismatched pairs.": partial(
             embedding_loss, mean=False
         ),
-        "The margin of 1 is missing. Without it the loss is 0 where all scores are equal.": partial(
+        "The margin of 1 is missing: your loss is 0 where all scores are equal.": partial(
             embedding_loss, margin=0.0
         ),
-        "That takes only the mismatched pair with the highest score, a loss that other papers "
-        "use. Here every mismatched pair counts.": hardest_only,
+        "You use only the mismatched pair with the highest score, as some other papers do. Here "
+        "every mismatched pair counts.": hardest_only,
     },
     alternatives=(embedding_loss,),
 )

@@ -8,8 +8,7 @@ EXERCISE = number(
     minutes=6,
     answer=2 / 3,
     wrong={
-        0.5: "1/2 is the best answer without wrong pairs. Here fakes have only half the weight of "
-        "real pairs.",
+        0.5: "1/2 is right with equal weights. Here fakes have half the weight of real pairs.",
         1.0: "G is perfect: the pair looks just like a fake one, and fakes count as fake.",
         1 / 3: "Real and fake are swapped. D's best answer is the weight of the real pairs divided "
         "by that of all pairs that look like this.",

@@ -10,12 +10,12 @@ EXERCISE = choice(
     wrong={
         "a": "The first layer gets 24 numbers of the text and 16 of z, in both runs, and G could "
         "learn larger weights for z.",
-        "b": "D gets one image at a time, with its text. Does anything in its loss depend on "
+        "b": "D rates each image by itself, with its text. Does anything in its loss depend on "
         "whether two images of one text differ?",
         "d": "Wrong pairs contain real images. They teach D whether a text matches, not how many "
         "images a text may have.",
         "e": "A learning rate decides how fast G learns, not whether using z lowers its loss. What "
-        "would have to be in a batch for D to object?",
+        "would have to be in a batch so that D could detect it?",
     },
     advice="The answers are the letters a to e.",
 )

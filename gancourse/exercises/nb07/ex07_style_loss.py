@@ -84,8 +84,8 @@ EXERCISE = Exercise(
     slips={
         "G gets a gradient: it would be trained together with S. Generate the images under "
         "torch.no_grad().": partial(style, detach=False),
-        "That is the mean over all numbers. A squared distance is the sum over the numbers of "
-        "one z; the mean is over the batch only.": partial(style, reduce="all"),
+        "That is the mean over all numbers. Sum over the numbers of each z first; the mean is "
+        "over the batch only.": partial(style, reduce="all"),
         "That is the sum over the batch: take the mean over its images.": partial(
             style, reduce="sum"
         ),

@@ -32,15 +32,15 @@ def orders(rng: torch.Generator) -> list[Case]:
 
 
 def observe_words(answer: Callable[..., Any], case: Case) -> Observation:
-    found = answer(*case.args)
-    if found is None or found is Ellipsis:
-        as_tensor(found)
-    if not isinstance(found, (list, tuple)) or not all(isinstance(w, str) for w in found):
-        kind = type(found).__name__
-        raise AnswerError(f"Expected a list of words, got a {kind}: {str(found)[:60]}")
-    text = ", ".join(found)
+    words = answer(*case.args)
+    if words is None or words is Ellipsis:
+        as_tensor(words)
+    if not isinstance(words, (list, tuple)) or not all(isinstance(w, str) for w in words):
+        kind = type(words).__name__
+        raise AnswerError(f"Expected a list of words, got a {kind}: {str(words)[:60]}")
+    text = ", ".join(words)
     return {
-        "number of unknown words": torch.tensor(len(found)),
+        "number of unknown words": torch.tensor(len(words)),
         "the words": torch.tensor([ord(c) for c in text], dtype=torch.long),
     }
 
@@ -50,11 +50,11 @@ def words_by_split(text: str, known: Collection[str]) -> list[str]:
     spaced = "".join(c if c.isalnum() else " " for c in text.lower()).split()
     if not spaced:
         raise ValueError("nothing to read")
-    found: list[str] = []
+    unknown: list[str] = []
     for word in spaced:
-        if word not in known and word not in found:
-            found.append(word)
-    return found
+        if word not in known and word not in unknown:
+            unknown.append(word)
+    return unknown
 
 
 def words_like(
@@ -89,15 +89,12 @@ EXERCISE = Exercise(
     observe=observe_words,
     slips={
         "A capital makes a known word unknown: compare in lower case.": words_like(lower=False),
-        "Commas "
-        "and full stops are left on the words: a word is a run of letters and digits.": words_like(
-            strip=False
-        ),
+        "Commas and full stops are left on the words: a word has letters and digits "
+        "only.": words_like(strip=False),
         "A word that occurs twice is listed twice: list it once.": words_like(once=False),
         "The words are in another order than in the text.": words_like(order=False),
-        "A text "
-        "without a word should raise ValueError: there is nothing to draw.": words_without_error,
-        "Only the first unknown word is named: list them all.": lambda text, known: (
+        "A text without a word should raise ValueError.": words_without_error,
+        "You list only the first unknown word: list them all.": lambda text, known: (
             [] if not text.strip() else unknown_words(text, known)[:1]
         ),
     },

@@ -58,20 +58,18 @@ EXERCISE = Exercise(
     reference=psnr,
     cases=psnr_cases,
     slips={
-        "The "
-        "border is included. First cut off `border` pixels on each of the four sides.": psnr_like(
+        "The border is included. Cut off `border` pixels on each side first.": psnr_like(
             crop=False
         ),
-        "That "
-        "is the error of the colours. The paper measures Y: apply luminance to both.": psnr_like(
+        "That is the error of the colours. Apply luminance to both images.": psnr_like(
             channel=lambda x: (x + 1) * 127.5
         ),
-        "That is "
-        "one number for the whole batch. Each image has its own mean and its own PSNR.": psnr_like(
+        "That averages over the whole batch. Each image has its own PSNR.": psnr_like(
             whole_batch=True
         ),
-        "That is twice as much: 20 is the factor for a ratio of amplitudes. For a ratio of "
-        "squares it is 10.": psnr_like(factor=20),
+        "20 is the factor for a ratio of amplitudes. For a ratio of squares it is 10.": psnr_like(
+            factor=20
+        ),
         "That is the natural logarithm; decibels use log10.": psnr_like(log=torch.log),
         "The peak is missing: the ratio is 255 squared over the mean squared error.": psnr_like(
             peak=1

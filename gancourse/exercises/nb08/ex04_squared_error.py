@@ -9,7 +9,7 @@ EXERCISE = choice(
     answer="c",
     wrong={
         "a": "It looks worse. But compute: how far is one random image from another, and how far "
-        "is it from the mean of all?",
+        "from the mean of all?",
         "b": "The two errors are not equal. The difference of two independent draws has the "
         "variance of both; the difference from the mean has that of one.",
         "d": "The mean is not the truth: each sharp image differs from it, so its error is not "

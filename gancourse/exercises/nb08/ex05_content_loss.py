@@ -91,8 +91,7 @@ EXERCISE = Exercise(
         "Those are absolute differences. The paper's Equation 5 squares them.": content_like(
             distance=F.l1_loss
         ),
-        "That is "
-        "a sum over all values of a map. Take the mean, or large maps count most.": content_like(
+        "That sums over a map, so large maps count most. Take the mean.": content_like(
             distance=partial(F.mse_loss, reduction="sum")
         ),
         "You added the losses of the maps. Take their mean.": content_like(reduce=torch.sum),

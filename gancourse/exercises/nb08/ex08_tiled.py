@@ -107,21 +107,19 @@ EXERCISE = Exercise(
     cases=tile_cases,
     observe=observe_tiles,
     slips={
-        "You compute each tile without a margin, so G pads with zeros where the image continues. "
-        "That leaves seams.": tiles_like(spread=0),
+        "You compute each tile without a margin: G pads with zeros where the image continues, "
+        "which leaves seams.": tiles_like(spread=0),
         "You cut off the margin of the input. In G's output it is four times as wide.": tiles_like(
             cut=1
         ),
         "You write the margins into the result too, over the correct pixels of neighbouring "
         "tiles. Cut them off.": tiles_like(keep=True),
-        "The rest "
-        "at the right and at the bottom is missing: the last tiles may be smaller.": tiles_like(
+        "The right and the bottom are missing: the last tiles may be smaller.": tiles_like(
             whole_only=True
         ),
         "You put zeros around the image. At the image's border a tile has no margin: G pads by "
         "itself, in every layer.": tiles_like(zeros=True),
-        "The result "
-        "is right, but G gets the whole image at once, which needs too much memory.": tiles_like(
+        "The result is right, but G gets the whole image at once: too much memory.": tiles_like(
             whole=True
         ),
     },

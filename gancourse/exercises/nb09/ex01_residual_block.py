@@ -54,20 +54,19 @@ EXERCISE = Exercise(
     cases=lambda rng: integers(rng, (2, 4), (4, 6)),
     observe=observe_block,
     slips={
-        "The input is not added. Without x + ... the block would have to learn to copy.": partial(
-            BlockLike, skip=0.0
+        "The input is not added. Without x + ... the block would have to learn to copy.": (
+            partial(BlockLike, skip=0.0)
         ),
         "The padding is zeros, which are grey. Pad by reflection.": partial(BlockLike, pad="zeros"),
         "You repeated the border pixels. Reflection mirrors the image at its border: "
         "padding_mode='reflect'.": partial(BlockLike, pad="replicate"),
-        "That is batch norm: the images of a batch would depend on one another. Use "
+        "That is batch norm, through which the images of a batch depend on one another. Use "
         "nn.InstanceNorm2d.": partial(BlockLike, norm=nn.BatchNorm2d),
         "Your instance norm learns a scale and a shift. The authors' does not: leave affine at "
         "its default.": partial(BlockLike, norm=partial(nn.InstanceNorm2d, affine=True)),
         "There is no norm after the second convolution.": partial(BlockLike, last=False),
-        "There "
-        "is a ReLU after the sum. The block could then never return a negative value.": partial(
-            BlockLike, end=torch.relu
+        "There is a ReLU after the sum. The block could then never return a negative value.": (
+            partial(BlockLike, end=torch.relu)
         ),
         "The ReLU between the two convolutions is missing.": partial(
             BlockLike, activation=nn.Identity

@@ -82,14 +82,15 @@ EXERCISE = Exercise(
     reference=cyclegan.field_of,
     cases=stacks,
     slips={
-        "The strides are not used: you added up kernel - 1. After a stride of 2, neighbouring "
+        "The strides are not used: you summed kernel - 1. After a stride of 2, neighbouring "
         "positions are two pixels apart.": without_strides,
         "The right rule in the wrong direction: start with 1 at the output and go backwards "
         "through the layers.": front_to_back,
         "A layer's stride does not widen its own receptive field, only that of the layers after "
         "it.": jump_too_early,
-        "Too large: "
-        "the first and the last of r windows lie r - 1 strides apart, not r.": off_by_strides,
+        "Too large: the first and the last of r windows lie r - 1 strides apart, not r.": (
+            off_by_strides
+        ),
         "You multiplied the kernels. Neighbouring patches overlap.": product,
     },
     alternatives=(field_forward, field_by_gradient),

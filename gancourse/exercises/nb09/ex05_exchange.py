@@ -73,11 +73,10 @@ EXERCISE = Exercise(
     cases=pools,
     slips={
         "The coins are swapped: True means exchange.": pool_like(turn=True),
-        "What "
-        "is shown is right, but the pool stays as it was: put the exchanged fakes in.": pool_like(
-            keep=False
+        "What is shown is right, but the pool is unchanged: put the exchanged fakes in.": (
+            pool_like(keep=False)
         ),
-        "Every fake went into the pool, also those whose coin says that they pass.": pool_like(
+        "Every fake went into the pool, even those whose coin is False.": pool_like(
             everything=True
         ),
         "Only new fakes are shown: read the old image before its place is overwritten.": pool_like(
@@ -87,7 +86,7 @@ EXERCISE = Exercise(
         "The right images, but you changed the caller's pool. Work on kept.clone().": pool_like(
             inside=True
         ),
-        "The two results are swapped: shown first, then the pool.": pool_like(both=-1),
+        "Swap the two results: return what is shown, then the pool.": pool_like(both=-1),
     },
     alternatives=(pool_by_loop, pool_like()),
 )

@@ -56,16 +56,15 @@ EXERCISE = Exercise(
     reference=recall_at,
     cases=clouds,
     slips={
-        "That is the "
-        "dot product, which favours long vectors. Divide each by its length first.": recall_like(
-            normal=False
+        "That is the dot product, which favours long vectors. Divide each by its length first.": (
+            recall_like(normal=False)
         ),
         "You took the k least similar rows.": recall_like(order=-1),
         "You used only the most similar row, not the k most similar.": recall_like(k_is=1),
         "You searched among the queries. Search the gallery for each query.": recall_like(
             swapped=True
         ),
-        "You divided by k. A query counts 1 if its partner is among its k, else 0.": per_k,
+        "You divided by k. A query counts 1 if its partner is among the k, else 0.": per_k,
     },
     alternatives=(recall_like(), recall_by_rank),
 )

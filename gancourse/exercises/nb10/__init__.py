@@ -1,1 +1,1 @@
-"""Exercises of notebook 10: tricks, measures, and (in nb10_doctor) the training doctor."""
+"""Exercises of notebook 10: tricks, metrics, and the diagnosis of a run."""

@@ -11,7 +11,7 @@ from gancourse.papers import tricks
 
 
 def batch_and_reference(rng: torch.Generator) -> list[Case]:
-    """Few reference rows, and far from those of h: what a row adds to its own statistics shows."""
+    """Few reference rows, far from those of h: a row's part in its own statistics is visible."""
     b, n, f = integer(rng, 3, 4), integer(rng, 5, 6), integer(rng, 2, 3)
     h = 2 + torch.randn(b, f, generator=rng)
     reference = torch.randn(n, f, generator=rng) * 1.5 - 1
@@ -21,9 +21,8 @@ def batch_and_reference(rng: torch.Generator) -> list[Case]:
 def virtual_like(
     *,
     itself: bool = True,
-    everyone: bool = False,
+    batch: bool = False,
     correction: int = 0,
-    eps: float = 1e-5,
     root: bool = True,
     per_row: bool = False,
 ) -> Callable[[Tensor, Tensor], Tensor]:
@@ -32,12 +31,12 @@ def virtual_like(
     def answer(h: Tensor, reference: Tensor) -> Tensor:
         rows = []
         for x in h:
-            whole = torch.cat([reference, x[None]]) if itself else reference
-            whole = torch.cat([reference, h]) if everyone else whole
-            var, mean = torch.var_mean(whole, dim=0, correction=correction)
+            joined = torch.cat([reference, x[None]]) if itself else reference
+            joined = torch.cat([reference, h]) if batch else joined
+            var, mean = torch.var_mean(joined, dim=0, correction=correction)
             if per_row:
                 var, mean = torch.var_mean(x, dim=0, correction=0)
-            rows.append((x - mean) / ((var + eps).sqrt() if root else var + eps))
+            rows.append((x - mean) / ((var + 1e-5).sqrt() if root else var + 1e-5))
         return torch.stack(rows)
 
     return answer
@@ -45,9 +44,8 @@ def virtual_like(
 
 def virtual_by_broadcast(h: Tensor, reference: Tensor) -> Tensor:
     """All pairs (row, reference with that row) at once."""
-    n = len(reference)
-    whole = torch.cat([reference.expand(len(h), n, -1), h[:, None]], dim=1)
-    var, mean = torch.var_mean(whole, dim=1, correction=0)
+    joined = torch.cat([reference.expand(len(h), -1, -1), h[:, None]], dim=1)
+    var, mean = torch.var_mean(joined, dim=1, correction=0)
     return (h - mean) / (var + 1e-5).sqrt()
 
 
@@ -59,19 +57,17 @@ EXERCISE = Exercise(
     reference=tricks.virtual_batch_norm,
     cases=batch_and_reference,
     slips={
-        "You used the reference batch alone. Each row of h joins it for its own statistics "
-        "(without that, a far-off row could become as large as it likes).": virtual_like(
-            itself=False
+        "You used the reference batch alone. Each row of h joins it for its own statistics; "
+        "otherwise a row far from the reference could become as large as it likes.": (
+            virtual_like(itself=False)
         ),
-        "All rows of h went into the statistics, so they see one another again: that is "
-        "the very thing to be cured. One row at a time joins the reference.": virtual_like(
-            everyone=True
-        ),
-        "The variance is divided by n; batch norm in training divides by the number of "
-        "rows, n + 1 here (torch: correction=0).": virtual_like(correction=1),
+        "All rows of h went into the statistics, so they depend on one another again. "
+        "Only one row at a time joins the reference.": virtual_like(batch=True),
+        "The variance is divided by n. Divide by the number of rows, n + 1 here, as batch norm "
+        "does in training (torch: correction=0).": virtual_like(correction=1),
         "Divide by the standard deviation: a root is missing.": virtual_like(root=False),
-        "You normalised along the features of a row (that is layer norm). Statistics run "
-        "over examples, dim 0, for each feature on its own.": virtual_like(per_row=True),
+        "You normalised along the features of a row; that is layer norm. Statistics run over "
+        "examples, dim 0, for each feature by itself.": virtual_like(per_row=True),
     },
     alternatives=(virtual_like(), virtual_by_broadcast),
     rtol=1e-3,

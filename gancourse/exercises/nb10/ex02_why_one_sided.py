@@ -8,8 +8,8 @@ EXERCISE = choice(
     minutes=6,
     answer="b",
     wrong={
-        "a": "Softer targets keep logits small on both sides alike. In the numerator: where "
-        "is there a fake, but no real example?",
+        "a": "Softer targets keep logits small on both sides alike. Look at the numerator where "
+        "there are fakes, but no real examples.",
         "c": "With b = 0 the best D is a p / (p + q): a constant factor, the same ordering. "
         "What does b add to the numerator?",
         "d": "The loss is finite and smooth for all labels in [0, 1]. Look at D* where p = 0.",

@@ -10,15 +10,15 @@ from gancourse.exercises.observe import integer
 from gancourse.metrics import samples
 
 
-def opinions(rng: torch.Generator) -> list[Case]:
-    """Uneven classes, and in the second case a classifier that is quite sure: zeros occur."""
+def probabilities(rng: torch.Generator) -> list[Case]:
+    """Uneven classes; in the second case the classifier is certain, so zeros occur."""
     n, classes = integer(rng, 6, 8), integer(rng, 3, 5)
     soft = (2 * torch.randn(n, classes, generator=rng)).softmax(dim=1)
-    sure = torch.eye(classes)[torch.randint(classes, (n,), generator=rng)]
-    sure[0], sure[1] = torch.eye(classes)[0], torch.eye(classes)[1]
+    certain = torch.eye(classes)[torch.randint(classes, (n,), generator=rng)]
+    certain[:2] = torch.eye(classes)[:2]  # two classes at least
     return [
         Case((soft,), note=f"for {n} samples and {classes} classes"),
-        Case((sure,), note="where the classifier is quite sure of each sample"),
+        Case((certain,), note="where the classifier is certain of each sample"),
     ]
 
 
@@ -27,9 +27,9 @@ def score_like(
     exp: bool = True,
     swap: bool = False,
     uniform: bool = False,
-    only: str = "",
+    varied_only: bool = False,
     naive: bool = False,
-    each: bool = False,
+    mean_last: bool = False,
 ) -> Callable[[Tensor], Tensor]:
     """Make an inception-style score, with a slip if asked for."""
 
@@ -41,11 +41,9 @@ def score_like(
             kl = (a * (a.log() - b.log())).sum(1)
         else:
             kl = (torch.xlogy(a, a) - torch.xlogy(a, b)).sum(1)
-        if only == "sure":
-            kl = torch.xlogy(p, p).sum(1)
-        if only == "varied":
+        if varied_only:
             kl = -torch.xlogy(q, q).sum(1)
-        if each:
+        if mean_last:
             return kl.exp().mean()
         return kl.mean().exp() if exp else kl.mean()
 
@@ -64,22 +62,19 @@ EXERCISE = Exercise(
     points=2,
     minutes=10,
     reference=samples.inception_score,
-    cases=opinions,
+    cases=probabilities,
     slips={
-        "The exponential is missing: a score of 1 is the least.": score_like(exp=False),
-        "The two are exchanged: KL(p(y|x) || p(y)) weighs with p(y|x).": score_like(
-            swap=True, naive=False
-        ),
-        "You compared with equal classes. p(y) is the mean of the rows that are given.": score_like(
-            uniform=True
+        "The exponential is missing: the lowest score is 1.": score_like(exp=False),
+        "The two are swapped: KL(p(y|x) || p(y)) is weighted by p(y|x).": score_like(swap=True),
+        "You compared with equal classes. p(y) is the mean of the given rows.": (
+            score_like(uniform=True)
         ),
         "0 log 0 became nan. It counts as 0: torch.xlogy does that.": score_like(naive=True),
-        "You took the mean of exponentials. First the mean over samples, then exp.": score_like(
-            each=True
+        "You took the mean of exponentials. First the mean over samples, then exp.": (
+            score_like(mean_last=True)
         ),
-        "That is exp of the entropy of p(y): how varied. How sure is missing.": score_like(
-            only="varied"
-        ),
+        "That is exp of the entropy of p(y): how varied the samples are. How confident the "
+        "classifier is about each is missing.": score_like(varied_only=True),
     },
     alternatives=(score_like(), score_by_entropies),
 )

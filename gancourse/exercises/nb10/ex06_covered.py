@@ -20,16 +20,15 @@ def points_and_cloud(rng: torch.Generator) -> list[Case]:
 
 
 def observe_covered(answer: Callable[..., Any], case: Case) -> Observation:
-    """The share of points, and each: as numbers, so that a mask and its float count alike."""
+    """The result as numbers, so that a mask and its float count alike."""
     points, cloud, k = case.args
-    seen = as_tensor(answer(points.clone(), cloud.clone(), k))
-    return {"result": seen.float()}
+    return {"result": as_tensor(answer(points.clone(), cloud.clone(), k)).float()}
 
 
 def covered_like(
     *,
     shift: int = 1,
-    whose: str = "cloud",
+    balls_of: str = "cloud",
     largest: bool = False,
     nearest_only: bool = False,
     every: bool = False,
@@ -37,24 +36,23 @@ def covered_like(
     """Make a `covered`, with a slip if asked for."""
 
     def answer(points: Tensor, cloud: Tensor, k: int) -> Tensor:
-        own = torch.cdist(cloud, cloud).sort(dim=1).values
-        radius = own[:, k + shift - 1]
+        distance = torch.cdist(points, cloud)
+        if balls_of == "points":
+            radius = torch.cdist(points, points).sort(dim=1).values[:, k]
+            return (distance <= radius[:, None]).any(1)
+        radius = torch.cdist(cloud, cloud).sort(dim=1).values[:, k + shift - 1]
         radius = radius.max().expand_as(radius) if largest else radius
-        apart = torch.cdist(points, cloud)
-        if whose == "points":
-            mine = torch.cdist(points, points).sort(dim=1).values[:, k]
-            return (apart <= mine[:, None]).any(1)
         if nearest_only:
-            least = apart.min(1)
+            least = distance.min(1)
             return least.values <= radius[least.indices]
-        inside = apart <= radius
+        inside = distance <= radius
         return inside.all(1) if every else inside.any(1)
 
     return answer
 
 
-def covered_turned(points: Tensor, cloud: Tensor, k: int) -> Tensor:
-    """Which of the cloud's points are covered: the two clouds exchanged."""
+def covered_swapped(points: Tensor, cloud: Tensor, k: int) -> Tensor:
+    """Which of the cloud's points are covered by the points."""
     return covered_like()(cloud, points, k)
 
 
@@ -77,19 +75,19 @@ EXERCISE = Exercise(
     cases=points_and_cloud,
     observe=observe_covered,
     slips={
-        "Off by one: among the distances within the cloud the smallest is 0, of a point to "
-        "itself. The k-th neighbour is at place k + 1.": covered_like(shift=0),
-        "You gave the balls of the points. Balls belong to the cloud: each of its points reaches "
-        "as far as its own k-th neighbour in the cloud.": covered_like(whose="points"),
-        "One radius "
-        "for all. Each point of the cloud has its own: small where it is dense.": covered_like(
-            largest=True
+        "Off by one: the smallest distance within the cloud is 0, of a point to itself. The k-th "
+        "neighbour is at place k + 1.": covered_like(shift=0),
+        "You took the balls of the points. Each point of the cloud has a ball, as far as its own "
+        "k-th neighbour in the cloud.": covered_like(balls_of="points"),
+        "That is one radius for all. Each point of the cloud has its own, small where the cloud "
+        "is dense.": covered_like(largest=True),
+        "You used the ball of the nearest point only. A larger ball of a point further away "
+        "counts too.": covered_like(nearest_only=True),
+        "That says which of the cloud's points are covered by `points`: they are swapped.": (
+            covered_swapped
         ),
-        "You looked into the ball of the nearest point only. Another ball, of a point further "
-        "away, may reach further: any ball counts.": covered_like(nearest_only=True),
-        "That says which of the cloud's points are covered by `points`: exchanged.": covered_turned,
-        "A point need not lie in all balls: one is enough (any, not all).": covered_like(
-            every=True
+        "A point need not lie in all balls: one is enough (any, not all).": (
+            covered_like(every=True)
         ),
     },
     alternatives=(covered_like(), covered_by_loop),

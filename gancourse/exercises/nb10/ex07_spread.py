@@ -1,4 +1,4 @@
-"""Exercise 10.7: A sign of collapse."""
+"""Exercise 10.7: a sign of collapse."""
 
 import torch
 import torch.nn.functional as F
@@ -10,9 +10,9 @@ from gancourse.training.signs import spread
 
 
 def two_clouds(rng: torch.Generator) -> list[Case]:
-    """Points and pictures; never as many fakes as real examples, and never scaled alike."""
+    """Points and images; more fakes than real examples, and of another scale."""
     cases = []
-    for shape, what in (((2,), "points of the plane"), ((1, 3, 4), "pictures of 3 x 4")):
+    for shape, what in (((2,), "points of the plane"), ((1, 3, 4), "images of 3 x 4")):
         n = integer(rng, 3, 6)
         m = n + integer(rng, 2, 4)
         x = 0.5 + torch.randn(n, *shape, generator=rng)
@@ -21,8 +21,14 @@ def two_clouds(rng: torch.Generator) -> list[Case]:
     return cases
 
 
-def flat(x: Tensor) -> Tensor:
-    return x.flatten(start_dim=1)
+def pair_distances(x: Tensor, p: float = 2) -> Tensor:
+    """The distance of each pair of different examples."""
+    return F.pdist(x.flatten(start_dim=1), p)
+
+
+def all_distances(x: Tensor, y: Tensor) -> Tensor:
+    """The distance of each x from each y."""
+    return torch.cdist(x.flatten(start_dim=1), y.flatten(start_dim=1))
 
 
 def by_cdist(x: Tensor, fakes: Tensor) -> Tensor:
@@ -30,7 +36,7 @@ def by_cdist(x: Tensor, fakes: Tensor) -> Tensor:
 
     def within(points: Tensor) -> Tensor:
         n = len(points)
-        return torch.cdist(flat(points), flat(points)).sum() / (n * (n - 1))
+        return all_distances(points, points).sum() / (n * (n - 1))
 
     return within(fakes) / within(x)
 
@@ -51,36 +57,38 @@ EXERCISE = Exercise(
     reference=spread,
     cases=two_clouds,
     slips={
-        "That is the ratio upside down: it should go to 0 when the fakes "
-        "become alike.": lambda x, fakes: F.pdist(flat(x)).mean() / F.pdist(flat(fakes)).mean(),
-        "Your pairs include each example with itself, at distance 0. That pulls the mean down, "
-        "and more so in a small batch: divide the sum by n (n - "
-        "1).": lambda x, fakes: (
-            torch.cdist(flat(fakes), flat(fakes)).mean() / torch.cdist(flat(x), flat(x)).mean()
+        "That is the ratio upside down: it should go to 0 when the fakes become alike.": (
+            lambda x, fakes: pair_distances(x).mean() / pair_distances(fakes).mean()
         ),
-        "That is how far the fakes are from each other. Far or near compared with what? Divide by "
-        "the same mean over real examples.": lambda x, fakes: F.pdist(flat(fakes)).mean(),
+        "Your pairs include each example with itself, at distance 0, which lowers the mean. "
+        "Divide the sum by n (n - 1).": (
+            lambda x, fakes: all_distances(fakes, fakes).mean() / all_distances(x, x).mean()
+        ),
+        "That is how far the fakes are from each other. Divide by the same mean over real "
+        "examples.": lambda x, fakes: pair_distances(fakes).mean(),
         "That is the distance from fakes to real examples. Fakes that are all alike can be near "
-        "the data: compare fakes with "
-        "fakes.": lambda x, fakes: (
-            torch.cdist(flat(fakes), flat(x)).mean() / F.pdist(flat(x)).mean()
+        "the data: compare fakes with fakes.": (
+            lambda x, fakes: all_distances(fakes, x).mean() / pair_distances(x).mean()
         ),
-        "Those are squared distances. Take the root of each before the mean.": lambda x, fakes: (
-            F.pdist(flat(fakes)).square().mean() / F.pdist(flat(x)).square().mean()
+        "Those are squared distances. Take the root of each before the mean.": (
+            lambda x, fakes: (
+                pair_distances(fakes).square().mean() / pair_distances(x).square().mean()
+            )
         ),
-        "That is a standard deviation over all values. Equal fakes have one too, if their own "
-        "values "
-        "differ from each other: measure between examples.": lambda x, fakes: fakes.std() / x.std(),
-        "That is a ratio of sums: it grows with the number of "
-        "fakes. Take means.": lambda x, fakes: F.pdist(flat(fakes)).sum() / F.pdist(flat(x)).sum(),
-        "Those distances add absolute differences (p = 1). Euclidean ones are asked "
-        "for.": lambda x, fakes: F.pdist(flat(fakes), p=1).mean() / F.pdist(flat(x), p=1).mean(),
+        "That is a standard deviation over all values. It is not 0 for equal fakes: measure "
+        "between examples.": lambda x, fakes: fakes.std() / x.std(),
+        "That is a ratio of sums: it grows with the number of fakes. Take means.": (
+            lambda x, fakes: pair_distances(fakes).sum() / pair_distances(x).sum()
+        ),
+        "Those distances add absolute differences (p = 1). Take Euclidean ones.": (
+            lambda x, fakes: pair_distances(fakes, 1).mean() / pair_distances(x, 1).mean()
+        ),
     },
     alternatives=(
         by_cdist,
         by_loops,
-        lambda x, fakes: F.pdist(flat(fakes)).mean() / F.pdist(flat(x)).mean(),
+        lambda x, fakes: pair_distances(fakes).mean() / pair_distances(x).mean(),
     ),
-    advice="Flatten each example to a vector; mean distance of pairs of fakes, then of pairs "
-    "of real examples; divide the first by the second.",
+    advice="Flatten each example to a vector. Divide the mean distance of pairs of fakes by that "
+    "of pairs of real examples.",
 )

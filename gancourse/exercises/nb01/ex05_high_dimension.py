@@ -9,8 +9,8 @@ EXERCISE = choice(
     answer="c",
     wrong={
         "a": "A side twice as long has four times as many values: count n again.",
-        "b": "Right for FGSM. Random signs cancel: n coins sum to about the root of n.",
-        "d": "The other way round: it is the random signs that cancel each other.",
-        "e": "Its mean is 0 for any n; its typical size, the root of n, is what grows.",
+        "b": "Right for FGSM. Random signs cancel: n of them sum to about the root of n.",
+        "d": "You swapped the two: it is the random signs that cancel each other.",
+        "e": "The mean is 0 for every n, but the typical size grows like the root of n.",
     },
 )

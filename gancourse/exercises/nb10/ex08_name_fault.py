@@ -1,0 +1,19 @@
+"""Exercise 10.8: name the fault."""
+
+from gancourse.exercises.questions import choice
+
+EXERCISE = choice(
+    "10.8",
+    "Name the fault",
+    minutes=6,
+    answer="c",
+    wrong={
+        "a": "Then D would reject the fakes, and G's loss, -log D(G(z)), would be large. "
+        "How large is it here?",
+        "b": "log(1 - D) is below 0 for every D. Look at the sign of loss_G.",
+        "d": "D would soon recognise the one fake that G makes, and G's loss would be large. "
+        "Here D rates the fakes as real.",
+        "e": "At the best end of a fair game D is 1/2 everywhere: D's loss is log 4, G's is log 2.",
+    },
+    advice="One D gives both losses. Can -log(1 - D) and -log D be small at once?",
+)
