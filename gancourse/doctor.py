@@ -71,12 +71,13 @@ def check_machine(address: str = "https://github.com", seconds: float = 3.0) -> 
 
 
 def grading(guarantees: Callable[[], Sequence[str]]) -> Status:
-    """What ``gancourse grade`` holds to on this machine, as `guarantees` says; students need none.
+    """Whether this machine has a sandbox for ``gancourse grade``; students don't need one.
 
     Parameters
     ----------
     guarantees : Callable[[], Sequence[str]]
-        `grading.sandbox`'s: it tests each guarantee; CourseError if there is no sandbox.
+        `grading.sandbox.isolation.guarantees`: tests each guarantee, and raises CourseError if
+        there is no sandbox.
     """
     try:
         return Status("grading", "ok", "in a sandbox: " + "; ".join(guarantees()))

@@ -3,7 +3,7 @@
 Everything that depends on the machine is decided here, once. Environment variables override:
 ``GANCOURSE_PROFILE`` (smoke, cpu, gpu), ``GANCOURSE_DEVICE`` (cpu, cuda, mps),
 ``GANCOURSE_PRECISION`` (fp32, bf16), ``GANCOURSE_RUNS`` and ``GANCOURSE_DATA`` (folders), and
-``GANCOURSE_STATIC=1`` (no sliders, no progress bars).
+``GANCOURSE_STATIC=1`` (no sliders, no progress bars). An unknown value is a `CourseError`.
 """
 
 import contextlib
@@ -41,6 +41,11 @@ def device() -> torch.device:
     """The device that networks and data live on: CUDA where there is one, else the CPU.
 
     Apple's MPS is used on request only (``GANCOURSE_DEVICE=mps``): the course is not tested on it.
+
+    Raises
+    ------
+    CourseError
+        If GANCOURSE_DEVICE is cuda and there is no CUDA device, or is unknown.
     """
     name = _choice("GANCOURSE_DEVICE", ("cpu", "cuda", "mps"))
     if name == "cuda" and not torch.cuda.is_available():
@@ -79,7 +84,7 @@ def precision() -> Literal["bf16", "fp32"]:
 
 
 def _cpu_has_bf16() -> bool:
-    try:  # Linux says it plainly; elsewhere bf16 is emulated or unknown, and fp32 is safe
+    try:  # Linux lists it; elsewhere bf16 is emulated or unknown, and fp32 is safe
         return "avx512_bf16" in Path("/proc/cpuinfo").read_text()
     except OSError:
         return False
@@ -88,7 +93,7 @@ def _cpu_has_bf16() -> bool:
 def autocast(enabled: bool = True) -> contextlib.AbstractContextManager:
     """Run matrix products and convolutions in bf16 where `precision` says so.
 
-    Small networks gain nothing from it on a CPU; notebooks pass ``enabled`` where it was measured.
+    Small networks gain nothing from it on a CPU. With ``enabled=False`` it does nothing.
     """
     if enabled and precision() == "bf16":
         return torch.autocast(device().type, dtype=torch.bfloat16)
@@ -123,6 +128,11 @@ def noise(
     kind : {"normal", "uniform", "sphere"}
         N(0, 1); uniform in [-1, 1], as Radford et al. (2016) use; uniform on the sphere of
         radius sqrt(dim), where nearly all of a normal distribution's mass lies.
+
+    Raises
+    ------
+    ValueError
+        If `dim` is below 1 or `kind` is unknown.
     """
 
     def sample_z(m: int) -> Latent:
@@ -154,7 +164,7 @@ def root() -> Path:
 
 
 def data_dir() -> Path:
-    """Where downloads land and real data sets are looked for: ``data/``, or GANCOURSE_DATA."""
+    """The folder of downloaded data sets: ``data/``, or GANCOURSE_DATA."""
     return Path(os.environ.get("GANCOURSE_DATA") or root() / "data")
 
 
@@ -193,7 +203,7 @@ def report(**figures: float | Tensor) -> None:
 
 
 def expect(name: str, held: bool | Tensor, otherwise: str) -> None:
-    """Record whether a run came out as expected; where it did not, say so. Never raises.
+    """Record whether an outcome of training is as expected; if not, print a note. Never raises.
 
     Training is chaotic: another processor, number of threads, precision or version of torch gives
     another run. So a notebook measures an outcome of training and shows it, and asserts only what
@@ -205,9 +215,9 @@ def expect(name: str, held: bool | Tensor, otherwise: str) -> None:
     name : str
         The expectation as a short statement: "run c covers fewer modes than run b".
     held : bool
-        Whether it came out so. Tensors of one element are accepted.
+        Whether it holds. Tensors of one element are accepted.
     otherwise : str
-        Printed where it did not: what happened, and what usually happens.
+        Printed if it does not hold: what happened, and what usually happens.
     """
     if profile() == "smoke":
         return

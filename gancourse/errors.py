@@ -1,4 +1,4 @@
-"""The one family of expected failures."""
+"""The exception for expected failures."""
 
 
 class CourseError(Exception):

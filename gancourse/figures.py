@@ -1,4 +1,4 @@
-"""Figures: from arrays or records to Axes; the notebook composes the panels.
+"""Figures: functions that draw arrays or records on Axes; a notebook arranges the panels.
 
 Colours are those of Okabe and Ito, which colour-blind readers can tell apart, and every line also
 has its own dash, so each figure can be read in grey.
@@ -50,6 +50,10 @@ def show_images(images: Images, columns: int = 8, title: str = "", ax: Axes | No
         (B, C, H, W) with one or three channels.
     columns : int
         Images per row.
+    title : str
+        Above the images.
+    ax : Axes, optional
+        Where to draw; by default in a new figure.
     """
     rows = -(-len(images) // columns)
     ax = ax or plt.subplots(figsize=(columns * 0.8, rows * 0.8), layout="constrained")[1]
@@ -99,7 +103,7 @@ def plot_curves(
 
 
 def plot_records(records: Sequence[Any], title: str = "", ax: Axes | None = None) -> Axes:
-    """The losses of a run over its steps, from the records that ``loop.train`` yields."""
+    """The losses of a run over its steps, from the records of ``loop.train``."""
     names = records[0].losses if records else {}
     curves = {name: [r.losses[name] for r in records] for name in names}
     steps = [r.step for r in records]
@@ -132,6 +136,11 @@ def show(figure: Axes | Figure, alt: str) -> None:
         What to show.
     alt : str
         What the image shows, for readers who can't see it. Saved in the notebook.
+
+    Raises
+    ------
+    ValueError
+        If `alt` is empty.
     """
     show_live(figure, alt)
 
@@ -150,6 +159,11 @@ def show_live(figure: Axes | Figure, alt: str, handle: Any = None) -> Any:
     -------
     DisplayHandle or None
         For the next call; None outside IPython.
+
+    Raises
+    ------
+    ValueError
+        If `alt` is empty.
     """
     if not alt.strip():
         raise ValueError("a figure needs a text alternative: say what the image shows")

@@ -32,7 +32,7 @@ def explore(
 
     Notes
     -----
-    With GANCOURSE_STATIC=1 only the stills are drawn.
+    With GANCOURSE_STATIC=1 only the stills are drawn. A control of another form is a CourseError.
     """
     start = {name: _start(name, control) for name, control in controls.items()}
     for values in stills or (start,):
@@ -47,8 +47,8 @@ def explore(
 class OpinionTest:
     """A blinded opinion test: images in random order, rated 1 (bad) to 5 (excellent).
 
-    Ledig et al. (2017), Section 3.2, asked 26 people this way. Nothing on the page or in the
-    front end tells which method made an image until all are rated. First used in notebook 08.
+    Ledig et al. (2017), Section 3.2, asked 26 people this way. Until all images are rated, nothing
+    in the notebook reveals which method made an image. First used in notebook 08.
 
     Parameters
     ----------
@@ -56,6 +56,11 @@ class OpinionTest:
         Images (C, H, W) in [-1, 1] of each method, all of the same size.
     rng : torch.Generator
         On the CPU; draws the order.
+
+    Raises
+    ------
+    CourseError
+        If there is no image, or their sizes differ.
     """
 
     def __init__(self, images: Mapping[str, Sequence[Tensor]], rng: torch.Generator) -> None:
@@ -70,7 +75,7 @@ class OpinionTest:
         return len(self._shown)
 
     def rate(self, *ratings: int) -> None:
-        """Rate the next image, or the next few."""
+        """Rate the next image, or the next few, from 1 to 5; CourseError for anything else."""
         left = len(self) - len(self.ratings)
         if len(ratings) > left or any(r not in (1, 2, 3, 4, 5) for r in ratings):
             raise CourseError(

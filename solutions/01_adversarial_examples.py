@@ -334,7 +334,7 @@ env.expect(
 # %% [markdown]
 # In the run recorded here random signs of this size fooled the classifier on one photo, a near tie, and the signs of the gradient on all five. Both changes have the same largest value, and, except for what the clamp cuts off, the same Euclidean length; only the direction differs.
 #
-# The paper shows one image, with a gibbon at 99.3 %; here are all that we tried. The cat becomes another cat, and the palace a *bell cote*, a small roof with bells: wrong, but related classes. Most of the new classes have a low probability.
+# The paper shows one image, with a gibbon at 99.3 %; here are all that we tried. The cat becomes another cat, and the palace a *bell cote*, a small roof with bells: wrong, but related classes. The espresso is now nearly tied with *consomme*, a broth. Most of the new classes have a low probability.
 #
 # A possible objection: does the attack still work after the image was **saved**? A file holds integer grey levels.
 

@@ -526,7 +526,7 @@ print(f"{N_ANSWERS} answers each for {', '.join(textures)}")
 # %% [markdown]
 # **Exercise 8.4** · *What the squared error wants* · difficulty ●●○○○ · importance ●●●●● · 5 minutes · 1 point
 #
-# Suppose that there are very many such answers, and one of them, you don't know which, is the truth. Ann hands in one of them, chosen at random. Bob hands in the mean of all of them. Compare their mean squared errors, averaged over many rounds, in decibels.
+# Suppose that there are very many such answers, and one of them, you don't know which, is the truth. Ann submits one of them, chosen at random. Bob submits the mean of all of them. Compare their mean squared errors, averaged over many rounds, in decibels.
 #
 # - `"a"`: Bob's PSNR is lower: his image is blurred.
 # - `"b"`: Both are the same on average.

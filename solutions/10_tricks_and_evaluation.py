@@ -333,7 +333,7 @@ slopes = {name: torch.gradient(y.log(), spacing=(grid,))[0] for name, y in curve
 fig, axes = panels(2, width=4.4, height=2.8)
 plot_curves(grid, curves, xlabel="x (data near 0, fakes near 4)", ylabel="best D", ax=axes[0])
 plot_curves(grid, slopes, xlabel="x", ylabel="slope of log D: a fake's gradient", ax=axes[1])
-show(fig, alt="Left: three best D fall with x. Right: near the fakes one log D is flat, label 0.1")
+show(fig, alt="Left: three D fall with x. Right: only with fake label 0.1 is log D flat at x = 4")
 for name, slope in slopes.items():
     print(f"{name:20} slope of log D at x = 4: {slope[(grid - 4).abs().argmin()]:+.2f}")
 
@@ -388,7 +388,7 @@ run("D's rate doubled", rate_D=4e-3)
 env.expect(*better("G virtual norm", "smoothed labels", "ReLU in D", "k = 3", "D's rate doubled"))
 
 # %% [markdown]
-# In the run recorded here none of the four differs by our rule. Look at the modes, too: where D is faster than G, fewer are found there, which hints at the opposite of "a better D gives a better gradient". A possible reason: in the theory G takes a small step and then D is trained to its optimum. Ours moves to wherever D is weakest, all samples together.
+# In the run recorded here none of the four differs by our rule. Look at the modes, too: where D is faster than G, fewer are found there, which hints at the opposite of "a better D gives a better gradient". A possible reason: in the theory G takes a small step and then D is trained to its optimum. Our G moves all samples together to wherever D is weakest.
 #
 # ## 5. A critic with bounded gradients
 #

@@ -1,7 +1,7 @@
-"""Networks pretrained on ImageNet: a classifier that comes with a pip package.
+"""Networks pretrained on ImageNet: classifiers, and their features.
 
 EfficientNet-Lite0 (Apache-2.0) needs no download beyond the package that carries its weights.
-`lite0_features` gives feature maps of it, `content_features` those of VGG19.
+`lite0_features` gives its feature maps, `content_features` those of VGG19 for SRGAN.
 """
 
 from collections.abc import Sequence
@@ -118,7 +118,7 @@ def torchvision_classifier(name: str) -> Classifier:
     except OSError as error:  # urllib's errors are among them
         raise CourseError(
             f"The weights of {name} could not be downloaded.",
-            f"The download says: {error}",
+            f"The error is: {error}",
             "Continue without them, or run this cell again with a network connection.",
         ) from error
     preset = weights.transforms()
@@ -189,9 +189,9 @@ class Features(nn.Module):
 def lite0_features(stages: Sequence[int] = (1, 2, 3, 5)) -> Features:
     """Feature maps of EfficientNet-Lite0: of the last block of some of its stages, 1 to 7.
 
-    Each is taken where the block has most channels, after the activation (ReLU6), so values lie in
-    [0, 6]. By default one at each scale: 32, 144, 240 and 672 maps at a half, a quarter, an eighth
-    and a sixteenth of the side.
+    Each is taken where its block has the most channels, after the activation (ReLU6), so values lie
+    in [0, 6]. By default there is one at each scale: 32, 144, 240 and 672 maps at 1/2, 1/4, 1/8 and
+    1/16 of the side.
     """
     known = classifier()
     stem, blocks = known.net.conv_stem, known.net.blocks[: max(stages)]
@@ -206,8 +206,8 @@ def content_features(prefer: str = "vgg19") -> Features:
 
     "vgg19" is the paper's phi_5,4: one map, after the activation of the fourth convolution of the
     fifth block (548 MB, downloaded once by torchvision). If it is unavailable, and for "lite0",
-    EfficientNet-Lite0's maps are returned instead. A notice says which. A network with random
-    weights is never used.
+    EfficientNet-Lite0's maps are returned instead, and a printed line names the network. A network
+    with random weights is never used. ValueError for other values of `prefer`.
     """
     if prefer == "vgg19":
         try:

@@ -65,7 +65,10 @@ def build(
         bool, typer.Option("--execute", help="Execute the solved notebooks too (cpu profile).")
     ] = False,
 ) -> None:
-    """Build both versions of the notebooks from solutions/NN_name.py, and README's table."""
+    """Build the notebooks from solutions/NN_name.py.
+
+    Also README's table of notebooks and docs/EXERCISES.md.
+    """
     course, sources = _course(names)
     import nbformat
 
@@ -119,21 +122,24 @@ def build(
 
 def run(
     names: Names = None,
-    profile: Annotated[Profile, typer.Option(help="Budget: smoke, cpu or gpu.")] = Profile.cpu,
-    out: Annotated[Path, typer.Option(help="Folder for notebooks, report.json, runs/.")] = Path(
+    profile: Annotated[Profile, typer.Option(help="Budget of training.")] = Profile.cpu,
+    out: Annotated[Path, typer.Option(help="Folder for notebooks, report.json and runs/.")] = Path(
         "report"
     ),
     student: Annotated[
-        bool, typer.Option("--student", help="Run the unedited student's version.")
+        bool, typer.Option("--student", help="Run the students' versions, unsolved.")
     ] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Status 1 also where an expectation did not hold.")
+        bool, typer.Option("--strict", help="Status 1 also if an expectation did not hold.")
     ] = False,
     record: Annotated[
-        bool, typer.Option("--record", help="Store figures and executed notebooks.")
+        bool, typer.Option("--record", help="Store figures and executed notebooks in the course.")
     ] = False,
 ) -> None:
-    """Run notebooks headless; write the executed notebooks, and all figures to report.json."""
+    """Run solved notebooks without a browser, and write a report.
+
+    The executed notebooks, and report.json with all figures, go into --out. Status 1 if one failed.
+    """
     course, sources = _course(names)
     import nbformat
 
@@ -141,10 +147,10 @@ def run(
     from gancourse.notebooks import measured
 
     if record and student:
-        raise typer.BadParameter("--record keeps figures of the solved notebooks: no --student.")
+        raise typer.BadParameter("--record stores figures of solved notebooks: no --student.")
     out = out.resolve()
     if out == course.root.resolve():
-        raise typer.BadParameter("--out must be another folder: this one holds your own runs/.")
+        raise typer.BadParameter("--out must be another folder: this one contains your own runs/.")
     runs = out / "runs"
     runs.mkdir(parents=True, exist_ok=True)
     version, folder = (tool.student, "notebooks") if student else (tool.solved, "solutions")
@@ -173,7 +179,7 @@ def run(
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check this machine: one line per finding, with the fix where one is needed."""
+    """Check this machine: what works, and how to fix what doesn't."""
     from gancourse import doctor as tool
     from gancourse.grading.sandbox import isolation
 
@@ -185,8 +191,11 @@ def doctor(
     raise typer.Exit(1 if any(finding.status == "wrong" for finding in findings) else 0)
 
 
-def fetch(name: Annotated[str, typer.Argument(help="Name of a data set.")]) -> None:
-    """Download a real data set into data/, verified; an interrupted download resumes."""
+def fetch(name: Annotated[str, typer.Argument(help="Name: mnist, cifar10, ...")]) -> None:
+    """Download a real data set into data/, verified.
+
+    An interrupted download resumes where it stopped. The names are in data/README.md.
+    """
     from gancourse.datasets import downloads
 
     if name not in downloads.KNOWN:

@@ -1,4 +1,4 @@
-"""The message of a command where an extra of the package is missing."""
+"""The message of a command that needs a missing extra of the package."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ TOOLS = {"lab": "the tools for notebooks", "instructor": "the tools for grading"
 
 @contextmanager
 def extra(name: str) -> Iterator[None]:
-    """Say what to install where an import in this block fails."""
+    """If an import in this block fails, raise a CourseError that names what to install."""
     try:
         yield
     except ModuleNotFoundError as error:

@@ -12,24 +12,24 @@ import typer
 from gancourse.cli.extras import extra
 
 Grades = Annotated[
-    Path, typer.Option("--out", "--grades", help="Folder of the gradebook and of all it writes.")
+    Path, typer.Option("--out", "--grades", help="Folder of the gradebook and its reports.")
 ]
 Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Processes here; default: one per core.")
+    int | None, typer.Option("--workers", min=1, help="Local processes; default: one per core.")
 ]
-Scheduler = Annotated[str, typer.Option(help="Address of a Dask scheduler, in place of workers.")]
+Scheduler = Annotated[str, typer.Option(help="Address of a Dask scheduler, to use a cluster.")]
 Database = Annotated[
     str | None, typer.Option(help="URL of a PostgreSQL database; needed once, then remembered.")
 ]
 Unsafe = Annotated[
-    bool, typer.Option("--unsafe-no-sandbox", help="Run untrusted code without a sandbox; stamped.")
+    bool, typer.Option("--unsafe-no-sandbox", help="No sandbox; results are stamped UNSAFE.")
 ]
 
 
 def check(
     notebook: Annotated[Path, typer.Argument(metavar="NN.ipynb", help="Your notebook, saved.")],
 ) -> None:
-    """Show what would be graded in your notebook, and the points; needs no network."""
+    """Show what would be graded in your notebook, and the points."""
     from gancourse.grading.answers.preview import preview
 
     result = preview(notebook)
@@ -53,7 +53,7 @@ def grade(
         float | None, typer.Option(min=0, max=100, help="Percent that lateness costs at most.")
     ] = None,
     late_days: Annotated[
-        Path | None, typer.Option(help="CSV with student, days and, if they differ, notebook.")
+        Path | None, typer.Option(help="CSV: student, days and, where they differ, notebook.")
     ] = None,
 ) -> None:
     """Grade submissions, each in a sandbox. If stopped or killed, run it again: it resumes."""
@@ -90,7 +90,10 @@ def regrade(
     database: Database = None,
     unsafe: Unsafe = False,
 ) -> None:
-    """Grade one exercise of all students again, after a correction, and print what changed."""
+    """Grade one corrected exercise again, for all students.
+
+    Prints each mark that changed.
+    """
     from gancourse import exercises
 
     exercises.find(exercise)
@@ -152,14 +155,14 @@ def history(
     out: Grades = Path("grades"),
     database: Database = None,
 ) -> None:
-    """Show every submission, result and mark that was ever recorded for a student."""
+    """Show everything that was ever recorded for a student."""
     lines = _book(out, database).history(student)
     print("\n".join(lines) or f"Nothing is recorded for {student}.")
     raise typer.Exit(0 if lines else 1)
 
 
 def feedback(out: Grades = Path("grades"), database: Database = None) -> None:
-    """Write a page for each student, and one of the whole class."""
+    """Write a page for each student, and one for the instructor."""
     book = _book(out, database)
     from gancourse.grading.reports import feedback, overview
 
@@ -171,23 +174,23 @@ def feedback(out: Grades = Path("grades"), database: Database = None) -> None:
 
 def export(
     canvas: Annotated[
-        Path | None, typer.Option(help="CSV of Canvas's gradebook, exported: it is filled in.")
+        Path | None, typer.Option(help="Gradebook that Canvas exported (CSV), to fill in.")
     ] = None,
     moodle: Annotated[
         list[str] | None,
-        typer.Option(metavar="NN=CSV", help="Grading worksheet of a notebook's assignment."),
+        typer.Option(metavar="NN=CSV", help="Moodle's grading worksheet for a notebook."),
     ] = None,
     column: Annotated[
         list[str] | None,
-        typer.Option(metavar="NN=HEADING", help="Canvas's column for a notebook, if not clear."),
+        typer.Option(metavar="NN=HEADING", help="Canvas's column for a notebook, if not found."),
     ] = None,
     notebook: Annotated[
-        list[str] | None, typer.Option(metavar="NN", help="Only these notebooks.")
+        list[str] | None, typer.Option(metavar="NN", help="Only this notebook; can be repeated.")
     ] = None,
     out: Grades = Path("grades"),
     database: Database = None,
 ) -> None:
-    """Write the marks as CSV; fill in the tables of Canvas and Moodle, to import there."""
+    """Write the marks as CSV, and fill in Canvas's or Moodle's table."""
     book = _book(out, database)
     from gancourse.grading.reports import exports, overview
 
@@ -195,7 +198,7 @@ def export(
     chosen = {number.zfill(2) for number in notebook or ()}
     if missing := sorted(chosen - {*worth}):
         what = f"There is no notebook {', '.join(missing)}: {', '.join(worth)}."
-        raise typer.BadParameter(f"{what} Each has its own --notebook.")
+        raise typer.BadParameter(f"{what} Repeat --notebook for each one.")
     records = [record for record in book.records() if not chosen or record.notebook in chosen]
     tables = {"marks": exports.marks(records, overview.title)}
     tables["totals"] = exports.totals(records, worth)
@@ -264,7 +267,7 @@ def _pairs(values: Sequence[str] | None, option: str, worth: Mapping[str, int]) 
     pairs = [value.partition("=") for value in values or ()]
     for number, equals, value in pairs:
         if not equals or number.zfill(2) not in worth or not value:
-            raise typer.BadParameter(f"--{option} is a notebook's number, =, and a name: 02=...")
+            raise typer.BadParameter(f"--{option} takes a notebook's number, = and a value: 02=...")
     by_number = {number.zfill(2): value for number, _, value in pairs}
     if len(by_number) < len(pairs):
         raise typer.BadParameter(f"--{option} names a notebook twice: export once for each.")

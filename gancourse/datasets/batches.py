@@ -26,6 +26,11 @@ class Batches(Iterator):
         Examples per batch.
     rng : torch.Generator
         Draws the indices; on the device of the tensors.
+
+    Raises
+    ------
+    CourseError
+        If the tensors differ in length or are empty, or `size` is below 1.
     """
 
     def __init__(self, examples: Tensor, *more: Tensor, size: int, rng: torch.Generator) -> None:

@@ -44,7 +44,7 @@ FORMS = (
 """Sentence forms. The text in brackets is omitted together with its attribute."""
 
 NAMED = {"colour": 0.8, "shape": 0.6, "petals": 0.5, "centre": 0.6, "background": 0.5, "size": 0.5}
-"""How often each attribute is named."""
+"""Probability that a sentence names each attribute."""
 
 SENTENCES = 10
 SMALL, LARGE = 0.62, 0.78  # radii; between them a flower is neither small nor large
@@ -52,7 +52,7 @@ HELD_OUT = (("red", "narrow"), ("white", "pointed"), ("violet", "round"))
 """Combinations of colour and shape that never occur in training."""
 
 Truth = Int[Tensor, "batch 6"]
-"""For each attribute of `WORDS` an index into its values, or -1: not named, or neither."""
+"""For each attribute of `WORDS` an index into its values; -1: not named, or (size) neither."""
 
 Said = Int[Tensor, "batch sentences 6"]
 """The same for each of several sentences."""
@@ -86,6 +86,11 @@ def load(count: int, size: int, rng: torch.Generator, held_out: bool = False) ->
         Draws attributes and words; the images are on its device.
     held_out : bool
         Only the combinations of `HELD_OUT`, or only the others.
+
+    Returns
+    -------
+    CaptionedFlowers
+        ``images`` (count, 3, size, size) bytes, `SENTENCES` sentences for each, and the attributes.
     """
     pairs = [(c, s) for c in PETAL_COLOURS for s in SHAPES if ((c, s) in HELD_OUT) == held_out]
     places = [[list(PETAL_COLOURS).index(c), list(SHAPES).index(s)] for c, s in pairs]

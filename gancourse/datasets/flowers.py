@@ -107,7 +107,10 @@ def load(count: int, size: int, rng: torch.Generator, bees: float = 0.5) -> Flow
 
 
 def sample(count: int, rng: torch.Generator, bees: float = 0.5) -> Looks:
-    """Random attributes, each independent of the others."""
+    """Random attributes, each independent of the others; parameters as in `load`.
+
+    Raises ValueError if `count` is below 1 or `bees` outside [0, 1].
+    """
     if count < 1 or not 0 <= bees <= 1:
         raise ValueError(f"count must be at least 1 and bees a share, got {count=} and {bees=}")
 
@@ -151,6 +154,11 @@ def draw(looks: Looks, size: int, dusk: bool = False) -> Bytes:
     -------
     Bytes
         (B, 3, size, size), on the device of the attributes. Equal attributes give equal images.
+
+    Raises
+    ------
+    ValueError
+        If `size` is below 8.
     """
     x, y = _grid(looks, size)
     pixel = 2 / size

@@ -105,7 +105,7 @@ def load(
 
 
 def image_files(root: Path) -> list[Path]:
-    """The files of a folder and its subfolders with the suffix of an image, sorted."""
+    """The image files below a folder (by suffix), sorted; CourseError if there are none."""
     if not root.is_dir():
         found = "It is a file." if root.exists() else "It does not exist."
         raise CourseError(

@@ -43,6 +43,11 @@ def shrink(photo: Bytes, factor: float = 1 / SCALE) -> Other:
     -------
     Bytes
         (B, C, H factor, W factor), rounded down; integer grey levels, as in a file.
+
+    Raises
+    ------
+    ValueError
+        If `factor` is outside (0, 1], or a side of the result would be 0.
     """
     if not 0 < factor <= 1 or min(photo.shape[2:]) * factor < 1:
         raise ValueError(f"can't shrink {tuple(photo.shape)} by {factor}")

@@ -93,7 +93,7 @@ def read(path: str | Path) -> Bytes:
     except UNREADABLE as error:
         raise CourseError(
             f"{path} can't be read as an image.",
-            f"The reader says: {error}",
+            f"The error is: {error}",
             "Open it in an image viewer; save it again as PNG or JPEG.",
         ) from error
 
@@ -115,6 +115,11 @@ def square(photo: Bytes, size: int = 224, shorter: int = 256) -> Float[Tensor, "
     -------
     Float[Tensor, "1 3 side side"]
         With side = size; in [-1, 1], on the device of `photo`.
+
+    Raises
+    ------
+    ValueError
+        If `size` is below 1 or above `shorter`.
     """
     if not 1 <= size <= shorter:
         raise ValueError(f"size must be between 1 and shorter, got {size=} and {shorter=}")

@@ -41,7 +41,7 @@ class Normal:
 
 @dataclass(frozen=True)
 class Ring:
-    """Equal round Gaussians, evenly spaced on a circle: the standard image of mode collapse.
+    """Equal round Gaussians, evenly spaced on a circle: the standard test of mode collapse.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ from gancourse.shapes import Bytes
 ByteImages = UInt8[Tensor, "_ channels height width"]
 """Bytes; the domains may differ in number."""
 Pool = Float[Tensor, "pool channels height width"]
-"""ByteImages that are kept, in [-1, 1]."""
+"""Images that are kept, in [-1, 1]."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def day_and_dusk(count: int, tests: int, size: int, rng: torch.Generator) -> Dom
     Parameters
     ----------
     count, tests : int
-        ByteTraining images per domain; test flowers, drawn in both styles.
+        Training images per domain; test flowers, drawn in both styles.
     size : int
         Side in pixels.
     rng : torch.Generator
@@ -105,6 +105,11 @@ def designs(
         Draws the split; lives on the CPU.
     device : torch.device or str, optional
         Where the images live; by default the course's device.
+
+    Raises
+    ------
+    ValueError
+        If `tests` is below 1, or leaves no subject for training.
     """
     first, second = (emoji.load(size, name, device=device).images for name in emoji.FOLDERS)
     order = torch.randperm(len(first), generator=rng).to(first.device)
@@ -170,7 +175,7 @@ def of_folder(
 
 
 def horse2zebra(size: int, device: torch.device | str | None = None) -> Domains:
-    """The paper's horses and zebras: a checked download of 117 MB. Parameters as in `of_folder`.
+    """The paper's horses and zebras: a verified download of 117 MB. Parameters as in `of_folder`.
 
     Raises
     ------

@@ -1,1 +1,1 @@
-"""Numbers that say how good samples, images and retrieval are."""
+"""Metrics of samples, of images against a reference, and of retrieval."""

@@ -1,4 +1,4 @@
-"""Measures of images against a reference: PSNR, SSIM, and distance in the features of a network."""
+"""Metrics of images against a reference: PSNR, SSIM, and distance in the features of a network."""
 
 from collections.abc import Callable
 
@@ -64,6 +64,11 @@ def ssim(x: Images, real: Images, border: int = 4) -> Float[Tensor, " batch"]:
     -------
     Float[Tensor, " batch"]
         At most 1, for each image.
+
+    Raises
+    ------
+    ValueError
+        If fewer than 11 pixels are left inside the border.
     """
     from skimage.metrics import structural_similarity
 

@@ -39,7 +39,7 @@ def most_similar(
 ) -> Int[Tensor, "batch k"]:
     """The k rows of a table with the highest cosine similarity to each vector, best first.
 
-    First built in notebook 05.
+    Returns their indices, (batch, k). First built in notebook 05.
     """
     cosine = F.normalize(vectors, dim=1) @ F.normalize(table, dim=1).T
     return cosine.topk(k, dim=1).indices
@@ -50,7 +50,8 @@ def recall_at(
 ) -> float:
     """Share of queries whose true match, the row with the same index, is among the k most similar.
 
-    Similarity is the cosine. Chance is k / batch. First built in notebook 09.
+    Similarity is the cosine; chance level is k / batch. ValueError if k is not between 1 and batch,
+    or the two differ in number. First built in notebook 09.
     """
     if not len(queries) == len(gallery) >= k > 0:
         raise ValueError(f"needs as many matches as queries, and at least {k=} of them")

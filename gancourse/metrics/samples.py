@@ -1,4 +1,4 @@
-"""Measures of samples: arrays in, numbers out.
+"""Metrics of samples: arrays in, numbers out.
 
 Each works on the features of any network, or on points as they are. Notebook 10 shows for each a
 broken generator that it rates as good.
@@ -15,9 +15,10 @@ from gancourse.shapes import to_float
 
 @torch.no_grad()
 def in_batches(net: nn.Module, inputs: Tensor, size: int = 500) -> Tensor:
-    """A network's output for many images or noise vectors, in eval mode, ``size`` at a time.
+    """A network's output for many images or latent vectors, in eval mode, ``size`` at a time.
 
-    Images stored as bytes are scaled to [-1, 1]. The network's mode is restored afterwards.
+    Images stored as bytes are scaled to [-1, 1]. The network's mode is restored afterwards. Returns
+    (N, ...) for N inputs, without a graph.
     """
     training = net.training
     net.eval()
@@ -109,6 +110,11 @@ def kernel_distance(a: Float[Tensor, "n features"], b: Float[Tensor, "m features
     a, b : Float[Tensor, "n features"]
         One row per example, at least two rows each.
 
+    Returns
+    -------
+    float
+        Near 0 for equal distributions; may be slightly negative.
+
     Raises
     ------
     ValueError
@@ -144,6 +150,11 @@ def covered(
     k : int
         Neighbours, the point itself not counted; from 1 to one less than the number of points.
 
+    Returns
+    -------
+    Bool[Tensor, " n"]
+        True for points inside.
+
     Raises
     ------
     ValueError
@@ -160,9 +171,10 @@ def covered(
 def precision_recall(
     real: Float[Tensor, "n features"], fake: Float[Tensor, "m features"], k: int = 3
 ) -> tuple[float, float]:
-    """Share of fakes inside the support of the real examples, and the reverse.
+    """Precision and recall: share of fakes inside the real examples' support, and the reverse.
 
-    Kynkäänniemi et al. (2019), Equation 2; k = 3 is theirs.
+    Kynkäänniemi et al. (2019), Equation 2; k = 3 is theirs. Both lie in [0, 1]. ValueError as in
+    `covered`.
     """
     precision, recall = covered(fake, real, k), covered(real, fake, k)
     return precision.float().mean().item(), recall.float().mean().item()

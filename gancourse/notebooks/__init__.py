@@ -1,1 +1,1 @@
-"""Notebooks made from their sources, executed, checked, and measured."""
+"""Notebooks are built from their sources, executed, checked and measured here."""

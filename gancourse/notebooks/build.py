@@ -82,7 +82,10 @@ class Course:
         return cls(root, address, json.loads(path.read_text("utf-8")) if path.exists() else {})
 
     def sources(self, names: Sequence[str] = ()) -> list[Path]:
-        """The sources of some notebooks, by number or name ("3", "03", "03_dcgan"), or of all."""
+        """The sources of some notebooks, by number or name ("3", "03", "03_dcgan"), or of all.
+
+        CourseError if there is no such notebook.
+        """
         sources = sorted((self.root / "solutions").glob("[0-9][0-9]_*.py"))
         asked = {name.zfill(2) for name in names}
         chosen = [path for path in sources if not names or {path.stem, path.stem[:2]} & asked]
@@ -150,7 +153,7 @@ def solved(course: Course, source: Path) -> NotebookNode:
 
 
 def seal(notebook: NotebookNode) -> NotebookNode:
-    """Store the digest of all cells and outputs, and remove what is specific to a machine."""
+    """Store the digest of all cells and outputs, without widgets; CourseError for a local path."""
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue

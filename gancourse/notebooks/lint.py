@@ -1,4 +1,4 @@
-"""What breaks the conventions in a source, and which notebooks are out of date."""
+"""Finds what breaks the conventions in a source, and which notebooks are out of date."""
 
 import ast
 import re

@@ -22,6 +22,11 @@ def record(root: Path, profile: str, report: dict) -> str:
     -------
     str
         A message. Figures of one profile come from one machine: those of another are dropped.
+
+    Raises
+    ------
+    CourseError
+        If a notebook failed or ran on another device; nothing is stored.
     """
     entries = report["notebooks"]
     device = {"cpu": "cpu", "gpu": "cuda"}.get(profile)

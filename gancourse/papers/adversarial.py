@@ -58,8 +58,8 @@ def random_sign_noise(x: Images, eps: float, rng: torch.Generator) -> Images:
 def input_gradient(model: Model, x: Images, y: Labels) -> Images:
     r"""Gradient of each image's own loss with respect to its pixels, :math:`\nabla_x J(x, y)`.
 
-    J is the cross-entropy of the class `y`. The losses of a batch are summed, not averaged, so a
-    image's gradient does not depend on what else is in the batch.
+    J is the cross-entropy of the class `y`. The losses of a batch are summed, not averaged, so an
+    image's gradient does not depend on the rest of the batch.
     """
     with torch.enable_grad():  # even if the caller uses no_grad
         x = x.detach().requires_grad_()

@@ -182,7 +182,7 @@ def lsgan_generator_loss(fake: Logits) -> Scalar:
 
 
 LSGAN = (lsgan_discriminator_loss, lsgan_generator_loss)
-"""The two, for `cyclegan_step`."""
+"""Both losses, for `cyclegan_step`."""
 
 
 def cycle_loss(
@@ -198,7 +198,7 @@ def cycle_loss(
 
 # The image pool ----------------------------------------------------------------------------------
 class ImagePool:
-    """Recent fakes: D is also shown older ones, so that it does not forget them.
+    """Recent fakes: D is also trained on older ones, which reduces oscillation.
 
     Section 4, after Shrivastava et al. (2017): 50 images. The first ones fill the pool and are
     returned. Then each fake is returned with probability 1/2, or exchanged for an image of the

@@ -17,7 +17,7 @@ from gancourse.shapes import Images, Latent, Logits
 
 
 def doublings(size: int) -> int:
-    """How many times 4 is doubled to reach an image's side. ValueError for an odd side."""
+    """How many times 4 is doubled to reach an image's side; ValueError if that is impossible."""
     times = round(math.log2(size / 4)) if size >= 8 else 0
     if times < 1 or 4 * 2**times != size:
         raise ValueError(f"size must be 8, 16, 32, 64, ..., got {size}")
@@ -37,7 +37,7 @@ class Generator(nn.Module):
     width : int
         Channels before the last layer; each earlier layer has twice as many.
     size : int
-        Side of the image in pixels: 8, 16, 32, 64, ...
+        Side of the image in pixels: 8, 16, 32, 64, ...; ValueError for others.
     rng : torch.Generator, optional
         Draws the initial weights; see `blocks.configured`.
 

@@ -69,6 +69,11 @@ def turn_vector(z: Latent, values: Values, n: int) -> Float[Tensor, " noise"]:
         (B,): the attribute, measured on the images.
     n : int
         Images at each end, at most half of them.
+
+    Raises
+    ------
+    ValueError
+        If `n` is below 1 or above half the number of images.
     """
     if not 1 <= n <= len(z) // 2:
         raise ValueError(f"n must lie between 1 and {len(z) // 2}, half of the images, got {n}")
@@ -285,6 +290,11 @@ def map_weights(
     -------
     Float[Tensor, " maps"]
         Above 0 for maps that are more active where the object is.
+
+    Raises
+    ------
+    ValueError
+        If the object is nowhere, or everywhere.
     """
     from sklearn.linear_model import LogisticRegression
 

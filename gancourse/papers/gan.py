@@ -1,4 +1,4 @@
-"""The game of 2014: losses, the training step, and what every later step is made of.
+"""The original GAN: losses, the training step, and the functions that later steps share.
 
 Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville and Bengio (2014), "Generative
 adversarial nets". First built in notebook 02.
@@ -63,7 +63,7 @@ def r1_penalty(D: nn.Module, x: Float[Tensor, " batch *example"]) -> Scalar:
     r"""Squared gradient of D's logit at real examples, :math:`E_x[\|\nabla_x D(x)\|^2]`.
 
     The R1 penalty of Mescheder et al. (2018), without its factor gamma / 2: the caller multiplies.
-    It keeps D's gradient small around the data, where G should come to rest.
+    It keeps D's gradient small around the data, where G should converge.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ from gancourse.papers.blocks import Rng, configured, up_block
 from gancourse.shapes import Images, Labels, Latent, Logits
 
 RESIDUAL_SCALE = 5
-"""Factor by which a level's D sees the residual enlarged."""
+"""Factor by which the residual is multiplied before a level's D sees it."""
 
 BLUR = (1 / 8, 3 / 8, 3 / 8, 1 / 8)
 """The blur before halving, in each direction. Burt and Adelson have five weights; four are
@@ -90,7 +90,7 @@ def laplacian(x: Images, levels: int) -> list[Resized]:
     x : Images
         (B, C, H, W); H and W must be divisible by 2 to the power of `levels`.
     levels : int
-        How often the image is halved. 0 returns the image alone.
+        How many times the image is halved. 0 returns the image alone.
 
     Returns
     -------

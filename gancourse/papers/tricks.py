@@ -1,4 +1,4 @@
-"""Tricks that keep a GAN's training alive: layers, and losses of the form ``loss(D, x, fakes)``.
+"""Tricks that stabilize GAN training: layers, and losses of the form ``loss(D, x, fakes)``.
 
 First built in notebook 10, which measures each. Points may have a first dimension ``seeds``: that
 many runs in parallel, see `training.many_seeds`.
@@ -33,6 +33,11 @@ def virtual_batch_norm(h: Tensor, reference: Tensor, eps: float = 1e-5) -> Tenso
         The same layer's values for the reference batch, which is chosen once, before training.
     eps : float
         Added to the variance.
+
+    Returns
+    -------
+    Tensor
+        Of the shape of `h`.
     """
     maps = h.dim() == 4
     n, batch = (len(reference), 0) if maps else (reference.shape[-2], -2)
@@ -131,12 +136,12 @@ def unpooled(conv: nn.Module) -> nn.Module:
 
 # Losses --------------------------------------------------------------------------------------
 def log_loss(D: nn.Module, x: Tensor, fakes: Tensor) -> Scalar:
-    """The log loss of 2014; D sees real and fake as two batches."""
+    """The log loss of Goodfellow et al. (2014); real and fake pass through D as two batches."""
     return discriminator_loss(D(x), D(fakes))
 
 
 def non_saturating(D: nn.Module, x: Tensor, fakes: Tensor) -> Scalar:
-    """The non-saturating loss of 2014."""
+    """The non-saturating loss of Goodfellow et al. (2014)."""
     return non_saturating_loss(D(fakes))
 
 

@@ -1,1 +1,1 @@
-"""One training run: the loop, its checkpoints, the players, and what can be read off a run."""
+"""Training: the loop, checkpoints, players, saved networks, and diagnosis of a run."""

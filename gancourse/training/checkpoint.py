@@ -45,7 +45,7 @@ def alone(folder: Path | None) -> Iterator[None]:
         except Timeout:
             raise CourseError(
                 f"Another run is training in {folder}.",
-                "It is in another kernel, or in this one a loop over train() that was not "
+                "It is in another kernel, or it is a loop over train() in this kernel that was not "
                 "finished. Two runs would overwrite each other's checkpoints.",
                 "Wait for it, or shut that kernel down (Jupyter: Kernel > Shut Down All Kernels), "
                 "and run this cell again. Or name another folder with GANCOURSE_RUNS.",
@@ -86,7 +86,13 @@ def restore(keep: Mapping[str, Any], state: Mapping[str, Any]) -> None:
 
 
 def fingerprint(keep: Mapping[str, Any]) -> str:
-    """Identifies a run: by a network's shapes, an optimizer's settings, a seed and its device."""
+    """A digest that identifies a run: of shapes of weights, optimizer settings, seeds and devices.
+
+    Raises
+    ------
+    CourseError
+        If something in `keep` has no state that can be stored.
+    """
     facts: dict[str, Any] = {}
     for name, thing in keep.items():
         if isinstance(thing, nn.Module):

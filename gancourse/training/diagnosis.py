@@ -184,8 +184,8 @@ def diagnose(records: Sequence[Record]) -> list[Finding]:
     ----------
     records : Sequence[Record]
         With "loss_D" and "loss_G" and, for most faults, the numbers of `measure_signs`. The rules
-        read the second half. An oscillation faster than the
-        records is averaged out: record at least ten times per period.
+        read the second half. An oscillation faster than the records is averaged out: record at
+        least ten times per period.
 
     Returns
     -------
@@ -194,7 +194,13 @@ def diagnose(records: Sequence[Record]) -> list[Finding]:
         named "healthy" if no rule applies, or "unclear" if the records allow no conclusion.
     """
     if not records:
-        return [Finding("unclear", "there are no records.", "Train first: loop.train yields them.")]
+        return [
+            Finding(
+                "unclear",
+                "there are no records.",
+                "Train, and pass the records of loop.train.",
+            )
+        ]
     for record in records:
         for name, value in record.losses.items():
             if not math.isfinite(value):

@@ -27,7 +27,7 @@ Step = Callable[
 
 
 def faulty_step(name: str) -> Step:
-    """A step like `papers.gan.gan_step` with the fault that `name` says.
+    """A step like `papers.gan.gan_step`, with one injected fault.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def vanishing_gradient(G, D, opt_G, opt_D, batches, sample_z) -> dict[str, Tenso
 
 # leaks between real and fake ---------------------------------------------------------------------
 def wrong_labels(G, D, opt_G, opt_D, batches, sample_z) -> dict[str, Tensor]:
-    """D learns that real is 0 and fake is 1; G still wants 1."""
+    """D learns that real is 0 and fake is 1; G is still trained for a D where real is 1."""
     x = next(batches)
     with no_grad():
         fakes = G(sample_z(len(x)))

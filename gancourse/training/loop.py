@@ -35,7 +35,7 @@ class Record:
 
 
 class TrainingDiverged(CourseError):
-    """A loss is not finite. Says at which step, the last finite losses, and likely causes."""
+    """A loss is not finite. The message gives the step, the last finite losses, likely causes."""
 
     def __init__(
         self, step: int, name: str, last: Mapping[str, float], folder: Path | None
@@ -95,6 +95,8 @@ def train(
     ------
     TrainingDiverged
         A loss is nan or infinite.
+    ValueError
+        `steps` or `record_every` is below 1.
     CourseError
         Memory ran out: the message names the batch size that fits. Or another kernel trains in
         `folder`. Or its checkpoint does not match `keep`.
@@ -170,7 +172,7 @@ class _Run:
         except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise CourseError(
                 f"The checkpoint of step {found['step']} in {self.folder} does not fit.",
-                f"torch says: {error}. It may be from another version of torch or of the course.",
+                f"torch: {error}. It may be from another version of torch or of the course.",
                 "Run the cells again that create the networks, then this one with fresh=True: it "
                 "starts over and keeps the checkpoint. Or install the version that wrote it.",
             ) from error
@@ -179,7 +181,7 @@ class _Run:
         self.saved = self.step
 
     def save(self) -> None:
-        """Write a checkpoint; if that fails, say so at first and at the end, and continue."""
+        """Write a checkpoint; if that fails, print a notice the first and the last time."""
         if self.folder is None:
             return
         content = {

@@ -14,7 +14,7 @@ from torch import nn
 from gancourse.errors import CourseError
 
 PACKAGES = ("gancourse.papers.", "gancourse.classifiers.digit_judge.")
-"""Where the classes of saved networks live; no other class is ever built."""
+"""Where the classes of saved networks are defined; no other class is ever built."""
 
 MOVED = {
     "gancourse.nets.judge.Judge": "gancourse.classifiers.digit_judge.SmallClassifier",

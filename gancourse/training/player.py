@@ -1,4 +1,4 @@
-"""A player: a network with all that its training needs, as one object with one state."""
+"""A player: a network with its optimizer, schedule and EMA, as one object with one state."""
 
 import copy
 import math
@@ -28,6 +28,11 @@ def linear_decay(optimizer: Optimizer, steps: int, hold: float = 0.5) -> LambdaL
         Length of the run.
     hold : float
         Share of the steps before the decay starts, from 0 to 1; with 1 it never does.
+
+    Raises
+    ------
+    ValueError
+        If `hold` is outside [0, 1].
     """
     if not 0 <= hold <= 1:
         raise ValueError(f"hold is a share between 0 and 1, got {hold}")
@@ -40,8 +45,8 @@ def linear_decay(optimizer: Optimizer, steps: int, hold: float = 0.5) -> LambdaL
 class Player:
     """A network, its optimizer, its learning-rate schedule and its moving average (EMA).
 
-    Put it into `train`'s ``keep`` as one thing. What a step does is up to the step: it uses `net`
-    and `opt`, and calls `advance` once at its end. Notebooks 02 and 03 build every part by hand.
+    Put it into `train`'s ``keep`` as one entry. A training step uses `net` and `opt`, and calls
+    `advance` once at its end. Notebooks 02 and 03 build every part by hand.
 
     Parameters
     ----------
@@ -96,7 +101,7 @@ class Player:
         return self.schedule.last_epoch
 
     def advance(self) -> None:
-        """After a step: the learning rate, and the moving average, which covers less at first."""
+        """Call once per step: updates the learning rate and the EMA, whose decay starts low."""
         self.schedule.step()
         if self.ema:
             ema_update(self.average, self.net, min(self.ema, self.done / (self.done + 9)))

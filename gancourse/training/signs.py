@@ -1,6 +1,6 @@
 """Signs of a training run: a few numbers that a step logs in addition to its losses.
 
-`diagnosis` reads them. The easy way: ``step = examine(step, G, D)``, then train as usual.
+`diagnosis` reads them. In most cases ``step = examine(step, G, D)`` is enough: train as usual.
 """
 
 import math
@@ -132,8 +132,8 @@ def examine(
 ) -> Callable[[], dict[str, Tensor]]:
     """The same step, with `measure_signs` added to what it returns.
 
-    A forward hook on D observes: in D's turn the first call must be on the real batch, the second
-    on the fakes, as in `papers.gan.gan_step`. Other steps call `measure_signs` themselves.
+    A forward hook records D's calls: the first must be on the real batch, the second on the fakes,
+    as in `papers.gan.gan_step`. Other steps call `measure_signs` themselves.
 
     Raises
     ------

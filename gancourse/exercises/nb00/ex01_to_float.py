@@ -31,15 +31,14 @@ EXERCISE = Exercise(
         "Close: white has to be exactly 1, but 255 / 128 - 1 is 0.992.": lambda images: (
             images / 128 - 1
         ),
-        "That formula takes [0, 1] to [-1, "
-        "1]. These images are 0 to 255: divide first.": lambda images: (images.float() - 0.5) / 0.5,
+        "That formula takes [0, 1] to [-1, 1]. "
+        "These images are 0 to 255: divide first.": lambda images: (images.float() - 0.5) / 0.5,
         "That is [0, 2]: subtract 1.": lambda images: images / 127.5,
         "The centre is right, the range is not: divide by 127.5.": lambda images: (
             images.float() - 127.5
         ),
         "You scale each batch by its own darkest and lightest pixel, so the same grey value means "
-        "different things in two batches. Use 0 and "
-        "255.": lambda images: (
+        "different things in two batches. Use 0 and 255.": lambda images: (
             2 * (images.float() - images.min()) / (images.max() - images.min()) - 1
         ),
     },

@@ -67,10 +67,10 @@ EXERCISE = Exercise(
         "Capitals are read as unknown. Turn the text into lower case first.": partial(
             places, lower=False
         ),
-        "You mark an unknown character by 0, the position of the first character of the "
-        "alphabet. Mark it by -1.": partial(places, none=0),
-        "You skip unknown characters, so all after them move up by one. Each keeps its place "
-        "in the row, as -1.": partial(places, drop=True),
+        "You mark an unknown character by 0, the position of the first character of the alphabet. "
+        "Mark it by -1.": partial(places, none=0),
+        "You skip unknown characters, so all after them move up by one. Each keeps its place in "
+        "the row, as -1.": partial(places, drop=True),
         "Positions count from 0.": partial(places, start=1),
         "A longer text must be cut: every row has `length` integers.": partial(places, cut=False),
         "The padding is before the text; it belongs after it.": partial(places, front=True),

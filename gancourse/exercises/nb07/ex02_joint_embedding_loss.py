@@ -52,14 +52,13 @@ EXERCISE = Exercise(
     reference=joint_embedding_loss,
     cases=scores,
     slips={
-        "Only rows are compared: one image with all texts. Add the other direction, one text "
-        "with all images, down a column.": partial(embedding_loss, ways="images"),
-        "Only columns are compared: one text with all images. Add the other direction, one "
-        "image with all texts, along a row.": partial(embedding_loss, ways="texts"),
-        "The diagonal is included: there each hinge compares a matching pair with itself and "
-        "is 1. Leave the diagonal out, and divide by n (n - 1).": partial(
-            embedding_loss, diagonal=True
-        ),
+        "Only rows are compared: one image with all texts. Add the other direction, one text with "
+        "all images, down a column.": partial(embedding_loss, ways="images"),
+        "Only columns are compared: one text with all images. Add the other direction, one image "
+        "with all texts, along a row.": partial(embedding_loss, ways="texts"),
+        "The diagonal is included: there each hinge compares a matching pair with itself and is "
+        "1. Leave the diagonal out, "
+        "and divide by n (n - 1).": partial(embedding_loss, diagonal=True),
         "That is the sum. Take the mean over the n (n - 1) mismatched pairs.": partial(
             embedding_loss, mean=False
         ),

@@ -49,14 +49,14 @@ EXERCISE = Exercise(
         "The wrong pairs are missing: that is the loss of the plain GAN.": partial(
             cls_loss, w=0.0, f=1.0
         ),
-        "D should reject a real image with a wrong sentence: the term is "
-        "log(1 - s_w).": lambda real, wrong, fake: cls_loss(real, -wrong, fake),
+        "D should reject a real image with a wrong sentence: "
+        "the term is log(1 - s_w).": lambda real, wrong, fake: cls_loss(real, -wrong, fake),
         "For large logits the sigmoid is exactly 0 or 1, and a log is infinite. F.softplus(-l) is "
         "-log(sigmoid(l)), F.softplus(l) is -log(1 - sigmoid(l)).": cls_naive,
-        "The sign is wrong: the formula is maximized, a loss is "
-        "minimized.": lambda real, wrong, fake: -cls_loss(real, wrong, fake),
-        "The factor 1/2 applies to the brackets only, not to the first "
-        "term.": lambda real, wrong, fake: cls_loss(real, wrong, fake) / 2,
+        "The sign is wrong: the formula is "
+        "maximized, a loss is minimized.": lambda real, wrong, fake: -cls_loss(real, wrong, fake),
+        "The factor 1/2 applies to the brackets "
+        "only, not to the first term.": lambda real, wrong, fake: cls_loss(real, wrong, fake) / 2,
     },
     alternatives=(cls_loss,),
 )

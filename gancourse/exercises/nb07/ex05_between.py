@@ -35,11 +35,11 @@ EXERCISE = Exercise(
         "beta belongs to the first half, 1 - beta to the second.": lambda phi, beta: between(
             phi, 1 - beta
         ),
-        "You pair every text twice, and one of an odd batch with itself. Pair the first half "
-        "with the second: B // 2 rows.": lambda phi, beta: beta * phi + (1 - beta) * phi.flip(0),
+        "You pair every text twice, and one of an odd batch with itself. Pair the first half with "
+        "the second: B // 2 rows.": lambda phi, beta: beta * phi + (1 - beta) * phi.flip(0),
         "beta is an argument; you always use 1/2.": lambda phi, beta: between(phi, 0.5),
-        "You pair neighbours, rows 0 and 1. Pair row 0 with row "
-        "B // 2, and so on.": lambda phi, beta: beta * phi[:-1:2] + (1 - beta) * phi[1::2],
+        "You pair neighbours, rows 0 and 1. Pair row 0 "
+        "with row B // 2, and so on.": lambda phi, beta: beta * phi[:-1:2] + (1 - beta) * phi[1::2],
         "That is the sum: multiply the two by beta and 1 - beta first.": lambda phi, beta: (
             phi[: len(phi) // 2] + phi[len(phi) // 2 :][: len(phi) // 2]
         ),

@@ -89,8 +89,8 @@ EXERCISE = Exercise(
     observe=observe_words,
     slips={
         "A capital makes a known word unknown: compare in lower case.": words_like(lower=False),
-        "Commas and full stops are left on the words: a word has letters and digits "
-        "only.": words_like(strip=False),
+        "Commas and full stops are left on the "
+        "words: a word has letters and digits only.": words_like(strip=False),
         "A word that occurs twice is listed twice: list it once.": words_like(once=False),
         "The words are in another order than in the text.": words_like(order=False),
         "A text without a word should raise ValueError.": words_without_error,

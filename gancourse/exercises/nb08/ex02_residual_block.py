@@ -52,10 +52,9 @@ EXERCISE = Exercise(
         "The input is not added. The skip connection makes the block residual.": partial(
             BlockLike, skip=False
         ),
-        "There is a ReLU after the sum. He's first residual network had one; this block has "
-        "none, so that the skip connection passes negative values on too.": partial(
-            BlockLike, last=nn.ReLU
-        ),
+        "There is a ReLU after the sum. He's first residual network had one; this block has none, "
+        "so that the skip connection "
+        "passes negative values on too.": partial(BlockLike, last=nn.ReLU),
         "That is a ReLU. The slope of nn.PReLU() below zero is learned.": partial(
             BlockLike, act=lambda width: nn.ReLU()
         ),
@@ -65,8 +64,8 @@ EXERCISE = Exercise(
         "You have one slope per channel. nn.PReLU() without arguments has a single one.": partial(
             BlockLike, act=nn.PReLU
         ),
-        "The convolutions have biases. Batch norm subtracts the mean, so a bias has no "
-        "effect: use bias=False.": partial(BlockLike, bias=True),
+        "The convolutions have biases. Batch norm subtracts the mean, so a bias has no effect: "
+        "use bias=False.": partial(BlockLike, bias=True),
         "The second batch norm is missing: there is one after each convolution.": partial(
             BlockLike, second_norm=False
         ),

@@ -57,16 +57,15 @@ EXERCISE = Exercise(
         "Permute the axes first.": lambda x, r: x.reshape(
             len(x), -1, r * x.shape[2], r * x.shape[3]
         ),
-        "Rows and columns inside a block are swapped: channel i r + j goes to row i and "
-        "column j.": shuffle_like(order=(0, 1, 4, 3, 5, 2)),
+        "Rows and columns inside a block are swapped: "
+        "channel i r + j goes to row i and column j.": shuffle_like(order=(0, 1, 4, 3, 5, 2)),
         "You merged the axes in the wrong order: it is (height, i), not (i, height), since "
-        "neighbours in the result come from different channels.": shuffle_like(
-            order=(0, 1, 2, 4, 3, 5)
-        ),
-        "You took every C-th channel for a colour. The first r r channels belong to the "
-        "first colour.": shuffle_like(split="rrc", order=(0, 3, 4, 1, 5, 2)),
-        "You copied pixels. Use all r r channels of a colour, one for each pixel of the "
-        "r x r block.": lambda x, r: F.interpolate(x[:, :: r * r], scale_factor=r),
+        "neighbours in the result "
+        "come from different channels.": shuffle_like(order=(0, 1, 2, 4, 3, 5)),
+        "You took every C-th channel for a colour. The first r r channels belong to the first "
+        "colour.": shuffle_like(split="rrc", order=(0, 3, 4, 1, 5, 2)),
+        "You copied pixels. Use all r r channels of a colour, one for each pixel of the r x r "
+        "block.": lambda x, r: F.interpolate(x[:, :: r * r], scale_factor=r),
     },
     alternatives=(F.pixel_shuffle, shuffle_like(), shuffle_by_slices),
 )

@@ -70,8 +70,8 @@ EXERCISE = Exercise(
         "The logits should have shape (B,), not (B, 1): put nn.Flatten(0) at the end.": partial(
             DiscriminatorLike, end=lambda y: y
         ),
-        "The first convolution is followed by a batch norm. It should have none, so that D "
-        "gets the colours unchanged.": partial(DiscriminatorLike, first_norm=True),
+        "The first convolution is followed by a batch norm. It should have none, so that D gets "
+        "the colours unchanged.": partial(DiscriminatorLike, first_norm=True),
         "Convolutions before a batch norm need no bias: bias=False in all but the first.": partial(
             DiscriminatorLike, bias=True
         ),

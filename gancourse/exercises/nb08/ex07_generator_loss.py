@@ -42,21 +42,18 @@ EXERCISE = Exercise(
     cases=loss_cases,
     atol=1e-7,
     slips={
-        "That is log(1 - D), which is flat where D is certain of a fake. The paper minimises "
-        "-log D (notebook 02).": loss_like(lambda fake: -F.softplus(fake).mean()),
+        "That is log(1 - D), which is flat where D is certain of a fake. The paper minimises -log "
+        "D (notebook 02).": loss_like(lambda fake: -F.softplus(fake).mean()),
         "That is D's term: it is lowest where D is certain of a fake. Use -log D.": loss_like(
             lambda fake: F.softplus(fake).mean()
         ),
-        "The formula is right, but sigmoid rounds to 0 where D is certain, and its logarithm "
-        "is infinite. Use -log sigmoid(l) = softplus(-l).": loss_like(
-            lambda fake: -fake.sigmoid().log().mean()
-        ),
-        "The small number in the logarithm removes the gradient along with the infinity. Use "
-        "-log sigmoid(l) = softplus(-l).": loss_like(
-            lambda fake: -(fake.sigmoid() + 1e-8).log().mean()
-        ),
-        "That is a sum over the batch, as in the paper's Equation 6. Take the mean, so that "
-        "the batch size does not matter.": loss_like(lambda fake: F.softplus(-fake).sum()),
+        "The formula is right, but sigmoid rounds to 0 where D is certain, and its logarithm is "
+        "infinite. Use -log "
+        "sigmoid(l) = softplus(-l).": loss_like(lambda fake: -fake.sigmoid().log().mean()),
+        "The small number in the logarithm removes the gradient along with the infinity. Use -log "
+        "sigmoid(l) = softplus(-l).": loss_like(lambda fake: -(fake.sigmoid() + 1e-8).log().mean()),
+        "That is a sum over the batch, as in the paper's Equation 6. Take the mean, so that the "
+        "batch size does not matter.": loss_like(lambda fake: F.softplus(-fake).sum()),
         "The weight of 0.001 is missing.": loss_like(weight=1),
         "The weight of 0.001 belongs to the adversarial term, not to the content loss.": loss_like(
             weight=1, content_weight=1e-3

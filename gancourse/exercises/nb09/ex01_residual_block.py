@@ -54,8 +54,8 @@ EXERCISE = Exercise(
     cases=lambda rng: integers(rng, (2, 4), (4, 6)),
     observe=observe_block,
     slips={
-        "The input is not added. Without x + ... the block would have to learn to copy.": (
-            partial(BlockLike, skip=0.0)
+        "The input is not added. Without x + ... the block would have to learn to copy.": partial(
+            BlockLike, skip=0.0
         ),
         "The padding is zeros, which are grey. Pad by reflection.": partial(BlockLike, pad="zeros"),
         "You repeated the border pixels. Reflection mirrors the image at its border: "
@@ -65,9 +65,8 @@ EXERCISE = Exercise(
         "Your instance norm learns a scale and a shift. The authors' does not: leave affine at "
         "its default.": partial(BlockLike, norm=partial(nn.InstanceNorm2d, affine=True)),
         "There is no norm after the second convolution.": partial(BlockLike, last=False),
-        "There is a ReLU after the sum. The block could then never return a negative value.": (
-            partial(BlockLike, end=torch.relu)
-        ),
+        "There is a ReLU after the sum. The block "
+        "could then never return a negative value.": partial(BlockLike, end=torch.relu),
         "The ReLU between the two convolutions is missing.": partial(
             BlockLike, activation=nn.Identity
         ),

@@ -88,9 +88,8 @@ EXERCISE = Exercise(
         "through the layers.": front_to_back,
         "A layer's stride does not widen its own receptive field, only that of the layers after "
         "it.": jump_too_early,
-        "Too large: the first and the last of r windows lie r - 1 strides apart, not r.": (
-            off_by_strides
-        ),
+        "Too large: the first and the last of r "
+        "windows lie r - 1 strides apart, not r.": off_by_strides,
         "You multiplied the kernels. Neighbouring patches overlap.": product,
     },
     alternatives=(field_forward, field_by_gradient),

@@ -54,9 +54,8 @@ EXERCISE = Exercise(
     reference=least_squares,
     cases=maps,
     slips={
-        "There is a sigmoid. The least-squares loss compares D's output itself with 1 and 0.": (
-            squares_like(end=torch.sigmoid)
-        ),
+        "There is a sigmoid. The least-squares loss "
+        "compares D's output itself with 1 and 0.": squares_like(end=torch.sigmoid),
         "loss_D is twice as large as asked for: it is half of the sum.": squares_like(factor=1.0),
         "In loss_D real and fake are swapped: real is 1, fake is 0.": squares_like(target_real=0.0),
         "loss_G is 0 where D's output for fakes is 1, not 0.": squares_like(target_G=0.0),

@@ -62,8 +62,8 @@ EXERCISE = Exercise(
         ),
         "G and F are swapped: x goes through G first, then through F.": trips_like(swapped=True),
         "You compared x with its translation. Translate it back first.": trips_like(once=True),
-        "The losses are right, but no gradient passes the translation, so the generator "
-        "that translates first learns nothing. Remove the detach().": trips_like(cut=True),
+        "The losses are right, but no gradient passes the translation, so the generator that "
+        "translates first learns nothing. Remove the detach().": trips_like(cut=True),
         "The right losses in the wrong order: cycle_X first.": trips_like(order=-1),
         "These are sums over all values: return means.": trips_like(
             distance=lambda d: d.abs().sum()

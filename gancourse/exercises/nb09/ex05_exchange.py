@@ -73,8 +73,8 @@ EXERCISE = Exercise(
     cases=pools,
     slips={
         "The coins are swapped: True means exchange.": pool_like(turn=True),
-        "What is shown is right, but the pool is unchanged: put the exchanged fakes in.": (
-            pool_like(keep=False)
+        "What is shown is right, but the pool is unchanged: put the exchanged fakes in.": pool_like(
+            keep=False
         ),
         "Every fake went into the pool, even those whose coin is False.": pool_like(
             everything=True

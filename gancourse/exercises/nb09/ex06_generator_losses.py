@@ -81,10 +81,10 @@ EXERCISE = Exercise(
     slips={
         "The two D are swapped: G makes images of Y, so D_Y rates them.": losses_like(swap_D=True),
         "loss_G and loss_F are 0 where D's output for the fakes is 1.": losses_like(target=0.0),
-        "D's outputs for the fakes have no gradient with respect to G and F: a detach() "
-        "belongs in D's turn, not here.": losses_like(cut=True),
-        "identity compares G(x) with x: that forbids every change. G should leave images "
-        "of its target domain unchanged: compare G(y) with y.": losses_like(
+        "D's outputs for the fakes have no gradient with respect to G and F: a detach() belongs "
+        "in D's turn, not here.": losses_like(cut=True),
+        "identity compares G(x) with x: that forbids every change. G should leave images of its "
+        "target domain unchanged: compare G(y) with y.": losses_like(
             identity=lambda G, F, x, y: (G(x) - x).abs().mean() + (F(y) - y).abs().mean()
         ),
         "identity has one half only: the difference of F(x) and x is missing.": losses_like(

@@ -56,9 +56,8 @@ EXERCISE = Exercise(
     reference=recall_at,
     cases=clouds,
     slips={
-        "That is the dot product, which favours long vectors. Divide each by its length first.": (
-            recall_like(normal=False)
-        ),
+        "That is the dot product, which favours long "
+        "vectors. Divide each by its length first.": recall_like(normal=False),
         "You took the k least similar rows.": recall_like(order=-1),
         "You used only the most similar row, not the k most similar.": recall_like(k_is=1),
         "You searched among the queries. Search the gallery for each query.": recall_like(

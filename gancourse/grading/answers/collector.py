@@ -44,7 +44,7 @@ class CellError(NamedTuple):
 class Collector:
     """Runs the cells of a notebook one by one, and stores what `check` is given.
 
-    A context manager: within it, `gancourse.exercises.check` is this one's.
+    A context manager: within it, `gancourse.exercises.check` is replaced by `Collector.check`.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class Collector:
         return value
 
     def run(self, source: str) -> CellError | None:
-        """Run one cell. Where an answer's name is unknown, its cell failed: as if it were blank."""
+        """Run one cell. If it needs an answer whose cell failed, that answer counts as blank."""
         error = run_cell(self.shell, source)
         if "matplotlib.pyplot" in sys.modules:
             sys.modules["matplotlib.pyplot"].close("all")

@@ -1,4 +1,4 @@
-"""A notebook file from anybody: which notebook of the course it is, its code cells, its answers.
+"""An untrusted notebook file: which notebook of the course it is, its code cells, its answers.
 
 Everything here treats the file as text. It may be a student's work, a Colab download, a renamed or
 half-saved notebook, or a file made to break a reader; what can't be read is `Unreadable`.
@@ -32,7 +32,7 @@ NOT_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)
 
 
 class Unreadable(CourseError):
-    """A file that can't be graded: broken, absurd, or no notebook of the course."""
+    """A file that can't be graded: broken, too large, or no notebook of the course."""
 
     def __init__(self, what: str, why: str = "") -> None:
         do = "Ask for the notebook again: File > Download > .ipynb, after a run from top to bottom."

@@ -53,6 +53,11 @@ class Gradebook:
             Of a database, as SQLAlchemy writes it: ``postgresql+psycopg://user@host/name``.
         secret : bytes | None
             Seed of a new gradebook's random inputs; random unless given.
+
+        Raises
+        ------
+        CourseError
+            If it can't be opened, or was made by another version of the course.
         """
         self.folder = folder
         self.files = folder / "submissions"
@@ -226,6 +231,7 @@ class Gradebook:
         """Give points or a comment by hand; regrading leaves them, and earlier ones are kept.
 
         They belong to the submission that is current now: for a later one they don't count.
+        CourseError if the student has not handed in that notebook.
         """
         number = number_of(exercise)
         rows = [r for r in self._current() if r.student == student and r.notebook in ("", number)]

@@ -52,7 +52,7 @@ class Outcome:
 
 
 def work(task: Task, grade: Grade) -> Outcome:
-    """Grade one submission; whatever goes wrong comes back as data."""
+    """Grade one submission; errors are returned as data."""
     remote = task.content is not None
     if remote and task.version != version.exercises_version(task.job.notebook):
         return Outcome("stop", "A worker has another version of the course than this command.")
@@ -184,7 +184,7 @@ def _end(pipe: Connection, process: BaseProcess) -> None:
 def cluster(
     tasks: Iterator[Task], grade: Grade, address: str
 ) -> Iterator[tuple[Task, Outcome] | None]:
-    """Grade on a Dask cluster, which itself tries again where a worker crashes."""
+    """Grade on a Dask cluster, which retries where a worker crashes; CourseError without one."""
     try:
         import distributed
     except ModuleNotFoundError as error:

@@ -59,7 +59,7 @@ def find_flags(file: NotebookFile, exercises: Sequence[Exercise]) -> dict[str, t
                 flags[exercise.id] += _lines("uses the reference solution", cell, references)
         if not cell.unchanged:
             means = [path for path in paths if _is_means(path)]
-            flags[""] += _lines("reaches behind the exercises", cell, means)
+            flags[""] += _lines("uses internals of the exercises or the process", cell, means)
             flags[""] += _lines("replaces part of a package", cell, _patched(cell, imported))
     for exercise in exercises:
         if _is_copy(answers[exercise.id], exercise.reference):

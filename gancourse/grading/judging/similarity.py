@@ -33,7 +33,7 @@ class SimilarAnswers:
 
 @dataclass(frozen=True)
 class SimilarPair:
-    """Two students, and the exercises in which their answers are alike; more say more."""
+    """Two students, and the exercises in which their answers are alike."""
 
     students: tuple[str, str]
     exercises: tuple[SimilarAnswers, ...]

@@ -28,7 +28,7 @@ SIGN = "Graded by gancourse: "  # begins a comment that the next export may over
 
 
 def safe(cell: object) -> str:
-    """A cell that no spreadsheet takes for a formula."""
+    """The text of a cell, changed where a spreadsheet would take it for a formula."""
     text = INNER.sub(r"\1'", str(cell))
     return f"'{text}" if FORMULA.match(text) and not NUMBER.match(text) else text
 
@@ -83,6 +83,11 @@ def canvas(
     columns : Mapping[str, str]
         Notebook -> heading of its column. Where it is missing, the one assignment with the
         notebook's number in its name ("02 Minimax game (1234)").
+
+    Raises
+    ------
+    CourseError
+        If this is not Canvas's table, or no single column fits a notebook.
     """
     rows, separator = _read(template, "Canvas", ("ID", "Section"))
     head = rows[0]
@@ -124,6 +129,11 @@ def moodle(template: str, records: Sequence[StudentRecord], points: int) -> tupl
         Of one notebook. Those without a score are left out.
     points : int
         What the notebook is worth; scores are scaled to the worksheet's maximum grade.
+
+    Raises
+    ------
+    CourseError
+        If this is not Moodle's worksheet.
     """
     rows, separator = _read(template, "Moodle", ("Identifier", "Grade"))
     head = [cell.lower() for cell in rows[0]]
@@ -218,7 +228,7 @@ def _column(head: Sequence[str], number: str, heading: str | None) -> int:
         assignments = [name for name in head if re.search(r"\(\d+\)$", name.strip())]
         what = f"{len(fits) or 'No'} columns of Canvas's table fit notebook {number}."
         why = f"Its assignments: {', '.join(assignments) or 'none'}."
-        do = "Make the assignment in Canvas and export again, or export others (--notebook NN)"
+        do = "Create the assignment in Canvas and export again, or export others (--notebook NN)"
         raise CourseError(what, why, f"{do}, or name the column (--column '{number}=...').")
     return fits[0]
 

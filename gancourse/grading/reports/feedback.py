@@ -54,7 +54,7 @@ def write_all(
 
 
 def file_name(student: str) -> str:
-    """A name that is safe for a file, and no other student's, also where case doesn't count."""
+    """A safe file name for a student, unique even on file systems that ignore case."""
     safe = re.sub(r"[^\w.-]+", "_", student).strip("._").encode()[:80].decode(errors="ignore")
     if safe == student and safe == safe.lower():
         return safe

@@ -180,7 +180,7 @@ def class_page(
 
 
 def write_class_page(folder: Path, records: Sequence[StudentRecord]) -> Path:
-    """Write the page of the class; its path."""
+    """Write the page about the class; returns its path."""
     answers: dict[str, dict[str, str]] = {}
     for record in records:
         for mark in record.marks:

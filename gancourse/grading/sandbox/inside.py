@@ -57,7 +57,7 @@ class Channel:
 
 
 def serve(fd: int) -> None:
-    """Wait for submissions on a Unix socket; each brings a channel, and a sandbox if any."""
+    """Wait for submissions on a Unix socket; each comes with a channel and, if any, a sandbox."""
     sys.path[:] = [path for path in sys.path if path]
     control = socket.socket(fileno=fd)
     shell = warm()

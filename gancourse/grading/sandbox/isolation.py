@@ -1,6 +1,6 @@
 """A sandbox around a student's process, made by bubblewrap and the kernel; `server` watches it.
 
-`guarantees` tries on this machine what it promises.
+`guarantees` tests each guarantee on this machine.
 """
 
 import contextlib
@@ -79,9 +79,9 @@ class Limits:
 
 @functools.cache
 def guarantees() -> tuple[str, ...]:
-    """What a sandbox guarantees here, each tried now. CourseError where there is none."""
+    """What a sandbox guarantees here, each tested now. CourseError if there is no sandbox."""
     if sys.platform != "linux":
-        raise _no_sandbox("It is made of parts of Linux.")
+        raise _no_sandbox("It needs Linux.")
     if shutil.which("bwrap") is None:
         raise _no_sandbox("bubblewrap (the command bwrap) is not installed.")
     from gancourse.grading.sandbox import linux  # can't be imported elsewhere
@@ -139,7 +139,7 @@ class Sandbox:
             if not ready:
                 text = errors.read().decode(errors="replace").strip()
                 self.process.wait()
-                raise _no_sandbox(f"bubblewrap says: {text or 'nothing'}")
+                raise _no_sandbox(f"bubblewrap: {text or 'no message'}")
             self.pid = json.load(file)["child-pid"]
         self.pidfd = os.pidfd_open(self.pid)
         self.user = USER + self.pid if self.root else None
@@ -201,7 +201,7 @@ class Sandbox:
 
 
 class NoSandbox:
-    """In place of a sandbox, where the instructor insists: a folder, and limits."""
+    """In place of a sandbox, for --unsafe-no-sandbox: a folder, and limits."""
 
     pidfd = group = None
     pid = 0  # of the fork, once it is made
@@ -240,7 +240,7 @@ class NoSandbox:
 
 
 def environment() -> dict[str, str]:
-    """Of the server and so of every student: none of the grader's own variables."""
+    """The variables of the server and of every submission; none of the grader's own."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return {
         **private_folders(HOME),

@@ -156,7 +156,10 @@ class Server:
 
     @contextlib.contextmanager
     def session(self, limits: Limits) -> Iterator[Session]:
-        """A fork of this server in a fresh sandbox, which is gone when the block is left."""
+        """A fork of this server in a fresh sandbox, which is removed when the block is left.
+
+        CourseError if the server has ended.
+        """
         ours, theirs = socket.socketpair()
         with ours, (NoSandbox if self.unsafe else Sandbox)(limits) as sandbox:
             with theirs:
