@@ -13,8 +13,7 @@
 #   of noise, logits instead of probabilities,
 # - **work** with the checks, the hints and the profiles.
 #
-# **You build:** the simplest generator of digits, with sliders, and use every tool of the course
-# once.
+# **You build:** the simplest generator of digits, with sliders, using every tool of the course once.
 #
 # | | Section | Minutes |
 # |---|---|---|

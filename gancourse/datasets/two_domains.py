@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 
 from gancourse.datasets import downloads, emoji, flowers, folder
@@ -19,8 +19,6 @@ from gancourse.shapes import Bytes
 
 ByteImages = UInt8[Tensor, "_ channels height width"]
 """Bytes; the domains may differ in number."""
-Pool = Float[Tensor, "pool channels height width"]
-"""Images that are kept, in [-1, 1]."""
 
 
 @dataclass(frozen=True)

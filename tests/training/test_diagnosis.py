@@ -1,4 +1,4 @@
-"""The doctor: every illness is provoked for real, and what can't be known is not invented."""
+"""Every fault is trained for real and diagnosed; what can't be known is not invented."""
 
 import math
 from collections.abc import Callable
@@ -72,12 +72,12 @@ def test_a_healthy_run_is_called_healthy(healthy):
     assert f"loss_D {summary(healthy)['loss_D']:.2f}" in finding.evidence
 
 
-# of these, losses alone tell: no vital sign is needed
+# these are diagnosed from losses alone
 BY_LOSSES = ("saturation", "D too strong", "wrong labels", "divergence", "oscillation")
 
 
 @pytest.mark.parametrize("name", [name for name in FAULTS if name != "batch of one"])
-def test_every_illness_is_named(name: str):
+def test_every_fault_is_named(name: str):
     records = play(faulty_step(name))
     findings = diagnose(records)
     assert findings[0].name == name, findings
@@ -183,7 +183,7 @@ def test_a_run_that_was_ended_by_divergence_can_be_diagnosed():
     assert names(records)[0] == "divergence"
 
 
-def test_an_unknown_illness_is_refused():
+def test_an_unknown_fault_is_refused():
     with pytest.raises(ValueError, match=r"no such fault: 'flu'.*mode collapse"):
         faulty_step("flu")
     assert set(FAULTS) == ({*STEPS} - {"healthy"}) | {"oscillation"}

@@ -74,11 +74,10 @@ EXERCISE = Exercise(
         ),
         "The gradient is right, but backward() also filled the parameters' .grad. "
         "torch.autograd.grad(loss, x) returns only what you ask for.": gradient_backward,
-        "autograd.grad returns a tuple with one gradient for each tensor: take [0].": (
-            gradient_tuple
-        ),
-        "The gradient is right, but the caller's x now requires gradients. Start from "
-        "x.detach().": gradient_marked,
+        "autograd.grad returns a tuple with one "
+        "gradient for each tensor: take [0].": gradient_tuple,
+        "The gradient is right, but the caller's x now "
+        "requires gradients. Start from x.detach().": gradient_marked,
     },
     alternatives=(
         gradient_one_by_one,

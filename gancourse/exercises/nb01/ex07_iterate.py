@@ -109,9 +109,8 @@ EXERCISE = Exercise(
     cases=many_steps,
     observe=observe_clean,
     slips={
-        "The steps add up to more than eps. Project after each one, around the original x.": (
-            iterate(ball=False)
-        ),
+        "The steps add up to more than eps. Project "
+        "after each one, around the original x.": iterate(ball=False),
         "You changed the x that was given: x_adv += changes it in place.": iterate_in_place,
         "Clamp to [-1, 1] after every step too.": clamp_late,
         "You projected only at the end, so gradients were computed outside the box.": project_late,

@@ -109,10 +109,10 @@ EXERCISE = Exercise(
         "Each size should start from the clean x; your attacks accumulate.": curve_accumulated,
         "This is the error, 1 - accuracy.": curve(lambda h: 1 - h.float().mean()),
         "This is a count: divide it by the size of the batch.": curve(lambda h: h.float().sum()),
-        "You scored against the model's own first guess, so its errors on clean images are "
-        "not counted. Use y.": curve(score_guess=True),
-        "You attacked the model's own first guess, which corrects images that were wrong. "
-        "Use y.": curve(attack_guess=True),
+        "You scored against the model's own first guess, so its errors on clean images are not "
+        "counted. Use y.": curve(score_guess=True),
+        "You attacked the model's own first guess, "
+        "which corrects images that were wrong. Use y.": curve(attack_guess=True),
         "You scored the clean images: classify attack(...).": curve(attacked=False),
     },
     alternatives=(curve(),),

@@ -58,11 +58,10 @@ EXERCISE = Exercise(
     cases=batch_and_reference,
     slips={
         "You used the reference batch alone. Each row of h joins it for its own statistics; "
-        "otherwise a row far from the reference could become as large as it likes.": (
-            virtual_like(itself=False)
-        ),
-        "All rows of h went into the statistics, so they depend on one another again. "
-        "Only one row at a time joins the reference.": virtual_like(batch=True),
+        "otherwise a row far from the reference "
+        "could become as large as it likes.": virtual_like(itself=False),
+        "All rows of h went into the statistics, so they depend on one another again. Only one "
+        "row at a time joins the reference.": virtual_like(batch=True),
         "The variance is divided by n. Divide by the number of rows, n + 1 here, as batch norm "
         "does in training (torch: correction=0).": virtual_like(correction=1),
         "Divide by the standard deviation: a root is missing.": virtual_like(root=False),

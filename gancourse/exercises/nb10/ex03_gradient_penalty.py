@@ -89,24 +89,23 @@ EXERCISE = Exercise(
     cases=critic_and_points,
     observe=observe_penalty,
     slips={
-        "All rows were mixed with the t of the first. t has one number for each row.": (
-            penalty_like(one_share=True)
+        "All rows were mixed with the t of the first. t has one number for each row.": penalty_like(
+            one_share=True
         ),
-        "You took the gradient at the real points. Take it between real and fake, at "
-        "t x + (1 - t) fakes.": penalty_like(where="real"),
-        "That is one norm for the whole batch. Each row has its own: norm(dim=-1).": (
-            penalty_like(per_batch=True)
+        "You took the gradient at the real points. Take it between real and fake, at t x + (1 - "
+        "t) fakes.": penalty_like(where="real"),
+        "That is one norm for the whole batch. Each row has its own: norm(dim=-1).": penalty_like(
+            per_batch=True
         ),
-        "You compared the squared norm with 1. Take the root, subtract 1, then square.": (
-            penalty_like(squared=True)
-        ),
-        "That pulls gradients to 0, as R1 does. The target is a norm of 1.": (
-            penalty_like(target=0.0)
+        "You compared the squared norm with 1. "
+        "Take the root, subtract 1, then square.": penalty_like(squared=True),
+        "That pulls gradients to 0, as R1 does. The target is a norm of 1.": penalty_like(
+            target=0.0
         ),
         "The number is right, but D can't learn from it. Pass create_graph=True to autograd.grad "
         "and don't detach the result.": penalty_like(graph=False),
-        "You left out norms below 1. The paper's penalty is two-sided.": (
-            penalty_like(one_sided=True)
+        "You left out norms below 1. The paper's penalty is two-sided.": penalty_like(
+            one_sided=True
         ),
         "You differentiated D's mean, which divides every gradient by the batch size. "
         "Differentiate the sum of D's outputs.": penalty_like(mean=True),

@@ -58,19 +58,18 @@ EXERCISE = Exercise(
     reference=tricks.closeness,
     cases=projections,
     slips={
-        "You left out j = i. The paper's sum runs over the whole batch.": (
-            closeness_like(itself=False)
+        "You left out j = i. The paper's sum runs over the whole batch.": closeness_like(
+            itself=False
         ),
         "That is the mean over j; return the sum.": closeness_like(mean=True),
-        "You squared the differences. The paper takes the L1 distance: absolute values.": (
-            closeness_like(power=2)
-        ),
+        "You squared the differences. The paper "
+        "takes the L1 distance: absolute values.": closeness_like(power=2),
         "Sum the absolute differences first, then take exp of one number for each pair and "
         "kernel.": closeness_like(exp_first=True),
         "The sign is missing: exp(-distance) is 1 for equal examples and falls to 0 for large "
         "distances.": closeness_like(sign=1),
-        "Return one number for each example and kernel: don't sum over the kernels.": (
-            lambda M: closeness_like()(M).sum(1, keepdim=True)
+        "Return one number for each example and kernel: don't sum over the kernels.": lambda M: (
+            closeness_like()(M).sum(1, keepdim=True)
         ),
     },
     alternatives=(closeness_like(), closeness_by_cdist),

@@ -66,12 +66,12 @@ EXERCISE = Exercise(
     slips={
         "The exponential is missing: the lowest score is 1.": score_like(exp=False),
         "The two are swapped: KL(p(y|x) || p(y)) is weighted by p(y|x).": score_like(swap=True),
-        "You compared with equal classes. p(y) is the mean of the given rows.": (
-            score_like(uniform=True)
+        "You compared with equal classes. p(y) is the mean of the given rows.": score_like(
+            uniform=True
         ),
         "0 log 0 became nan. It counts as 0: torch.xlogy does that.": score_like(naive=True),
-        "You took the mean of exponentials. First the mean over samples, then exp.": (
-            score_like(mean_last=True)
+        "You took the mean of exponentials. First the mean over samples, then exp.": score_like(
+            mean_last=True
         ),
         "That is exp of the entropy of p(y): how varied the samples are. How confident the "
         "classifier is about each is missing.": score_like(varied_only=True),

@@ -83,11 +83,10 @@ EXERCISE = Exercise(
         "is dense.": covered_like(largest=True),
         "You used the ball of the nearest point only. A larger ball of a point further away "
         "counts too.": covered_like(nearest_only=True),
-        "That says which of the cloud's points are covered by `points`: they are swapped.": (
-            covered_swapped
-        ),
-        "A point need not lie in all balls: one is enough (any, not all).": (
-            covered_like(every=True)
+        "That says which of the cloud's points are "
+        "covered by `points`: they are swapped.": covered_swapped,
+        "A point need not lie in all balls: one is enough (any, not all).": covered_like(
+            every=True
         ),
     },
     alternatives=(covered_like(), covered_by_loop),

@@ -57,31 +57,26 @@ EXERCISE = Exercise(
     reference=spread,
     cases=two_clouds,
     slips={
-        "That is the ratio upside down: it should go to 0 when the fakes become alike.": (
-            lambda x, fakes: pair_distances(x).mean() / pair_distances(fakes).mean()
-        ),
+        "That is the ratio upside down: it should go to 0 when the fakes "
+        "become alike.": lambda x, fakes: pair_distances(x).mean() / pair_distances(fakes).mean(),
         "Your pairs include each example with itself, at distance 0, which lowers the mean. "
-        "Divide the sum by n (n - 1).": (
-            lambda x, fakes: all_distances(fakes, fakes).mean() / all_distances(x, x).mean()
+        "Divide the sum by n (n - 1).": lambda x, fakes: (
+            all_distances(fakes, fakes).mean() / all_distances(x, x).mean()
         ),
         "That is how far the fakes are from each other. Divide by the same mean over real "
         "examples.": lambda x, fakes: pair_distances(fakes).mean(),
         "That is the distance from fakes to real examples. Fakes that are all alike can be near "
-        "the data: compare fakes with fakes.": (
-            lambda x, fakes: all_distances(fakes, x).mean() / pair_distances(x).mean()
-        ),
-        "Those are squared distances. Take the root of each before the mean.": (
-            lambda x, fakes: (
-                pair_distances(fakes).square().mean() / pair_distances(x).square().mean()
-            )
+        "the data: compare fakes "
+        "with fakes.": lambda x, fakes: all_distances(fakes, x).mean() / pair_distances(x).mean(),
+        "Those are squared distances. Take the root of each before the mean.": lambda x, fakes: (
+            pair_distances(fakes).square().mean() / pair_distances(x).square().mean()
         ),
         "That is a standard deviation over all values. It is not 0 for equal fakes: measure "
         "between examples.": lambda x, fakes: fakes.std() / x.std(),
-        "That is a ratio of sums: it grows with the number of fakes. Take means.": (
-            lambda x, fakes: pair_distances(fakes).sum() / pair_distances(x).sum()
-        ),
-        "Those distances add absolute differences (p = 1). Take Euclidean ones.": (
-            lambda x, fakes: pair_distances(fakes, 1).mean() / pair_distances(x, 1).mean()
+        "That is a ratio of sums: it grows with the number of fakes. "
+        "Take means.": lambda x, fakes: pair_distances(fakes).sum() / pair_distances(x).sum(),
+        "Those distances add absolute differences (p = 1). Take Euclidean ones.": lambda x, fakes: (
+            pair_distances(fakes, 1).mean() / pair_distances(x, 1).mean()
         ),
     },
     alternatives=(
