@@ -28,8 +28,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "gancourse"
 FILE = ROOT / "benchmarks" / "portability.json"
-WITHOUT_EFFECT = {"exercises", "notebooks", "grading", "cli", "doctor.py"}  # parts of the package
+WITHOUT_EFFECT = {"exercises", "figures.py", "widgets.py"}  # parts that no outcome depends on
 AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
 
 
@@ -112,10 +113,8 @@ def run(source: Path, variation: Variation, runs: Path) -> dict:
 
 def version(source: Path) -> str:
     """A digest of the code that decides a run's outcome, without comments and docstrings."""
-    package = sorted((ROOT / "gancourse").rglob("*.py"))
-    files = [p for p in package if p.relative_to(ROOT).parts[1] not in WITHOUT_EFFECT]
     trees = []
-    for path in (source, *files):
+    for path in [source, *sorted(imported(source))]:
         tree = ast.parse(path.read_text("utf-8"))
         for node in ast.walk(tree):
             body = getattr(node, "body", None)
@@ -123,6 +122,23 @@ def version(source: Path) -> str:
                 node.body = [n for n in body if not _is_text(n)]
         trees.append(ast.dump(tree))
     return hashlib.sha256("".join(trees).encode()).hexdigest()[:12]
+
+
+def imported(source: Path) -> set[Path]:
+    """The files of the package that a notebook imports, directly or through others."""
+    reached, pending = set[Path](), [source]
+    while pending:
+        for node in ast.walk(ast.parse(pending.pop().read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            else:
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            files = {ROOT.joinpath(*name.split(".")).with_suffix(".py") for name in names}
+            new = {p for p in files - reached if p.exists() and p.is_relative_to(PACKAGE)}
+            new = {p for p in new if p.relative_to(PACKAGE).parts[0] not in WITHOUT_EFFECT}
+            reached |= new
+            pending += new
+    return reached
 
 
 def _is_text(node: ast.AST) -> bool:
@@ -167,7 +183,7 @@ def main() -> None:
     known = json.loads(args.json.read_text()) if args.json.exists() else {}
     for source in sources:
         old = known.setdefault(source.stem, {"code": "", "runs": []})
-        if old["code"] != version(source):
+        if not args.show and old["code"] != version(source):
             old.update(code=version(source), runs=[])
     lock = threading.Lock()
 
