@@ -790,7 +790,7 @@ assert means["noise"] < means["fresh real digits"] < means["averages"]
 #
 # **Can the condition be something richer than a label?** The second half of the paper (Section 4.2) reverses the roles: the condition is an *image*, and what is generated are *words*. An image has several good tags, so there is not one right answer but a distribution of answers, and a GAN can draw from a distribution. They took 25,000 photographs from Flickr with the tags of their owners. We take emoji, whose tags are the words of their names and categories.
 #
-# *Images: Twemoji, © Twitter, Inc. and other contributors, [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/). In notebook 09 also OpenMoji, [openmoji.org](https://openmoji.org), [CC BY-SA 4.0](https://creativecommons.org/licenses/by-sa/4.0/).*
+# *Images: Twemoji, © Twitter, Inc. and other contributors, [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/).*
 #
 # We leave out flags, and emoji that combine several others: many of these are near-copies of one another ("woman surfing", "man surfing"), so a network could look up the answer. One emoji in five is held out as unseen.
 

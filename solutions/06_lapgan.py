@@ -917,7 +917,7 @@ for name, x in {"real flowers": test_b, "samples": class_samples}.items():
     print(f"{name:13} both as requested {both:.2f}, petal colour {colour:.2f}, bee {bee:.2f}")
 env.report(
     class_agreement=agreement["samples"][0], class_agreement_real=agreement["real flowers"][0],
-    told_fid=distance(class_samples),
+    class_fid=distance(class_samples),
 )
 env.expect(
     "samples have the requested colour, and less often the requested bee", colour > max(0.7, bee),
@@ -947,7 +947,7 @@ for name, value in fid_classifier.items():
     print(f"{name:24} {fid[name]:18.1f} {value:18.1f}")
 ratios = [metric["one GAN"] / metric["LAPGAN"] for metric in (fid, fid_classifier)]
 print(f"{'one GAN, relative to LAPGAN':24} {ratios[0]:15.2f} {ratios[1]:18.2f}")
-reported = ("fid_floor_gardener", "lapgan_fid_gardener", "single_gan_fid_gardener")
+reported = ("fid_floor_flowers", "lapgan_fid_flowers", "single_gan_fid_flowers")
 env.report(**dict(zip(reported, fid_classifier.values())))
 env.expect(
     "relative to LAPGAN, the single GAN is better by the flower classifier than by ImageNet",

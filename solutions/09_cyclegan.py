@@ -942,7 +942,7 @@ show_rows(rows, alt="Five rows of emoji: Twemoji, G(x), the same in OpenMoji, F(
 assert error(flat, outlined) < error(flat, outlined.roll(1, 0))  # partners are alike
 
 # %% [markdown]
-# *Figure 9.10. Emoji of subjects that neither generator has seen. Emoji: Twemoji (CC BY 4.0) and OpenMoji (CC BY-SA 4.0).* Compare edges, colours and positions. In the run recorded here G darkened edges and made colours paler, as in OpenMoji; F lightened outlines and removed some of them; neither moved anything.
+# *Figure 9.10. Emoji of subjects that neither generator has seen. Images: Twemoji, © Twitter, Inc. and other contributors, [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/); OpenMoji, [openmoji.org](https://openmoji.org), [CC BY-SA 4.0](https://creativecommons.org/licenses/by-sa/4.0/).* Compare edges, colours and positions. In the run recorded here G darkened edges and made colours paler, as in OpenMoji; F lightened outlines and removed some of them; neither moved anything.
 
 # %% tags=["nbval-ignore-output"]
 STAGES, K = (3, 5, 7), 5
