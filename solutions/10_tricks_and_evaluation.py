@@ -40,12 +40,10 @@
 
 # %%
 import importlib.util
-import json
 import math
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
-from importlib.resources import files
 from statistics import fmean, stdev, variance
 
 import torch
@@ -64,6 +62,7 @@ from gancourse.papers import tricks
 from gancourse.papers.blocks import MLP, MLPDiscriminator
 from gancourse.papers.dcgan_probes import lerp, slerp
 from gancourse.papers.gan import descend
+from gancourse.results import load_table
 from gancourse.shapes import to_float
 from gancourse.training import many_seeds, networks
 from gancourse.training.diagnosis import RULES, diagnose
@@ -620,7 +619,7 @@ env.expect(*better("G virtual norm", "plain"))
 # *Every trick on the ring; the dotted line is the plain run.* In the run recorded here virtual batch norm in G and noise from the cube come out ahead of the plain run, and six rows fall clearly behind. A caution about the cube: its vectors are also shorter, by a factor of 0.58 (Section 3). Before you attribute the result to the shape, compare the row below it, normal noise of that length. This is **not** a verdict on the tricks: most were made for images. So here they are on digits, with a small DCGAN and five seeds each. That takes too long for a notebook; a script measured it, with the command that is printed.
 
 # %%
-table = json.loads((files("gancourse.results") / "tricks.json").read_text())
+table = load_table("tricks")
 print(table["command"], f"(real digits: {table['real']['frechet']:.1f})\n", sep="\n")
 keys = ("frechet", "halfway_straight", "halfway_arc", "loss_D", "loss_G")
 frechet = {name: [r["frechet"] for r in row["runs"]] for name, row in table["rows"].items()}
@@ -1065,7 +1064,7 @@ answer = check("10.8", answer)
 # A diagnosis should be tested on runs that were not used to develop it. The rules were developed on rings, drawn flowers and digits. A script then injected every fault with other seeds, on the ring and on two tasks that were not used before, two moons and faces (emoji):
 
 # %%
-table = json.loads((files("gancourse.results") / "diagnosis.json").read_text())
+table = load_table("diagnosis")
 kinds = list(table["tasks"]["faces"])
 names = [*kinds, "unclear"]
 counts = torch.zeros(len(kinds), len(names), dtype=torch.long)

@@ -10,7 +10,16 @@ import torch
 from torch import nn
 
 from gancourse import exercises
-from gancourse.exercises.base import Exercise, Failure, assess, difference, try_observe
+from gancourse.exercises import base
+from gancourse.exercises.base import (
+    Case,
+    Exercise,
+    Failure,
+    assess,
+    compare,
+    difference,
+    try_observe,
+)
 
 MODULES = sorted(m.name for m in pkgutil.iter_modules(exercises.__path__))
 NOTEBOOKS = [name[2:] for name in MODULES if re.fullmatch(r"nb\d\d", name)]
@@ -90,12 +99,22 @@ def test_right_answers_pass_on_1000_seeds_and_slips_on_none(exercise: Exercise, 
 
 
 @each
-def test_every_slip_gets_its_own_hint(exercise: Exercise):
+def test_every_slip_gets_its_own_hint(exercise: Exercise, monkeypatch):
     hints = exercise.hints
     assert len(hints) >= 4 and len(set(hints)) == len(hints)
     for seed in range(25):
+        cases = exercise.cases(torch.Generator().manual_seed(seed))
+        seen: dict[tuple[int, int], Any] = {}  # each answer is observed once on each case
+
+        def once(exercise: Exercise, answer: Any, case: Case, seen: dict = seen) -> Any:
+            key = id(answer), id(case)
+            if key not in seen:
+                seen[key] = try_observe(exercise, answer, case)
+            return seen[key]
+
+        monkeypatch.setattr(base, "try_observe", once)
         for n, (hint, slip) in enumerate(exercise.slips.items()):
-            verdict = assess(exercise, slip, seed)
+            verdict = compare(exercise, cases, [once(exercise, slip, case) for case in cases])
             assert verdict.status == "wrong", f"slip {n}, seed {seed}: {verdict}"
             assert verdict.slip == n, f"slip {n} taken for {verdict.slip}, seed {seed}: {verdict}"
             assert verdict.message.endswith(hint)
