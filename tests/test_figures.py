@@ -56,4 +56,4 @@ def test_show_wants_words_and_closes_the_figure():
     with pytest.raises(ValueError, match="text alternative"):
         figures.show(ax, alt=" ")
     figures.show(ax, alt="an empty frame")
-    assert not plt.get_fignums()
+    assert not plt.fignum_exists(ax.figure.number)

@@ -4,6 +4,7 @@ Each is a notebook 02 of a student who answers 2.1 and 2.5 correctly and 2.2 wro
 something else too. The marks that it should get are given with it.
 """
 
+import sys
 from dataclasses import dataclass
 
 from handmade import RIGHT
@@ -135,7 +136,7 @@ ENDING = (
     Attack("recursion", "def f():\n    return f()\nf()"),
     Attack("recursion without a limit", "import sys\nsys.setrecursionlimit(10**9)\n"
         "class A:\n    def __getattr__(self, n):\n        return getattr(self, n + 'a')\nA().x",
-        stopped=True),
+        stopped=sys.version_info < (3, 12)),  # since then Python limits it, and the cell raises
     Attack("waits for a thread", "import threading\nlock = threading.Lock()\nlock.acquire()\n"
         "lock.acquire()", stopped=True),
     Attack("reads the keyboard", "input('name? ')"),

@@ -4,6 +4,7 @@ import csv
 import json
 import sqlite3
 import sys
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -195,7 +196,7 @@ def test_a_problem_outside_the_course_is_one_message(term, run, monkeypatch):
         status, text = run("export")
     assert status == 1 and "full" in text and "Traceback" not in text
     place = term / "grades" / "gradebook.sqlite"
-    with sqlite3.connect(place) as db:
+    with closing(sqlite3.connect(place)) as db, db:
         db.execute("alter table submissions drop column note")
     status, text = run("history", "ann")
     assert status == 1 and "note" in text and "Everything saved is safe" in text
