@@ -17,7 +17,7 @@ MAY_IMPORT = {  # besides `BASE` and modules of the same folder
     "training": {"papers"},
     "classifiers": {"papers", "training"},
     "widgets": {"figures"},
-    "exercises": CORE,
+    "exercises": CORE | {"simulated_cuda"},
     "notebooks": {"exercises"},
     "grading": {"exercises"},
     "cli": CORE | {"exercises", "notebooks", "grading", "doctor"},

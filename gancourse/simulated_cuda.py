@@ -1,0 +1,174 @@
+"""A CUDA device in name only: code that mixes devices fails on it as it does on a real one.
+
+No GPU is needed. The CPU computes and autograd works as usual, but a `CudaTensor` says that it is
+on ``cuda:0``, and what CUDA refuses is refused: an operation on tensors of both devices (unless the
+one on the CPU is a single number), a random draw with a generator of the other device, ``numpy()``.
+
+    with Device():
+        result = answer(*on_cuda(args))
+
+Not simulated: speed, memory, streams, ``torch.cuda``'s own functions, and precision (TF32).
+"""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+CUDA = torch.device("cuda:0")
+MAY_MIX = {
+    "_has_compatible_shallow_copy_type",
+    "__getitem__",
+    "index_select",
+    "copy_",
+    "__set__",
+    "__get__",
+    "type_as",
+}
+"""What CUDA does with tensors of both devices: indices may be on the CPU."""
+
+
+class CudaTensor(Tensor):
+    """A tensor that says it is on ``cuda:0``."""
+
+    device = property(lambda self: CUDA)
+    is_cuda = property(lambda self: True)
+    is_cpu = property(lambda self: False)
+    grad = property(
+        lambda self: (
+            None if Tensor.grad.__get__(self) is None else to_cuda(Tensor.grad.__get__(self))
+        ),
+        lambda self, value: Tensor.grad.__set__(self, value),
+        lambda self: Tensor.grad.__delete__(self),
+    )
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        if getattr(func, "__name__", "") not in MAY_MIX:
+            tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+            if any(not isinstance(x, CudaTensor) and x.dim() > 0 for x in tensors):
+                raise RuntimeError(
+                    "Expected all tensors to be on the same device, but found at least two "
+                    "devices, cuda:0 and cpu!"
+                )
+        return super().__torch_function__(func, types, args, kwargs or {})
+
+    def numpy(self, *args: Any, **kwargs: Any) -> None:
+        raise TypeError(
+            "can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu() to copy the tensor "
+            "to host memory first."
+        )
+
+    __array__ = numpy
+
+    def __deepcopy__(self, memo: dict) -> Tensor:
+        if id(self) not in memo:
+            new = to_cuda(to_cpu(self.detach()).clone())
+            is_parameter = isinstance(self, nn.Parameter)
+            memo[id(self)] = nn.Parameter(new) if is_parameter else new
+            memo[id(self)].requires_grad_(self.requires_grad)
+        return memo[id(self)]
+
+
+class CudaGenerator(torch.Generator):
+    """A generator that says it is on ``cuda:0``."""
+
+    device = property(lambda self: CUDA)
+
+
+def to_cuda(x: Tensor) -> Tensor:
+    """The same tensor, on the simulated device; gradients pass."""
+    return x if isinstance(x, CudaTensor) else x.as_subclass(CudaTensor)
+
+
+def to_cpu(x: Tensor) -> Tensor:
+    """The same tensor, on the CPU; gradients pass."""
+    return _ToCpu.apply(x) if isinstance(x, CudaTensor) else x
+
+
+class _ToCpu(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        with torch._C.DisableTorchFunctionSubclass():
+            return x.as_subclass(Tensor).clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient
+
+
+def on_cuda(value: Any) -> Any:
+    """A copy of an argument on the simulated device: tensors, networks, generators, containers."""
+    if isinstance(value, Tensor):
+        return to_cuda(value.detach().clone()).requires_grad_(value.requires_grad)
+    if isinstance(value, nn.Module):
+        with Device():
+            return copy.deepcopy(value).to(CUDA)
+    if isinstance(value, torch.Generator):
+        new = CudaGenerator()
+        new.set_state(value.get_state())
+        return new
+    if isinstance(value, Mapping):
+        return {key: on_cuda(part) for key, part in value.items()}
+    return type(value)(map(on_cuda, value)) if type(value) in (list, tuple) else value
+
+
+class Device(TorchFunctionMode):
+    """Within it, ``device="cuda"``, ``.to("cuda")`` and ``.cuda()`` give simulated tensors."""
+
+    def __enter__(self):
+        self.overwrite = torch.__future__.get_overwrite_module_params_on_conversion()
+        torch.__future__.set_overwrite_module_params_on_conversion(True)
+        return super().__enter__()
+
+    def __exit__(self, *error: Any):
+        torch.__future__.set_overwrite_module_params_on_conversion(self.overwrite)
+        return super().__exit__(*error)
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs, name = dict(kwargs or {}), getattr(func, "__name__", "")
+        if name in ("to", "cpu", "cuda") and isinstance(args[0], Tensor):
+            return _move(func, name, *args, **kwargs)
+        tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+        device = kwargs.get("device")
+        kind = (
+            torch.device(device).type
+            if device is not None
+            else ("cuda" if any(isinstance(x, CudaTensor) for x in tensors) else "cpu")
+        )
+        rng = next((x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Generator)), None)
+        if rng is not None and rng.device.type != kind:
+            raise RuntimeError(
+                f"Expected a {kind!r} device type for generator but found {rng.device.type!r}"
+            )
+        if device is None:
+            return func(*args, **kwargs)
+        kwargs["device"] = "cpu"
+        result = func(*tree_map_only(CudaTensor, to_cpu, args), **kwargs)
+        if kind != "cuda" or not isinstance(result, Tensor):
+            return result
+        needs = result.requires_grad and result.is_leaf
+        return to_cuda(result.detach() if needs else result).requires_grad_(result.requires_grad)
+
+
+def _move(func: Any, name: str, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """`x.to(...)`, `x.cpu()`, `x.cuda()`: first to the device, then to the dtype."""
+    place = {"cpu": "cpu", "cuda": CUDA}.get(name, kwargs.get("device"))
+    dtype = kwargs.get("dtype")
+    for value in args if name == "to" else ():
+        if isinstance(value, torch.dtype):
+            dtype = value
+        elif isinstance(value, Tensor):
+            place, dtype = value.device, value.dtype
+        elif isinstance(value, (str, torch.device)) or type(value) is int:
+            place = value
+    if place is not None:
+        x = to_cuda(x) if torch.device(place).type == "cuda" else to_cpu(x)
+    options = {
+        key: kwargs[key] for key in ("copy", "memory_format") if key in kwargs and name == "to"
+    }
+    return x if dtype is None and not options else func(x, dtype=dtype or x.dtype, **options)
