@@ -3,7 +3,7 @@
 #
 # A generative model creates new examples that could have come from the data: here, images of digits
 # that nobody wrote. In fifteen minutes you build the simplest such model, see its limits, and learn
-# how the exercises of this course work. Notebook 03 replaces it by a neural network that is trained
+# how the exercises of this course work. Notebook 03 replaces it with a neural network that is trained
 # by a game between two networks: a generative adversarial network (Goodfellow et al., 2014).
 #
 # After this notebook you can
@@ -29,9 +29,9 @@
 
 # %% [markdown]
 # The lines above show the device, the *profile* (the training budget of the notebooks on this machine)
-# and the data that was found. No internet is needed. If something is missing, the command
-# `.venv/bin/gancourse doctor`, in a terminal in the course's folder, says what and how to fix it (with
-# conda or on Colab: `gancourse doctor`).
+# and the data that was found. No internet is needed. If something is missing, run
+# `.venv/bin/gancourse doctor` in a terminal in the course's folder (with conda or on Colab:
+# `gancourse doctor`). It prints what is missing and how to fix it.
 
 # %%
 import torch
@@ -62,13 +62,13 @@ show(show_images(real, columns=16), alt="Sixteen handwritten digits, white on bl
 
 # %% [markdown]
 # A *discriminative* model answers a question about an image: which digit is this? A *generative* model
-# creates an image. Such models fill holes in photographs, enlarge them, draw what a sentence
-# describes, or turn a horse into a zebra. They all learn the distribution of the data well enough to
-# sample from it.
+# creates an image. Such models fill holes in photographs, increase their resolution, turn a sentence
+# into an image or a horse into a zebra. All of them learn an approximation of the distribution of the
+# data, and sample from it.
 #
 # Three models, each using more of the data than the one before:
 #
-# 1. every pixel uniform in [-1, 1]: uses nothing of the data;
+# 1. every pixel uniform in [-1, 1]: does not use the data;
 # 2. every pixel from its own normal distribution: uses the mean and standard deviation of each pixel;
 # 3. all 784 pixels together, from one normal distribution for each of the ten digits: also uses the
 #    correlations between pixels.
@@ -123,12 +123,12 @@ show(
 
 # %% [markdown]
 # *From the top: the three models, then real digits. In the second row the mean and standard deviation
-# of each pixel are about right, yet no digit is visible: a digit is in the correlations of the pixels.*
+# of each pixel are about right, yet no digit is visible: the correlations between pixels are missing.*
 #
 # The third row is readable, and was fitted in a moment. It is also blurred, with strokes that are
-# half visible. Look at a 4 or a 7: a pen stroke is either here or there, but the model adds images,
-# which gives a little of both. **A sum of digits is not a digit.** No choice of $W_c$ changes that,
-# since $G$ is linear in $z$. A nonlinear generator is needed: a neural network.
+# half visible. Look at a 4 or a 7: in a real digit a pen stroke is in one place or in another. The model
+# adds images, so it draws a little of both. **The sum of two digits is usually not a digit.** No choice
+# of $W_c$ changes that, since $G$ is linear in $z$. We need a nonlinear generator: a neural network.
 
 # %% [markdown]
 # ## 2 A generator with sliders
@@ -160,8 +160,8 @@ explore(
 
 # %% [markdown]
 # *Each row shows five neighbours. A saved notebook shows three rows; in a running one there are sliders
-# below them. Along the first component the slant of the 7 changes: the model found slant without any
-# label for it. Try a 1, then a 4, and look where the strokes dissolve.*
+# below them. Along the first component the slant of the 7 changes, although no label describes slant.
+# Try a 1, then a 4, and look where the strokes dissolve.*
 
 # %% [markdown]
 # ## 3 New, or copied?
@@ -199,8 +199,8 @@ for name, images in samples.items():
 # its training images as from held-out ones: it has not copied. Copies show as 0.00 in the first column.
 #
 # One number is surprising: its samples are *closer* to held-out digits than real digits are (last row,
-# second column), and they are certainly not better. A blurred image is close to every image. Distances
-# between pixels favour blur, so the course uses better metrics: the predictions of a classifier, the
+# second column), and they are certainly not better. A blurred image is fairly close to many images.
+# Pixel distances favour blur, so the course uses better metrics: the predictions of a classifier, the
 # Fréchet distance, and, in training, a second network. This **discriminator** classifies an image as
 # real or fake, and the generator is trained by its gradient.
 
@@ -210,10 +210,10 @@ for name, images in samples.items():
 # Every notebook has exercises like the three below. They work like this:
 #
 # - You fill in a cell that ends in `raise NotImplementedError`, and run the cell after it: the
-#   **check**. It tests your answer on fresh random inputs, as often as you like.
-# - Some exercises ask for a letter or a number: replace the three dots by it, a letter in quotes.
-# - A right answer is used from there on. For a wrong one the check shows what was expected, what you
-#   returned, and, if it recognizes the mistake, what it is.
+#   **check**. It tests your answer on fresh random inputs. Run it as often as you like.
+# - Some exercises ask for a letter or a number: replace the three dots with it; put a letter in quotes.
+# - A correct answer is used from there on. For a wrong one the check shows what was expected, what you
+#   returned, and, if it recognizes the mistake, a hint.
 # - **You can't get stuck.** If an answer is wrong or missing, `check` returns the reference solution,
 #   and the notebook continues with that.
 # - Below each task are three **hints**, each more detailed than the one before. The version with all
@@ -334,8 +334,8 @@ show(
 #
 # $$p = \frac{1}{1 + e^{-\text{logit}}},$$
 #
-# but networks here never compute it themselves: losses that are computed from logits remain accurate
-# where $p$ would round to 0 or 1.
+# but the networks here return logits: losses computed from logits remain accurate where $p$ would
+# round to 0 or 1.
 #
 # - Return the probability for each logit, in the same shape.
 # - It must also be right for logits of -100 and 100.
@@ -407,11 +407,11 @@ show(show_images(drawn, columns=15), alt="Thirty generated digits, white on blac
 # - **Profiles** set how long a notebook trains: `cpu` (a laptop, within 5 minutes per notebook), `gpu`
 #   (Colab) and `smoke` (a test that only shows that all cells run). To choose one, set the environment
 #   variable `GANCOURSE_PROFILE` before Jupyter starts.
-# - **Your numbers will differ.** Training is chaotic: another processor or version of PyTorch gives
-#   another run. A cell prints a `NOTE` if a run came out differently from what usually happens.
+# - **Your numbers will differ.** Training amplifies rounding errors, so another processor or version of
+#   PyTorch gives different results. A cell prints a `NOTE` if a run has an unusual result.
 # - **Long training is saved** under `runs/`, from notebook 03 on. If you interrupt such a cell, run it
 #   again: it resumes where it stopped. To train again from the start, delete that notebook's folder
-#   there. Runs of a few seconds start over.
+#   there. Runs of a few seconds always start from the beginning.
 # - **Your own data**: put MNIST's files into `data/`, or run `.venv/bin/gancourse fetch mnist`, and the
 #   digits notebooks use all of it. `gancourse.datasets.folder.load` loads any folder of images.
 #

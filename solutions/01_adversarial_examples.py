@@ -13,11 +13,11 @@
 # %% [markdown] tags=["header"]
 # # 01 Adversarial examples
 #
-# The best-known image of this subject is a panda. A good classifier labels it *panda*, with a reported probability of 57.7 %. Then every colour value is changed by about one grey level of 256 (0.007 in that network's units), far too little to see, in a direction computed from the classifier's own gradient. Now the label is *gibbon*, with 99.3 % (Goodfellow, Shlens and Szegedy, 2014, Figure 1). In this notebook you do the same to five photographs and a real ImageNet classifier, measure that random noise of the same size does almost nothing, and find out why.
+# The best-known image of this subject is a panda. A good classifier labels it *panda*, with a reported probability of 57.7 %. Then every colour value is changed by about one grey level of 256 (0.007 in that network's units), far too little to see, in a direction computed from the classifier's own gradient. Now the label is *gibbon*, with 99.3 % (Goodfellow, Shlens and Szegedy, 2014, Figure 1). In this notebook you do the same with five photographs and a real ImageNet classifier, compare the attack with random noise of the same size, and find out why it works.
 #
-# An image that was changed on purpose, too little for a person to notice, so that a network misclassifies it, is called an **adversarial example**; Szegedy et al. (2013) found the first ones.
+# An **adversarial example** is an image that was changed on purpose so that a network misclassifies it, but too little for a person to notice. Szegedy et al. (2013) found the first ones.
 #
-# It is also the first half of a GAN. An attack that follows a classifier's gradient until the output is "real" does what a generator does, but it stores nothing from one image to the next. A classifier that is trained on the results of the attack is a discriminator.
+# Such an attack is also half of a GAN. Like a generator, it can follow a classifier's gradient until an image is classified as real, but it stores nothing from one image to the next. A classifier that is trained on the results of the attack is a discriminator.
 #
 # After this notebook you can
 #
@@ -25,7 +25,7 @@
 # - **write** the fast gradient sign method (FGSM), the L2 step, and the iterative attack with a projection and a target,
 # - **measure** an attack against a fair baseline, and accuracy against its size,
 # - **explain** with two norms why many dimensions make it possible,
-# - **test** a defence with an attack that includes it.
+# - **test** a defence with an attack that takes the defence into account.
 #
 # **You build:** FGSM, the L2 step and a targeted attack on a real ImageNet classifier; then the test that a defence has to pass.
 #
@@ -102,9 +102,9 @@ assert correct.all()
 # %% [markdown]
 # *Figure 1.1. The photos, and the five most probable classes of each. The first class is sensible for all five.*
 #
-# Look also at what is **not** certain. The coffee and the camera's tripod are clear cases. The cat is not: *tiger cat* wins over *Egyptian cat* by 0.39 to 0.36. Remember it when we add noise.
+# Not every label is certain. The coffee and the camera's tripod are clear cases. The cat is not: *tiger cat* is only slightly more probable than *Egyptian cat*. This matters when we add noise.
 #
-# To try an image of your own, put its path here. Nothing below depends on it.
+# To try an image of your own, put its path in the next cell. Nothing below depends on it.
 
 # %%
 MY_PHOTO = ""  # for example "images/dog.jpg"
@@ -156,17 +156,17 @@ for name, a, b in zip(names, l2_norm(x), l2_norm(shifted - x), strict=True):
     print(f"{name:10} {a:9.0f} {b:20.0f} {float(noise_norm):18.1f}  ({noise_norm / a:.1%})")
 
 # %% [markdown]
-# The change has about 2 to 4 % of the norm of the image, and is several times shorter than a shift by one pixel. So the step is very short; what matters is its direction.
+# The norm of the change is about 2 to 4 % of the image's, and several times smaller than that of a shift by one pixel. The next sections compare directions.
 #
 # ## 3 The baseline: random signs
 #
-# **Does any small change fool this classifier?** Before an attack we measure a baseline of the same size: each value goes two levels up or down at random. An attack is only interesting if it does better than this.
+# **Does every small change fool this classifier?** Before an attack we measure a baseline of the same size: each value goes two levels up or down at random. An attack is only interesting if it does better than this.
 #
 # **Exercise 1.2** · *Random sign noise* · difficulty ●●○○○ · importance ●●●○○ · 8 minutes · 2 points
 #
 # Write the baseline: $x + \epsilon\, s$ with independent signs $s_i \in \{-1, +1\}$, each with probability 1/2.
 #
-# - One sign for each value of each image and channel, all drawn from `rng`. A generator works on one device only: draw with `device=rng.device`, then move the result to the device of `x`.
+# - One sign for each value of each image and channel, all drawn from `rng`. A `torch.Generator` works on one device only: draw with `device=rng.device`, then move the result to the device of `x`.
 # - The result is an image: no value outside [-1, 1].
 # - Don't change `x`.
 #
@@ -209,7 +209,7 @@ env.expect(
 )
 
 # %% [markdown]
-# In the run recorded here four photos keep their class in every draw, even the rocket and the palace with their low probabilities. The cat becomes an *Egyptian cat* in most draws: the two classes were nearly tied, and noise of this kind happens to favour the second. So the classifier is **not** sensitive to every small change: two levels of random noise decide a near tie, and nothing else.
+# In the run recorded here four photos keep their class in every draw, even the rocket and the palace with their low probabilities. The cat loses its class in most draws: its two most probable classes were nearly tied. So the classifier is **not** sensitive to every small change: two levels of random noise decided a near tie, and nothing else.
 #
 # ## 4 The fast gradient sign method
 #
@@ -248,7 +248,7 @@ def input_gradient(model: Model, x: Tensor, y: Tensor) -> Tensor:
 input_gradient = check("1.3", input_gradient)
 
 # %% [markdown]
-# What does such a gradient look like? Mid-grey is 0: changing that value has no effect.
+# What does such a gradient look like? In the figure mid-grey stands for a gradient of 0.
 
 # %%
 g = input_gradient(model, x, y)
@@ -260,9 +260,9 @@ show(fig, alt="Five gradients: coloured speckles on grey, densest on the main ob
 print("gradients", tuple(g.shape))
 
 # %% [markdown]
-# *Figure 1.2. The gradient of the loss with respect to each image, scaled so that the largest values are cut off. It is larger around what matters (the eye, the cup, the camera), but it looks like noise: in most places neighbouring pixels have different signs.*
+# *Figure 1.2. The gradient of the loss with respect to each image, amplified, so that the largest values are cut off. It is larger around the main object (the eye, the cup, the camera), but it looks like noise.*
 #
-# How best to use it? For a short step $\eta$ the loss is nearly linear, $J(x + \eta) \approx J(x) + g \cdot \eta$ with $g = \nabla_x J$. We may change every value by at most $\epsilon$. The sum $g \cdot \eta = \sum_i g_i \eta_i$ is largest if every term is, so each value should change by the full $\epsilon$ in the direction of the sign of *its own* $g_i$, however small $|g_i|$ is:
+# How should we use this gradient? For a short step $\eta$ the loss is nearly linear, $J(x + \eta) \approx J(x) + g \cdot \eta$ with $g = \nabla_x J$. We may change every value by at most $\epsilon$. The sum $g \cdot \eta = \sum_i g_i \eta_i$ is largest if every term is, so each value should change by the full $\epsilon$ in the direction of the sign of *its own* $g_i$, however small $|g_i|$ is:
 #
 # $$x' = x + \epsilon\, \mathrm{sign}\big(\nabla_x J(x, y)\big).$$
 #
@@ -291,7 +291,7 @@ def fgsm(model: Model, x: Tensor, y: Tensor, eps: float) -> Tensor:
 fgsm = check("1.4", fgsm)
 
 # %% [markdown]
-# Now the figure of the paper, with a photograph of ours and two grey levels, as before:
+# Now the paper's figure, with one of our photographs and a step of two grey levels:
 
 # %%
 x_adv = fgsm(model, x, y, pixels(2))
@@ -319,7 +319,7 @@ alt = "A man with a camera; coloured noise; their sum, which looks like the phot
 show_attack(x[CAMERA], x_adv[CAMERA], 1 / pixels(2), alt)
 
 # %% [markdown]
-# *Figure 1.3. From left to right: the photo; the change of two grey levels, amplified to the full range; their sum, which looks like the photo. Each class stands above its image; the new one should be wrong.* All five, before and after:
+# *Figure 1.3. From left to right: the photo; the change of two grey levels, amplified to the full range; their sum, which looks like the photo. The predicted class stands above each photo; the new one should be wrong.* All five, before and after:
 
 # %% tags=["nbval-ignore-output"]
 for name, before, after in zip(names, probabilities(x), probabilities(x_adv), strict=True):
@@ -334,9 +334,9 @@ env.expect(
 # %% [markdown]
 # In the run recorded here random signs of this size fooled the classifier on one photo, a near tie, and the signs of the gradient on all five. Both changes have the same largest value, and, except for what the clamp cuts off, the same Euclidean length; only the direction differs.
 #
-# The paper shows one image, with a gibbon at 99.3 %; here are all that we tried. The cat becomes another cat, and the palace a *bell cote*, a small roof with bells: wrong, but related classes. The espresso is now nearly tied with *consomme*, a broth. Most of the new classes have a low probability.
+# The paper shows one image, with a gibbon at 99.3 %; here are all that we tried. In the same run the cat became another cat, the espresso a *consomme* (a broth), and the palace a *bell cote* (a small roof with bells): wrong, but related classes. Most of the new classes had a low probability.
 #
-# A possible objection: does the attack still work after the image was **saved**? A file holds integer grey levels.
+# Does the attack still work after the image was **saved**? A file holds integer grey levels.
 
 # %%
 levels = (x_adv + 1) * 127.5
@@ -344,9 +344,9 @@ print("all values are integer grey levels:", bool((levels - levels.round()).abs(
 print("largest change in grey levels:", round(((x_adv - x).abs().max() / pixels(1)).item(), 3))
 
 # %% [markdown]
-# It does: the photos had integer levels, two were added or subtracted, and the clamp cuts at integer levels too.
+# It does: the photos had integer levels, two levels were added or subtracted, and the clamp cuts at integer levels too.
 #
-# **Is a larger step always worse?** Follow the probability of the right class while `eps` grows from a quarter of a level to sixteen.
+# **Is a larger step always more effective?** Follow the probability of the right class while `eps` grows from a quarter of a level to sixteen.
 
 # %% tags=["nbval-ignore-output"]
 grey_levels = [0, 0.25, 0.5, 1, 2, 4, 8, 16]
@@ -372,7 +372,7 @@ env.expect(
 # %% [markdown]
 # *Figure 1.4. Probability of the right class against the size of the step.*
 #
-# Two observations, both also in the list under the curves. First, how little is needed: in the run recorded here four of the five are misclassified at **a quarter of a level**, a change that can't even be stored. Second, more is *not* always worse: the coffee is an espresso again at four levels. FGSM uses the gradient at the starting point. A long straight step leaves the region where that gradient is valid, and may overshoot. Section 5 shows this in numbers, Section 7 has the remedy.
+# Two observations from the run recorded here; the list under the curves shows both. First, four of the five photos are misclassified at **a quarter of a level**, too small a change to store in a file. Second, a larger step is *not* always more effective: the coffee is classified as espresso again at four levels. FGSM uses the gradient at the starting point. A long straight step leaves the region where that gradient is accurate, and may overshoot. Section 5 shows this in numbers; Section 7 fixes it.
 #
 # Move the slider (in a running notebook) and see how the bars change. At two or three levels the image looks the same; from about eight on you see the noise.
 
@@ -410,7 +410,7 @@ explore(draw, stills=stills, photo=names, eps=(0.0, 16.0, 0.25, 2.0))
 # - **d** 2 and 4
 # - **e** 4 and 1: random noise cancels out for every n
 #
-# Answer with a letter in quotes, before you look at the measurement below.
+# Answer with a letter in quotes before you look at the measurement below.
 #
 # <details><summary>Hint 1</summary>How many times as many values does the larger image have?</details>
 # <details><summary>Hint 2</summary>FGSM's change is proportional to n. How far from 0 is a sum of n random signs, typically?</details>
@@ -453,7 +453,7 @@ print(f"change of the logit, FGSM / random signs: {first:.0f} at n = 10, ", end=
 print(f"about {round(last, -2):.0f} at n = {n:,}; the root of n is {n**0.5:.0f}")
 
 # %% [markdown]
-# *Figure 1.5. The same largest change, in more and more dimensions: FGSM's effect grows like n, that of random signs like the root of n. Their ratio is 0.8 times the root, since the mean absolute value of normally distributed weights is 0.8 of their root mean square.*
+# *Figure 1.5. The same eps in more and more dimensions: FGSM's effect grows like n, that of random signs like the root of n. Their ratio is about 0.8 times the root of n, since the mean absolute value of normally distributed weights is 0.8 of their root mean square.*
 #
 # **Does this hold for a deep network, which is not linear?** The linear explanation makes two predictions from the gradient alone: FGSM raises the loss by $\epsilon \|g\|_1$, and random signs change it by about $\epsilon \|g\|_2$. We test both on the cat.
 
@@ -505,7 +505,9 @@ env.expect(
 # %% [markdown]
 # *Figure 1.6. The change of the cat's loss, as predicted from one gradient and as measured.*
 #
-# For the smallest step the prediction is accurate; for two levels it is more than twice the measured change in the run recorded here, because the network is not linear. The ratio of the two norms is the advantage of FGSM over random signs: about 200 to 240 for every photo. The largest possible value is the root of n, 388, reached if all $|g_i|$ were equal. If the loss were linear, random noise would have to be two hundred times larger for the same effect. The deviation affects the noise too, in the other direction: at two levels random signs do more than predicted. They remain far less effective than FGSM.
+# For the smallest step FGSM's prediction is accurate. For two levels, in the run recorded here, it is more than twice the measured change, because the network is not linear. Random signs deviate too, in the other direction: at two levels they change the loss more than predicted, but still far less than FGSM.
+#
+# The ratio of the two norms is the predicted advantage of FGSM over random signs: about 200 to 240 for every photo. If the loss were linear, random noise would have to be about two hundred times larger for the same effect. The largest possible ratio is the root of n, 388; it is reached if all $|g_i|$ are equal.
 #
 # ## 6 Another norm: the L2 step
 #
@@ -537,7 +539,7 @@ def fast_l2(model: Model, x: Tensor, y: Tensor, eps: float) -> Tensor:
 fast_l2 = check("1.6", fast_l2)
 
 # %% [markdown]
-# A fair comparison gives all three methods the same Euclidean length: a tenth of exercise 1.1's, which is what FGSM uses at 0.2 levels.
+# A fair comparison gives all three methods the same Euclidean length: a tenth of the one in exercise 1.1, which is that of FGSM at 0.2 levels.
 
 # %% tags=["nbval-ignore-output"]
 length = noise_norm / 10
@@ -568,13 +570,13 @@ for ax, name in zip(axes[1:], ("FGSM", "L2 step"), strict=True):
 show(fig, alt="The cat; FGSM's change, noise everywhere; the L2 step's, strongest at the left eye")
 
 # %% [markdown]
-# *Figure 1.7. Two changes of the same Euclidean length, each scaled so that a quarter of its own largest value is already full colour.*
+# *Figure 1.7. Two changes of the same Euclidean length, each amplified so that a quarter of its own largest value already gives full colour.*
 #
-# At equal Euclidean length the L2 step can change the few values that matter most by several levels, and FGSM changes every value by a fifth of a level. To first order the L2 step raises the loss by $r\|g\|_2$ and FGSM by $r\|g\|_1/\sqrt n$: with the ratios above, about 0.5 to 0.6 of it. In the run recorded here the L2 step is ahead on four photos, by less than that, and for the palace the two are nearly equal: even along this short step the gradient changes. Neither is "better": each is the best in its own norm. When somebody reports robustness, ask in which norm, and at which size.
+# At equal Euclidean length the L2 step can change the few values that matter most by several levels, and FGSM changes every value by a fifth of a level. To first order the L2 step raises the loss by $r\|g\|_2$, and FGSM by $r\|g\|_1/\sqrt n$. With the ratios above, FGSM should reach 0.5 to 0.6 of the L2 step's rise. In the run recorded here it reaches more, and for the palace the two are nearly equal: even along this short step the gradient changes. Each is the best first-order step in its own norm. When a paper reports robustness, check the norm and the size.
 #
 # ## 7 Many small steps, with a target
 #
-# **Can we choose the wrong class?** Let it be *gibbon*. Instead of increasing the loss of the right class, *decrease* the loss of the class that you want. Once, with FGSM's step and a minus sign:
+# **Can we choose the wrong class?** Let it be *gibbon*. Instead of increasing the loss of the right class, *decrease* the loss of the class that you want. First a single step, FGSM's with a minus sign:
 
 # %% tags=["nbval-ignore-output"]
 TARGET = "gibbon"  # any name in model.names, for example "teapot", "zebra" or "pizza"
@@ -588,7 +590,7 @@ env.expect(
 )
 
 # %% [markdown]
-# A single step is not enough if the class is far away. (For a class nearby it is: try `lynx`.) A step *away* from one class can end in any of 999 others; a step *to* one needs an accurate direction, and figure 1.6 showed that the gradient is accurate only near the point where it was computed. So take small steps, compute the gradient again after each, and never go further than `eps` from the photo:
+# A single step is usually not enough to reach an unrelated class. (It can be for a related one: try `lynx`.) A step *away* from one class can end in any of 999 others. A step *towards* one class needs an accurate direction, and figure 1.6 showed that the gradient is accurate only near the point where it was computed. So take small steps, compute the gradient again after each, and never go further than `eps` from the photo:
 #
 # ```
 #             +---------------------+
@@ -655,11 +657,11 @@ env.expect(
 )
 
 # %% [markdown]
-# *Figure 1.8. The same cat. Its new class, and the probability of it, stand above the third image.*
+# *Figure 1.8. The targeted attack on the cat. The new class and its probability stand above the third image.*
 #
 # One step gave the gibbon almost no probability; compare that with thirty small ones inside the same box. Change `TARGET` where it is set, and run the cells from there again.
 #
-# Is the gibbon special, as another furry animal? The same cat, the same two levels, other targets:
+# Is the gibbon easy to reach because it is a furry animal, too? The same cat, the same two levels, other targets:
 
 # %% tags=["nbval-ignore-output"]
 targets = ["goldfish", "teapot", "zebra", "pizza"]
@@ -675,7 +677,7 @@ env.expect(
 )
 
 # %% [markdown]
-# Every target works; some take a few more steps. And is the cat special, with its near tie? All five photos with one target, within four levels:
+# Compare the probabilities: some targets are harder to reach. Is the cat easy to attack because of its near tie? All five photos with one target, within four levels:
 
 # %% tags=["nbval-ignore-output"]
 steps = env.budget(smoke=3, cpu=40, gpu=40)
@@ -707,11 +709,11 @@ for name in OTHERS:
     print(f"{int((away == y).sum())}; classifies {int((to == target).sum())} as {TARGET}")
 
 # %% [markdown]
-# If you ran it, compare how often a *wrong* class carries over to the other network, and how often the *chosen* one does. The paper discusses in its Section 8 why anything carries over at all.
+# If you ran it, compare how often the other network is wrong, and how often it returns the *chosen* class. Section 8 of the paper discusses why adversarial examples transfer between networks at all.
 #
 # ## 8 Is there a defence?
 #
-# **Can a blur remove the attack?** The change looks like noise, so blur the image before it is classified. The only fair test of such a defence is an **adaptive attack**, one that includes the defence. The blur is differentiable, so the attacker can compute gradients through it.
+# **Can a blur remove the attack?** The change looks like noise, so blur the image before it is classified. The only fair test of such a defence is an **adaptive attack**, one that takes the defence into account. The blur is differentiable, so the attacker can compute gradients through it.
 
 
 # %% tags=["nbval-ignore-output"]
@@ -746,9 +748,9 @@ env.expect(
 )
 
 # %% [markdown]
-# In the run recorded here the blur costs one photo even without an attack. Under a single FGSM step on the classifier alone two photos keep their class; under many steps, or a step through the blur, none. Athalye et al. (2018) did this to nine published defences, each with an attack designed for it: seven had only hidden the gradient, and those failed, six of them completely.
+# In the run recorded here the blur makes the classifier wrong on one photo even without an attack. After a single FGSM step on the classifier alone two photos keep their class; after many steps, or a step through the blur, none. Athalye et al. (2018) tested nine published defences with adaptive attacks: seven relied on hidden gradients, and the attacks broke six of these completely and one partly.
 #
-# So the defence has to change what the network *learns*. For that we need a network that we can train here: a small one on handwritten digits, where accuracy can also be measured on a thousand images instead of five.
+# A stronger defence changes what the network *learns*. For that we need a network that we can train here: a small one on handwritten digits, where accuracy can also be measured on a thousand images instead of five.
 #
 # **Exercise 1.8** · *Accuracy against eps* · difficulty ●●○○○ · importance ●●●●○ · 12 minutes · 3 points
 #
@@ -786,9 +788,9 @@ accuracy_curve = check("1.8", accuracy_curve)
 #
 # $$\tilde J(x, y) = \alpha\, J(x, y) + (1 - \alpha)\, J\big(x + \epsilon\,\mathrm{sign}\,\nabla_x J(x, y),\, y\big),$$
 #
-# with $\alpha = 0.5$, the weight of the clean loss (Section 6 of the paper). `adversarial_loss` in `gancourse.papers.adversarial` is this formula, with FGSM. The paper uses $\epsilon = 0.25$ for pixels in [0, 1], which is 0.5 in our range. A quarter of the range is visible on a digit, but doesn't prevent a person from reading it.
+# with $\alpha = 0.5$, the weight of the clean loss (Section 6 of the paper). `adversarial_loss` in `gancourse.papers.adversarial` computes this loss. The paper uses $\epsilon = 0.25$ for pixels in [0, 1], which is 0.5 in our range. A change of this size is visible, but a person can still read the digit.
 #
-# `initial_weights(rng)` makes the layers created inside draw their weights from `rng`: a seed always gives the same network.
+# Layers created inside `with initial_weights(rng):` draw their weights from `rng`, so that a seed always gives the same network.
 
 # %% tags=["training", "nbval-ignore-output"]
 train, test = digits.load(split="train"), digits.load(split="test")
@@ -883,21 +885,21 @@ env.expect(
 # %% [markdown]
 # *Figure 1.9. Accuracy on test digits against the size of the attack, in units of [-1, 1]; means over the networks.*
 #
-# Read it from left to right.
+# Read it from left to right; the comparisons are from the run recorded here.
 #
-# - At `eps` 0 compare `digits_clean_plain` with `digits_clean_hardened`, printed above: in the run recorded here the adversarially trained networks are *better* on clean digits. The paper found the same on MNIST: it reports a clean error of 0.84 % instead of 0.94 %. This number is often quoted as the error on attacked images; it is not. It reports 17.9 % on those.
-# - At `eps` 0.5 FGSM leaves almost nothing of the plain networks' accuracy, and a good part of the adversarially trained ones'.
-# - **A limit of this defence**: twenty steps, still inside the same box, take away about half of what FGSM left. The networks were trained against one attack, and are robust to that one. A defence has only been tested as well as the strongest attack that was tried on it.
+# - At `eps` 0 compare `digits_clean_plain` with `digits_clean_hardened`, printed above: the adversarially trained networks are *better* on clean digits. The paper found the same on MNIST: it reports a clean error of 0.84 % instead of 0.94 %. (Don't mistake it for the error on attacked images, reported as 17.9 %.)
+# - At `eps` 0.5 FGSM reduces the plain networks' accuracy almost to 0, and the adversarially trained ones' to less than half.
+# - **A limit of this defence**: twenty steps, still inside the same box, leave about half of the accuracy that FGSM left. The networks were trained against FGSM only, and are less robust to a stronger attack. So test a defence with the strongest attack that you have.
 #
-# Madry et al. (2018) conclude: train against the strongest attack you have, and write the aim as a **game**:
+# Madry et al. (2018) train against a stronger attack, PGD, and write the objective as a saddle-point problem, a **game**:
 #
 # $$\min_\theta\; \mathbb{E}_{x, y}\Big[\, \max_{\|\eta\|_\infty \le \epsilon} J(\theta, x + \eta, y) \Big].$$
 #
-# One player chooses the weights to make a number small, the other chooses images to make the same number large.
+# One player chooses the weights to minimize the loss, the other chooses the changes $\eta$ to maximize the same loss.
 #
 # ## 9 From attack to game
 #
-# **What if the attacker may change the image without limit?** Then it needs no photo: it can start from noise, and follow the gradient of a classifier with the classes "real digit" and "fake". Let $D$ be such a classifier, trained on digits against noise. It returns one logit $l$, positive for "real"; the probability of "real" is the sigmoid of $l$. The attacker is your `iterate`, with the whole range as its box. And let $D$ respond: after each round the attacker's images join the fakes that $D$ is trained on.
+# **What if the attacker may change the image without limit?** Then the attack needs no photo: it can start from noise, and follow the gradient of a classifier with the classes "real digit" and "fake". Let $D$ be such a classifier, trained on digits against noise. It returns one logit $l$, positive for "real"; the probability of "real" is the sigmoid of $l$. The attacker is your `iterate` with `eps` = 2, so that every value can reach any point of [-1, 1]. After each round the attacker's images are added to the fakes that $D$ is trained on.
 
 # %% tags=["training", "nbval-ignore-output"]
 D = digit_network(1, nn.LeakyReLU(0.2), seed=0)
@@ -940,19 +942,19 @@ env.expect(
 )
 
 # %% [markdown]
-# *Figure 1.10. The attacker's images after each round. D classifies them as real digits; none is one.*
+# *Figure 1.10. The attacker's images after each round, with the share that D classifies as real. None is a digit.*
 #
-# Three observations lead to the rest of the course.
+# Three observations, from the run recorded here, lead to the rest of the course.
 #
-# 1. **Fooling a fixed D is too easy.** Compare the last two percentages of each round: D tells digits from the fakes of its training, and still forty steps are enough to find images that it classifies as real. Its gradient leads to *something that D can't distinguish from a digit*, not to a digit.
-# 2. **Each side changes the other.** What fooled D in one round is rejected in the next. The attacker always starts from grey noise, and D's gradient alone leads it to white in the middle and black around. It does not improve steadily: compare the rounds.
-# 3. **The sixteen images of a round look much alike.** All starting points lead to the same weakness of D. In notebook 02 this gets a name, mode collapse.
+# 1. **Fooling a fixed D is too easy.** Compare the last two percentages of each round: D rejects the fakes it was trained on, but forty steps are enough to find new images that it classifies as real. Its gradient leads to *something that D can't distinguish from a digit*, not to a digit.
+# 2. **Each side changes the other.** Images that fooled D in one round are among the fakes of the next, and D learns to reject them. The new images do not get steadily better: compare the rounds.
+# 3. **The sixteen images of a round look much alike.** From every starting point the gradient leads to the same weakness of D. The corresponding failure of a GAN is mode collapse (notebook 02).
 #
-# This attacker optimizes pixels, and keeps nothing from one round to the next. A **generator** is an attacker with weights. It makes images $G(z)$ from random numbers $z$ and updates its weights, so that what it learns is kept, and holds for all $z$. Its gradient is the one of this notebook, continued by the chain rule:
+# This attacker optimizes pixels, and keeps nothing from one round to the next. A **generator** is an attacker with weights. It makes images $G(z)$ from a latent vector $z$ (noise) and updates its weights, so that what it learns is kept and applies to all $z$. Its gradient is the input gradient of this notebook, continued by the chain rule:
 #
 # $$\nabla_{\theta_G}\, J\big(D(G(z))\big) = \Big(\frac{\partial G(z)}{\partial \theta_G}\Big)^{\!\top} \underbrace{\nabla_x J(D(x))\big|_{x = G(z)}}_{\text{your exercise 1.3}} .$$
 #
-# Numerically, for a generator of one layer:
+# A numerical check, for a generator of one layer:
 
 # %%
 with initial_weights(env.rng(0, "cpu")):
@@ -975,14 +977,14 @@ assert same
 # |---|---|---|
 # | network and images | EfficientNet-Lite0, five photos | GoogLeNet, one panda |
 # | size of the step | 2 grey levels; a quarter of a level is enough for most | reported: 0.007, one grey level of 8-bit images |
-# | after one step | at least 4 of 5 fooled, mostly with low confidence | reported: gibbon with 99.3 % |
-# | random noise of that size | at most one photo, which was a near tie | - |
+# | after one step | 5 of 5 fooled, mostly with low confidence | reported: gibbon with 99.3 % |
+# | random noise of that size | one photo fooled, which was a near tie | - |
 # | chosen class | gibbon for all five, above 0.9, in forty steps within 4 levels | - |
 # | adversarial training, clean digits | better, see figure 1.9 | better, reported 0.94 to 0.84 % error |
 #
-# The left column describes the run recorded here. Why the two differ: one step overshoots on our network (figure 1.4), and we show all five photos. Our digits are few and the networks small, so the accuracies are far below the paper's; the directions agree.
+# The left column describes the run recorded here. Two reasons for the differences: one step can overshoot on our network (figure 1.4), and we show all five photos. Our digits are few and the networks small, so the accuracies are far below the paper's.
 #
-# **A common mistake.** Many networks need normalised images, $(x - \text{mean})/\text{std}$. If you do this *outside* the model and attack the result, `eps` is in other units, different for each colour, and a clamp to [-1, 1] cuts off valid values. (Such networks take images in [0, 1], in which 8 levels are 8/255; mean and std are ImageNet's.) The reverse happens too: PyTorch's own tutorial on FGSM gave images that were not normalised to a network trained on normalised ones (pytorch/tutorials, issue 1032). How large is the error in the first case?
+# **A common mistake.** Many networks need normalised images, $(x - \text{mean})/\text{std}$. If you do this *outside* the model and attack the result, `eps` is in other units, different for each colour, and a clamp to [-1, 1] cuts off valid values. (Before normalisation the images are in [0, 1], where 8 levels are 8/255; mean and std are ImageNet's.) The opposite mistake happens too: PyTorch's own tutorial on FGSM gave images that were not normalised to a network trained on normalised ones (pytorch/tutorials, issue 1032). How large is the error in the first case?
 
 # %%
 for colour, std in zip(("red", "green", "blue"), (0.229, 0.224, 0.225), strict=True):
@@ -999,4 +1001,4 @@ for colour, std in zip(("red", "green", "blue"), (0.229, 0.224, 0.225), strict=T
 # - A. Madry and others, *Towards deep learning models resistant to adversarial attacks*, arXiv 1706.06083, at ICLR 2018. The saddle-point problem and PGD.
 # - A. Athalye, N. Carlini, D. Wagner, *Obfuscated gradients give a false sense of security*, 2018, arXiv 1802.00420.
 #
-# **Next:** notebook 02 makes a game of it, with a value, an optimum and a proof.
+# **Next:** notebook 02 defines this game precisely, and proves its value and its optimum.

@@ -9,14 +9,14 @@
 # %% [markdown] tags=["header"]
 # # 04 Inside a DCGAN
 #
-# A man with glasses, minus a man without glasses, plus a woman without glasses: what comes out is a woman with glasses (Radford, Metz and Chintala, 2016, Figure 7). This needs nothing but the latent vectors of a generator that was trained without labels. The second half of that paper asks what the two networks of a GAN have learned. Here you repeat all of its experiments, with a number for each.
+# A man with glasses, minus a man without glasses, plus a woman without glasses: the result is a woman with glasses (Radford, Metz and Chintala, 2016, Figure 7). All it takes is the latent vectors of a generator that was trained without labels. The second half of that paper asks what the two networks of a GAN have learned. Here you repeat its experiments and measure each result.
 #
-# **You build:** probes that look inside a generator and a discriminator, and the measurements that test what they show.
+# **You build:** probes of a generator and a discriminator, and measurements that test what the probes show.
 #
 # After this notebook you can
 # - **interpolate** in latent space along an arc, and **measure** what goes wrong on a straight line;
 # - **do** arithmetic with latent vectors, and **test** an explanation of why single samples fail;
-# - **find** the direction of an attribute, and **test** whether it is one;
+# - **find** a latent direction for an attribute, and **test** whether it changes that attribute;
 # - **show** which pixels increase a filter's response, and **say** what such images don't prove;
 # - **remove** an object from a generator by setting feature maps to 0, and **compare** with a fair baseline;
 # - **use** a discriminator as a feature extractor where labels are few.
@@ -61,7 +61,7 @@ from gancourse.widgets import explore
 # %% [markdown]
 # ## 1 Three networks to open
 #
-# If you have run notebook 03 to its end, its G, D and judge are loaded from your runs folder. If not, they are trained now by the same recipe with fewer steps, which takes some more minutes. `train_gan` is that recipe: learning-rate decay, the R1 penalty at every eighth step, and an exponential moving average (EMA) of G's weights, with which samples are drawn.
+# If you have run notebook 03 to its end, its G, D and judge are loaded from your runs folder. If not, they are trained now by the same recipe with fewer steps, which takes a few more minutes. `train_gan` is that recipe: learning-rate decay, the R1 penalty at every eighth step, and an exponential moving average (EMA) of G's weights, which generates the samples.
 
 # %%
 NOISE = 24  # length of a latent vector z
@@ -115,13 +115,13 @@ show(ax, alt="Two rows of generated digits, white on black.")
 assert samples.shape[1:] == (1, 32, 32) and samples.abs().max() <= 1
 
 # %% [markdown]
-# *Samples of the generator that we open.* From here on G, D and the judge stay as they are: we only measure.
+# *Samples of the generator that we study.* From here on G, D and the judge are not trained further: we only measure.
 #
 # ## 2 A walk, straight or along the arc
 #
-# **What lies between two samples?** If G had stored images, we would expect jumps on the way from one latent vector to another. The paper interpolates between images of bedrooms and shows a window that appears gradually (Section 6.1, Figure 4).
+# **What lies between two samples?** If G had memorized images, we would expect jumps on the way from one latent vector to another. The paper interpolates between images of bedrooms and shows a window that appears gradually (Section 6.1, Figure 4).
 #
-# But along which path? Each entry of z is drawn from N(0, 1). So $\lVert z\rVert^2$ is a sum of 24 squares, each 1 on average, and the length of z is mostly close to $\sqrt{24} \approx 4.9$: in many dimensions, samples of a normal distribution lie in a *shell* around 0. A straight line (linear interpolation) cuts through its inside, where G has hardly been trained: fewer than 2 in 100 z are as short as the midpoint.
+# But along which path? Each entry of z is drawn from N(0, 1). So $\lVert z\rVert^2$ is a sum of 24 squares, each 1 on average, and the length of z is mostly close to $\sqrt{24} \approx 4.9$: in many dimensions, samples of a normal distribution lie in a *shell* around 0. A straight line (linear interpolation) passes through the inside of the shell, where G has hardly been trained: few z are as short as the midpoint.
 #
 # ```
 #                . - ~ ~ - .
@@ -139,8 +139,8 @@ assert samples.shape[1:] == (1, 32, 32) and samples.abs().max() <= 1
 #
 # **Exercise 4.1** · *Walking along the arc* · difficulty ●●○○○ · importance ●●●○○ · 10 minutes · 2 points
 #
-# - `a` and `b` have shape (B, noise): B walks at once, each with its own angle.
-# - `t` is one number from 0 (the result is a) to 1 (b). If a and b differ in length, the formula is the same.
+# - `a` and `b` have shape (B, noise): B walks at once, each with its own angle $\Omega$.
+# - `t` is one number from 0 (the result is a) to 1 (b). Use the same formula when a and b differ in length.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -182,7 +182,7 @@ show(fig, alt="Two rows with two walks each: digits that change step by step int
 assert walks.shape == (2, 12, NOISE)
 
 # %% [markdown]
-# *Two walks of twelve steps, side by side; straight above, along the arc below.* Look for sudden changes, and compare the rows. In the run recorded here all walks are smooth, and the rows look alike. So measure: many walks, evaluated halfway.
+# *Two walks of twelve steps, side by side; straight above, along the arc below.* Look for sudden changes, and compare the rows. In the run recorded here all walks are smooth, and the rows look alike. So we measure many walks, at their midpoints.
 
 # %% tags=["nbval-ignore-output"]
 a, b = Z.chunk(2)
@@ -218,13 +218,13 @@ env.expect(
 )
 
 # %% [markdown]
-# The straight walk loses what theory predicts, $1 - 1/\sqrt2 \approx 0.29$ of its length. What does that do to the images? The first two rows show how much the other columns vary by chance: start and end are both ordinary latent vectors. The arc's midpoint should have a Fréchet distance near theirs, the straight line's a far larger one. In the run recorded here strokes are bolder there, too (`stroke` is twice the ink's area divided by the length of its edges), but the share of confident samples hardly changes: each image by itself is fine, their *distribution* is not.
+# Halfway on the straight line, z is shorter by the share that theory predicts, $1 - 1/\sqrt2 \approx 0.29$. What does that do to the images? The first two rows show how much the other columns vary by chance: start and end are both ordinary latent vectors. The arc's midpoint should have a Fréchet distance near theirs, the straight line's midpoint a far larger one. In the run recorded here the strokes at the straight line's midpoint are also bolder (`stroke` is twice the ink's area divided by the length of its edges), but the share of confident samples hardly changes: single images look fine, but their *distribution* is wrong.
 #
 # **A metric of single images can miss a change that a metric of the distribution detects.** Notebook 10 comes back to this.
 #
 # ## 3 Measuring an attribute: the slant
 #
-# **Which attributes has G learned without labels?** To test a claim about an attribute, we must measure it on images. We take the slant of a digit. Let $m_i$ be the ink of pixel i, from 0 (black) to 1, at column $x_i$ and row $y_i$, and let bars be means weighted by ink. Then
+# **Which attributes has G learned without labels?** To test a claim about an attribute, we must measure the attribute on images. We take the slant of a digit. Let $m_i$ be the ink of pixel i, from 0 (black) to 1, at column $x_i$ and row $y_i$, and let $\bar x$ and $\bar y$ be means weighted by ink. Then
 #
 # $$\text{slant} = -\frac{\sum_i m_i (x_i-\bar x)(y_i-\bar y)}{\sum_i m_i (y_i-\bar y)^2}.$$
 #
@@ -242,7 +242,7 @@ env.expect(
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `x = torch.arange(W)` is a row; `y = torch.arange(H)[:, None]` is a column. `(ink * x).sum((1, 2))` sums over each image. Use `keepdim=True` in sums that you go on to combine with whole images.
+# `x = torch.arange(W)` is a row; `y = torch.arange(H)[:, None]` is a column. `(ink * x).sum((1, 2))` sums over each image. Use `keepdim=True` in sums that you then combine with whole images.
 #
 # </details>
 # <details><summary>Hint 3</summary>
@@ -281,7 +281,7 @@ show(ax, alt="Sixteen real digits: the first lean to the left, the last far to t
 print(f"slant: {slants.min():.1f} to {slants.max():.1f}, mean {slants.mean():.1f}")
 
 # %% [markdown]
-# *Sixteen real digits, evenly spaced in the order of slant.* The order is the one that you would choose. The mean is above 0: people write leaning to the right.
+# *Sixteen real digits, evenly spaced in the order of slant.* Is it the order that you would choose? The mean is above 0: on average, these digits lean to the right.
 #
 # ## 4 Vector arithmetic
 #
@@ -339,11 +339,11 @@ def analogy(plus: Tensor, minus: Tensor, base: Tensor) -> Tensor:
 analogy = check("4.3", analogy)
 
 # %% [markdown]
-# The paper reports that the results were unstable with **single** samples, and that means of three worked (Section 6.3.2). Why? One suspect is the length of the result, which mattered in Section 2. Work it out before you measure.
+# The paper reports that the results were unstable with **single** samples, and that means of three worked (Section 6.3.2). Why? One possible reason is the length of the result, which mattered in Section 2. Work out this length before you measure.
 #
 # **Exercise 4.4** · *The length of an average* · difficulty ●●●○○ · importance ●●●○○ · 5 minutes · 1 point
 #
-# Let every entry of every z be independent with variance 1 (ignore for the moment that samples of one kind are alike). For which n does mean(plus) - mean(minus) + mean(base), each over n samples, have entries of variance 1 again, and so the length of an ordinary z?
+# Let every entry of every z be independent with variance 1 (ignore for now that samples of one kind are similar). For which n does mean(plus) - mean(minus) + mean(base), each over n samples, have entries of variance 1 again, and so the length of an ordinary z?
 #
 # <details><summary>Hint 1</summary>
 #
@@ -371,7 +371,7 @@ right_n = 3
 right_n = check("4.4", right_n)
 
 # %% [markdown]
-# So the paper's 3 is exactly the number for which the result is as long as an ordinary z (its z is uniform, but variances add for those, too). Is *that* why it works? To find out, rescale the results to the usual length, $\sqrt{24}$. If the length were the reason, single samples would then succeed as often as means. We draw groups many times, and count a success where the judge classifies the image as a 1 **and** its slant is nearer to that of leaning 1s than to that of upright ones. The control adds no difference.
+# So the paper's 3 is exactly the number for which the result is as long as an ordinary z (the paper draws z from a uniform distribution, but variances add there, too). Is *that* why it works? To find out, rescale the results to the usual length, $\sqrt{24}$. If the length were the reason, single samples would then succeed as often as means. We draw the samples many times, and count a success when the judge classifies the image as a 1 **and** its slant is nearer to that of leaning 1s than to that of upright 1s. The control is the mean of upright 1s alone.
 
 # %% tags=["nbval-ignore-output"]
 TRIALS = env.budget(smoke=20, cpu=300, gpu=1000)
@@ -421,11 +421,11 @@ show(fig, alt="Six rows of digits: leaning 7s, upright 7s, upright 1s; results f
 assert lengths == sorted(lengths, reverse=True)
 
 # %% [markdown]
-# *Three kinds of samples, and twelve results each for n = 1, 3 and 10.* Compare the shares in the table. The more vectors in each mean, the better, usually; how large the share is for a given n differs from run to run. Means of three worked for the paper's faces; for our digits they may be too few. The second column tests the suspect: after rescaling, do single samples succeed as often as means of ten? In the run recorded here rescaling changes hardly anything: **the length is not the reason**. Means of **ten** do best, although their results are far too short. (Independence would give a length of 2.7 for n = 10. It is longer, since samples of one kind have something in common that does not average out: the direction we want.) What is left is a guess: averaging removes everything *else* that two single 7s differ in, such as width, loops, thickness.
+# *Three kinds of samples, and twelve results each for n = 1, 3 and 10.* Compare the shares in the table. Usually, the more vectors in each mean, the larger the share of successes; how large it is for a given n differs from run to run. Means of three worked for the paper's faces; for our digits three may be too few. The second column tests the length: after rescaling, do single samples succeed as often as means of ten? In the run recorded here rescaling changes hardly anything: **the length is not the reason**. Means of **ten** do best, although their results are far too short. (With independent entries the length for n = 10 would be $\sqrt{24 \cdot 3/10} \approx 2.7$. The measured length is larger, since samples of one kind have something in common that does not average out.) A possible reason, untested here: averaging removes what *else* two single 7s differ in, such as width or thickness.
 #
 # ## 5 A turn vector
 #
-# **Is there one direction for an attribute, for all samples?** The paper takes four faces that look left and four that look right; the difference of their mean z turns other faces (Section 6.3.2, Figure 8). Ours makes digits lean.
+# **Is there one direction for an attribute, for all samples?** The paper takes four faces that look left and four that look right; the difference of the two mean z turns other faces (Section 6.3.2, Figure 8). Our turn vector makes digits lean.
 #
 # **Exercise 4.5** · *A turn vector* · difficulty ●●○○○ · importance ●●●○○ · 8 minutes · 2 points
 #
@@ -439,7 +439,7 @@ assert lengths == sorted(lengths, reverse=True)
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# The last n indices are `order[-n:]`, the first n `order[:n]`. They choose rows of z.
+# With `order` for these indices, `order[-n:]` are the last n, `order[:n]` the first n. They select rows of z.
 #
 # </details>
 # <details><summary>Hint 3</summary>
@@ -462,7 +462,7 @@ def turn_vector(z: Tensor, values: Tensor, n: int) -> Tensor:
 turn_vector = check("4.5", turn_vector)
 
 # %% [markdown]
-# The test uses samples that had no part in finding the direction. Each is moved along it in nine steps, over a length of 3 in all (z itself is about 4.9 long). On the images we measure the slant, its correlation with the position on the path, and how often the judge classifies both ends as the digit in the middle. Three directions compete: from four samples at each end, as in the paper; from a hundred; and, since some digits lean more than others, the mean of ten turn vectors, each from samples of one digit. A random direction is the baseline.
+# The test uses samples that had no part in finding the direction. Each is moved along it in nine steps, over a length of 3 in all (z itself is about 4.9 long). On the images we measure the slant, its correlation with the position on the path, and how often the judge classifies both ends as the digit in the middle. We compare three directions: from four samples at each end, as in the paper; from a hundred; and the mean of ten turn vectors, each from samples of one digit, since some digits lean more than others. A random direction is the baseline.
 
 # %% tags=["nbval-ignore-output"]
 fresh = env.noise(NOISE, env.rng(3))(env.budget(smoke=50, cpu=200, gpu=200))
@@ -495,7 +495,7 @@ env.expect(
 )
 
 # %% [markdown]
-# Compare each row with the last one, a random direction of the same length. Along a turn vector the slant should follow the position on the path, and change far more than along the random direction. In the run recorded here four samples at each end are enough for that, and with a hundred the slant changes a little more. But the last column shows that in many walks the digit changes, too. Does that come from these directions? A walk of 3 is long for a z of length 4.9: in the run recorded here the random direction changes the digit about as often, and a direction found within digits hardly less often.
+# Compare each row with the last, the random direction. Along a turn vector the slant should follow the position on the path, and change far more than along the random direction. In the run recorded here four samples at each end are enough for that, and with a hundred the slant changes a little more. But the last column shows that in many walks the digit changes, too. Do these directions cause it? A walk of length 3 is long for a z of length 4.9: in the run recorded here the digit changes about as often along the random direction, and hardly less often along the direction found within digits.
 #
 # Try it: two directions, one slider each.
 
@@ -519,11 +519,11 @@ explore(
 assert lean_direction.shape == bold_direction.shape == (NOISE,)
 
 # %% [markdown]
-# *Eight samples, moved to the left, to the right, and towards bold.* Where does the attribute change, and where the digit?
+# *Eight samples, moved to the left, to the right, and towards bold.* In which samples does only the attribute change, and in which the digit, too?
 #
 # ## 6 What the discriminator's filters respond to
 #
-# **Which pixels does a filter of D respond to?** A convolution layer's *filter* is one set of weights; the grid of its responses is its *feature map*, one channel of the layer's output. A gradient answers the question: which pixels, if brighter, would increase a filter's response? The ordinary gradient is noisy, as you saw in notebook 01. The paper uses *guided backpropagation* (Springenberg et al., 2015): on the way back through every ReLU, a gradient passes only if it is positive **and** the activation there was positive.
+# **Which pixels does a filter of D respond to?** A convolution layer's *filter* is one set of weights; the grid of its responses is its *feature map*, one channel of the layer's output. A gradient answers the question: which pixels, if brighter, would increase a filter's response? The ordinary gradient looks like noise, as you saw in notebook 01. The paper uses *guided backpropagation* (Springenberg et al., 2015): on the way back through every ReLU, a gradient passes only if it is positive **and** the activation there was positive.
 #
 # ```
 # forward     activation           2   -1    3    1
@@ -533,7 +533,7 @@ assert lean_direction.shape == bold_direction.shape == (NOISE,)
 #
 # **Exercise 4.6** · *Guided backpropagation* · difficulty ●●●○○ · importance ●●●○○ · 12 minutes · 3 points
 #
-# Only the rule is missing. `guide` is called by every activation layer in the forward pass, with the layer's output. A tensor's `register_hook(f)` makes the backward pass call `f(gradient)`; what f returns is passed on in place of the gradient.
+# You write only this rule. `guide` is called by every activation layer in the forward pass, with the layer's output. A tensor's `register_hook(f)` makes the backward pass call `f(gradient)`; what f returns is passed on in place of the gradient.
 #
 # - `output` has both signs, because D's layers are LeakyReLUs. Treat them as if they were ReLUs: nothing passes where the output is not positive.
 # - Change nothing but the gradients.
@@ -578,7 +578,7 @@ def guided_gradient(net: nn.Module, x: Tensor, layer: int, channel: int) -> Tens
 guided_gradient = check("4.6", guided_gradient)
 
 # %% [markdown]
-# The fair comparison is a D that was never trained: its weights are random, but its batch norm has seen digits, so its layers have sensible scales. We take three.
+# The fair comparison is a D that was never trained: its weights are random, but its batch norm has seen digits, so its layers have sensible scales. We use three.
 
 # %%
 def random_discriminator(seed: int) -> nn.Module:
@@ -640,11 +640,11 @@ show(fig, alt="Digits and their guided gradients. Above: the trained D. Below: a
 assert g.shape == x.shape == (12, 1, 32, 32)
 
 # %% [markdown]
-# *Four filters of the last layer, three images each (two filters per row), and the guided gradients. Above: trained; below: random.* The figure shows the size of the gradients: brighter *or* darker pixels, both count. The paper's Figure 5 shows the same for bedrooms: trained filters respond to beds and windows, random ones to nothing in particular. Be careful with such images and numbers. A filter sees only a patch of 22 x 22 pixels, and digits are in the middle, so part of the gradients lies on ink by chance: that share is printed at the end of each row. One random D may lie well above it, another not, so never compare with only one. (Adebayo et al. 2018 made it a test: does the image change when the weights are made random?) In the run recorded here the trained D's gradients lie on ink twice as often as by chance, and more often than those of every random D. The first number of each row is weaker evidence: the filters of a random D prefer one digit, too, in the run recorded here nearly as much.
+# *Four filters of the last layer, three images each (two filters per row), and the guided gradients. Above: trained; below: random.* The figure shows only the size of the gradients, not their sign. The paper's Figure 5 shows the same for bedrooms: trained filters respond to beds and windows, random ones to nothing in particular. Be careful with such images and numbers. A filter sees only a patch of the image, and digits are in the middle, so part of the gradients lies on ink by chance: that share is printed at the end of each row. One random D may be well above it and another not, so never compare with only one. (Adebayo et al. 2018 use this as a test: does the image change when the weights are random?) In the run recorded here the share of the trained D's gradients on ink is more than twice that by chance, and larger than for every random D. The first number of each row is weaker evidence: in the run recorded here a random D's filters prefer one digit nearly as much as the trained D's.
 #
 # ## 7 Making a generator forget
 #
-# **Are objects stored in separate feature maps?** In Section 6.3.1 of the paper a generator of bedrooms is made to omit windows: a logistic regression finds the maps that are active where a window is, and these are set to 0. Some windows vanish, others turn into things such as doors and mirrors; the room stays. Figure 6 shows it without a measurement. For one we need an object that is present in some images and can be counted: bees on flowers, drawn by the course.
+# **Are objects stored in separate feature maps?** In Section 6.3.1 of the paper a generator of bedrooms is made to omit windows: a logistic regression finds the maps that are active where a window is, and these are set to 0. Some windows vanish, others become doors or mirrors; the room stays. The paper's Figure 6 shows this without a measurement. To measure it, we need an object that is present in some images and can be counted: bees on flowers, drawn by the course.
 
 # %%
 flower_set = flowers.load(env.budget(smoke=300, cpu=5000, gpu=20000), 32, env.rng(5, "cpu"))
@@ -685,17 +685,17 @@ env.expect(
 )
 
 # %% [markdown]
-# Two networks were trained: a generator of flowers, by notebook 03's recipe, and a *flower classifier*, which saw drawn flowers only and predicts petal colour and bee. Its accuracy on new drawn flowers should be close to 1; then its answers may be counted.
+# Two networks were trained: a generator of flowers, by notebook 03's recipe, and a *flower classifier*, which is trained on drawn flowers only and predicts the petal colour and whether there is a bee. If its accuracy on new drawn flowers is close to 1, we can use it to count bees.
 #
 # **Exercise 4.7** · *Forgetting feature maps* · difficulty ●●●○○ · importance ●●●●○ · 12 minutes · 3 points
 #
 # - `layer` is one of G's layers; its output has shape (B, maps, H, W). Return the images that G draws from `z` when the maps listed in `maps` are 0 at every position.
-# - Afterwards G draws what it drew before. Don't change weights.
+# - Afterwards G must draw the same images as before. Don't change its weights.
 # - A forward hook, as in 4.6, is called as `hook(layer, inputs, output)`; if it returns a tensor, that becomes the layer's output.
 #
 # <details><summary>Hint 1</summary>
 #
-# A forward hook may *return* a tensor, which then replaces the layer's output.
+# Which tensor should the hook return, and when must the hook be removed?
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -705,7 +705,7 @@ env.expect(
 # </details>
 # <details><summary>Hint 3</summary>
 #
-# Call `hook.remove()` after drawing; in a `finally` it happens even if something fails.
+# Call `hook.remove()` after drawing; in a `finally` block, it is called even if something fails.
 #
 # </details>
 
@@ -732,9 +732,9 @@ def draw_without(G: nn.Module, layer: nn.Module, maps: list[int], z: Tensor) -> 
 draw_without = check("4.7", draw_without)
 
 # %% [markdown]
-# Which maps? The authors drew boxes around windows by hand. Our bee has a mark that nothing else in these images has: black stripes. A position of a map is "on the bee" if at least 4 of the 4 x 4 pixels that it covers are black. The layer is the second hidden one of G, with maps of 8 x 8. (It is the second of three, so also the second highest, as in the paper, which drops about 200 maps.) A logistic regression (a sigmoid of a weighted sum) then gives each map a weight: how strongly it indicates a bee at this position.
+# Which maps? The authors drew boxes around windows by hand. Our bee has a mark that nothing else in these images has: black stripes. A position of a map is "on the bee" if at least 4 of the 4 x 4 pixels that it covers are black. The layer is G's second hidden layer of three, with maps of 8 x 8. (Counted from the output it is also the second, as in the paper, which drops about 200 maps.) A logistic regression (a sigmoid of a weighted sum) then gives each map a weight: how strongly it indicates a bee at this position.
 #
-# There are two ways to do it. The paper fits **one** regression on all maps together. If several maps carry the same information, such a fit needs only one of them, and the others get weights near 0 though the bee is in them too. So we also fit a regression for **each map alone**.
+# There are two ways to fit it. The paper fits **one** regression on all maps together. If several maps carry the same information, such a fit needs only one of them, and the others get weights near 0 though the bee is in them too. So we also fit a regression for **each map alone**.
 
 # %% tags=["nbval-ignore-output"]
 second = activation_layers(flower_G)[1]
@@ -756,7 +756,7 @@ for name, alone in {"each alone": True, "together": False}.items():
 assert len(weights) == maps.shape[1]
 
 # %% [markdown]
-# The paper drops every map with a weight above 0. We ask a finer question: what happens as we drop the first few in order of weight, and what if we drop as many at random? This baseline is needed because dropping *any* map harms an image a little. We count images with a bee, and images whose petals have the same colour as before.
+# The paper drops every map with a weight above 0. We ask a finer question: what happens as we drop more and more maps in order of weight, and what if we drop as many at random? This baseline is needed because dropping *any* map can change an image. We count images with a bee, and images whose petals have the same colour as before.
 
 # %% tags=["nbval-ignore-output"]
 def after_dropping(chosen: Tensor) -> Tensor:
@@ -820,13 +820,13 @@ show(fig, alt="Twelve generated flowers, and the same without some maps, chosen 
 assert len(with_bee) == 12
 
 # %% [markdown]
-# *Twelve samples with a bee; the same latent vectors without a quarter of the maps, ranked in the two ways or drawn at random, and without all maps to which the joint regression gives a weight above 0.* Compare the printed shares with `object_share_before` and with the random maps. If the bee is stored in some of the maps, dropping these removes more bees than dropping as many at random, and changes the petal colour in fewer images. In the run recorded here that is so for the maps ranked each alone. Is one ranking better than the other? This is **one run of one generator**, and can't decide it: the joint ranking left many bees in one run and, with a generator trained on another processor, hardly any.
+# *Twelve samples with a bee; the same latent vectors without a quarter of the maps, ranked in the two ways or drawn at random, and without all maps to which the joint regression gives a weight above 0.* Compare the printed shares with `object_share_before` and with the random maps. If the bee is stored in some of the maps, dropping these should remove more bees than dropping as many at random, and change the petal colour in fewer images. In the run recorded here that is so for both rankings, most clearly for the maps ranked each alone. Is one ranking better than the other? **One run of one generator** can't decide that: how many bees the joint ranking leaves differs widely between runs.
 #
-# Two limits. The flower classifier never saw half a bee: where only a pale trace of wings or stripes is left, or the background takes the bee's place, it answers "no bee". So look at the images, too. And the paper's own rule, all weights above 0, drops many maps here (their number is printed above): what is left of the flowers in the last row?
+# Two limits. The flower classifier was not trained on incomplete bees: where only a pale trace of wings or stripes is left, it may predict "no bee". So look at the images, too. And the paper's own rule, all weights above 0, can drop most of the maps (their number is printed above): what is left of the flowers in the last row?
 #
 # ## 8 The discriminator as a feature extractor
 #
-# **Is D of any use when training is over?** It learned to tell digits from fakes, without a single label. Section 5 of the paper takes the activations of **all** its layers, max-pools each to a 4 x 4 grid, flattens and joins them, and trains a linear L2-SVM on top: a linear classifier whose loss is the squared distance by which an example lies on the wrong side of a margin. Its *cost* C weighs this loss against the size of the weights; *cross-validation* chooses C by holding back parts of the labelled digits in turn.
+# **Is D of any use when training is over?** It learned to tell real digits from fakes, without labels. Section 5 of the paper takes the activations of **all** its layers, max-pools each to a 4 x 4 grid, flattens and joins them, and trains a linear L2-SVM on top: a linear classifier whose loss is the squared distance by which an example lies on the wrong side of a margin. Its *cost* C weighs this loss against the size of the weights; *cross-validation* chooses C by holding back parts of the labelled digits in turn.
 #
 # **Exercise 4.8** · *Features from every layer* · difficulty ●●○○○ · importance ●●●●○ · 8 minutes · 2 points
 #
@@ -835,12 +835,12 @@ assert len(with_bee) == 12
 #
 # <details><summary>Hint 1</summary>
 #
-# One line in a list comprehension for each layer, then `torch.cat`.
+# A list comprehension over the layers, then `torch.cat`.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `F.adaptive_max_pool2d(f, 4)` gives 4 x 4 whatever the side.
+# `F.adaptive_max_pool2d(f, 4)` gives 4 x 4 for any height and width.
 #
 # </details>
 # <details><summary>Hint 3</summary>
@@ -863,9 +863,9 @@ def pooled_features(net: nn.Module, x: Tensor) -> Tensor:
 pooled_features = check("4.8", pooled_features)
 
 # %% [markdown]
-# Four classifiers learn from the same labels, 10 per digit and then 100, and are tested on the same test digits. Five draws of the labelled digits give error bars.
+# Four classifiers are trained on the same labelled digits, 10 of each class and then 100, and tested on the same test digits. Five random draws of the labelled digits show the spread.
 #
-# - **D's features** and those of a **random D**, with a linear SVM whose cost is chosen by cross-validation on the labelled digits alone (with 100 labels it is fixed, to save time);
+# - **D's features** and those of a **random D**, with a linear SVM whose cost is chosen by cross-validation on the labelled digits alone (with 100 labels per digit the cost is fixed, to save time);
 # - **raw pixels**, with the same SVM;
 # - a **CNN**: D's architecture with ten outputs, trained from scratch on the same labels.
 
@@ -938,7 +938,7 @@ env.expect(
 )
 
 # %% [markdown]
-# *Accuracy with 10 and 100 labels of each digit; each dot is one draw of the labelled digits.* Compare the gaps with the spread of the dots. With few labels D's features should lead by far more than that. With 100 labels of each digit all come closer together. In the run recorded here the random D's features then beat pixels by far, with nothing but convolution and pooling, and the CNN, which can change its features, passes the random D and nearly reaches D's features. Which layers does D's advantage come from?
+# *Accuracy with 10 and 100 labels of each digit; each dot is one draw of the labelled digits.* Compare the gaps with the spread of the dots. With few labels D's features should lead by far more than that. With 100 labels of each digit the lead should shrink. In the run recorded here the random D's features then beat pixels by far, although nothing in them was learned, and the CNN, whose features are trained on the labels, passes the random D and nearly reaches D's features. Which layers give D its advantage?
 
 # %% tags=["nbval-ignore-output"]
 sizes = [16 * n * D.config["width"] for n in (1, 2, 4)]  # features of each layer, 16 per map
@@ -955,7 +955,7 @@ env.expect(
 )
 
 # %% [markdown]
-# *One layer at a time, 10 labels of each digit.* Look at how accuracy changes with depth. In the run recorded here the trained D gains with every layer, and its last layer alone does about as well as all joined. The random D shows no such gain from depth: this is the clearest sign of learning in the notebook.
+# *One layer at a time, 10 labels of each digit.* Look at how accuracy changes with depth. In the run recorded here the trained D gains with every layer, and its last layer alone does about as well as all joined. The random D shows no such gain from depth, so the trained D's gain comes from what it learned.
 #
 # ## What we measured, and what the paper reports
 #
@@ -964,20 +964,20 @@ env.expect(
 # | | paper, CIFAR-10 (all labels) | paper, SVHN (100 labels per class) | here, digits (10 labels per class) |
 # |---|---|---|---|
 # | D was trained on | ImageNet-1k, 32 x 32 | ImageNet-1k, 32 x 32 | these digits |
-# | features | 28,672 | 28,672 | 2,688 on a laptop |
+# | features | 28,672 | 28,672 | far fewer (16 per map) |
 # | D's features + L2-SVM | 82.8 % right | 22.48 % **wrong** | `svm_accuracy_d`, above |
 # | other features | 80.6 % and 82.0 % (K-means, one and three layers) | | raw pixels, random D |
 # | the same CNN, supervised | | 28.87 % wrong (validation) | `cnn_accuracy`, above |
 #
-# Why the numbers differ: the paper chose its CNN from many trials and ours is not tuned, which explains part of our gap; digits are easier than photographs; we have fewer labels and a far smaller D; and our D was trained on images of the *same* kind as the task's, the paper's on others, so the paper's claim is the stronger one. What carries over, in the run recorded here, is the order: features learned without labels beat a CNN of the same shape where labels are few.
+# Why the numbers differ: the paper chose its CNN from many trials and ours is not tuned, which may explain part of our gap; digits are easier than photographs; we have fewer labels and a far smaller D; and our D was trained on the *same* kind of images as it is tested on, the paper's D on a different data set, so the paper's claim is the stronger one. In the run recorded here the order agrees with the paper's: features learned without labels beat a CNN of the same shape where labels are few.
 #
-# The paper's other experiments: interpolations are smooth, arithmetic works better with means than with single samples, a turn vector turns, an object can be dropped. Measuring adds three things; compare them with your own numbers. A straight line increases the Fréchet distance though no image looks wrong. Single samples do *not* fail because of their length. And the gradients of a random D, too, can lie on ink more often than by chance, so an image of guided gradients proves nothing.
+# The paper's other experiments: interpolations are smooth, arithmetic works better with means than with single samples, a turn vector turns, an object can be dropped. Measuring adds three results of the run recorded here; compare your own numbers. Halfway on a straight line the Fréchet distance is larger, though single images look fine. Single samples do *not* fail because of the result's length. And the gradients of a random D, too, can lie on ink more often than by chance, so an image of guided gradients alone proves nothing.
 #
 # **A mistake worth making.** In Section 7, drop the maps *before* batch norm instead of after the ReLU (hook the layer two places earlier). Do the bees vanish? What does batch norm make of a channel that is 0 everywhere? (It subtracts a running mean before it adds its shift.)
 #
 # <details><summary>An answer</summary>
 #
-# In eval mode 0 becomes $\beta - \gamma\mu/\sigma$, a constant that need not be 0: the map is not removed but set to one value everywhere, which the layers above may read as a weak sign of a bee, or as none.
+# In eval mode 0 becomes $\beta - \gamma\mu/\sigma$, a constant that need not be 0: the map is not removed but set to one value everywhere, which may act on the later layers as a weak sign of a bee, or as none.
 #
 # </details>
 #

@@ -9,7 +9,7 @@
 # %% [markdown] tags=["header"]
 # # 09 CycleGAN: translation without pairs
 #
-# Suppose we have photos of horses and photos of zebras. No animal was photographed as both, so there are no pairs to learn from. Zhu, Park, Isola and Efros (2017) learnt to translate one into the other nevertheless. Two discriminators learn what the images of each domain look like, and one more loss preserves the content: translating an image there and back must return the original.
+# Suppose we have photos of horses and photos of zebras. No animal is both, so there are no pairs to learn from. Zhu, Park, Isola and Efros (2017) trained networks that translate one into the other nevertheless. Two discriminators learn what the images of each domain look like, and one more loss preserves the content: an image that is translated there and back should equal the original.
 #
 # **You build:** two generators and two discriminators that turn flowers by day into flowers at dusk and back, learnt from two sets that share no flower.
 #
@@ -95,9 +95,9 @@ show_rows(rows, alt="Two rows of plain flowers on bright ground, two of striped 
 assert train_y.mean() < train_x.mean()  # dusk is darker
 
 # %% [markdown]
-# *Figure 9.1. What the networks are trained on. The flowers of the upper rows and of the lower rows are unrelated.*
+# *Figure 9.1. What the networks are trained on. The upper two rows and the lower two rows show different flowers.*
 #
-# A third set is hidden from training: test flowers, each drawn in both styles. How far apart are the two styles, and how close to the truth does a method get that learns nothing? The simplest translation changes brightness and contrast: it gives each colour channel the mean and the standard deviation that it has at dusk.
+# A third set is hidden from training: test flowers, each drawn in both styles. How far apart are the two styles, and how close to the truth is a baseline without training? The simplest one changes brightness and contrast: each colour channel gets the mean and the standard deviation that it has at dusk.
 
 
 # %% tags=["nbval-ignore-output"]
@@ -121,11 +121,11 @@ env.report(pair_error_untranslated=error(day, dusk), pair_error_recoloured=error
 assert error(recoloured, dusk) < error(day, dusk) / 2
 
 # %% [markdown]
-# *Figure 9.2. Hidden pairs, and a baseline without learning.* Most of the difference between day and dusk is brightness, and recolouring removes it. So the error of the untranslated image is easy to beat; the second number is the one to compare with. What recolouring can't do is draw stripes.
+# *Figure 9.2. Hidden pairs, and a baseline without learning.* Recolouring removes most of the difference between day and dusk. So compare a translation with the second number; the first is easy to beat. But recolouring can't draw stripes.
 #
 # An average over pixels says little about colours and stripes. So we add two metrics.
 #
-# - **A colour classifier** without training. Petals are the pixels that change when the flower is drawn in another colour. Their mean colour is compared with the means of the same flower drawn in each of the five colours; the nearest is the answer.
+# - **A colour classifier** without training. A petal pixel is one that changes when the flower is drawn in another colour. We compare the mean colour of the petal pixels with that of the same flower drawn in each of the five colours; the nearest of the five is the prediction.
 # - **A domain classifier,** a network trained on four classes: day, dusk, day recoloured as dusk, dusk recoloured as day. So an image that is merely dark does not count as dusk.
 
 
@@ -192,15 +192,15 @@ env.expect(
 )
 
 # %% [markdown]
-# The first row tests the metrics on real flowers that the domain classifier has not seen. The colour classifier could not fail on them: one of its five means was computed from that very image. So the last column uses the five means of another flower, whose petals usually differ in number, form or size; that works as well. The second row tests the metrics on recoloured images. They have no stripes, so few of them should be taken for dusk, and their petals often have a wrong colour. Now we build the networks.
+# The first row tests the metrics on real flowers that the domain classifier was not trained on. The colour classifier could not fail on them: one of its five means was computed from the same image. So the last column uses the five means of another flower, whose petals usually differ in number, form or size; that works too. The second row tests the metrics on recoloured images. They have no stripes, so few of them should be taken for dusk, and their petals often have a wrong colour. Now we build the networks.
 #
 # ## 2. The generator
 #
-# Here a generator gets an image and returns an image of the same size. The paper's generator (Section 4 and the appendix) halves the resolution twice, applies a sequence of **residual blocks**, and doubles the resolution twice. In its own shorthand: `c7s1-64, d128, d256, R256 x 9, u128, u64, c7s1-3`. Here c7s1 is a convolution of 7 x 7 with stride 1, d halves, R is a residual block, u doubles; the number of channels follows.
+# Here a generator gets an image and returns an image of the same size. The paper's generator (Section 4 and the appendix) halves the resolution twice, applies a sequence of **residual blocks**, and doubles the resolution twice. In its own shorthand: `c7s1-64, d128, d256, R256 x 9, u128, u64, c7s1-3`. Here c7s1 is a 7 x 7 convolution with stride 1, d halves the resolution, u doubles it, and R is a residual block; the number after each is its number of channels.
 #
-# A residual block, as in notebook 08, adds a correction to its input, $x + r(x)$. That makes small changes easy: $r$ need only be small. A translation should start from the image, not from nothing.
+# A residual block, as in notebook 08, adds a correction to its input, $x + r(x)$. That makes small changes easy to learn: $r$ need only be small. This suits a translation, which keeps most of the image.
 #
-# Two more choices suit images. The border is padded by **reflection**, so that no grey frame appears. And **instance norm** replaces batch norm: each channel of each image is normalized to mean 0 and variance 1 by itself, so no image depends on the others in its batch.
+# Two more choices suit images. The border is padded by **reflection**, to avoid a visible frame. And **instance norm** replaces batch norm: each channel of each image is normalized to mean 0 and variance 1 by itself, so no image depends on the others in its batch.
 #
 # **Exercise 9.1** · *A block that keeps pictures apart* · difficulty ●●○○○ · importance ●●●●○ · 10 minutes · 2 points
 #
@@ -268,17 +268,17 @@ print(f"parameters: {paper_size:,} (paper), {narrow_size:,} (width 16, 4 blocks,
 assert paper_size == 11_378_179
 
 # %% [markdown]
-# The first number is that of the authors' code. The narrow generator can be trained on a laptop in a few minutes. It halves the resolution once: with two halvings an image of 32 x 32 would shrink to 8 x 8, probably too coarse for stripes that repeat every three or four pixels.
+# The first number is that of the authors' code. The narrow generator can be trained on a laptop in a few minutes. It halves the resolution once: after two halvings an image of 32 x 32 is only 8 x 8, probably too coarse for the stripes.
 #
 # ## 3. A discriminator of patches
 #
-# What is left for D to judge? The cycle loss (Section 5) preserves the content of the image. What remains is style: stripes, edges, light. These show in any small region. So the paper's D returns not one output but a map of outputs, each about a patch of the image, and their losses are averaged. This is a **PatchGAN**: five convolutions of 4 x 4, the first three with stride 2.
+# What is left for D to judge? The cycle loss (Section 5) preserves the content of the image. What remains is style: stripes, edges, light. These show in any small region. So the paper's D returns a map of outputs, one for each patch of the image, and averages the loss over them. This is a **PatchGAN**: five convolutions of 4 x 4, the first three with stride 2.
 #
 # How large is a patch, the **receptive field** of one output? Work backwards from the output. In its own layer it covers 1 position. A convolution with kernel $k$ and stride $s$ turns $r$ positions into
 #
 # $$r \;\leftarrow\; (r - 1)\, s + k$$
 #
-# positions of the layer before it: the $r$ windows start $s$ positions apart, and the last one is $k$ wide.
+# positions of the layer before it: the $r$ windows start $s$ positions apart, and each is $k$ wide.
 #
 # **Exercise 9.2** · *What one logit sees* · difficulty ●●○○○ · importance ●●●●○ · 10 minutes · 2 points
 #
@@ -340,9 +340,9 @@ env.report(receptive_field=computed)
 assert count_parameters(cyclegan.PatchDiscriminator()) == 2_764_737
 
 # %% [markdown]
-# *Figure 9.3. The receptive field of one output, and the weight of each pixel.* Three strided layers give 70, as the paper says. In a widely copied implementation the fourth convolution has stride 2 as well; the same rule gives 94. Note the brightness: pixels at the edge of a patch count much less than those in the middle (brightness is a square root here, which makes the edge look stronger than it is).
+# *Figure 9.3. The receptive field of one output, and the weight of each pixel.* Three strided layers give 70, as the paper says. Pixels at the edge of a patch count less than those in the middle. (The figure shows the square root of the gradient, which makes this difference look smaller than it is.)
 #
-# For images of 32 x 32 we take two strided layers. Their receptive field of 34 pixels is larger than the image, so an output can depend on nearly all of it; what is left of the idea is that each of the 6 x 6 outputs depends mostly on its own region.
+# For images of 32 x 32 we take two strided layers. Their receptive field of 34 pixels is larger than the image, so an output can depend on nearly all of it. Still, each output depends mostly on its own region.
 #
 # ## 4. Squares instead of logs
 #
@@ -396,7 +396,7 @@ ax = plot_curves(outputs.tolist(), slopes, xlabel="D's output", ylabel="slope of
 show(ax, alt="Slopes of three losses: near 0 on the left; near 0 on the right; a straight line.")
 
 # %% [markdown]
-# *Figure 9.4. Slopes of G's loss.* With least squares the gradient is proportional to the distance from 1. It does not vanish on the left, and on the right it changes sign: a fake that D rates *above* 1 is moved back.
+# *Figure 9.4. Slopes of G's loss.* With least squares the gradient is proportional to the distance from 1. It does not vanish on the left, and on the right it changes sign: a fake that D rates *above* 1 is moved back towards 1.
 #
 # Why is D's loss halved? The authors' reason: to slow D down relative to G. Does that work with Adam?
 
@@ -413,12 +413,12 @@ for factor in (1.0, 0.5):
 print(f"with half the loss D moves {moved[1] / moved[0]:.2f} times as far in {updates} steps")
 
 # %% [markdown]
-# Adam divides by the size of the gradient, so half a loss moves D as far as a whole one: the factor has almost no effect. To slow D down with Adam, lower its learning rate.
+# Adam divides the gradient by an estimate of its size, so a constant factor in the loss has almost no effect. To slow D down with Adam, lower its learning rate.
 
 # %% [markdown]
 # ## 5. There and back
 #
-# Is style enough? A generator that ignores its input has a low adversarial loss, as long as its outputs as a whole look like the real set. (For a while, even one that always draws the same image.) With two unpaired sets nothing says which image at dusk belongs to which image by day.
+# Is style enough? A generator that ignores its input can have a low adversarial loss: it is enough that its outputs look like images of the real set. Unpaired sets do not tell which image at dusk belongs to which image by day.
 #
 # The paper's answer is a second generator $F$, from Y to X, and **cycle consistency**: a round trip must end where it started (Equation 2):
 #
@@ -428,7 +428,7 @@ print(f"with half the loss D moves {moved[1] / moved[0]:.2f} times as far in {up
 #            G                   F
 #     x -----------> fake_y -----------> cycled_x      D_Y rates fake_y = G(x)
 #     ^                                      |         D_X rates fake_x = F(y)
-#     +----------- must be equal ------------+         and the same from y: cycled_y
+#     +---------- trained to match ----------+         and the same from y: cycled_y
 # ```
 #
 # **Exercise 9.4** · *There and back* · difficulty ●●○○○ · importance ●●●●● · 8 minutes · 2 points
@@ -469,13 +469,13 @@ round_trips = check("9.4", round_trips)
 # %% [markdown]
 # ## 6. The image pool
 #
-# A discriminator that is shown only the newest fakes forgets the older ones, and training may go round in circles: the generator returns to a fault that D no longer detects. So the paper also shows D older fakes, from a **pool** of 50. Each new fake passes with probability 1/2; otherwise it is exchanged for an image of the pool, and D is shown that one.
+# A discriminator that is shown only the newest fakes may forget the older ones, and training may oscillate: the generator returns to a fault that D no longer detects. So the paper also shows D older fakes, from a **pool** of 50. With probability 1/2 D is shown the new fake. Otherwise the new fake replaces a random image of the pool, and D is shown the image that was replaced.
 #
 # **Exercise 9.5** · *The image pool* · difficulty ●●●○○ · importance ●●●○○ · 12 minutes · 2 points
 #
-# The coins and places have been drawn. Do the exchange.
+# The random draws, `coins` and `places`, are arguments. Write the exchange.
 #
-# - `kept` (N, C, H, W) is the pool, `fakes` (B, C, H, W) are new, `coins` (B,) is True where a fake is exchanged, `places` (B,) says for which image of the pool; all places differ.
+# - `kept` (N, C, H, W) is the pool, `fakes` (B, C, H, W) are new, `coins` (B,) is True where a fake is exchanged, `places` (B,) is the index of the image in the pool that it replaces; all places differ.
 # - Return what D is shown, in the order of the fakes, and the new pool.
 # - Do not change `kept`.
 #
@@ -524,7 +524,7 @@ print(f"of the same step: {(ages == 0).float().mean():.0%}")
 print(f"others: {older.mean():.0f} steps old on average, {older.max():.0f} at most")
 
 # %% [markdown]
-# With batches of 4 the older fakes go back a few dozen steps on average. With the paper's batches of one image, a pool of 50 goes back four times as far.
+# These are batches of 4. With the paper's batches of one image, the older fakes in a pool of 50 are about four times as old.
 #
 # ## 7. The full objective
 #
@@ -675,7 +675,7 @@ env.expect(
 )
 
 # %% [markdown]
-# *Figure 9.5. The losses of one run.* The left panel should fall: the generators learn. The right one tells little, as in every GAN, because both players improve at once.
+# *Figure 9.5. The losses of one run.* The curves on the left should fall. Those on the right say little about the quality of the images, since the generators and the discriminators are trained at the same time.
 
 # %% tags=["nbval-ignore-output"]
 def translate(G: nn.Module, F: nn.Module) -> dict[str, Tensor]:
@@ -697,11 +697,11 @@ env.expect(
 )
 
 # %% [markdown]
-# *Figure 9.6. Flowers that no network has seen. Compare the second row with the third, on which G was not trained.* Ground, position, number of petals and colour should be those of the source, with stripes added. Look for errors, too: the easiest to find are stripes that are softer than the true ones.
+# *Figure 9.6. Flowers that no network was trained on. Compare the second row with the third.* Ground, position, number of petals and colour should be those of the source, with stripes added. Look for errors, too, such as stripes that are softer than the true ones.
 #
 # ## 8. What does each loss contribute?
 #
-# This is an **ablation**: we train again for as many steps, and each time leave one thing out. We omit the cycle loss; one direction of it; the identity loss. The last is run twice, the second time with another seed; all other runs start from the same initial weights. On a GPU one more run uses the log loss of notebook 02 instead of least squares.
+# This is an **ablation**: we train again for the same number of steps, and each time omit one thing: the cycle loss, one direction of it, or the identity loss. The last is run twice, the second time with another seed; all other runs start from the same initial weights. On a GPU one more run uses the log loss of notebook 02 instead of least squares.
 
 # %% tags=["training", "nbval-ignore-output"]
 VARIANTS = {
@@ -763,15 +763,15 @@ env.expect(
 # - **No identity:** compare the colours with the round trip. In the run recorded here most colours were lost with both seeds, but the round trip became only somewhat worse. Section 9 asks how that can be.
 # - **The log loss** runs in the profile `gpu` only.
 #
-# Only "no identity" has a second seed; the others are one run each, so small differences mean nothing.
+# Only "no identity" has a second seed; the others are one run each, so don't interpret small differences.
 #
-# Now look at the column "taken for dusk" alone: does it tell the best run from the worst? A metric of style does not measure content.
+# Now look at the column "taken for dusk" alone: does it distinguish the best run from the worst? A metric of style does not measure content.
 #
 # ## 9. What the cycle does not forbid
 #
 # **Exercise 9.7** · *What the cycle does not forbid* · difficulty ●●●○○ · importance ●●●●● · 8 minutes · 2 points
 #
-# Suppose there is no identity loss. Which of these could G do, with a suitable F, without increasing any of `loss_G`, `loss_F`, `cycle_X` and `cycle_Y`?
+# Suppose there is no identity loss. Compared with the true translation, which of these could G do, with a suitable F, without increasing any of `loss_G`, `loss_F`, `cycle_X` and `cycle_Y`?
 #
 # - `"a"`: Paint all petals red at dusk.
 # - `"b"`: Make everything dark and leave out the stripes.
@@ -818,9 +818,9 @@ for name, shift in {"true colour": 0, "next colour": 1}.items():
 assert error(cycled_x, day) < 1e-6 < error(fake_y, dusk) < error(recoloured, dusk)
 
 # %% [markdown]
-# The wrong translation has no larger loss than the true one. (Zhu et al., Section 6, report such a swap: their network sometimes exchanged the labels of trees and buildings.) Strictly, not even the identity loss forbids it: a network could change the colours of images by day and leave images at dusk unchanged. But that is harder to represent. A network is a smooth function: it tends to treat a petal by day and a petal at dusk alike if they share hue and shape. If red at dusk must stay unchanged, it is easiest to map red by day to red at dusk, too. This is our explanation, not a measurement, and it does not cover every colour: by brightness alone a white petal at dusk is closer to violet by day than to white.
+# The wrong translation is taken for dusk as often as the true one, and its round trip is as exact. (Zhu et al., Section 6, report such a swap: their network sometimes exchanged the labels of trees and buildings.) Strictly, not even the identity loss forbids it: a network could change the colours of images by day and leave images at dusk unchanged. But that is probably harder to learn: a network tends to map similar inputs to similar outputs. If red at dusk must stay red, it is easiest to keep red by day red, too. This is our explanation, not a measurement.
 #
-# Now to our trained networks. If colours are lost in G(x), how can the round trip recover them? We classify the petals' colour twice: in the translation G(x), and after the round trip, which shows what F could recover. The last column is a nearest-neighbour classifier: the five flowers with the most similar petals in G(x) vote on the colour of the source.
+# Now to our trained networks. If G(x) has the wrong colour, can F still recover the right one? We classify the petals' colour twice: in the translation G(x), and after the round trip. The last column is a nearest-neighbour classifier: the five flowers with the most similar petals in G(x) vote on the colour of the source.
 
 # %% tags=["nbval-ignore-output"]
 def colour_guessed(x: Tensor) -> float:
@@ -856,9 +856,9 @@ env.expect(
 )
 
 # %% [markdown]
-# *Figure 9.8. What the colours become without the identity loss.* Each row is a colour of the source. In the run recorded here colours change to others, several to the same one, and in much the same way with both seeds (Figure 9.7: white petals turn blue or violet). We did not expect that, and can't explain it.
+# *Figure 9.8. What the colours become without the identity loss.* Each row is a colour of the source. In the run recorded here many petals changed their colour, and several colours became the same one. Both seeds changed them in much the same way (in Figure 9.7 white petals turn blue or violet). We have no explanation for that.
 #
-# Still, in that run F recovered more colours than our classifier reads in G(x). Is the colour hidden somewhere in the image? The last column says no: the mean colour of the petals in G(x) is enough to predict most source colours, once the mapping is learnt from examples; five neighbours suffice. Our classifier only finds the nearest of the five *true* colours, but F has learnt the mapping. The cycle loss requires that information **survives**, not that it keeps its meaning. (It need not even stay visible: Chu, Zhmoginov and Sandler, 2017, found it in faint patterns on maps made from aerial photographs, and called that steganography.)
+# Still, in that run more colours were right after the round trip than in G(x). Was the source's colour hidden somewhere in the image? Compare the last column: the mean colour of the petals in G(x) was enough to predict most source colours from examples. Our colour classifier only finds the nearest of the five *true* colours; F can learn which colour G uses for which. The cycle loss requires that information **survives**, not that it keeps its meaning. (It need not even stay visible: Chu, Zhmoginov and Sandler, 2017, found it in faint patterns on maps made from aerial photographs, and called that steganography.)
 #
 # ## 10. Shapes do not change
 #
@@ -881,11 +881,11 @@ env.expect(
 )
 
 # %% [markdown]
-# *Figure 9.9. Count the petals in the middle row.* In the run recorded here there were still five. The printed ratio alone shows less: above 1 the translation is worse than no change at all, but after a third of the steps much of its error is blur and wrong colour. That geometry is the obstacle we conclude from the paper: full training did not change shapes there either. Consider what is required: a petal must appear where there was ground, and the others must move aside; then F must find out which of eight petals to remove.
+# *Figure 9.9. Count the petals in the middle row.* In the run recorded here there were still five. A ratio above 1 means that the error is larger than without any translation. That alone does not show that geometry is the obstacle: after a third of the steps, blur adds to the error. But in the paper full training did not change shapes either. Consider what is required: a petal must appear where there was ground, and the others must move aside; then F must find out which of eight petals to remove.
 #
 # ## 11. Real drawings
 #
-# Our flowers were drawn for this purpose. Does the method work on images that were not? We use emoji in two designs: Twemoji, flat, and OpenMoji, with black outlines. The *subjects* are split in three: one part is used for training in the first design only, one in the second only, and 200 in neither.
+# Our flowers were drawn for this purpose. Does the method work on images that were not? We use emoji in two designs: Twemoji, flat, and OpenMoji, with black outlines. The *subjects* are split in three: one part is used for training in the first design only, one in the second only, and 200 subjects only for testing.
 #
 # The true partner of a test image is known. But the two designs differ in shape, and a pixel error would count every such difference against the translation. Retrieval is a better measure: among the 200 OpenMoji images, is the true partner of a translated Twemoji among the five most similar ones? Similarity is the cosine of pretrained features.
 #
@@ -926,7 +926,7 @@ def recall_at(queries: Tensor, gallery: Tensor, k: int) -> float:
 recall_at = check("9.8", recall_at)
 
 # %% [markdown]
-# The features come from EfficientNet-Lite0, as in notebook 06: its maps after the fifth of seven stages. They are pooled to 4 x 4 positions, because *where* things are is part of what a translation must keep. We also show two other stages, to see how much the answer depends on this choice. Outlines are about one pixel wide at 32 x 32. So in the `cpu` profile this generator does not halve the resolution, and the receptive field of D is 16.
+# The features come from EfficientNet-Lite0, as in notebook 06: its maps after the fifth of seven stages. They are pooled to 4 x 4 positions, because a translation must also keep the positions of things. We also show two other stages, to see how much the answer depends on this choice. Outlines are about one pixel wide at 32 x 32. So in the `cpu` profile this generator does not halve the resolution, and the receptive field of D is 16.
 
 # %% tags=["training", "nbval-ignore-output"]
 symbols = two_domains.designs(env.budget(smoke=40, cpu=200, gpu=200), SIDE, env.rng(0, "cpu"))
@@ -991,13 +991,13 @@ env.expect(
 )
 
 # %% [markdown]
-# Compare with chance first: even an untranslated image finds its partner in about half of the cases. These features were trained to ignore style, so a translator has little to gain. In the run recorded here G gained a little at the third and the fifth stage, where features are still close to colours and edges, and nothing at the last stage, which represents objects rather than drawings. Note that we tried many metrics before we chose the fifth stage: with images enlarged to 128 x 128, or with maps averaged over all positions, the untranslated images mostly scored higher.
+# Compare with chance first: for about half of the untranslated images the partner is found. The network was trained to classify objects, so its features depend little on style, and a translation can't improve much. In the run recorded here the recall of G rose a little at the third and the fifth stage, and fell a little at the last. Note that we tried many metrics before we chose the fifth stage, and with most of them the untranslated images scored higher.
 #
-# Compare "gained" with "lost", the numbers of images whose partner is found only after the translation, or only before it. In that run the difference was within chance for G. F has to remove outlines and fill in what lies behind them; at the last stage it lost more than chance explains. So G imitates the other design (Figure 9.10) without a loss that 200 images could show, and F loses some content. That a translation makes partners easier to find is not shown.
+# Compare "gained" with "lost", the numbers of images whose partner is found only after the translation, or only before it. In that run the difference was within chance for G. F has to remove outlines and fill in what lies behind them; at the last stage it lost more than chance explains. So in that run 200 images show no loss of content by G, but some by F. They do not show that a translation makes partners easier to find.
 #
 # ## 12. Your own two domains
 #
-# Two folders of photos are enough: summer and winter, apples and oranges, your street by day and at night. Put both into one folder and name it below. A few hundred images each are enough to start with; take two domains that differ in colour and texture, not in shape (Section 10). Images are loaded a little larger than the network's input, and each step takes a square of 64 x 64 at a random position: this adds variety at no cost, and limits memory. If memory still runs out, lower SQUARE (a multiple of 4). If you change the images in the folder, retrain with `train_cyclegan(..., fresh=True)`.
+# Two folders of photos are enough: summer and winter, apples and oranges, your street by day and at night. Put both into one folder and name it below. A few hundred images each are enough to start with; take two domains that differ in colour and texture, not in shape (Section 10). Images are loaded a little larger than the network's input, and each step takes a square of 64 x 64 at a random position: this augments the data and limits the memory needed. If memory still runs out, lower SQUARE (a multiple of 4). If you change the images in the folder, retrain with `train_cyclegan(..., fresh=True)`.
 #
 # On a GPU, without a folder of yours, the paper's horses and zebras are downloaded (117 MB, checked by their SHA-256).
 
@@ -1042,15 +1042,15 @@ else:
 # | without the cycle | in the recorded run, style as before, larger pair error | ablation: worse by those scores |
 # | geometry | still five petals in the recorded run, after a third of the steps | little success |
 #
-# The paper's figures can't be compared with ours: another task, other metrics. The conclusions agree: the cycle ties a translation to its source, and shapes do not change. Hidden pairs add a measurement: a translation may satisfy every discriminator and nearly every round trip, and be wrong about most petals.
+# The paper's figures can't be compared with ours: another task, other metrics. In the recorded run the conclusions agree: the cycle loss ties a translation to its source, and shapes do not change. The hidden pairs show one thing more: without the identity loss every translation was taken for dusk, and yet most petals had the wrong colour.
 #
-# Note how strong the simplest baseline is. Matching six numbers, a mean and a standard deviation per colour channel, removes about three quarters of the error. A report that says only "much closer than the untranslated image" has shown no more than that the image got darker.
+# Note how strong the simplest baseline is. Matching six numbers, a mean and a standard deviation per colour channel, removes about three quarters of the error. So "much closer than the untranslated image" may mean only that the image got darker.
 #
 # **A mistake worth making.** Raise the weight of the cycle until the round trip is perfect. What will G do?
 #
 # <details><summary>Answer</summary>
 #
-# The easiest perfect round trip is no translation: G and F copy their input, and the adversarial losses stay high. If the discriminators are strong enough to rule out copies, a perfect round trip needs steganography: the more exactly F must rebuild x, the more information about x G must hide in its output.
+# The easiest perfect round trip is no translation: G and F copy their input, and the adversarial losses stay high. If the discriminators rule out copies, G must hide information about x in its output (steganography): the more exact the round trip, the more of it.
 #
 # </details>
 #

@@ -9,7 +9,7 @@
 # %% [markdown] tags=["header"]
 # # 10 Tricks and evaluation: what helps, and how would you know?
 #
-# Every GAN paper comes with advice: smooth your labels, draw noise from a sphere, normalise D. Much of it was found by trial on one data set. Here you build a dozen of these tricks and compare each with a plain GAN, eight seeds at a time. Then you examine the metrics themselves, with broken generators that they rate as good. At the end, a program reads the records of faulty runs and names the fault.
+# Every GAN paper comes with advice: smooth your labels, draw noise from a sphere, normalise D. Much of it was found by trial on one data set. Here you build a dozen of these tricks and compare each with a plain GAN, eight seeds at a time. Then you examine the metrics themselves, with broken generators that some of them rate as good. At the end, a program reads the records of faulty runs and names the fault.
 #
 # **You build:** virtual batch norm, the gradient penalty, minibatch discrimination, the inception-style score, precision and recall, and a sign of mode collapse.
 #
@@ -74,9 +74,9 @@ from gancourse.training.signs import examine
 # %% [markdown]
 # ## 1. Many seeds, and what counts as a difference
 #
-# **When may one say that a trick helps?** A GAN's result depends on its seed, often more than on the trick. So the plain run and each trick have to be run several times, and the runs must be short. We take notebook 02's ring of eight Gaussians, with modes of half the width, so that the plain run fails in both known ways: samples fall between the modes, and modes are missing.
+# **When may one say that a trick helps?** A GAN's result depends on its seed, often more than on the trick. So the plain run and each trick are each run with several seeds, which means that runs must be short. We take notebook 02's ring of eight Gaussians, with modes of half the width, so that the plain run usually fails in both known ways: samples fall between the modes, and modes are missing.
 #
-# Eight runs are trained *in parallel*: the first dimension of every tensor is the seed, and each layer holds eight weight matrices. Adam updates every weight by itself, so the runs are independent. The networks are tiny and stay on the CPU.
+# Eight runs are trained *in parallel*: the first dimension of every tensor is the seed, and each layer holds eight weight matrices. Adam updates each weight separately, so the runs are independent. The networks are tiny and stay on the CPU.
 
 # %%
 SEEDS, BATCH, NOISE, WIDTH = 8, 64, 8, 64
@@ -88,7 +88,7 @@ output = layer(torch.zeros(SEEDS, BATCH, NOISE))
 print("weights of one layer:", tuple(layer.weight.shape), " its output:", tuple(output.shape))
 
 # %% [markdown]
-# The metric is one number. Samples within three standard deviations of a mode belong to it; each mode should have an eighth of all. The **misplaced** share is that of the samples that would have to move: 0 is perfect, 7/8 means that all lie on one mode, 1 that none is near any.
+# The metric is one number. A sample within three standard deviations of a mode belongs to it, and each mode should have an eighth of all samples. The **misplaced share** is the fraction of samples that would have to move: 0 is perfect, 7/8 means that all lie on one mode, and 1 that none is near a mode.
 
 # %%
 shares = partial(mode_shares, centres=RING.centres, radius=3 * RING.std)  # at each mode
@@ -102,7 +102,7 @@ for name, x in point_sets.items():
     print(f"{name:14} misplaced {misplaced(shares(x)):.2f}")
 
 # %% [markdown]
-# Now the plain run: two hidden layers of 64 units in each player, the non-saturating loss, one step of D for each of G, Adam with equal learning rates. `many_seeds.Recipe` holds these choices, and **a trick changes one of them**. The function `run` trains and measures any pair of networks; its last arguments go into the recipe.
+# Now the plain run: two hidden layers of 64 units in each player, the non-saturating loss, one step of D for each of G, Adam with equal learning rates. `many_seeds.Recipe` holds these choices, and **a trick changes one of them**. The function `run` trains and measures any pair of networks; its keyword arguments go into the recipe.
 
 # %%
 results: dict[str, list[float]] = {}  # the misplaced share of each seed
@@ -183,11 +183,11 @@ env.expect(
 )
 
 # %% [markdown]
-# *Four of the eight plain runs (orange) over real points (grey).* Same code, same data. With one seed of each, one can "show" that any trick helps.
+# *Four of the eight plain runs (orange) over real points (grey).* Same code, same data. With one seed each, one can "show" that almost any trick helps.
 #
-# A mode counts as found if it has at least a quarter of its share.
+# A mode counts as found if it has at least a quarter of the samples it should have.
 #
-# **What counts.** We compare means over eight seeds, and divide the difference by its standard error. Beyond 3 we say better or worse. Why not 2? We make fifteen comparisons, all with the same plain run, and at 2 about one in fifteen comes out "significant" for a trick that does nothing.
+# **What counts.** We compare means over eight seeds, and divide the difference by its standard error. Beyond 3 we say better or worse. Why not 2? We make fifteen comparisons, all with the same plain run. With a limit of 2, about one of them would come out "significant" even if no trick did anything.
 #
 # ## 2. Batch norm couples the examples of a batch
 #
@@ -203,7 +203,7 @@ for name, pair in {"two batches": apart, "one batch": joint}.items():
     print(f"{name:12} mean of real {real_mean:+.2f}   mean of fake {fake_mean:+.2f}")
 
 # %% [markdown]
-# In two batches both means are 0 afterwards: D can't see that the fakes are off by 3. In one batch it can, but each value now depends on how many fakes the batch holds, and in G's turn a batch holds fakes only, unlike anything that D was trained on. In images, a layer's mean is one difference of many. For two-dimensional points it is a large part of what there is to see. Measured:
+# In two batches both means are 0 afterwards: D can't see that the fakes are off by 3. In one batch it can, but each value now depends on how many fakes the batch holds. In G's step a batch holds fakes only, and D was never trained on such a batch. In images, a layer's mean is one difference of many; for two-dimensional points it is one of the few. Measured:
 
 # %% tags=["training", "nbval-ignore-output"]
 with_norm = partial(tricks.BatchNorm, SEEDS, 1)
@@ -214,7 +214,7 @@ norm_G, _, _ = run("G norm", make_G=partial(generator, norm=with_norm))
 env.expect(*better("plain", "D norm, apart", "D norm, one batch"))
 
 # %% [markdown]
-# The third row has batch norm in G only. There it has an effect that is easy to overlook: **the samples of a batch depend on each other.** In a different batch, the same $z$ gives another sample. *Virtual batch norm* (Salimans et al., 2016) avoids this: choose a reference batch once, before training. Each $x$ is normalised by the statistics of the reference batch **and itself**, never by those of its neighbours.
+# The third row has batch norm in G only. There it has an effect that is easy to overlook: **the samples of a batch depend on each other.** In a different batch, the same latent vector $z$ (noise) gives another sample. *Virtual batch norm* (Salimans et al., 2016) avoids this: choose a reference batch once, before training. Each $x$ is normalised by the statistics of the reference batch **and itself**, never by those of its neighbours.
 #
 # $$\mu(x) = \frac{1}{n+1}\Big(x + \sum_{i=1}^{n} r_i\Big), \qquad \mathrm{VBN}(x) = \frac{x - \mu(x)}{\sqrt{\sigma^2(x) + \varepsilon}}$$
 #
@@ -266,7 +266,7 @@ for name, norm in {"batch norm": tricks.BatchNorm(1, 3), "virtual batch norm": v
     print(f"{name:19} the same row in two batches, equal: {torch.allclose(a, b)}")
 
 # %% [markdown]
-# In a network, the reference batch of noise is put in front of every batch (`tricks.Virtual`), every layer normalises it by itself, and it is removed at the end. The price is the time for the reference batch. How much does the sample of a fixed $z$ vary over 100 batches with other neighbours?
+# In a network, the reference batch of latent vectors is prepended to every batch (`tricks.Virtual`), each layer normalises it by its own statistics, and it is removed from the output. This costs the time for the reference batch. How much does the sample of a fixed $z$ vary over 100 batches whose other members differ?
 
 
 # %% tags=["training", "nbval-ignore-output"]
@@ -292,11 +292,11 @@ env.report(wander_batch_norm=deviations[0], wander_virtual=deviations[1])
 assert deviations[1] < 1e-3
 
 # %% [markdown]
-# *Six fixed noise vectors, each in 100 batches of 16.* Compare the standard deviation of one $z$'s samples (printed above) with the modes' 0.05. With virtual batch norm it is zero up to rounding. Notebook 03 samples in eval mode instead, with running averages from training; G then computes something other than what it was trained to compute.
+# *Six fixed latent vectors, each in 100 batches of 16.* Compare the standard deviation of one $z$'s samples (printed above) with the modes' 0.05. With virtual batch norm it is zero up to rounding. Notebook 03 samples in eval mode instead, with running averages from training; G then computes a different function from the one that was trained.
 #
 # ## 3. Noise: cube, normal or sphere
 #
-# **Does it matter which distribution $z$ has?** DCGAN draws from the cube $[-1, 1]^d$; many draw from a normal distribution; the sphere is recommended since in many dimensions a normal distribution *is* nearly a sphere. How long are noise vectors, and how long is the point halfway between two of them?
+# **Does it matter which distribution $z$ has?** DCGAN draws from the cube $[-1, 1]^d$; many draw from a normal distribution; the sphere is recommended because in many dimensions normal vectors lie *close to* a sphere. How long are latent vectors, and how long is the vector halfway between two of them?
 
 # %%
 print(f"{'':13} {'length / sqrt(d)':>17} {'halfway, straight':>18} {'halfway, arc':>17}")
@@ -308,7 +308,7 @@ for kind in ("uniform", "normal", "sphere"):
         print(f"{kind:8} {d:4}", *(f"{v.mean():9.2f} +- {v.std():.2f}" for v in lengths))
 
 # %% [markdown]
-# With 100 dimensions the length hardly varies, in the cube and in the normal distribution alike. So a straight path between two noise vectors leaves the shell on which G was trained, by a factor of 0.71, and `slerp` (notebook 04) stays on it. With eight dimensions, as on the ring, lengths vary far more, and normal distribution and sphere are not the same thing:
+# With 100 dimensions the length hardly varies, in the cube and in the normal distribution alike: the vectors lie on a thin shell. A straight path between two of them leaves it (halfway, the length is about 0.71 of the shell's radius); `slerp` (notebook 04) stays on it. With eight dimensions, as on the ring, lengths vary far more, so normal and sphere differ:
 
 # %% tags=["training", "nbval-ignore-output"]
 run("cube noise", make_z=partial(noise_batches, kind="uniform"))
@@ -373,7 +373,7 @@ one_sided = "b"
 one_sided = check("10.2", one_sided)
 
 # %% [markdown]
-# Smoothing the real label leaves the slope of $\log D^*$ as it was: $a$ is only a factor. Its effect is a D that is never quite certain. Measured, with three pieces of advice that need no derivation:
+# With $b = 0$, smoothing the real label leaves the slope of $\log D^*$ unchanged: $a$ is only a factor. The effect is that D is never fully confident. Measured, with three pieces of advice that need no derivation:
 #
 # - no ReLU in D, "avoid sparse gradients": here a plain ReLU in place of the leaky one;
 # - k > 1, several steps of D for each of G;
@@ -387,11 +387,11 @@ run("D's rate doubled", rate_D=4e-3)
 env.expect(*better("G virtual norm", "smoothed labels", "ReLU in D", "k = 3", "D's rate doubled"))
 
 # %% [markdown]
-# In the run recorded here none of the four differs by our rule. Look at the modes, too: where D is faster than G, fewer are found there, which hints at the opposite of "a better D gives a better gradient". A possible reason: in the theory G takes a small step and then D is trained to its optimum. Our G moves all samples together to wherever D is weakest.
+# In the run recorded here none of the four differs by our rule. Look at the modes, too: the two runs with a faster D found fewer than the plain run, which speaks against "a better D gives a better gradient". A possible reason: in the theory, D is trained to its optimum after each small step of G. Here G can move all samples together to wherever D's output is highest.
 #
 # ## 5. A critic with bounded gradients
 #
-# **What if the norm of D's gradient is bounded?** Miyato et al. (2018) bound it layer by layer: divide each weight matrix by its largest singular value, which a few steps of power iteration find, $v \leftarrow W^T u / \|W^T u\|$, $u \leftarrow W v / \|W v\|$, $\sigma \approx u^T W v$. One step at each use is enough, since $W$ changes slowly.
+# **What if the norm of D's gradient is bounded?** Miyato et al. (2018) bound it layer by layer: divide each weight matrix by its largest singular value, which a few steps of power iteration approximate: $v \leftarrow W^T u / \|W^T u\|$, $u \leftarrow W v / \|W v\|$, $\sigma \approx u^T W v$. One step at each use is enough, since $W$ changes slowly.
 
 # %%
 W = torch.randn(64, 64, generator=env.rng(9, "cpu"))
@@ -421,9 +421,9 @@ for name, D in {"plain": plain_D, "spectral norm": spectral_D}.items():
 assert gradient_norm(spectral_D) < 1.1  # at most 1, up to the error of the power iteration
 
 # %% [markdown]
-# The bound of 1 holds for the whole network, and in the run recorded here the gradient stays far below it: each layer is divided by its *largest* singular value, so most directions shrink in every layer, and the leaky ReLUs' lower halves shrink them again. Such a D can't change its output within a distance of 0.1, as modes with a standard deviation of 0.05 require. Between images, whose distances are larger, the same bound is milder. Whether it helps depends on the *scale* of the data.
+# The bound of 1 holds for the whole network, and in the run recorded here the gradient stays far below it: each layer is divided by its *largest* singular value, so most directions shrink in every layer, and the leaky ReLUs shrink negative values again. Such a D can hardly change its output within a distance of 0.1, as modes with a standard deviation of 0.05 require. Distances between images are larger, and there the same bound restricts D less. Whether it helps depends on the *scale* of the data.
 #
-# **WGAN** builds on such a bound (Arjovsky et al., 2017). If the gradient of a critic $f$ has norm 1 at most everywhere, the largest possible $E_x[f(x)] - E_z[f(G(z))]$ is the **Wasserstein distance** $W$: the least distance, on average, by which mass must be moved to turn fakes into data. Gulrajani et al. (2017) ask for a gradient of norm 1 by a penalty at points between real and fake, $\hat x = t\, x + (1 - t)\, \tilde x$:
+# **WGAN** builds on such a bound (Arjovsky et al., 2017). If the gradient of a critic $f$ has norm 1 at most everywhere, the largest possible $E_x[f(x)] - E_z[f(G(z))]$ is the **Wasserstein distance** $W$: the least distance, on average, by which mass must be moved to turn fakes into data. Gulrajani et al. (2017) push the gradient's norm towards 1 with a penalty at points between real and fake, $\hat x = t\, x + (1 - t)\, \tilde x$:
 #
 # $$L = E[f(\tilde x)] - E[f(x)] + \lambda\, E\big[(\|\nabla_{\hat x} f(\hat x)\|_2 - 1)^2\big]$$
 #
@@ -465,9 +465,9 @@ def gradient_penalty(D: nn.Module, x: Tensor, fakes: Tensor, t: Tensor) -> Tenso
 gradient_penalty = check("10.3", gradient_penalty)
 
 # %% [markdown]
-# **How accurate is the critic?** On a line $W$ is known: sort both, pair them in order, $W = \int_0^1 |F_p^{-1}(u) - F_q^{-1}(u)|\, du$. We take eight pairs of normal distributions and eight critics, trained in parallel, without a generator.
+# **How accurate is the critic?** In one dimension $W$ is known: sort both sets of points, pair them in order, $W = \int_0^1 |F_p^{-1}(u) - F_q^{-1}(u)|\, du$. We take eight pairs of normal distributions and eight critics, trained in parallel, without a generator.
 #
-# One can predict the error. The penalty is soft: a slope of $1 + s$ lowers the loss by $sW$ and adds $\lambda s^2$, which is best at $s = W / 2\lambda$. Where the two distributions lie far apart the critic's estimate should therefore be about $W(1 + W / 2\lambda)$: too high, by a share that grows with the distance.
+# One can predict the error. The penalty is soft: a slope of $1 + s$ lowers the loss by $sW$ and adds $\lambda s^2$; the sum is least at $s = W / 2\lambda$. Where the two distributions lie far apart the critic's estimate should therefore be about $W(1 + W / 2\lambda)$: too high, by a share that grows with the distance.
 
 # %% tags=["training", "nbval-ignore-output"]
 CRITIC_STEPS = env.budget(smoke=12, cpu=800, gpu=2500)
@@ -519,7 +519,7 @@ env.expect(
 )
 
 # %% [markdown]
-# *Eight true distances and the critics' estimates.* Compare the errors with the prediction. With the paper's $\lambda = 10$ they should be small; with $\lambda = 1$ the penalty is too soft. Papers that plot "the Wasserstein distance" over training plot this number: its size depends on $\lambda$.
+# *Eight true distances and the critics' estimates.* Compare the errors with the prediction. With the paper's $\lambda = 10$ they should be small; with $\lambda = 1$ the penalty is too soft. Papers that plot "the Wasserstein distance" over training plot this estimate, which depends on $\lambda$.
 #
 # There is a trap: the penalty asks for a gradient of *norm* 1, and a slope of $-1$ has norm 1 too. The simplest critic, $f(x) = s\,x$, for a distance of 1:
 
@@ -532,7 +532,7 @@ for start in (0.5, -0.5):
     print(f"a critic that starts with slope {start:+.1f} ends with {s.item():+.2f}")
 
 # %% [markdown]
-# On a line, the way from $-1$ to $+1$ leads through slope 0, where the penalty is $\lambda$. So our critics' $\lambda$ rises from 0 over the first two fifths of the steps. In more dimensions a gradient can rotate instead. And on the ring?
+# In one dimension, the way from $-1$ to $+1$ leads through slope 0, where the penalty is $\lambda$. So our critics' $\lambda$ rises from 0 over the first two fifths of the steps. In more dimensions a gradient can rotate instead. And on the ring?
 
 # %% tags=["training", "nbval-ignore-output"]
 critic_loss = tricks.critic_loss(env.rng(13, "cpu"), weight=1.0)
@@ -540,11 +540,11 @@ run("WGAN-GP", loss_D=critic_loss, loss_G=tricks.wasserstein_loss, betas=(0.0, 0
 env.expect(*better("plain", "WGAN-GP"))
 
 # %% [markdown]
-# In so few steps it does not converge. (Here with $\lambda = 1$, Adam's first moment switched off as in the paper, and k = 1 where the paper has 5.)
+# It usually does not converge in so few steps. (We use $\lambda = 1$, Adam with $\beta_1 = 0$ as in the paper, and k = 1 where the paper has 5.)
 #
 # ## 6. Looking at the whole batch
 #
-# **Why does D not detect that modes are missing?** It looks at one sample at a time, and each sample of a collapsed G is fine. *Minibatch discrimination* (Salimans et al., 2016) lets it compare the samples of a batch. A learned tensor turns the features of example $i$ into a few vectors $M_{i,b}$, one for each kernel $b$, and to the features is appended
+# **Why does D not detect that modes are missing?** It looks at one sample at a time, and each sample of a collapsed G may look real. *Minibatch discrimination* (Salimans et al., 2016) lets it compare the samples of a batch. A learned tensor turns the features of example $i$ into a few vectors $M_{i,b}$, one for each kernel $b$, and to the features is appended
 #
 # $$o(x_i)_b = \sum_{j=1}^{n} \exp\big(-\|M_{i,b} - M_{j,b}\|_1\big).$$
 #
@@ -587,7 +587,7 @@ for name, x in point_sets.items():
     print(f"{name:14} mean closeness of 16 points: {closeness(x[:16, None]).mean():.1f}")
 
 # %% [markdown]
-# With 16 equal points it would be 16. The second trick asks less of G. *Feature matching*: over a batch, the mean of D's last hidden layer should be the same for fakes as for real examples. D trains as before.
+# With 16 equal points it would be 16. The second trick gives G an easier goal. *Feature matching*: on average over a batch, D's last hidden layer should be the same for fakes as for real examples. D trains as before.
 
 
 # %% tags=["training", "nbval-ignore-output"]
@@ -616,7 +616,7 @@ for name in results:
 env.expect(*better("G virtual norm", "plain"))
 
 # %% [markdown]
-# *Every trick on the ring; the dotted line is the plain run.* In the run recorded here virtual batch norm in G and noise from the cube come out ahead of the plain run, and six rows fall clearly behind. A caution about the cube: its vectors are also shorter, by a factor of 0.58 (Section 3). Before you attribute the result to the shape, compare the row below it, normal noise of that length. This is **not** a verdict on the tricks: most were made for images. So here they are on digits, with a small DCGAN and five seeds each. That takes too long for a notebook; a script measured it, with the command that is printed.
+# *Every trick on the ring; the dotted line is the plain run.* In the run recorded here virtual batch norm in G and noise from the cube come out ahead of the plain run, and six rows fall clearly behind. A caution about the cube: its vectors are also shorter (Section 3). Before you attribute the result to the shape, compare the row below it, normal noise of that length. This is **not** a verdict on the tricks: most were made for images. So here they are on digits, with a small DCGAN and five seeds each. These runs take too long for a notebook; a script ran them, with the printed command.
 
 # %%
 table = load_table("tricks")
@@ -632,11 +632,11 @@ ax.axvline(fmean(frechet["plain"]), color="black", linewidth=0.8, linestyle=":")
 show(ax, alt="A bar for each DCGAN on digits with a dot for each seed; a dotted line marks plain")
 
 # %% [markdown]
-# *The same tricks on digits, by the Fréchet distance of Section 8.* These are short runs: they show what a trick does early in training, not in the end. Compare the two tables before you trust either: a trick that helps on one task need not help on the next. Virtual batch norm is ahead again, and feature matching, among the worst on the ring, is level with it. A part of virtual batch norm's lead may come from how the other generators are sampled: with running averages, which lag in so short a run. The clearest row is real and fake in one batch. Both of its losses end near 0, which in a fair game can't be: D is right about mixed batches, and classifies any batch of fakes alone as real, so G learns nothing. The diagnosis of Section 10 has a rule for that. The columns "straight" and "arc" are for images from halfway between two noise vectors: in most rows they are worse on the straight path, which leaves the shell; with virtual batch norm they are not.
+# *The same tricks on digits, by the Fréchet distance of Section 8.* These are short runs: they show what a trick does early in training, not at the end. A trick that helps on one task need not help on the next. Virtual batch norm is better than plain here, too, and feature matching, among the worst on the ring, is level with it. Part of virtual batch norm's lead may come from how the other generators are sampled: with running averages, which lag in so short a run. The clearest row is real and fake in one batch. Both of its losses end near 0, which is impossible if both players rate the same fakes (Section 10). D is right about mixed batches, but classifies any batch of fakes alone as real, so G learns nothing. The columns "straight" and "arc" are for images from halfway between two latent vectors: in most rows the straight path, which leaves the shell, is worse; with virtual batch norm it is not.
 #
 # ## 8. Metrics from first principles
 #
-# **How do we measure whether samples are good?** All metrics below look at the features or the predictions of a network. The usual one is Inception; for digits we take notebook 03's judge. The numbers are therefore on a scale of their own ("inception-style"). If you have run notebook 03, its judge is loaded; if not, it is trained now.
+# **How do we measure whether samples are good?** All metrics below look at the features or the predictions of a network. The usual one is Inception; for digits we take notebook 03's judge, a digit classifier. So the numbers can't be compared with published ones ("inception-style"). If you have run notebook 03, its judge is loaded; if not, it is trained now.
 
 # %% tags=["training", "nbval-ignore-output"]
 device = env.device()
@@ -657,7 +657,7 @@ env.expect(
 )
 
 # %% [markdown]
-# **The inception-style score.** Salimans et al. (2016) ask for two things: the classifier is confident about each sample, and over all samples all classes occur. Both are in one number, $\exp E_x\big[\mathrm{KL}(p(y|x)\,\|\,p(y))\big]$, where $p(y)$ is the mean of the $p(y|x)$.
+# **The inception-style score.** Salimans et al. (2016) ask for two things: the classifier is confident about each sample, and all classes occur among the samples. One number measures both, $\exp E_x\big[\mathrm{KL}(p(y|x)\,\|\,p(y))\big]$, where $p(y)$ is the mean of the $p(y|x)$.
 #
 # **Exercise 10.5** · *Sure of each, and of all kinds* · difficulty ●●○○○ · importance ●●●●○ · 10 minutes · 2 points
 #
@@ -704,7 +704,7 @@ for name, p in {
     print(f"{name:23} score {float(inception_score(p)):5.2f}")
 
 # %% [markdown]
-# The **Fréchet distance** (Heusel et al., 2017; notebook 03) treats real and fake features as two Gaussians and compares means and covariances. The **kernel distance** (Bińkowski et al., 2018) compares all pairs by a polynomial kernel instead, $k(x, y) = (x \cdot y / d + 1)^3$: within the real, within the fake, across. It is unbiased: two halves of one set have 0 *on average*, at any size. Ours agree with a widely used library that gets the same features:
+# The **Fréchet distance** (Heusel et al., 2017; notebook 03) treats real and fake features as two Gaussians and compares means and covariances. The **kernel distance** (Bińkowski et al., 2018) compares pairs of features by a polynomial kernel instead, $k(x, y) = (x \cdot y / d + 1)^3$: real with real, fake with fake, real with fake. It is unbiased: for two sets from one distribution it is 0 *on average*, at any size. Ours agree with a widely used library that is given the same features:
 
 # %% tags=["nbval-ignore-output"]
 two_sets = train_set.images[::8][:400], test_set.images[::2][:400].flip(3)  # one is mirrored
@@ -758,9 +758,9 @@ env.expect(
 )
 
 # %% [markdown]
-# *Mean and standard deviation over 8 random draws (3 at 1,000, always with the same test images, so that its bar is too short): training images, from which the judge learned, against test images.* The Fréchet distance of perfect samples is not 0. It is **biased**: a covariance of 128 features, estimated from 50 images, has many directions with no variance at all, and that counts as a difference. Two papers with 5,000 and 50,000 samples can't be compared. The kernel distance has no such trend; it scatters instead.
+# *Training images, from which the judge learned, against test images: mean and standard deviation over 8 random draws. At 1,000 there are 3 draws with the same test images, so this bar is too short.* The Fréchet distance of perfect samples is not 0. It is **biased**: a covariance of 128 features, estimated from 50 images, has many directions with no variance at all, and that counts as a difference. Results computed with different numbers of samples can't be compared. The kernel distance has no such bias, but it varies a lot between small draws.
 #
-# **Precision and recall.** One number can't say whether samples are bad or too few of a kind. Kynkäänniemi et al. (2019) draw a ball around each real example, as far as its third nearest real neighbour. All balls together are the estimated support of the real distribution. *Precision* is the share of fakes inside it. *Recall* is the same with the roles exchanged.
+# **Precision and recall.** One number can't say whether samples are bad or too few of a kind. Kynkäänniemi et al. (2019) draw a ball around each real example that reaches to its third nearest real neighbour. All balls together estimate the support of the real distribution. *Precision* is the share of fakes inside it. *Recall* swaps the roles: the share of real examples inside the balls around fakes.
 #
 # **Exercise 10.6** · *Inside the cloud* · difficulty ●●●○○ · importance ●●●●○ · 12 minutes · 2 points
 #
@@ -804,17 +804,17 @@ for name, x in point_sets.items():
     print(f"{name:14} precision {inside.mean():.2f}   recall {reached.mean():.2f}")
 
 # %% [markdown]
-# Two numbers distinguish the two failures of a GAN. (The blob's recall is high: its samples do reach every mode, and much else.)
+# Two numbers distinguish the two failures of a GAN. (The blob's recall is high because its samples reach every mode.)
 #
 # ## 9. Five broken generators
 #
-# **What does each metric miss?** Here are five broken generators, compared with digits that no generator has seen: the test set, as if drawn by a perfect one.
+# **What does each metric miss?** Here are five broken generators, compared with unseen digits: the test set stands for the samples of a perfect generator.
 #
 # - *copies*: images of the training set;
 # - *shifted copies*: the same, shifted by one pixel;
 # - *one of each*: a single image of every digit, repeated;
-# - *nearly all ones*: 88 of 100 samples are ones, other digits occur now and then;
-# - *matched moments*: noise whose pixels are optimised until the judge's features have the mean and the covariance of real features, which is all that the Fréchet distance looks at.
+# - *nearly all ones*: at least 88 of 100 samples are ones, the others are unseen digits;
+# - *matched moments*: noise whose pixels are optimised until the judge's features have the mean and the covariance of real features, which is all that the Fréchet distance uses.
 
 # %% tags=["training", "nbval-ignore-output"]
 N = env.budget(smoke=200, cpu=500, gpu=1000)
@@ -869,13 +869,13 @@ assert table["copies"]["nearest"] < 0.1 < table["unseen digits"]["nearest"]
 #
 # | metrics that are fooled | by | why | metrics that detect it |
 # |---|---|---|---|
-# | the score, and precision | one of each | the judge is confident about each, all ten digits occur, each lies inside the real support | recall, both distances |
-# | counting, precision and recall | nearly all ones | (nearly) every digit occurs, a one is real; the rare digits are far from each other, so their balls are huge and contain many real examples | both distances, the score |
-# | the Fréchet distance, recall, counting | matched moments | mean and covariance are all that the Fréchet distance uses; features that scatter reach every real one | precision, the score, the nearest neighbour in pixels, and a look at the samples; the kernel distance not reliably: with 500 images it scatters by more than the difference |
-# | all of these | copies | nothing is better than the data themselves | the nearest neighbour |
-# | the nearest neighbour, too | shifted copies | in pixels, a shifted stroke is another stroke | the nearest neighbour in features |
+# | the score, precision, counting | one of each | the judge is confident about each, all ten digits occur, each lies inside the real support | recall, both distances, the nearest neighbour |
+# | counting, recall, largely precision | nearly all ones | (nearly) every digit occurs, and a one looks real; the rare digits are far from each other, so their balls are huge and contain many real examples | both distances, the score |
+# | the Fréchet distance, recall, counting | matched moments | mean and covariance are all that the Fréchet distance uses; widely scattered features have large balls, which contain most real ones | precision, the score, the nearest neighbour in pixels, and a look at the samples; not reliably the kernel distance, which varies between draws by more than the difference |
+# | all but the nearest neighbour | copies | the training images are samples of the real distribution | the nearest neighbour |
+# | the nearest neighbour, too | shifted copies | in pixels, a shifted stroke is far from the original | the nearest neighbour in features |
 #
-# "Matched moments" was made in seconds by gradient descent on the quantities that the metric compares. No sample is a digit, and yet in the run recorded here its Fréchet distance is below that of the unseen digits, and so is its kernel distance. A metric that is optimised directly no longer measures quality. Now the two kinds of copies:
+# "Matched moments" was made by gradient descent on the quantities that the Fréchet distance compares. No sample is a digit, and yet in the run recorded here both its Fréchet and its kernel distance are below those of the unseen digits. A metric that is optimised directly no longer measures quality. Now the two kinds of copies:
 
 # %% tags=["nbval-ignore-output"]
 names = ("unseen digits", "copies", "shifted copies")
@@ -894,18 +894,18 @@ show(fig, alt="Copies at distance 0; shifted copies near unseen digits by pixels
 env.report(moved_copies_pixels=ratios[0], moved_copies_features=ratios[1])
 
 # %% [markdown]
-# *Distances to the nearest training image.* In pixels, a copy shifted by one pixel is about as far from its original as a new digit is from its nearest neighbour. Search for neighbours in features too, and look at the pairs.
+# *Distances to the nearest training image.* In pixels, a copy shifted by one pixel is about as far from the training set as an unseen digit is; in features it is closer (the printed ratios of the medians). Search for neighbours in features too, and look at the pairs.
 #
-# So report a distance with its number of samples and the value of real against real; precision and recall; nearest neighbours in pixels and features; and a page of samples that were not selected.
+# So report four things: a distance with its number of samples and its value for real against real; precision and recall; nearest neighbours in pixels and features; and a page of randomly drawn samples.
 
 # %% [markdown]
 # ## 10. Diagnosis of a run
 #
-# **Is this run broken?** Notebook 03 asked that of three runs, and the answer was: look at losses *and* samples. Now a program looks. From each step it needs the numbers that a person would look for: D's logits, the norm of G's gradient, the range of the data, and how far fakes are from real examples. We call them **signs**. One of them you write yourself.
+# **Is this run broken?** Notebook 03 asked that of three runs, and the answer was: look at losses *and* samples. Now a program does the checking. At each step it needs the numbers that a person would look at: D's logits, the norm of G's gradient, the range of the data, and how far fakes are from real examples. We call them **signs**. You write one of them.
 #
 # **Exercise 10.7** · *A sign of collapse* · difficulty ●●○○○ · importance ●●●●○ · 10 minutes · 2 points
 #
-# When G collapses, its fakes become alike. Losses don't show it; one number does: how far apart two fakes are, relative to how far apart two real examples are.
+# When G collapses, its fakes become alike. Losses need not show it; one number does: how far apart two fakes are, relative to how far apart two real examples are.
 #
 # - `x` holds n real examples and `fakes` m fakes, of any shape after the first dimension; n and m are at least 2 and need not be equal.
 # - The distance of two examples is Euclidean, over all their values.
@@ -913,12 +913,12 @@ env.report(moved_copies_pixels=ratios[0], moved_copies_features=ratios[1])
 #
 # <details><summary>Hint 1</summary>
 #
-# `fakes.flatten(start_dim=1)` makes a vector of each example. Then it is the same task twice: a mean over pairs.
+# `fakes.flatten(start_dim=1)` makes a vector of each example. Then the same task remains twice: a mean over pairs.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `torch.cdist(a, a)` has n times n entries, of which n are the distance of an example to itself. They are 0 and are no pairs: divide the sum by n (n - 1).
+# `torch.cdist(a, a)` has n times n entries, of which n are the distance of an example to itself. They are 0 and don't count: divide the sum by n (n - 1).
 #
 # </details>
 # <details><summary>Hint 3</summary>
@@ -986,9 +986,9 @@ env.expect(
 )
 
 # %% [markdown]
-# *Above the losses, with log 4 dotted; below the spread of the fakes and their energy distance from the data (0 on average if they have one distribution).* A D that is too strong and an oscillation can be read from losses. The collapse can't: D's loss fluctuates, but is of ordinary size. The spread shows it at once.
+# *Above the losses, with log 4 dotted; below the spread of the fakes and their energy distance from the data (0 on average if both have the same distribution).* A D that is too strong and an oscillation can be read from losses. The collapse can't: in the run recorded here D's loss fluctuates, but its size is nothing unusual. The spread stays near 0.
 #
-# What does the diagnosis say?
+# What does the diagnosis find?
 
 # %% tags=["training", "nbval-ignore-output"]
 for name, records in runs.items():
@@ -999,13 +999,13 @@ env.expect(
 )
 
 # %% [markdown]
-# A finding has a name, evidence and a next step. The first is the likely cause; the others may be its consequences. Nothing here is learned. `diagnosis.RULES` is a table of thresholds, each with its reason in a comment, ordered from causes to consequences:
+# A finding has a name, evidence and a next step. The first finding is the likely cause; the others may be its consequences. Nothing here is learned. `diagnosis.RULES` is a table of thresholds, each with its reason in a comment, ordered from causes to consequences:
 
 # %%
 print(*(rule.name for rule in RULES), sep="\n")
 
 # %% [markdown]
-# Some rules follow from theory, for instance this one. For a fake, D's loss is at least $-\log(1 - D(G(z)))$, and G's loss for a fake of the same kind is $-\log D(G(z))$. With one D both can't be small: their sum is least at D = 1/2, and there it is log 4. Keep that in mind for a last run, whose fault you name.
+# Some rules follow from theory. An example: for a fake, D's loss contains $-\log(1 - D(G(z)))$, and G's loss is $-\log D(G(z))$. They can't both be small: their sum is least at $D(G(z)) = 1/2$, and there it is log 4. Keep that in mind for the last run, whose fault you name.
 
 # %% tags=["training", "nbval-ignore-output"]
 last_run = records_of(FAULTS[6])  # don't look it up
@@ -1024,9 +1024,9 @@ env.expect("the losses add up to less than log 4", total < math.log(4), f"they a
 #
 # - a: D is too strong
 # - b: G minimises $\log(1 - D)$ after all, and it has saturated
-# - c: a player learns with a wrong label, so the two have the same objective
+# - c: a player is trained with a wrong label, so the two have the same objective
 # - d: mode collapse: D rates the one fake that G makes as real
-# - e: nothing: both have reached the end of the game
+# - e: nothing: the game has reached its equilibrium
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1035,7 +1035,7 @@ env.expect("the losses add up to less than log 4", total < math.log(4), f"they a
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# In a fair game the sum of the losses is at least log 4. Here it is not, so the game is not fair. Which of the answers changes the game, and not only who is ahead?
+# In a fair game the sum of the losses is at least log 4. Here it is not, so the game is not fair. Which of the answers changes the objectives, and not only who is ahead?
 #
 # </details>
 # <details><summary>Hint 3</summary>
@@ -1061,7 +1061,7 @@ answer = check("10.8", answer)
 # </details>
 
 # %% [markdown]
-# A diagnosis should be tested on runs that were not used to develop it. The rules were developed on rings, drawn flowers and digits. A script then injected every fault with other seeds, on the ring and on two tasks that were not used before, two moons and faces (emoji):
+# A diagnosis should be tested on runs that were not used to develop it. The rules were developed on rings, drawn flowers and digits. A script then injected every fault with other seeds, on the ring and on two new tasks, two moons and faces (emoji):
 
 # %%
 table = load_table("diagnosis")
@@ -1086,7 +1086,7 @@ show(ax, alt="A table of counts: a row per injected fault, a column per first fi
 assert counts.sum() == table["runs"]
 
 # %% [markdown]
-# *Rows: the injected fault; columns: the first finding of the diagnosis; on the diagonal the two agree.* One kind of run is missed completely: on the moons, where the first fakes already lie among the data, a D that learns far too fast still can't recognise all of them, its loss stays near 0.4 nats, and the rule requires less than 0.25. Don't conclude too much from such a table. These faults are pure, strong and one at a time; in practice they are mixed and mild. The rules hold for cross-entropy losses only. And where only losses were logged, the finding is "unclear": they can't show a collapse.
+# *Rows: the injected fault; columns: the first finding of the diagnosis; on the diagonal the two agree.* One fault is never named: on the moons, the first fakes already lie among the data. Even a D that learns far too fast can't recognise all of them, so its loss doesn't fall below the rule's threshold. Don't conclude too much from such a table. These faults are strong and injected one at a time; in practice they are mild and mixed. The rules hold for cross-entropy losses only. And if only losses were logged, the diagnosis may be "unclear", because losses can't show a collapse.
 
 # %% [markdown]
 # ## What we measured, and what the papers report
@@ -1097,13 +1097,13 @@ assert counts.sum() == table["runs"]
 # | WGAN-GP | Section 5: the critic against the truth | Gulrajani et al. (2017): samples and curves; λ = 10, five critic steps |
 # | two learning rates | Section 4 | Heusel et al. (2017): better Fréchet distances on four data sets |
 #
-# Why they differ: the papers measure on images, in long runs of tuned networks. We measure short runs on two small tasks, eight and five times. Their tables can't be reproduced on a laptop; a comparison with a plain run, with error bars, can.
+# Why they differ: the papers measure on images, in long runs of tuned networks. We measure short runs on two small tasks, with eight and five seeds. Their tables can't be reproduced on a laptop; a comparison with a plain run, with error bars, can.
 #
-# **A mistake worth making.** In Section 1 set `SEEDS` to 2, run Sections 1 to 7 twice with different defaults of `seed` in `run`, and write down which tricks "help by more than one standard error". (A NOTE may say that something usually comes out differently: it is about eight seeds.) How many of your findings hold the second time? Why are the error bars themselves no longer reliable?
+# **A mistake worth making.** In Section 1 set `SEEDS` to 2, run Sections 1 to 7 twice with different defaults of `seed` in `run`, and write down which tricks "help by more than one standard error". (A NOTE may say that something usually comes out differently: it assumes eight seeds.) How many of your findings hold the second time? Why are the error bars themselves no longer reliable?
 #
 # <details><summary>An answer</summary>
 #
-# With two seeds a row's standard error is estimated from a single difference: it is too small by a factor of two or more in 38 % of all cases, and that of a difference of two rows in 22 %. Small estimates arise by chance, and a small standard error is what makes a difference look significant. Among fifteen comparisons some such row is almost certain.
+# With two seeds a row's standard error is estimated from a single difference, so it is often too small by a factor of two or more; that of the difference of two rows is little better. A standard error that is too small by chance makes a difference look significant. Among fifteen comparisons some such row is almost certain.
 #
 # </details>
 #
