@@ -13,7 +13,7 @@ EXERCISE = choice(
         "b": "log(1 - D) is below 0 for every D. Look at the sign of loss_G.",
         "d": "D would soon recognise the one fake that G makes, and G's loss would be large. "
         "Here D rates the fakes as real.",
-        "e": "At the best end of a fair game D is 1/2 everywhere: D's loss is log 4, G's is log 2.",
+        "e": "At the equilibrium D is 1/2 everywhere: D's loss is log 4, G's is log 2.",
     },
     advice="One D gives both losses. Can -log(1 - D) and -log D be small at once?",
 )
