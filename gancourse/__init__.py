@@ -6,6 +6,7 @@
   many seeds in parallel, diagnosis of a run.
 - ``metrics``, ``figures``, ``widgets``: arrays or records in, numbers or figures out.
 - ``env``, ``errors``, ``shapes``: machine, profile and seeds; expected failures; names of shapes.
+- ``simulated_cuda``: a CUDA device in name only, to find code that mixes devices without a GPU.
 - ``exercises``: one file per exercise, and ``check``. ``results``: tables measured by benchmarks.
 - ``notebooks`` builds and runs the notebooks, ``grading`` grades submissions, ``doctor`` checks the
   machine, ``cli`` is the ``gancourse`` command.
