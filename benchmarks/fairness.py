@@ -13,7 +13,8 @@ from collections import defaultdict
 import torch
 
 from gancourse import exercises
-from gancourse.exercises.base import Exercise, difference, try_observe
+from gancourse.exercises.base import Exercise
+from gancourse.exercises.verdicts import try_observe
 
 
 def passes(id: str, seeds: int) -> tuple[str, float, dict[int, list[int]]]:
@@ -22,11 +23,11 @@ def passes(id: str, seeds: int) -> tuple[str, float, dict[int, list[int]]]:
     start, found = time.monotonic(), defaultdict(list)
     exercise: Exercise = exercises.find(id)
     for seed in range(seeds):
-        cases = exercise.cases(torch.Generator().manual_seed(seed))
+        cases = exercise.draw(seed)
         wanted = [try_observe(exercise, exercise.reference, case) for case in cases]
-        for n, slip in enumerate(exercise.slips.values()):
+        for n, slip in exercise.wrong_answers:
             pairs = zip(cases, wanted, strict=True)
-            if not any(difference(exercise, w, try_observe(exercise, slip, c)) for c, w in pairs):
+            if not any(exercise.differ(w, try_observe(exercise, slip, c)) for c, w in pairs):
                 found[n].append(seed)
     return id, time.monotonic() - start, dict(found)
 

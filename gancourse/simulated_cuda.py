@@ -11,7 +11,7 @@ Not simulated: speed, memory, streams, ``torch.cuda``'s own functions, and preci
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -102,19 +102,56 @@ class _ToCpu(torch.autograd.Function):
 
 
 def on_cuda(value: Any) -> Any:
-    """A copy of an argument on the simulated device: tensors, networks, generators, containers."""
-    if isinstance(value, Tensor):
-        return to_cuda(value.detach().clone()).requires_grad_(value.requires_grad)
-    if isinstance(value, nn.Module):
-        with Device():
-            return copy.deepcopy(value).to(CUDA)
-    if isinstance(value, torch.Generator):
-        new = CudaGenerator()
-        new.set_state(value.get_state())
-        return new
-    if isinstance(value, Mapping):
-        return {key: on_cuda(part) for key, part in value.items()}
-    return type(value)(map(on_cuda, value)) if type(value) in (list, tuple) else value
+    """A copy on the simulated device: of tensors, networks, generators, and containers of them.
+
+    Networks that share layers still share them, an optimizer has the copies of its weights, and a
+    function or an iterator takes and gives tensors of the device.
+    """
+    networks = [x for x in tree_leaves(value) if isinstance(x, nn.Module)]
+    memo: dict[int, Any] = {}
+    with Device():
+        copies = copy.deepcopy(networks, memo)
+        new = {id(m): memo[id(m)] for net in networks for m in net.modules()}
+        for net, other in zip(networks, copies, strict=True):
+            other.to(CUDA)
+            new |= dict(zip(map(id, net.parameters()), other.parameters(), strict=True))
+    return _moved(value, new)
+
+
+def _moved(x: Any, new: Mapping[int, Any]) -> Any:
+    """A copy of `x` on the device; `new` has the copies of networks, layers and weights."""
+    if id(x) in new:
+        return new[id(x)]
+    if isinstance(x, Tensor):
+        return to_cuda(x.detach().clone()).requires_grad_(x.requires_grad)
+    if isinstance(x, torch.Generator):
+        generator = CudaGenerator()
+        generator.set_state(x.get_state())
+        return generator
+    if isinstance(x, torch.optim.Optimizer):
+        optimizer = copy.copy(x)
+        optimizer.param_groups = [
+            {**group, "params": [new.get(id(p), p) for p in group["params"]]}
+            for group in x.param_groups
+        ]
+        return optimizer
+    if isinstance(x, Iterator):
+        return (tree_map_only(Tensor, to_cuda, part) for part in x)
+    if isinstance(x, Mapping):
+        return {key: _moved(part, new) for key, part in x.items()}
+    if type(x) in (list, tuple):
+        return type(x)(_moved(part, new) for part in x)
+    return _called_on_cpu(x) if callable(x) and not isinstance(x, type) else x
+
+
+def _called_on_cpu(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of CPU tensors, to be called with tensors of the simulated device."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        args, kwargs = tree_map_only(CudaTensor, to_cpu, (args, kwargs))
+        return tree_map_only(Tensor, to_cuda, function(*args, **kwargs))
+
+    return call
 
 
 class Device(TorchFunctionMode):

@@ -11,7 +11,8 @@ from pkgutil import iter_modules
 from typing import TypeVar
 
 from gancourse.errors import CourseError
-from gancourse.exercises.base import Exercise, Verdict, assess
+from gancourse.exercises.base import Exercise
+from gancourse.exercises.verdicts import Verdict, assess
 
 T = TypeVar("T")
 
@@ -71,7 +72,8 @@ def check(id: str, answer: T) -> T:
     said = assess(exercise, answer, seed=int.from_bytes(os.urandom(4), "little"))
     if said.status == "right" or isinstance(exercise.reference, str):
         _show(said)
-        return answer
+        number = isinstance(exercise.reference, (int, float))
+        return float(answer) if number and not isinstance(answer, (int, float)) else answer
     more = "\nThe notebook continues with the reference solution."
     _show(Verdict(exercise, said.status, said.message + more, said.slip))
     reference = exercise.reference

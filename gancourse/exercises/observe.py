@@ -6,8 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 
-from gancourse.exercises.base import AnswerError, Case, Observation
+from gancourse.exercises.base import AnswerError, Case, Observation, gradients
+from gancourse.exercises.differences import STEP
 
 
 def integer(rng: torch.Generator, low: int, high: int) -> int:
@@ -59,7 +62,7 @@ def observe_network(net: Any, rng: torch.Generator, *inputs: tuple[int, ...]) ->
     if not isinstance(net, nn.Module):
         raise AnswerError(f"Expected a network (an nn.Module), got a {type(net).__name__}.")
     given = [images(rng, *shape) for shape in inputs]
-    _draw_weights(net, rng, given)
+    trace = _draw_weights(net, rng, given)
     for x in given:
         x.requires_grad_()
     y = net(*given)
@@ -67,39 +70,97 @@ def observe_network(net: Any, rng: torch.Generator, *inputs: tuple[int, ...]) ->
         raise AnswerError(f"forward should return a tensor, got a {type(y).__name__}.")
     if not y.requires_grad:
         raise AnswerError("The output has no gradient: is there a detach() or no_grad() in it?")
-    gradients = torch.autograd.grad(y.square().sum(), given, allow_unused=True)
+    found = gradients(y, dict(zip(_names(given), given, strict=True)))
     with torch.no_grad():
         one = net.eval()(*(x[:1] for x in given))
     sizes = sorted(p.numel() for p in net.parameters())
-    observation = {
+    steps = {f"{STEP}{n:02d} {step}": torch.tensor(True) for n, step in enumerate(trace.steps)}
+    shapes = [p.shape for p in trace.used.values()]
+    return {
+        **{f"weight {n} in the order of use": torch.zeros(s) for n, s in enumerate(shapes, 1)},
         "number of weights and biases": torch.tensor(sum(sizes)),
-        "sizes of the weights and biases, sorted": torch.tensor(sizes),
         "output": y.detach(),
-        "a batch of one, in eval mode": one,
+        "output for a batch of one, in eval mode": one,
+        **found,
+        **steps,
     }
-    for n, gradient in enumerate(gradients, start=1):
-        which = "the input" if len(given) == 1 else f"input {n}"
-        observation[f"gradient at {which}"] = torch.zeros(1) if gradient is None else gradient
-    return observation
 
 
-def _draw_weights(net: nn.Module, rng: torch.Generator, inputs: list[Tensor]) -> None:
-    """Draw all weights and biases, in the order in which a forward pass uses the layers."""
-    ran: list[nn.Module] = []
-    layers = [m for m in net.modules() if not list(m.children())]
-    hooks = [m.register_forward_hook(lambda m, *_: ran.append(m)) for m in layers]
-    with torch.no_grad():
+def _names(inputs: list[Tensor]) -> list[str]:
+    return ["x"] if len(inputs) == 1 else [f"input {n}" for n in range(1, len(inputs) + 1)]
+
+
+def _draw_weights(net: nn.Module, rng: torch.Generator, inputs: list[Tensor]) -> "Trace":
+    """Draw all weights and biases, in the order in which a forward pass uses them."""
+    with torch.no_grad(), Trace(net) as trace:
         net.train()(*inputs)
-    for hook in hooks:
-        hook.remove()
-    for layer in layers:  # undo that pass
+    for layer in net.modules():  # undo that pass
         if isinstance(layer, _NormBase):
             layer.reset_running_stats()
     with torch.no_grad():
-        for p in dict.fromkeys(p for m in [*ran, net] for p in m.parameters()):
+        for p in dict.fromkeys([*trace.used.values(), *net.parameters()]):
             spread = 1.4 / max(1, p[0].numel()) ** 0.5 if p.dim() > 1 else 0.4  # keeps the scale
             shift = 0.3 if p.dim() == 1 else 0
             p.copy_(torch.randn(p.shape, generator=rng) * spread + shift)
+    return trace
+
+
+class Trace(TorchFunctionMode):
+    """Within it, a network's forward pass is written down.
+
+    `used` has its weights and biases in the order in which functions get them, whether a layer
+    holds them or the network itself; `steps` the functions in words.
+    """
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.own = {id(p) for p in net.parameters()}
+        self.used: dict[int, Tensor] = {}
+        self.steps: list[str] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs, name = kwargs or {}, getattr(func, "__name__", "")
+        if name != "__get__":
+            tensors = (x for x in tree_leaves((args, kwargs)) if id(x) in self.own)
+            self.used |= {id(x): x for x in tensors if id(x) not in self.used}
+            text = _step(name.rstrip("_"), args, kwargs)
+            self.steps += [text] if text else []
+        return func(*args, **kwargs)
+
+
+PLAIN_STEPS = {
+    "relu", "tanh", "sigmoid", "softmax", "elu", "gelu", "silu", "softplus", "dropout", "cat",
+    "linear", "layer_norm", "group_norm", "max_pool2d", "avg_pool2d", "adaptive_avg_pool2d",
+    "adaptive_max_pool2d", "interpolate", "pixel_shuffle", "prelu", "flatten", "squeeze",
+}  # fmt: skip
+
+
+def _step(name: str, args: tuple, kwargs: dict[str, Any]) -> str:
+    """A function of a forward pass in words; empty for one that does not matter."""
+    if name in ("conv2d", "conv_transpose2d"):
+        weight, bias, stride, padding = (*args[1:5], *(None,) * (5 - len(args)))
+        channels = weight.shape[:2] if name == "conv_transpose2d" else weight.shape[1::-1]
+        return (
+            f"{name} {'x'.join(map(str, weight.shape[2:]))}, {channels[0]} to {channels[1]} "
+            f"channels, stride {_one(stride)}, padding {_one(padding)}, "
+            f"{'no bias' if bias is None else 'with a bias'}"
+        )
+    if name in ("batch_norm", "instance_norm"):
+        learned = args[3] if len(args) > 3 else kwargs.get("weight")
+        return f"{name} {'without' if learned is None else 'with'} weights"
+    if name == "leaky_relu":
+        return f"leaky_relu of slope {args[1] if len(args) > 1 else kwargs.get(SLOPE, 0.01)}"
+    if name == "pad":
+        return f"pad, mode {args[2] if len(args) > 2 else kwargs.get('mode', 'constant')}"
+    return name if name in PLAIN_STEPS else ""
+
+
+SLOPE = "negative_slope"
+
+
+def _one(size: Any) -> Any:
+    """A size for height and width as one number, where they agree."""
+    return size[0] if isinstance(size, (tuple, list)) and len(set(size)) == 1 else size
 
 
 def fill(net: nn.Module, rng: torch.Generator) -> nn.Module:

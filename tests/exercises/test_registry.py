@@ -10,16 +10,9 @@ import torch
 from torch import nn
 
 from gancourse import exercises
-from gancourse.exercises import base
-from gancourse.exercises.base import (
-    Case,
-    Exercise,
-    Failure,
-    assess,
-    compare,
-    difference,
-    try_observe,
-)
+from gancourse.exercises import verdicts
+from gancourse.exercises.base import Case, Exercise, Failure
+from gancourse.exercises.verdicts import assess, compare, try_observe
 
 MODULES = sorted(m.name for m in pkgutil.iter_modules(exercises.__path__))
 NOTEBOOKS = [name[2:] for name in MODULES if re.fullmatch(r"nb\d\d", name)]
@@ -81,7 +74,7 @@ def test_right_answers_pass_on_1000_seeds_and_slips_on_none(exercise: Exercise, 
         ):  # by then annotations have been checked often enough; they cost half the time
             monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
             del answers[0]  # the reference gives what it gave
-        cases = exercise.cases(torch.Generator().manual_seed(seed))
+        cases = exercise.draw(seed)
         wanted = [try_observe(exercise, exercise.reference, case) for case in cases]
         assert wanted and not all(isinstance(seen, Failure) for seen in wanted)
         for seen in wanted:  # where it has to raise, that is a ValueError
@@ -89,12 +82,12 @@ def test_right_answers_pass_on_1000_seeds_and_slips_on_none(exercise: Exercise, 
         pairs = list(zip(cases, wanted, strict=True))
         for answer in answers:
             for case, expected in pairs:  # what `judge` does, but once
-                text = difference(exercise, expected, try_observe(exercise, answer, case))
+                text = exercise.differ(expected, try_observe(exercise, answer, case))
                 assert not text, f"{answer}, seed {seed}: {text}"
         if seed % 10:
             continue  # benchmarks/fairness.py tries all seeds
-        for n, slip in enumerate(exercise.slips.values()):
-            off = (difference(exercise, want, try_observe(exercise, slip, c)) for c, want in pairs)
+        for n, slip in exercise.wrong_answers:
+            off = (exercise.differ(want, try_observe(exercise, slip, c)) for c, want in pairs)
             assert any(off), f"slip {n} passes, seed {seed}"
 
 
@@ -103,7 +96,7 @@ def test_every_slip_gets_its_own_hint(exercise: Exercise, monkeypatch):
     hints = exercise.hints
     assert len(hints) >= 4 and len(set(hints)) == len(hints)
     for seed in range(25):
-        cases = exercise.cases(torch.Generator().manual_seed(seed))
+        cases = exercise.draw(seed)
         seen: dict[tuple[int, int], Any] = {}  # each answer is observed once on each case
 
         def once(exercise: Exercise, answer: Any, case: Case, seen: dict = seen) -> Any:
@@ -112,12 +105,12 @@ def test_every_slip_gets_its_own_hint(exercise: Exercise, monkeypatch):
                 seen[key] = try_observe(exercise, answer, case)
             return seen[key]
 
-        monkeypatch.setattr(base, "try_observe", once)
-        for n, (hint, slip) in enumerate(exercise.slips.items()):
+        monkeypatch.setattr(verdicts, "try_observe", once)
+        for n, slip in exercise.wrong_answers:
             verdict = compare(exercise, cases, [once(exercise, slip, case) for case in cases])
             assert verdict.status == "wrong", f"slip {n}, seed {seed}: {verdict}"
             assert verdict.slip == n, f"slip {n} taken for {verdict.slip}, seed {seed}: {verdict}"
-            assert verdict.message.endswith(hint)
+            assert verdict.message.endswith(hints[n])
 
 
 @each
@@ -141,7 +134,7 @@ def test_hostile_answers_are_wrong_and_nothing_crashes(exercise: Exercise, name:
 
 @each
 def test_check_continues_with_a_right_answer_or_the_reference(exercise: Exercise, capsys):
-    for slip in list(exercise.slips.values())[:1]:
+    for _, slip in exercise.wrong_answers[:1]:
         back = exercises.check(exercise.id, slip)
         said = "The notebook continues with the reference solution." in capsys.readouterr().out
         if isinstance(exercise.reference, str):  # a choice: nothing depends on it

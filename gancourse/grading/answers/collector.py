@@ -19,7 +19,8 @@ import numpy as np
 import torch
 
 from gancourse import exercises
-from gancourse.exercises.base import Exercise, Failure, Observation, Verdict, compare, try_observe
+from gancourse.exercises.base import Exercise, Failure, Observation
+from gancourse.exercises.verdicts import Verdict, compare, try_observe
 from gancourse.grading.answers.notebook_file import NotebookFile
 
 ENVIRONMENT = {
@@ -131,7 +132,7 @@ def observe(exercise: Exercise, answer: Any, seed: int) -> list[Observation | Fa
         torch.manual_seed(seed)
         random.seed(seed)
         np.random.seed(seed % 2**32)
-        cases = exercise.cases(torch.Generator().manual_seed(seed))
+        cases = exercise.draw(seed)
         return [try_observe(exercise, answer, case) for case in cases]
     except KeyboardInterrupt:
         raise
@@ -141,7 +142,7 @@ def observe(exercise: Exercise, answer: Any, seed: int) -> list[Observation | Fa
 
 def verdict(exercise: Exercise, seed: int, seen: list[Observation | Failure]) -> Verdict:
     """Compare what `observe` returned for an answer with the reference, on the same cases."""
-    cases = exercise.cases(torch.Generator().manual_seed(seed))
+    cases = exercise.draw(seed)
     try:
         result = compare(exercise, cases[: len(seen)], seen[: len(cases)])
     except Exception as error:  # numbers of a kind that can't be compared

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gancourse import env, exercises
 from gancourse.errors import CourseError
-from gancourse.exercises.base import Verdict
+from gancourse.exercises.verdicts import Verdict
 from gancourse.grading.answers import collector, notebook_file
 
 

@@ -221,7 +221,8 @@ def _unpack(parts: list, body: bytes) -> list[Observation | Failure]:
         if isinstance(names, list) and all(f"{i}.{j}" in tensors for j in range(len(names))):
             seen.append({str(name): tensors[f"{i}.{j}"] for j, name in enumerate(names)})
         elif isinstance(part, dict) and "kind" in part:
-            seen.append(Failure(_plain(part["kind"], 100), _plain(part.get("text", ""), 1000)))
+            kind, text, line = (part.get(name, "") for name in ("kind", "text", "line"))
+            seen.append(Failure(_plain(kind, 100), _plain(text, 1000), _plain(line, 200)))
         else:
             seen.append(broken)
     return seen

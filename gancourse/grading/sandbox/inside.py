@@ -229,12 +229,12 @@ def _pack(i: int, seen: Observation | Failure) -> tuple[dict, dict[str, torch.Te
             if large is None:
                 tensors = {f"{i}.{j}": v.contiguous().clone() for j, v in enumerate(seen.values())}
                 save(tensors)
-                return {"names": [str(name)[:200] for name in seen]}, tensors
+                return {"names": [str(name)[:300] for name in seen]}, tensors
             text = f"The {large} is far too large: its shape is {tuple(seen[large].shape)}."
         except Exception as error:
             text = f"The result can't be stored as plain numbers ({type(error).__name__})."
         seen = Failure("AnswerError", text)
-    return {"kind": str(seen.kind)[:100], "text": str(seen.text)[:1000]}, {}
+    return {name: str(getattr(seen, name))[:1000] for name in ("kind", "text", "line")}, {}
 
 
 def _codes(reference: Any) -> set[CodeType]:

@@ -1,0 +1,216 @@
+"""The first difference between the observations of an answer and of the reference, in words."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import zip_longest
+
+import torch
+from torch import Tensor
+
+from gancourse.exercises.watch import CHANGED
+
+FACT = "! "
+"""Names of facts that are shown as they are where only the answer has them."""
+STEP = "~"
+"""Names of steps of a forward pass: not compared, they only explain another difference."""
+GRADIENT = "gradient at "
+"""Names of gradients with respect to an argument; empty where there is none."""
+
+Observation = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What is observed of an answer that raised, or returned something other than numbers."""
+
+    kind: str
+    """The exception's class, or "unsolved"."""
+    text: str
+    line: str = ""
+    """The line of the answer that raised."""
+
+
+def difference(
+    wanted: Observation | Failure, got: Observation | Failure, rtol: float, atol: float
+) -> str:
+    """What differs first, in words; empty if the two agree."""
+    if isinstance(got, Failure):
+        return _failed(wanted, got)
+    if isinstance(wanted, Failure):
+        return f"expected it to raise {wanted.kind}, but it returned."
+    for name in [*wanted, *(name for name in got if name not in wanted)]:
+        if name.startswith(STEP):
+            continue
+        text = _unlike(name, wanted, got, rtol, atol)
+        if text:
+            return text
+    return ""
+
+
+def _failed(wanted: Observation | Failure, got: Failure) -> str:
+    if isinstance(wanted, Failure) and wanted.kind == got.kind:
+        return ""
+    text = f"Your code raised {got.kind}: {got.text}"
+    if got.kind == "AnswerError":
+        text = got.text
+    return f"{text}\nin the line: {got.line}" if got.line else text
+
+
+def first(
+    wanted: Observation | Failure, got: Observation | Failure, rtol: float, atol: float
+) -> str | None:
+    """The name of the first value that differs, if it is a value."""
+    if isinstance(wanted, Failure) or isinstance(got, Failure):
+        return None
+    values = (name for name in wanted if not is_fact(name))
+    different = (name for name in values if _unlike(name, wanted, got, rtol, atol))
+    name = next(different, None)
+    return name if name in got else None
+
+
+def is_fact(name: str) -> bool:
+    """Whether a name of an observation says it all: a change, a device, a step; no value."""
+    return name.startswith((FACT, CHANGED, STEP))
+
+
+def _unlike(name: str, wanted: Observation, got: Observation, rtol: float, atol: float) -> str:
+    """What differs in one value, in words; empty if nothing does."""
+    if name.startswith((FACT, CHANGED)):
+        return _other_fact(name, bool(wanted.get(name, False)), bool(got.get(name, False)))
+    if name not in wanted or name not in got:
+        return _other_kind(wanted, got)
+    w, g = wanted[name], got[name]
+    if name == "choice":
+        return "" if w.equal(g) else "that is not the best answer."
+    if name.startswith(GRADIENT) and bool(w.numel()) != bool(g.numel()):
+        return _reach(name.removeprefix(GRADIENT), bool(g.numel()))
+    label = "" if name == "result" else f"{name}: "
+    if w.shape != g.shape:
+        return f"{label}expected shape {tuple(w.shape)}, got {tuple(g.shape)}."
+    if w.dtype == torch.bool and g.dtype == torch.bool and w.numel() == 1:
+        return "" if w.equal(g) else f"{label}expected {bool(w)}, got {bool(g)}."
+    if w.is_complex() or g.is_complex():
+        return f"{label}expected real numbers, got complex ones."
+    if w.dim() and _kind(w) != _kind(g):
+        return f"{label}expected {_kind(w)} ({w.dtype}), got {_kind(g)} ({g.dtype})."
+    return _other_values(label, w, g, rtol, atol)
+
+
+def _other_values(label: str, w: Tensor, g: Tensor, rtol: float, atol: float) -> str:
+    close = torch.isclose(g.double(), w.double(), rtol=rtol, atol=atol, equal_nan=True)
+    if bool(close.all()):
+        return ""
+    i = int((~close).flatten().nonzero()[0])
+    expected, found = numbers(w.flatten()[i].item(), g.flatten()[i].item())
+    if w.numel() == 1:
+        return f"{label}expected {expected}, got {found}."
+    where = [int(n) for n in (~close).nonzero()[0]]
+    share = f"{int((~close).sum())} of {close.numel()} values differ"
+    return f"{label}{share}; the first, at {where}: expected {expected}, got {found}."
+
+
+def other_step(wanted: Observation, got: Observation) -> str:
+    """The first step of a network's forward pass that differs, in words."""
+    steps = [[n.split(" ", 1)[1] for n in seen if n.startswith(STEP)] for seen in (wanted, got)]
+    for n, (w, g) in enumerate(zip_longest(*steps, fillvalue="the end"), start=1):
+        if w != g:
+            return f"Step {n} of the forward pass should be: {w}. Yours is: {g}."
+    return ""
+
+
+def _other_fact(name: str, wanted: bool, got: bool) -> str:
+    """In words, where only one of the two has a fact."""
+    if wanted == got or (wanted and name.startswith(FACT)):
+        return ""
+    if name.startswith(FACT):
+        return name.removeprefix(FACT)
+    what = name.removeprefix(CHANGED)
+    return f"Your code changes {what}." if got else f"Your code does not change {what}; it should."
+
+
+def _reach(name: str, got: bool) -> str:
+    if got:
+        return f"A gradient reaches {name}, which is a constant here: detach it, or use no_grad()."
+    return (
+        f"The value is there, but no gradient reaches {name}, through which the notebook trains: "
+        "is there a detach(), .item(), float(), no_grad() or torch.tensor(...) on the way?"
+    )
+
+
+def _other_kind(wanted: Observation, got: Observation) -> str:
+    """The message where the answer is of another kind than the reference."""
+    if "choice" in wanted or "choice" in got:
+        return (
+            "expected a letter in quotes." if "choice" in wanted else "expected a number, no text."
+        )
+    many = [sum(n.startswith("result ") for n in seen) for seen in (wanted, got)]
+    if "result" in wanted and many[1]:
+        return f"expected one tensor or number; your function returned a sequence of {many[1]}."
+    if many[0] and "result" in got:
+        return f"expected {many[0]} results; your function returned one."
+    if all(many):
+        return f"expected {many[0]} results; your function returned {many[1]}."
+    values = [[n for n in seen if not is_fact(n)] for seen in (wanted, got)]
+    missing = [n for n in values[0] if n not in values[1]]
+    if missing:
+        return f"missing in your result: {', '.join(missing)}."
+    return f"not expected in your result: {', '.join(n for n in values[1] if n not in values[0])}."
+
+
+def _kind(x: Tensor) -> str:
+    """Whether a tensor has truth values, integers or floating-point numbers."""
+    if x.dtype == torch.bool:
+        return "True and False"
+    return "floating-point numbers" if x.is_floating_point() else "integers"
+
+
+def numbers(expected: float, got: float) -> tuple[str, str]:
+    """Both numbers as text, with as many digits as it takes to tell them apart."""
+    for digits in range(4, 17):
+        texts = number(expected, digits), number(got, digits)
+        if texts[0] != texts[1]:
+            break
+    return texts
+
+
+def number(value: float, digits: int) -> str:
+    """A number as text, with so many digits that count."""
+    if isinstance(value, bool) or (float(value).is_integer() and abs(value) < 10**digits):
+        return str(int(value)) if not isinstance(value, bool) else str(value)
+    return f"{value:.{digits}g}"
+
+
+ADVICE = {
+    r"backward through the graph a second time": "The graph of an earlier backward() is used once "
+    "more, but its values are gone. Compute the loss anew in each turn, and detach what comes from "
+    "the other turn; retain_graph=True would only hide this.",
+    r"modified by an inplace operation": "A tensor that this backward() needs was changed after it "
+    "was used: opt.step() changes weights in place. Compute this loss after that step.",
+    r"does not require grad": "No graph leads to it: was it computed under no_grad(), or from "
+    "detached tensors or plain numbers?",
+    r"between 0 and 1": "BCELoss takes probabilities, and these are logits: use "
+    "binary_cross_entropy_with_logits.",
+    r"on a different leaf|leaf Variable that requires grad": "A weight that is trained can't be "
+    "changed in place while gradients are recorded: do it under torch.no_grad().",
+    r"more than one value|scalar outputs|grad can be implicitly created": "One number is needed "
+    "here; you have several: take their mean or sum first.",
+    r"numpy\(\) on tensor that requires grad": "Stay with torch's functions: NumPy's have no "
+    "gradient.",
+    r"^name '": "This name is defined nowhere above: is it misspelled, or local to another cell?",
+    r"positional argument|unexpected keyword|required keyword": "Compare the number and the names "
+    "of the arguments with the signature in the exercise.",
+    r"expected input.* to have \d+ channels|running_mean should contain|shapes cannot be mult": (
+        "A layer gets another number of channels than it was made for: write down the number "
+        "before and after each layer."
+    ),
+    r"must match the size|not broadcastable|Sizes of tensors must match|is invalid for input": (
+        "Print the shapes of both tensors before this line: which dimension differs?"
+    ),
+    r"has no attribute": "What you have there is of another type than you think: print type(...).",
+}
+
+
+def advise(text: str) -> str:
+    """What an error of torch or Python usually means here; empty for an unknown one."""
+    return next((advice for part, advice in ADVICE.items() if re.search(part, text)), "")

@@ -1,0 +1,239 @@
+"""Watch an answer while it runs: what it changes, on which device, and where it raises.
+
+`Watched` wraps an answer and looks at all arguments before and after each call. `on_device` wraps
+one for a simulated CUDA device: the observer's tensors and networks go there and come back. Both
+return what they saw as facts: an observation whose names are sentences.
+"""
+
+import _thread
+import inspect
+import linecache
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+from gancourse.simulated_cuda import CUDA, CudaTensor, Device, on_cuda, to_cpu, to_cuda
+
+CHANGED = "changed: "
+"""Names of facts on side effects: what was changed."""
+MIXED = ("same device", "device type for generator", "can't convert cuda", "on cuda:0")
+"""Parts of what torch says where two devices are mixed."""
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+class Watched:
+    """An answer that can be called like the original; `facts` holds what its calls changed.
+
+    Parameters
+    ----------
+    answer : Callable
+        A function or a class.
+    reference : Callable
+        The exercise's reference: its signature gives the arguments their names.
+    """
+
+    def __init__(self, answer: Callable[..., Any], reference: Any) -> None:
+        self.answer, self.reference = answer, reference
+        self.facts: dict[str, Tensor] = {}
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        given = named(self.reference, args, kwargs)
+        before, shared = {name: look(x) for name, x in given.items()}, _shared(given)
+        seed = torch.initial_seed()
+        try:
+            return self.answer(*args, **kwargs)
+        finally:
+            if torch.initial_seed() != seed:
+                self._add("the seed of torch's global generator")
+            for name, x in given.items():
+                for aspect in changes(before[name], look(x)):
+                    self._add(f"{aspect} `{name}`")
+            for a, b in _shared(given) - shared:
+                self._add(f"the memory of `{a}`, which is now that of `{b}` too")
+
+    def _add(self, what: str) -> None:
+        self.facts[CHANGED + what] = torch.tensor(True)
+
+
+def named(reference: Any, args: tuple, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a call by the names that the reference gives them."""
+    try:
+        return dict(inspect.signature(reference).bind(*args, **kwargs).arguments)
+    except (TypeError, ValueError):
+        return {f"argument {n}": x for n, x in enumerate(args, start=1)} | dict(kwargs)
+
+
+def look(x: Any) -> dict[str, Any]:
+    """What an argument is now, by aspect: to be compared with what it is after a call."""
+    if isinstance(x, Tensor):
+        graph = (x.requires_grad, x.grad_fn is None)
+        return {"the values of": _value(x), "whether a gradient reaches": graph}
+    if isinstance(x, nn.Module):
+        hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+        return {
+            "the weights of": [_value(p) for p in x.parameters()],
+            "requires_grad of the weights of": [p.requires_grad for p in x.parameters()],
+            "the buffers (batch norm's moving averages) of": [_value(b) for b in x.buffers()],
+            "the mode (train or eval) of": [m.training for m in x.modules()],
+            "the hooks on layers of": [
+                [list(getattr(m, kind)) for kind in hooks] for m in x.modules()
+            ],
+            "the layers of": [(name, id(m)) for name, m in x.named_modules()],
+        }
+    if isinstance(x, torch.Generator):
+        return {"the seed of": x.initial_seed()}
+    if isinstance(x, Mapping):
+        return {"the entries of": [(key, look(value) or repr(value)) for key, value in x.items()]}
+    if isinstance(x, (list, tuple)):
+        return {"the entries of": [(id(value), look(value)) for value in x]}
+    return {}
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """The aspects of two looks that differ."""
+    return [aspect for aspect, old in before.items() if not _equal(old, after[aspect])]
+
+
+def _value(x: Tensor) -> Tensor:
+    return x.detach().clone()
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if isinstance(a, Tensor):
+        same = a.shape == b.shape and a.dtype == b.dtype
+        return same and bool(torch.equal(a.nan_to_num(), b.nan_to_num()))
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(_equal(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(_equal, a, b))
+    return a == b
+
+
+def _shared(given: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """Pairs of arguments that share memory."""
+    memory = {
+        name: {t.data_ptr() for t in tree_leaves(_tensors(x)) if t.numel()}
+        for name, x in given.items()
+    }
+    names = list(memory)
+    pairs = ((a, b) for n, a in enumerate(names) for b in names[n + 1 :])
+    return {(a, b) for a, b in pairs if memory[a] & memory[b]}
+
+
+def _tensors(x: Any) -> list[Tensor]:
+    if isinstance(x, nn.Module):
+        return [*x.parameters(), *x.buffers()]
+    return [t for t in tree_leaves(x) if isinstance(t, Tensor)]
+
+
+class OnDevice:
+    """An answer on a simulated CUDA device: what it is given goes there, its result comes back.
+
+    `problem` is what would be raised on a GPU, `on_cpu` whether a result was on the CPU, and
+    `where` an expression for the device of what was given.
+    """
+
+    def __init__(self, answer: Callable[..., Any], reference: Any) -> None:
+        self.answer, self.reference, self.where = answer, reference, ""
+        self.problem: BaseException | None = None
+        self.on_cpu = False
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        given = named(self.reference, args, kwargs)
+        kinds = ((Tensor, "{}.device"), (torch.Generator, "{}.device"),
+                 (nn.Module, "next({}.parameters()).device"))  # fmt: skip
+        places = (text.format(name) for kind, text in kinds for name, x in given.items()
+                  if isinstance(x, kind))  # fmt: skip
+        self.where = self.where or next(places, "")
+        args, kwargs = on_cuda((args, kwargs))
+        with self.noting(), Device():
+            result = self.answer(*args, **kwargs)
+            for layer in tree_leaves(result):
+                if isinstance(layer, nn.Module):
+                    self._follow(layer)
+        for x in tree_leaves(result):
+            if isinstance(x, Tensor) and x.dim() and not isinstance(x, CudaTensor):
+                self.on_cpu = True
+        return tree_map_only(CudaTensor, to_cpu, result)
+
+    def _follow(self, net: nn.Module) -> None:
+        """Move a network that was returned, and each of its later inputs; its output comes back."""
+        net.to(CUDA)
+        forward = net.forward
+
+        def moved(*inputs: Any) -> Any:
+            with self.noting(), Device():
+                output = forward(*tree_map_only(Tensor, to_cuda, inputs))
+            return tree_map_only(CudaTensor, to_cpu, output)
+
+        net.forward = moved
+
+    def noting(self) -> "_Noting":
+        return _Noting(self)
+
+
+class _Noting:
+    """Notes an exception that comes from mixing devices."""
+
+    def __init__(self, run: OnDevice) -> None:
+        self.run = run
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _kind: Any, error: BaseException | None, _trace: Any) -> None:
+        if error and any(part in str(error) for part in MIXED):
+            self.run.problem = self.run.problem or error
+
+
+class TimeLimit:
+    """Within it, the main thread is interrupted after so many seconds, with a TimeoutError.
+
+    In other threads there is no limit: only the main one can be interrupted.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.over = False
+        self.timer = threading.Timer(seconds, self._stop)
+        self.timer.daemon = True
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self.timer.start()
+
+    def __exit__(self, _kind: Any, error: BaseException | None, _trace: Any) -> None:
+        self.timer.cancel()
+        if self.over and isinstance(error, KeyboardInterrupt):
+            raise TimeoutError from error
+
+    def _stop(self) -> None:
+        self.over = True
+        _thread.interrupt_main()
+
+
+def raised_at(error: BaseException) -> str:
+    """The innermost line of the answer's own code in a traceback, or an empty string."""
+    while error.__cause__:
+        error = error.__cause__
+    lines = [
+        linecache.getline(frame.filename, frame.lineno or 0).strip()
+        for frame in traceback.extract_tb(error.__traceback__)
+        if _is_answers(frame.filename)
+    ]
+    return next((line for line in reversed(lines) if line), "")
+
+
+def _is_answers(filename: str) -> bool:
+    """Whether a file is neither the package's nor an installed library's: a notebook's cell."""
+    path = Path(filename)
+    return not (
+        path.is_relative_to(PACKAGE)
+        or "site-packages" in path.parts
+        or path.is_relative_to(Path(inspect.__file__).parent)
+        or filename.startswith("<frozen")
+    )
