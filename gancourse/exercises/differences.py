@@ -1,5 +1,6 @@
 """The first difference between the observations of an answer and of the reference, in words."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -167,9 +168,12 @@ def _kind(x: Tensor) -> str:
 
 def numbers(expected: float, got: float) -> tuple[str, str]:
     """Both numbers as text, with as many digits as it takes to tell them apart."""
+    apart = abs(expected - got)
+    if isinstance(expected, bool) or isinstance(got, bool) or not math.isfinite(apart):
+        return number(expected, 4), number(got, 4)
     for digits in range(4, 17):
         texts = number(expected, digits), number(got, digits)
-        if texts[0] != texts[1]:
+        if abs(abs(float(texts[0]) - float(texts[1])) - apart) <= 0.2 * apart:
             break
     return texts
 

@@ -10,7 +10,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from gancourse.exercises.base import AnswerError, Case, Observation, gradients
-from gancourse.exercises.differences import STEP
+from gancourse.exercises.differences import FACT, STEP
 
 
 def integer(rng: torch.Generator, low: int, high: int) -> int:
@@ -76,7 +76,9 @@ def observe_network(net: Any, rng: torch.Generator, *inputs: tuple[int, ...]) ->
     sizes = sorted(p.numel() for p in net.parameters())
     steps = {f"{STEP}{n:02d} {step}": torch.tensor(True) for n, step in enumerate(trace.steps)}
     shapes = [p.shape for p in trace.used.values()]
+    frozen = not all(p.requires_grad for p in net.parameters())
     return {
+        **({FROZEN: torch.tensor(True)} if frozen else {}),
         **{f"weight {n} in the order of use": torch.zeros(s) for n, s in enumerate(shapes, 1)},
         "number of weights and biases": torch.tensor(sum(sizes)),
         "output": y.detach(),
@@ -84,6 +86,9 @@ def observe_network(net: Any, rng: torch.Generator, *inputs: tuple[int, ...]) ->
         **found,
         **steps,
     }
+
+
+FROZEN = f"{FACT}Some weights have requires_grad=False: no training would ever change them."
 
 
 def _names(inputs: list[Tensor]) -> list[str]:

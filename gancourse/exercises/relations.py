@@ -145,7 +145,7 @@ def _constant(pairs: Sequence[tuple[Tensor, Tensor]], same: Callable) -> str:
                 return (
                     f"{'Every value' if w.numel() > 1 else 'Your value'} is {text.format(n)}{asked}"
                 )
-        if w.numel() > 1 and abs(c) > 1e-6:
+        if w.numel() > 1 and abs(c) > 1e-6 and abs(c - 1) > 0.01:
             return f"Every value is {number(c.item(), 4)} times what is expected."
     d = (g - w).median()
     if w.numel() > 1 and same(g, w + d):
@@ -217,12 +217,14 @@ def _place(pairs: Sequence[tuple[Tensor, Tensor]]) -> str:
             for x in rest:
                 x.select(d, place).zero_()
             if not any(x.any() for x in rest):
-                return f"Only the {word} entries along dimension {d} are wrong."
+                what = f"entries along dimension {d} are" if len(shape) > 1 else "value is"
+                return f"Only the {word} {what} wrong."
         right = [x.clone() for x in wrong]
         if all(not x.select(d, 0).any() for x in right) and all(
             bool(x.narrow(d, 1, x.shape[d] - 1).flatten().all()) for x in right
         ):
-            return f"Only the first entries along dimension {d} are right."
+            what = f"entries along dimension {d} are" if len(shape) > 1 else "value is"
+            return f"Only the first {what} right."
     if len(shape) == 4 and all(x.dim() == 4 and min(x.shape[2:]) > 2 for x in wrong):
         if not any(x[:, :, 1:-1, 1:-1].any() for x in wrong):
             return "Only values at the border of the image are wrong: look at the padding."

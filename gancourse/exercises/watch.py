@@ -157,10 +157,12 @@ class OnDevice:
             for layer in tree_leaves(result):
                 if isinstance(layer, nn.Module):
                     self._follow(layer)
-        for x in tree_leaves(result):
-            if isinstance(x, Tensor) and x.dim() and not isinstance(x, CudaTensor):
-                self.on_cpu = True
+        self._look(result)
         return tree_map_only(CudaTensor, to_cpu, result)
+
+    def _look(self, result: Any) -> None:
+        for x in tree_leaves(result):
+            self.on_cpu |= isinstance(x, Tensor) and x.dim() > 0 and not isinstance(x, CudaTensor)
 
     def _follow(self, net: nn.Module) -> None:
         """Move a network that was returned, and each of its later inputs; its output comes back."""
@@ -170,6 +172,7 @@ class OnDevice:
         def moved(*inputs: Any) -> Any:
             with self.noting(), Device():
                 output = forward(*tree_map_only(Tensor, to_cuda, inputs))
+            self._look(output)
             return tree_map_only(CudaTensor, to_cpu, output)
 
         net.forward = moved
