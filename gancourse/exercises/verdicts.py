@@ -123,19 +123,28 @@ def compare(
 def assess(exercise: Exercise, answer: Any, seed: int, seconds: float = SECONDS) -> Verdict:
     """Run an answer on the cases of a seed and compare it, all in this process.
 
-    An answer that has not ended after some seconds is stopped. Torch's global generator is left as
-    it was.
+    Torch's global generator is left as it was.
     """
-    cases, seen = exercise.draw(seed), []
+    cases = exercise.draw(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        seen = observe_all(exercise, answer, cases, seconds)
+    return compare(exercise, cases[: len(seen)], seen)
+
+
+def observe_all(
+    exercise: Exercise, answer: Any, cases: Sequence[Case], seconds: float = SECONDS
+) -> list[Observation | Failure]:
+    """What `try_observe` returns for each case, in order; fewer where it takes too long."""
+    seen: list[Observation | Failure] = []
     try:
-        with torch.random.fork_rng(devices=[]), TimeLimit(seconds):
-            torch.manual_seed(seed)
+        with TimeLimit(seconds):
             for case in cases:
                 seen.append(try_observe(exercise, answer, case))
     except TimeoutError as error:
         text = f"It had not ended after {seconds:.0f} s, so it was stopped. Is a loop endless?"
         seen.append(Failure("AnswerError", text, raised_at(error)))
-    return compare(exercise, cases[: len(seen)], seen)
+    return seen
 
 
 def _recognise(

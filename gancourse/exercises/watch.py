@@ -6,6 +6,7 @@ return what they saw as facts: an observation whose names are sentences.
 """
 
 import _thread
+import contextlib
 import inspect
 import linecache
 import threading
@@ -207,7 +208,8 @@ class TimeLimit:
 
     def __enter__(self) -> None:
         if threading.current_thread() is threading.main_thread():
-            self.timer.start()
+            with contextlib.suppress(RuntimeError):  # where no thread may be started
+                self.timer.start()
 
     def __exit__(self, _kind: Any, error: BaseException | None, _trace: Any) -> None:
         self.timer.cancel()

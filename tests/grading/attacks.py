@@ -70,7 +70,7 @@ TAMPERING = (
     Attack("points", EXERCISE + "put('points', 1000)"),
     Attack(
         "observed with the reference",
-        COLLECTOR + "collector.try_observe = lambda e, a, c: e.observe(e.reference, c)",
+        COLLECTOR + "collector.observe_all = lambda e, a, c: [e.observe(e.reference, x) for x in c]",
         earned=RIGHTLY,
         flagged=True,
     ),

@@ -20,7 +20,7 @@ import torch
 
 from gancourse import exercises
 from gancourse.exercises.base import Exercise, Failure, Observation
-from gancourse.exercises.verdicts import Verdict, compare, try_observe
+from gancourse.exercises.verdicts import Verdict, compare, observe_all
 from gancourse.grading.answers.notebook_file import NotebookFile
 
 ENVIRONMENT = {
@@ -132,8 +132,7 @@ def observe(exercise: Exercise, answer: Any, seed: int) -> list[Observation | Fa
         torch.manual_seed(seed)
         random.seed(seed)
         np.random.seed(seed % 2**32)
-        cases = exercise.draw(seed)
-        return [try_observe(exercise, answer, case) for case in cases]
+        return observe_all(exercise, answer, exercise.draw(seed))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # an answer that breaks torch, or one that took too long
