@@ -272,7 +272,7 @@ print("gradients", tuple(g.shape))
 #
 # - `eps` is already in units of [-1, 1]; the caller writes `pixels(2)`.
 # - The result is an image: no value outside [-1, 1].
-# - Use your `input_gradient`.
+# - Use your `input_gradient`. A value whose gradient is exactly 0 stays as it is.
 #
 # <details><summary>Hint 1</summary>The code is the formula. What could leave [-1, 1]?</details>
 # <details><summary>Hint 2</summary>Tensors have .sign() and .clamp(-1, 1).</details>
@@ -610,7 +610,7 @@ env.expect(
 # - `step` is the size $\alpha$ of one step; `eps` is the half-width of the box around the **original** `x`.
 # - `targeted=False` increases the loss of `y`; `targeted=True` decreases it.
 # - The gradient is computed again at every point that is reached.
-# - Project after every step: into the box, and into [-1, 1].
+# - Project after every step: into the box, and into [-1, 1]. Detach the result if it has a graph.
 #
 # <details><summary>Hint 1</summary>Keep two variables: x, which never changes, and x_adv, which starts there.</details>
 # <details><summary>Hint 2</summary>project(x_adv, x, eps), imported above, is the Π of the formula. Only a sign differs between the two kinds.</details>

@@ -300,7 +300,7 @@ print(f"-V = {discriminator_loss(real, fake):.4f}; with labels 1 and 0: {by_labe
 #
 # **Exercise 2.3** · *The best discriminator* · difficulty ●●○○○ · importance ●●●●● · 8 minutes · 1 point
 #
-# - `p`, `q`: the densities of data and fakes at some points, both above 0, shape (n,).
+# - `p`, `q`: the densities of data and fakes at some points, both above 0, shape (n,). Both can be tiny, so no epsilon.
 # - Return $D^*$, the best D at each of these points: probabilities, shape (n,).
 #
 # <details><summary>Hint 1</summary>

@@ -380,7 +380,7 @@ Generator = check("3.3", Generator)
 # **Exercise 3.4** · *The discriminator* · difficulty ●●●○○ · importance ●●●●● · 15 minutes · 3 points
 #
 # - `forward(x)` takes (B, channels, 32, 32) and returns one **logit** per image, shape (B,).
-# - Create the layers in the order of the table, each as a module of its own in one `nn.Sequential`.
+# - Create the layers in the order of the table, each as a module of its own in one `nn.Sequential`. As in 3.3, no bias before a batch norm.
 # - It must also work for a batch of one.
 # - LeakyReLU has slope 0.2 (guideline 5).
 #

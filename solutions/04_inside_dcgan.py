@@ -689,7 +689,7 @@ env.expect(
 #
 # **Exercise 4.7** · *Forgetting feature maps* · difficulty ●●●○○ · importance ●●●●○ · 12 minutes · 3 points
 #
-# - `layer` is one of G's layers; its output has shape (B, maps, H, W). Return the images that G draws from `z` when the maps listed in `maps` are 0 at every position.
+# - `layer` is one of G's layers; its output has shape (B, maps, H, W). Return the images that G draws from `z` when the maps listed in `maps` are 0 at every position. The list may be empty.
 # - Afterwards G must draw the same images as before. Don't change its weights.
 # - A forward hook, as in 4.6, is called as `hook(layer, inputs, output)`; if it returns a tensor, that becomes the layer's output.
 #

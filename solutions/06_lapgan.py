@@ -975,7 +975,7 @@ assert parameters < real.numel()
 #
 # **Exercise 6.8** · *Nearest training pictures* · difficulty ●●○○○ · importance ●●●●○ · 8 minutes · 2 points
 #
-# - For each of n samples: the Euclidean distance to its nearest example, over **all** values of an image, and the index of that example.
+# - For each of n samples: the Euclidean distance to its nearest example, over **all** values of an image, and the index of that example. Samples and examples can also be vectors of features, (n, d).
 # - Return `(distances, indices)`, each of shape (n,).
 #
 # <details><summary>Hint 1</summary>

@@ -352,7 +352,7 @@ assert count_parameters(cyclegan.PatchDiscriminator()) == 2_764_737
 #
 # **Exercise 9.3** · *Squares instead of logs* · difficulty ●○○○○ · importance ●●●●○ · 8 minutes · 2 points
 #
-# - `real` and `fake` are D's outputs, maps of any shape.
+# - `real` and `fake` are D's outputs, maps of any shape, not always the same one; detach neither.
 # - Return a dictionary with "loss_D" and "loss_G", scalars; means over all outputs.
 #
 # <details><summary>Hint 1</summary>

@@ -223,7 +223,7 @@ env.expect(*better("plain", "D norm, apart", "D norm, one batch"))
 # - `h`: (B, features), `reference`: (n, features), the same layer's values for the batch and for the reference.
 # - For each row of `h`: mean and variance over the n rows of `reference` and this row, for each feature.
 # - The variance is divided by n + 1. Add `eps` to it, take the root, divide.
-# - Return (B, features).
+# - Return (B, features). G is trained through the result, so gradients reach `h` and `reference`.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -432,7 +432,7 @@ assert gradient_norm(spectral_D) < 1.1  # at most 1, up to the error of the powe
 # Return the last expectation, without $\lambda$.
 # - `x`, `fakes`: (B, n); `t`: (B, 1), a number in [0, 1] for each row. `D(x)` gives (B,) and treats rows one by one.
 # - The gradient is with respect to the mixed points; its norm is taken for each row.
-# - D must be able to learn from the result: it needs a graph.
+# - D must be able to learn from the result: it needs a graph. Leave the `.grad` of D's weights as it is.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -551,7 +551,7 @@ env.expect(*better("plain", "WGAN-GP"))
 # **Exercise 10.4** · *How close is the batch?* · difficulty ●●○○○ · importance ●●●○○ · 12 minutes · 2 points
 #
 # - `M`: (n, kernels, dims).
-# - Return (n, kernels): the sum above over all j of the batch, j = i included, with the L1 distance.
+# - Return (n, kernels): the sum above over all j of the batch, j = i included, with the L1 distance. D is trained through it.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -663,7 +663,7 @@ env.expect(
 #
 # - `p`: (n, classes), a row of probabilities for each sample.
 # - Return the score, one number: the exponential of the mean over samples of $\sum_y p(y|x) \log\frac{p(y|x)}{p(y)}$.
-# - $0 \log 0$ counts as 0: a classifier may be certain.
+# - $0 \log 0$ counts as 0: a classifier may be certain, and a class may never occur.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -765,7 +765,7 @@ env.expect(
 # **Exercise 10.6** · *Inside the cloud* · difficulty ●●●○○ · importance ●●●●○ · 12 minutes · 2 points
 #
 # - `points`: (n, d); `cloud`: (m, d); `k` at least 1 and below m.
-# - The radius of each point of the cloud: its distance to its k-th nearest *other* point of the cloud.
+# - The radius of each point of the cloud: its distance to its k-th nearest *other* point of the cloud. (An equal point is another point.)
 # - Return (n,), bools: does the point lie in at least one ball (distance ≤ radius)?
 #
 # <details><summary>Hint 1</summary>

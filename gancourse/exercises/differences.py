@@ -187,7 +187,7 @@ def number(value: float, digits: int) -> str:
 
 ADVICE = {
     r"backward through the graph a second time": "The graph of an earlier backward() is used once "
-    "more, but its values are gone. Compute the loss anew in each turn, and detach what comes from "
+    "more, but its values are gone. Compute the loss again in each turn, and detach what comes from "
     "the other turn; retain_graph=True would only hide this.",
     r"modified by an inplace operation": "A tensor that this backward() needs was changed after it "
     "was used: opt.step() changes weights in place. Compute this loss after that step.",

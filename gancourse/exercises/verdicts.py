@@ -155,13 +155,16 @@ def _recognise(
 ) -> int | None:
     """The slip that computes what the answer computes, if it is the only one."""
     asked = [(c, w, got) for c, w, got in zip(cases, wanted, seen, strict=True) if not c.device]
-    fitting = set()
+    fitting: set[int] = set()
     for n, slip in exercise.wrong_answers:
-        triples = [(w, try_observe(exercise, slip, case), got) for case, w, got in asked]
-        if any(exercise.differ(s, got) or exercise.differ(got, s) for _, s, got in triples):
-            continue
-        if any(_telling(exercise, *triple) for triple in triples):
-            fitting.add(n)
+        telling = False
+        for case, w, got in asked:
+            same = try_observe(exercise, slip, case)
+            if exercise.differ(same, got) or exercise.differ(got, same):
+                break
+            telling |= _telling(exercise, w, same, got)
+        else:
+            fitting |= {n} if telling else set()
     return fitting.pop() if len(fitting) == 1 else None
 
 

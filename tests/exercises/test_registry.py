@@ -93,12 +93,24 @@ def test_right_answers_pass_on_1000_seeds(exercise: Exercise, monkeypatch):
 
 
 @each
-def test_every_slip_gets_its_own_hint_on_200_draws(exercise: Exercise, monkeypatch):
+def test_no_slip_passes_on_200_draws(exercise: Exercise, monkeypatch):
     """The same verdict on each draw; benchmarks/fairness.py tries 1,000."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    for seed in range(200):
+        cases = [case for case in exercise.draw(seed) if not case.device]
+        wanted = [try_observe(exercise, exercise.reference, case) for case in cases]
+        for n, slip in exercise.wrong_answers:
+            pairs = zip(cases, wanted, strict=True)
+            off = (exercise.differ(want, try_observe(exercise, slip, case)) for case, want in pairs)
+            assert any(off), f"slip {n} passes, seed {seed}"
+
+
+@each
+def test_every_slip_gets_its_own_hint(exercise: Exercise, monkeypatch):
     hints = exercise.hints
     assert len(hints) >= 4 and len(set(hints)) == len(hints)
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
-    for seed in range(200):
+    for seed in range(20):
         cases = [case for case in exercise.draw(seed) if not case.device]
         seen: dict[tuple[int, int], Any] = {}  # each answer is observed once on each case
 

@@ -5,7 +5,10 @@ from torch import Tensor
 
 from gancourse import env
 from gancourse.exercises.base import Case, Exercise, Observation, as_tensor
-from gancourse.exercises.observe import seeded
+from gancourse.exercises.differences import FACT
+from gancourse.exercises.observe import integer, seeded
+
+CALLS = 12  # with the same generator
 
 
 def draw_noise(m: int, noise_dim: int, rng: torch.Generator) -> Tensor:
@@ -14,49 +17,119 @@ def draw_noise(m: int, noise_dim: int, rng: torch.Generator) -> Tensor:
 
 
 def requests(rng: torch.Generator) -> list[Case]:
-    """Number and length of the vectors, and a seed; enough numbers to measure their spread."""
-    m = int(torch.randint(600, 700, (), generator=rng))
-    seed = int(torch.randint(10**6, (), generator=rng))
-    return [Case((m, 7, seed), note=f"asked for {m} vectors of length 7")]
+    """Number and length of the vectors, and a seed; about 12,000 numbers in all calls."""
+    m = integer(rng, 55, 65)
+    return [
+        Case((m, 17, integer(rng, 0, 10**6)), note=f"asked for {m} vectors of length 17"),
+        Case((1, 1013, integer(rng, 0, 10**6)), note="asked for one vector of length 1013"),
+    ]
 
 
 def observe_noise(answer, case: Case) -> Observation:
-    """Properties, not values: there are several right ways to draw the same distribution."""
+    """The shape, and facts: there are several right ways to draw the same distribution.
+
+    Nothing is asked of an answer on a GPU: generators of this notebook are on the CPU.
+    """
+    if case.device:
+        return {}
     m, noise_dim, seed = case.args
     before = torch.get_rng_state()
     try:
         rng = seeded(seed)
-        first = as_tensor(answer(m, noise_dim, rng))
-        second = as_tensor(answer(m, noise_dim, rng))
-        again = as_tensor(answer(m, noise_dim, seeded(seed)))
+        first = answer(m, noise_dim, rng)
+        z = as_tensor(first, "noise")
+        if z.shape != (m, noise_dim) or not z.is_floating_point():
+            return {"result": torch.ones_like(z)}  # compares the shape
+        calls = [z, *(as_tensor(answer(m, noise_dim, rng), "noise") for _ in range(CALLS - 1))]
+        again = as_tensor(answer(m, noise_dim, seeded(seed)), "noise")
+        other = as_tensor(answer(m, noise_dim, seeded(seed + 1)), "noise")
         untouched = torch.equal(before, torch.get_rng_state())
     finally:
         torch.set_rng_state(before)
-    z = first.double()
-    return {
-        "noise": torch.zeros_like(z),  # compares the shape
-        "the same seed gives the same numbers": torch.tensor(torch.equal(first, again)),
-        "a second call gives new numbers": torch.tensor(not torch.equal(first, second)),
-        "torch's global generator is unchanged": torch.tensor(untouched),
-        "mean near 0": torch.tensor(bool(z.mean().abs() < 0.2)),  # of 4,200: 13 standard errors
-        "standard deviation near 1": torch.tensor(bool((z.std() - 1).abs() < 0.2)),
-        # a normal distribution has 68 % within 1; with 4,200 numbers the standard error is 0.7 %
-        "share within 1 as for N(0, 1)": torch.tensor(
-            bool(((z.abs() < 1).double().mean() - 0.683).abs() < 0.05)
+    facts = {
+        "Return a torch tensor: the notebook multiplies it by one.": not isinstance(first, Tensor),
+        f"Your numbers have the type {z.dtype}, the generator's weights torch.float32, and the two "
+        "can't be multiplied: return .float().": z.dtype != torch.float32,
+        "Your code uses torch's global generator, or sets its seed, and so changes the numbers of "
+        "every other part of the program. Draw from rng, with generator=rng, and set no seed.": (
+            not untouched
         ),
-        "no two numbers are equal": torch.tensor(len(z.unique()) > 0.95 * z.numel()),
+        **origin(calls, again, other),
+        **distribution(torch.stack(calls).double()),
+    }
+    if not z.isfinite().all():
+        facts = {
+            "Some of your numbers are nan or infinite. Do you divide by a standard deviation, "
+            "which a single vector doesn't have? Return the numbers as they are drawn.": True
+        }
+    elif len(z.unique()) == 1:
+        facts = {"All your numbers are the same: draw them, with torch.randn.": True}
+    true = {FACT + text: torch.tensor(True) for text, is_so in facts.items() if is_so}
+    return {"result": torch.zeros_like(z), **true}
+
+
+def origin(calls: list[Tensor], again: Tensor, other: Tensor) -> dict[str, bool]:
+    """What is wrong with the use of the generator, in words.
+
+    Parameters
+    ----------
+    calls : list[Tensor]
+        The noise of several calls with one generator.
+    again, other : Tensor
+        That of a first call with another generator, of the same seed and of another one.
+    """
+    first, second = calls[:2]
+    return {
+        "The same seed gives other numbers: draw all of them from rng, with generator=rng, and set "
+        "no seed.": not first.equal(again),
+        "A second call with the same rng gives the same numbers. rng has a seed already: don't set "
+        "or restore its state, and make no generator of your own; just draw from it.": (
+            first.equal(second)
+        ),
+        "An rng with another seed gives the same numbers: draw from rng, with generator=rng.": (
+            first.equal(other)
+        ),
     }
 
 
-def reseeded(m: int, noise_dim: int, rng: torch.Generator) -> Tensor:
-    """Slip: the generator is reset at each call."""
-    return torch.randn(m, noise_dim, generator=rng.manual_seed(0))
+def distribution(z: Tensor) -> dict[str, bool]:
+    """What is wrong with the distribution of numbers (calls, m, noise_dim), in words.
 
-
-def globally_seeded(m: int, noise_dim: int, rng: torch.Generator) -> Tensor:
-    """Slip: repeatable, but it changes the global generator."""
-    torch.manual_seed(0)
-    return torch.randn(m, noise_dim)
+    Of 12,000 numbers from N(0, 1) the mean has a standard error of 0.009, their standard deviation
+    one of 0.006, and the share within 1 one of 0.004; all lie within 3 with a probability of 1e-14.
+    """
+    mean, spread, share = z.mean(), z.std(), (z.abs() < 1).double().mean()
+    lengths, means = z.norm(dim=2), z.mean((1, 2))
+    spreads = [z.flatten(1).std(dim=1, correction=k) for k in (0, 1)]
+    equal = lengths.max() - lengths.min() < 1e-3 * lengths.mean()
+    depend = (
+        "so that each number depends on the others. Return them as they are drawn from N(0, 1)."
+    )
+    return {
+        f"In each call the mean is exactly 0: you subtract a mean, {depend}": bool(
+            means.abs().max() < 1e-5
+        ),
+        f"In each call the standard deviation is exactly 1: you divide by it, {depend}": any(
+            (s - 1).abs().max() < 1e-5 for s in spreads
+        ),
+        "All your vectors have the same length: you divide by it. Return the numbers as they are "
+        "drawn.": bool(equal),
+        f"All your numbers lie between {z.min():.2f} and {z.max():.2f}. N(0, 1) has no limits, and "
+        "about a third of its numbers lie outside of [-1, 1]. Draw with torch.randn, and leave the "
+        "values as they are.": bool(
+            (z - mean).abs().max() < 3 * spread or z.min() >= 0 or z.max() <= 0
+        ),
+        "Some numbers occur several times; those from N(0, 1) are all different. Draw "
+        "m * noise_dim numbers in one call of torch.randn.": len(z.unique()) < 0.95 * z.numel(),
+        f"Your numbers have the mean {mean:.2f}; that of N(0, 1) is 0.": bool(
+            mean.abs() > 0.1 * max(1, spread)
+        ),
+        f"Your numbers have the standard deviation {spread:.2f}; that of N(0, 1) is 1.": bool(
+            (spread - 1).abs() > 0.1
+        ),
+        f"{share:.0%} of your numbers lie between -1 and 1; of those from N(0, 1) it is 68 %. Draw "
+        "with torch.randn, and leave the values as they are.": bool((share - 0.683).abs() > 0.03),
+    }
 
 
 EXERCISE = Exercise(
@@ -68,19 +141,42 @@ EXERCISE = Exercise(
     cases=requests,
     observe=observe_noise,
     slips={
-        "The numbers come from torch's global "
-        "generator: pass generator=rng.": lambda m, noise_dim, rng: torch.randn(m, noise_dim),
-        "torch.rand is uniform between 0 and 1. The normal distribution "
-        "is torch.randn.": lambda m, noise_dim, rng: torch.rand(m, noise_dim, generator=rng),
-        "That is uniform in [-1, 1]; here z is normal: torch.randn.": lambda m, noise_dim, rng: (
-            2 * torch.rand(m, noise_dim, generator=rng) - 1
+        "Rows and columns are swapped: one latent vector per row, so (m, noise_dim).": (
+            lambda m, noise_dim, rng: torch.randn(noise_dim, m, generator=rng)
         ),
-        "Rows and columns are swapped: one latent vector per row, "
-        "so (m, noise_dim).": lambda m, noise_dim, rng: torch.randn(noise_dim, m, generator=rng),
-        "You set the seed at each call, so each call returns the same noise. rng has a seed "
-        "already: just draw from it.": reseeded,
-        "torch.manual_seed changes the random numbers of every other part of the program. Draw "
-        "from rng with generator=rng, and set no seed.": globally_seeded,
+        "That is a single vector. Draw m of them, one per row: (m, noise_dim).": [
+            lambda m, noise_dim, rng: torch.randn(noise_dim, generator=rng),
+            lambda m, noise_dim, rng: torch.randn(1, noise_dim, generator=rng),
+        ],
+        "That is one number for each vector. Each has noise_dim of them: (m, noise_dim).": [
+            lambda m, noise_dim, rng: torch.randn(m, generator=rng),
+            lambda m, noise_dim, rng: torch.randn(m, 1, generator=rng),
+        ],
+        "That is a single number: draw m * noise_dim of them, in the shape (m, noise_dim).": [
+            lambda m, noise_dim, rng: torch.randn((), generator=rng),
+            lambda m, noise_dim, rng: torch.randn(1, generator=rng),
+            lambda m, noise_dim, rng: torch.randn(1, 1, generator=rng),
+        ],
+        "All numbers are in one row: use the shape (m, noise_dim), not the product.": (
+            lambda m, noise_dim, rng: torch.randn(m * noise_dim, generator=rng)
+        ),
+        "That has two dimensions too many: a latent vector is one row of a matrix, "
+        "(m, noise_dim).": lambda m, noise_dim, rng: torch.randn(m, noise_dim, 1, 1, generator=rng),
+        "Those are integers. N(0, 1) is the normal distribution: torch.randn.": (
+            lambda m, noise_dim, rng: torch.randint(2, (m, noise_dim), generator=rng)
+        ),
+        "Unlike NumPy's, a torch.Generator has no functions that draw: pass it to torch's, "
+        "torch.randn(m, noise_dim, generator=rng).": [
+            lambda m, noise_dim, rng: rng.normal(size=(m, noise_dim)),
+            lambda m, noise_dim, rng: rng.standard_normal((m, noise_dim)),
+            lambda m, noise_dim, rng: rng.randn(m, noise_dim),
+            lambda m, noise_dim, rng: rng(m, noise_dim),
+        ],
+        "The generator is a keyword argument: torch.randn(m, noise_dim, generator=rng).": [
+            lambda m, noise_dim, rng: torch.randn(m, noise_dim, rng),
+            lambda m, noise_dim, rng: torch.randn((m, noise_dim), rng),
+            lambda m, noise_dim, rng: torch.randn(m, noise_dim, rng=rng),
+        ],
     },
     alternatives=(
         lambda m, noise_dim, rng: torch.randn(m, noise_dim, generator=rng),
@@ -89,4 +185,5 @@ EXERCISE = Exercise(
             [torch.randn(noise_dim, generator=rng) for _ in range(m)]
         ),
     ),
+    advice="Does torch.randn with this shape and generator=rng return what you want?",
 )

@@ -7,11 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gancourse.exercises.base import Case, Observation, observe_call
+from gancourse.exercises.base import AnswerError, Case, Observation, copied, observe_result
+from gancourse.exercises.differences import FACT
 from gancourse.exercises.observe import images
 from gancourse.papers.adversarial import Model, input_gradient
 
-CLASSES, SHAPE = 3, (2, 2, 2)  # of the tiny classifier's logits and images
+CLASSES, SHAPE = 5, (3, 2, 4)  # of the tiny classifier's logits and images
+LEAVES = "Your code leaves gradients in the model's weights: "
+DELETES = "Your code deletes the gradients that were in the model's weights: "
+INSTEAD = "torch.autograd.grad(loss, x) returns the gradient, and changes nothing else."
 
 
 def step(change: Callable[[Tensor], Tensor], low: float = -1, high: float = 1) -> Callable:
@@ -24,11 +28,13 @@ def step(change: Callable[[Tensor], Tensor], low: float = -1, high: float = 1) -
 
 
 class Tiny(nn.Module):
-    """Two layers with weights from a generator; smooth, so that a gradient exists everywhere."""
+    """Two smooth layers, with weights from a generator; an image's last value has no effect."""
 
     def __init__(self, rng: torch.Generator) -> None:
         super().__init__()
-        self.first = nn.Parameter(torch.randn(6, math.prod(SHAPE), generator=rng) / 2)
+        first = torch.randn(6, math.prod(SHAPE), generator=rng) / 2
+        first[:, -1] = 0
+        self.first = nn.Parameter(first)
         self.second = nn.Parameter(torch.randn(CLASSES, 6, generator=rng))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -46,30 +52,55 @@ def inputs(rng: torch.Generator, batch: int, edges: bool = False) -> tuple[Tiny,
     return model, x, torch.randint(CLASSES, (batch,), generator=rng)
 
 
-def stable(model: nn.Module, x: Tensor, y: Tensor) -> bool:
-    """Whether no gradient is so near zero that rounding could change its sign."""
-    return bool(input_gradient(model, x, y).abs().min() > 2e-5)
+def stable(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    """For each image: whether no gradient is so near zero that rounding could change its sign."""
+    size = input_gradient(model, x, y).abs().flatten(1)
+    return ((size == 0) | (size > 2e-5)).all(dim=1)
 
 
 def observe_clean(answer: Callable[..., Any], case: Case) -> Observation:
-    """Call the answer, and check that the model's parameters and their gradients are unchanged."""
-    model = getattr(case.args[0], "__self__", case.args[0])  # a plain function, or the network
-    model.zero_grad(set_to_none=True)
-    seen = dict(observe_call(answer, case))
-    unchanged = all(p.grad is None and p.requires_grad for p in model.parameters())
-    model.zero_grad(set_to_none=True)
-    model.requires_grad_(True)
-    return {**seen, "parameters left alone": torch.tensor(unchanged)}
+    """What an answer returns, and what becomes of the gradients in the weights of its model.
+
+    An argument `x` that requires gradients is given as the result of a computation.
+    """
+    model, *rest = case.args
+    net = copied(getattr(model, "__self__", model))  # a method of a network is a plain function
+    for p in net.parameters():
+        p.grad = torch.ones_like(p)
+    x, *rest = copied(tuple(rest))
+    x, needed = 1 * x if x.requires_grad else x, x.requires_grad
+    result = answer(net if isinstance(model, nn.Module) else net.forward, x, *rest, **case.kwargs)
+    if result is None:
+        raise AnswerError(
+            "Your function returned None. Is a `return` missing? Or is it x.grad of a tensor "
+            "that did not require a gradient when the model was called?"
+        )
+    found = [p.grad for p in net.parameters()]
+    facts = {
+        "The x that was given requires gradients now: start from x.detach().requires_grad_(), "
+        "which is another tensor.": x.requires_grad and not needed,
+        DELETES + INSTEAD: any(g is None or not g.any() for g in found),
+        LEAVES + INSTEAD: any(g is not None and g.any() and not g.eq(1).all() for g in found),
+    }
+    if isinstance(result, Tensor) and result.is_floating_point():
+        text = f"Your result has the type {result.dtype}, x has {x.dtype}: convert it with .to(x)."
+        facts[text] = result.dtype != x.dtype
+    true = {FACT + text: torch.tensor(True) for text, is_so in facts.items() if is_so}
+    return {**observe_result(result), **true}
 
 
-def one_step(rng: torch.Generator) -> list[Case]:
+def one_step(low: float, high: float) -> Callable[[torch.Generator], list[Case]]:
     """A model, images, labels and eps: in the middle of the range, then at its ends."""
-    eps = 0.05 + 0.1 * torch.rand((), generator=rng).item()
-    cases = []
-    for edges, batch in ((False, 3), (True, 6)):
-        drawn = inputs(rng, batch, edges)
-        while not stable(*drawn):
+
+    def cases(rng: torch.Generator) -> list[Case]:
+        eps = low + (high - low) * torch.rand((), generator=rng).item()
+        cases = []
+        for edges, batch in ((False, 6), (True, 7)):
             drawn = inputs(rng, batch, edges)
-        note = "on images with black and white in them" if edges else "on grey images"
-        cases.append(Case((*drawn, eps), note=note))
+            while not stable(*drawn).all():
+                drawn = inputs(rng, batch, edges)
+            note = "on images with black and white in them" if edges else "on grey images"
+            cases.append(Case((*drawn, eps), note=note))
+        return cases
+
     return cases

@@ -2,8 +2,6 @@
 
 import math
 
-import torch
-
 from gancourse.exercises.questions import number
 from gancourse.papers.adversarial import pixels
 
@@ -16,14 +14,38 @@ EXERCISE = number(
     minutes=5,
     answer=NOISE_NORM,
     wrong={
-        NOISE_NORM / 2: "The range [-1, 1] is 2 wide, so one grey level is 2/255 of it.",
-        pixels(2) * VALUES: "That is the sum of the changes: n, without a root.",
-        NOISE_NORM / math.sqrt(3): "A pixel has three values: red, green and blue.",
-        pixels(2): "That is the largest change of one value, the l-infinity norm.",
+        NOISE_NORM / 2: "That is half of it. The change is two grey levels, and [-1, 1] is 2 wide, "
+        "so each level is 2/255: pixels(2) is 4/255.",
+        NOISE_NORM
+        * 2: "That is twice as much. Each value changes by pixels(2), up or down: not by "
+        "four levels.",
+        pixels(2)
+        * VALUES: "That is the sum of the changes: square each, add the squares, and take "
+        "the root.",
+        math.sqrt(
+            pixels(2) * VALUES
+        ): "That is the root of the sum of the changes. Each is squared before they are added.",
+        NOISE_NORM / math.sqrt(3): "That is for n = 224 · 224, but a pixel has three values: red, "
+        "green and blue.",
+        NOISE_NORM * math.sqrt(3): "The three colours count under the root: n = 3 · 224 · 224.",
+        NOISE_NORM / math.sqrt(224): "That is for n = 3 · 224; an image has 3 · 224 · 224 values.",
+        NOISE_NORM / math.sqrt(672): "That is for n = 224; an image has 3 · 224 · 224 values.",
+        NOISE_NORM * math.sqrt(5): "That is the norm of all five photos: take one image.",
+        pixels(2): "That is the change of one value. The L2 norm is the root of the sum of all n "
+        "squares.",
+        pixels(2)
+        ** 2: "That is the square of one change: n of them are added, then take the root.",
         2 * math.sqrt(VALUES): "That is in grey levels; state it in units of [-1, 1].",
         NOISE_NORM**2: "That is the squared norm: take the root.",
+        math.sqrt(
+            VALUES
+        ): "That is the root of n. It has to be multiplied by the size of a change, pixels(2).",
+        NOISE_NORM * 255 / 256: "From level 0 to level 255 it is 255 steps: one level is 2/255.",
+        6.1: "Give two decimals.",
+        6: "That is rounded too far: give two decimals.",
+        0: "The signs don't cancel: each change is squared.",
     },
-    also=(6.09, torch.full((VALUES,), pixels(2)).norm()),
+    also=(6.09, 6.08, 4 / 255 * (3 * 224 * 224) ** 0.5),
     advice="Square each of the n changes, add them up, take the root.",
-    rtol=5e-3,
+    rtol=1.2e-3,
 )

@@ -8,9 +8,11 @@ EXERCISE = choice(
     minutes=8,
     answer="c",
     wrong={
-        "a": "A side twice as long has four times as many values: count n again.",
+        "a": "A side twice as long has four times as many values, so n grows by 4, not by 2.",
         "b": "Right for FGSM. Random signs cancel: n of them sum to about the root of n.",
         "d": "You swapped the two: it is the random signs that cancel each other.",
-        "e": "The mean is 0 for every n, but the typical size grows like the root of n.",
+        "e": "Right for FGSM. The mean of the random change is 0 for every n, but its typical size "
+        "grows like the root of n.",
     },
+    advice="Is it one of the letters a to e, in quotes? By which factor does n grow?",
 )

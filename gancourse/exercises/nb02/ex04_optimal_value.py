@@ -2,8 +2,6 @@
 
 import math
 
-import torch
-
 from gancourse.exercises.questions import number
 
 EXERCISE = number(
@@ -18,7 +16,7 @@ EXERCISE = number(
         -2.0: "That is in bits; use the natural logarithm, as V does.",
         0.0: "V is 0 only for a D that is always right, which is impossible if p_g = p_data.",
     },
-    also=(-1.386, 2 * math.log(0.5), torch.tensor(0.25).log()),
+    also=(-1.386, 2 * math.log(0.5), math.log(0.25)),
     advice="With p = q, Exercise 2.3 gives D the same value everywhere. Put it into V.",
     rtol=5e-3,
 )

@@ -1,6 +1,7 @@
 """Exercise 2.6: one iteration of Algorithm 1."""
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -8,85 +9,98 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, as_tensor
-from gancourse.exercises.observe import integer, seeded
+from gancourse.exercises.differences import FACT
+from gancourse.exercises.nb02._step_log import StepLog, problem
+from gancourse.exercises.observe import integer
 from gancourse.papers import gan
-from gancourse.papers.blocks import MLP, MLPDiscriminator
 
 Step = Callable[..., Mapping[str, Tensor]]
 
 
 def seed_and_k(rng: torch.Generator) -> list[Case]:
-    return [Case((integer(rng, 0, 10**6), 2), note="After two iterations")]
-
-
-class Source:
-    """Endless batches, and latent vectors, each from its own generator; counts the requests."""
-
-    def __init__(self, seed: int) -> None:
-        self.x_rng, self.z_rng = seeded(seed), seeded(seed + 1)
-        self.x_count = self.z_count = 0
-
-    def __iter__(self) -> Iterator[Tensor]:
-        return self
-
-    def __next__(self) -> Tensor:
-        self.x_count += 1
-        return torch.randn(8, 2, generator=self.x_rng) + 1
-
-    def sample_z(self, m: int) -> Tensor:
-        self.z_count += 1
-        return torch.randn(m, 2, generator=self.z_rng)
+    """A seed, k, and the batch sizes of two iterations; none is the size of anything else."""
+    return [
+        Case((integer(rng, 0, 10**6), 1, (7, 11)), note="in two iterations with k = 1"),
+        Case((integer(rng, 0, 10**6), 2, (6,)), note="in one iteration with k = 2"),
+    ]
 
 
 def observe_step(answer: Step, case: Case) -> Observation:
-    """Two iterations with tiny networks and SGD: the weights afterwards, and the losses."""
-    seed, k = case.args
-    rng, source = seeded(seed), Source(seed)
-    G, D = MLP(2, 4, 2, rng=rng), MLPDiscriminator(2, 4, rng=rng)
-    # SGD, not Adam: its steps show the size of a gradient
-    opt_G, opt_D = (torch.optim.SGD(net.parameters(), lr=0.3) for net in (G, D))
-    for _ in range(2):
-        losses = answer(G, D, opt_G, opt_D, source, source.sample_z, k)
-    if losses is None:
-        raise AnswerError("gan_step returned nothing. Return both losses in a dictionary.")
-    if not isinstance(losses, Mapping) or set(losses) != {"loss_D", "loss_G"}:
-        raise AnswerError('gan_step should return {"loss_D": ..., "loss_G": ...}.')
-    attached = [getattr(loss, "requires_grad", False) for loss in losses.values()]
+    """Two iterations: both networks' first gradients, the last losses, and all weights."""
+    seed, k, sizes = case.args
+    log, first = StepLog(seed), {}
+    for n, m in enumerate(sizes):
+        losses = answered(log.iterate(answer, m, k))
+        text = problem(log, k)
+        if text:
+            raise AnswerError(text)
+        if n == 0:
+            for name in ("D", "G"):
+                moment = log.moments[log.steps(name)[0]]
+                first[f"gradient of {name} at its first step"] = moment.gradients[name]
+    attached = any(getattr(loss, "requires_grad", False) for loss in losses.values())
+    fact = f"{FACT}Return loss.detach() for both: as they are, they keep their graphs in memory."
     return {
-        f"batches of real examples taken (k = {k})": torch.tensor(source.x_count),
-        f"times that noise was drawn (k = {k})": torch.tensor(source.z_count),
-        "D's weights": weights(D),
-        "G's weights": weights(G),
-        "loss_D": as_tensor(losses["loss_D"]),
-        "loss_G": as_tensor(losses["loss_G"]),
-        "losses are detached": torch.tensor(not any(attached)),
-        "D can still be trained": torch.tensor(all(p.requires_grad for p in D.parameters())),
+        **first,
+        **{name: number(losses[name], name) for name in ("loss_D", "loss_G")},
+        **{f"weights of {name} after two iterations": weights(log.nets[name]) for name in "DG"},
+        **({fact: torch.tensor(True)} if attached else {}),
     }
 
 
+def answered(losses: Any) -> Mapping[str, Any]:
+    """What a step returned, if it is a dictionary of both losses."""
+    form = 'Return {"loss_D": ..., "loss_G": ...}'
+    if losses is None:
+        raise AnswerError(f"gan_step returned nothing. {form}.")
+    if not isinstance(losses, Mapping):
+        raise AnswerError(f"{form}, a dictionary; yours is a {type(losses).__name__}.")
+    if set(losses) != {"loss_D", "loss_G"}:
+        raise AnswerError(f"{form}; your dictionary has the keys {', '.join(map(repr, losses))}.")
+    return losses
+
+
+def number(loss: Any, name: str) -> Tensor:
+    loss = as_tensor(loss, name)
+    return loss.reshape(()) if loss.numel() == 1 else loss
+
+
 def weights(net: nn.Module) -> Tensor:
-    return torch.cat([p.detach().flatten() for p in net.parameters()])
+    return nn.utils.parameters_to_vector(net.parameters()).detach()
+
+
+# Steps with and without slips --------------------------------------------------------------------
+bce = F.binary_cross_entropy_with_logits
+
+
+def by_labels(real: Tensor, fake: Tensor) -> Tensor:
+    return bce(real, torch.ones_like(real)) + bce(fake, torch.zeros_like(fake))
+
+
+def label_1(fake: Tensor) -> Tensor:
+    return bce(fake, torch.ones_like(fake))
+
+
+def label_0(fake: Tensor) -> Tensor:
+    return bce(fake, torch.zeros_like(fake))
+
+
+def by_probabilities(real: Tensor, fake: Tensor) -> Tensor:
+    return by_labels(real.sigmoid(), fake.sigmoid())
+
+
+def sum_of(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A loss that is summed over the batch."""
+    return lambda *logits: loss(*logits) * len(logits[0])
 
 
 def textbook_step(
-    zero_grad: bool = True,
-    G_in_loop: bool = False,  # G moves after each of D's k steps
-    ignore_k: bool = False,
-    swapped: bool = False,  # the labels of real and fake
-    saturating: bool = False,  # G descends log(1 - D)
-    same_noise: bool = False,  # G's turn reuses the noise of D's turn
-    detach_in_G: bool = False,  # fakes are detached in G's turn too
-    attached: bool = False,  # losses are returned with their graph
+    loss_D: Callable[[Tensor, Tensor], Tensor] = by_labels,
+    loss_G: Callable[[Tensor], Tensor] = label_1,
+    result: Callable[[list[Tensor], Tensor], Any] = lambda d, g: {"loss_D": d[-1], "loss_G": g},
     detach: bool = True,  # False is correct as well, but slower
 ) -> Step:
-    """Make a step like that of most tutorials, with cross-entropies, or one with a slip."""
-    bce = F.binary_cross_entropy_with_logits
-
-    def descend(opt: Optimizer, loss: Tensor) -> None:
-        if zero_grad:
-            opt.zero_grad()
-        loss.backward()
-        opt.step()
+    """Make a step like that of most tutorials, with these losses, and with what it returns."""
 
     def step(
         G: nn.Module,
@@ -96,37 +110,50 @@ def textbook_step(
         batches: Iterator[Tensor],
         sample_z: Callable[[int], Tensor],
         k: int = 1,
-    ) -> dict[str, Tensor]:
-        def d_turn() -> tuple[Tensor, Tensor]:
+    ) -> Any:
+        losses_D = []
+        for _ in range(k):
             x = next(batches)
-            z = sample_z(len(x))
-            real, fake = D(x), D(G(z).detach() if detach else G(z))
-            label_real, label_fake = torch.ones(len(x)), torch.zeros(len(x))
-            if swapped:
-                label_real, label_fake = label_fake, label_real
-            loss = bce(real, label_real) + bce(fake, label_fake)
-            descend(opt_D, loss)
-            return z, loss
-
-        def g_turn(z: Tensor) -> Tensor:
-            z = z if same_noise else sample_z(len(z))
-            fake = D(G(z).detach() if detach_in_G else G(z))
-            zeros, ones = torch.zeros(len(z)), torch.ones(len(z))
-            loss = -bce(fake, zeros) if saturating else bce(fake, ones)
-            descend(opt_G, loss)
-            return loss
-
-        for _ in range(1 if ignore_k else k):
-            z, loss_D = d_turn()
-            if G_in_loop:
-                loss_G = g_turn(z)
-        if not G_in_loop:
-            loss_G = g_turn(z)
-        losses = {"loss_D": loss_D, "loss_G": loss_G}
-        return losses if attached else {name: loss.detach() for name, loss in losses.items()}
+            fakes = G(sample_z(len(x)))
+            losses_D.append(loss_D(D(x), D(fakes.detach() if detach else fakes)))
+            gan.descend(opt_D, losses_D[-1])
+        loss = loss_G(D(G(sample_z(len(x)))))
+        gan.descend(opt_G, loss)
+        return result([loss.detach() for loss in losses_D], loss.detach())
 
     return step
 
+
+def careful_step(
+    G: nn.Module,
+    D: nn.Module,
+    opt_G: Optimizer,
+    opt_D: Optimizer,
+    batches: Iterator[Tensor],
+    sample_z: Callable[[int], Tensor],
+    k: int = 1,
+) -> dict[str, float]:
+    """D's two terms backpropagated apart, D frozen in G's turn, plain numbers returned."""
+    for _ in range(k):
+        opt_D.zero_grad()
+        real = D(next(batches))
+        loss_real = label_1(real)
+        loss_real.backward()
+        with torch.no_grad():
+            fakes = G(sample_z(len(real)))
+        loss_fake = label_0(D(fakes))
+        loss_fake.backward()
+        opt_D.step()
+    D.requires_grad_(False)
+    loss = label_1(D(G(sample_z(len(real)))))
+    opt_G.zero_grad()
+    loss.backward()
+    opt_G.step()
+    D.requires_grad_(True)
+    return {"loss_D": (loss_real + loss_fake).item(), "loss_G": loss.item()}
+
+
+step = textbook_step
 
 EXERCISE = Exercise(
     id="2.6",
@@ -137,23 +164,57 @@ EXERCISE = Exercise(
     cases=seed_and_k,
     observe=observe_step,
     slips={
-        "Gradients of earlier steps are added to the new ones. Call opt.zero_grad() before each "
-        "backward().": textbook_step(zero_grad=False),
-        "G moves after each of D's steps. Its "
-        "turn comes once, after the loop over k.": textbook_step(G_in_loop=True),
-        "D takes one step whatever k is. Repeat D's turn k times.": textbook_step(ignore_k=True),
-        "The labels in D's loss are swapped: real is 1 and fake is 0.": textbook_step(swapped=True),
-        "G descends log(1 - D), as in Algorithm 1. This exercise asks for -log D, your "
-        "generator_loss.": textbook_step(saturating=True),
-        "G's turn reuses the noise of D's turn. Algorithm 1 draws fresh noise.": textbook_step(
-            same_noise=True
+        "The labels in D's loss are swapped: real is 1 and fake is 0.": step(
+            lambda real, fake: by_labels(fake, real)
         ),
-        "G never moves: opt_G.step() is missing, or the fakes are detached (or made under "
-        "no_grad) in G's turn too, where the "
-        "gradient must flow through D into G.": textbook_step(detach_in_G=True),
-        "Correct except for the end: return loss.detach(). Otherwise every stored loss keeps its "
-        "graph in memory.": textbook_step(attached=True),
+        "D climbs its loss: with V as the loss its sign is wrong. Descend "
+        "discriminator_loss, -V.": step(lambda real, fake: -by_labels(real, fake)),
+        "D's loss is the sum of its two terms, not their mean: use discriminator_loss.": step(
+            lambda real, fake: by_labels(real, fake) / 2
+        ),
+        "That is only one of the two terms of D's loss: it needs real and fake examples.": [
+            step(lambda real, fake: label_1(real) + 0 * fake.sum()),
+            step(lambda real, fake: label_0(fake) + 0 * real.sum()),
+        ],
+        "Both terms of D's loss have the same label: real is 1 and fake is 0.": [
+            step(lambda real, fake: label_1(real) + label_1(fake)),
+            step(lambda real, fake: label_0(real) + label_0(fake)),
+        ],
+        "A sigmoid too many: the losses take logits, as D returns them.": [
+            step(by_probabilities, lambda fake: label_1(fake.sigmoid())),
+            step(by_probabilities),
+            step(loss_G=lambda fake: label_1(fake.sigmoid())),
+        ],
+        "Labels are 1 and 0 here; this D learns from others (label smoothing).": [
+            step(lambda real, fake: 0.9 * label_1(real) + 0.1 * label_0(real) + label_0(fake)),
+            step(lambda r, f: 0.9 * by_labels(r, f) + 0.1 * by_labels(-r, -f)),
+        ],
+        "A loss is the mean over the batch, not the sum.": [
+            step(sum_of(by_labels), sum_of(label_1)),
+            step(sum_of(by_labels)),
+            step(loss_G=sum_of(label_1)),
+        ],
+        "G descends log(1 - D), as in Algorithm 1. This exercise asks for -log D, your "
+        "generator_loss.": step(loss_G=lambda fake: -label_0(fake)),
+        "G's loss has label 0, so G learns to be recognised. Use generator_loss, with label "
+        "1.": step(loss_G=label_0),
+        "G climbs its loss: its sign is wrong. Descend generator_loss.": step(
+            loss_G=lambda fake: -label_1(fake)
+        ),
+        "loss_D is the mean over D's k steps; the last one is asked for.": step(
+            result=lambda d, g: {"loss_D": sum(d) / len(d), "loss_G": g}
+        ),
+        "loss_D is the sum over D's k steps; the last one is asked for.": step(
+            result=lambda d, g: {"loss_D": sum(d), "loss_G": g}
+        ),
+        "loss_D is that of D's first step; the last one is asked for.": step(
+            result=lambda d, g: {"loss_D": d[0], "loss_G": g}
+        ),
+        "The two losses are swapped in what you return.": step(
+            result=lambda d, g: {"loss_D": g, "loss_G": d[-1]}
+        ),
     },
-    alternatives=(textbook_step(), textbook_step(detach=False)),
-    advice="Compare your lines with the table of Algorithm 1: is each there, in the right turn?",
+    alternatives=(step(), step(detach=False), careful_step),
+    advice="D descends discriminator_loss(D(x), D(fakes)), and G generator_loss(D(G(z))): compare "
+    "your lines with the table of Algorithm 1.",
 )

@@ -13,5 +13,8 @@ EXERCISE = choice(
         "images. This run has collapsed.",
         "d": "One of these runs is healthy: losses need not fall for that.",
         "a and b": "Only one: compare D's loss with log 4 = 1.386, the loss of an undecided D.",
+        "b and c": "Only one: c's losses are calm, but look at its samples, and at how much they "
+        "differ.",
+        "a and c": "Neither: compare D's loss in a with 0, and the samples of c with one another.",
     },
 )

@@ -7,9 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise, Observation, as_tensor
+from gancourse.exercises.base import FACT, Case, Exercise, Observation, as_tensor
 from gancourse.exercises.observe import integer
 from gancourse.papers import cgan
+
+BITS = f"{FACT}The weights of layers are 32-bit floats, and yours are of another kind: .float()."
 
 
 def some_labels(rng: torch.Generator) -> list[Case]:
@@ -23,19 +25,16 @@ def some_labels(rng: torch.Generator) -> list[Case]:
 
 def observe_one_hot(answer: Callable[..., Any], case: Case) -> Observation:
     labels, classes = case.args
-    result = answer(labels.clone(), classes)
-    vectors = as_tensor(result)
-    return {
-        "result": vectors,
-        "numbers are floats": torch.tensor(vectors.is_floating_point()),
-        "not of 64 or 16 bits": torch.tensor(vectors.dtype not in (torch.float64, torch.float16)),
-        "one row for each label": torch.tensor(vectors.shape[:1] == labels.shape),
-    }
+    vectors = as_tensor(answer(labels.clone(), classes))
+    if vectors.is_floating_point() and vectors.dtype != torch.float32:
+        return {"result": vectors, BITS: torch.tensor(True)}
+    return {"result": vectors}
 
 
 def by_scatter(labels: Tensor, classes: int) -> Tensor:
     """Write a 1 into each row of zeros."""
-    return torch.zeros(len(labels), classes).scatter_(1, labels[:, None], 1.0)
+    zeros = torch.zeros(len(labels), classes, device=labels.device)
+    return zeros.scatter_(1, labels[:, None], 1.0)
 
 
 EXERCISE = Exercise(
@@ -49,8 +48,6 @@ EXERCISE = Exercise(
     slips={
         "The values are right, but they are integers, and a linear layer needs floats. Add "
         ".float().": lambda labels, classes: F.one_hot(labels, classes),
-        "`.to(float)` gives 64-bit floats; torch's layers have "
-        "32-bit ones. Use .float().": lambda labels, classes: F.one_hot(labels, classes).to(float),
         "That is the label as a number, so a 9 counts nine times as much as a 1. Give each class "
         "its own position.": lambda labels, classes: labels[:, None].float(),
         "Rows and columns are swapped: one row per label, "
@@ -61,5 +58,8 @@ EXERCISE = Exercise(
         "The other positions are 0, not -1: then a layer selects the "
         "weights of one class.": lambda labels, classes: 2 * F.one_hot(labels, classes).float() - 1,
     },
-    alternatives=(by_scatter, lambda labels, classes: torch.eye(classes)[labels]),
+    alternatives=(
+        by_scatter,
+        lambda labels, classes: torch.eye(classes, device=labels.device)[labels],
+    ),
 )

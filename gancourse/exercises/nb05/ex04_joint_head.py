@@ -1,18 +1,27 @@
 """Exercise 5.4: A head that compares."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from gancourse.exercises.base import Case, Exercise, Observation
-from gancourse.exercises.observe import as_network, integers, observe_network, seeded
+from gancourse.exercises.observe import as_network, integer, observe_network, seeded
+
+
+def sizes(rng: torch.Generator) -> list[Case]:
+    return [
+        Case((maps, classes, integer(rng, 0, 10**6)), note=f"for {maps} maps and {classes} classes")
+        for maps, classes in ((5, 3), (2, 4))
+    ]
 
 
 def observe_head(answer: Callable[..., Any], case: Case) -> Observation:
     maps, classes, seed = case.args
     net = as_network(answer(maps, classes), "joint_head")
-    return observe_network(net, seeded(seed), (3, maps + classes, 4, 4))
+    return observe_network(net, seeded(seed), (32, maps + classes, 4, 4))  # logits of both signs
 
 
 def joint_head(maps: int, classes: int) -> list[nn.Module]:
@@ -26,15 +35,21 @@ def joint_head(maps: int, classes: int) -> list[nn.Module]:
 
 
 def head_like(
-    *activation: nn.Module, end: nn.Module | None = None, kernel: int = 1
+    *activation: nn.Module, end: tuple[nn.Module, ...] = (nn.Flatten(0),), kernel: int = 1
 ) -> Callable[[int, int], list[nn.Module]]:
-    """Make a joint_head with another activation, last layer or kernel."""
+    """Make a joint_head with another activation, other last layers or another kernel."""
 
     def make(maps: int, classes: int) -> list[nn.Module]:
         first = nn.Conv2d(maps + classes, maps, kernel, padding=kernel // 2)
-        return [first, *activation, nn.Conv2d(maps, 1, 4), end or nn.Flatten(0)]
+        return copy.deepcopy([first, *activation, nn.Conv2d(maps, 1, 4), *end])
 
     return make
+
+
+def head_of(c_in: int, hidden: int, kernel: int = 4) -> list[nn.Module]:
+    """Other numbers of channels, or another last kernel."""
+    first = nn.Conv2d(c_in, hidden, 1)
+    return [first, nn.LeakyReLU(0.2), nn.Conv2d(hidden, 1, kernel), nn.Flatten(0)]
 
 
 class Squeezed(nn.Module):
@@ -44,14 +59,8 @@ class Squeezed(nn.Module):
         return x.squeeze()
 
 
-class FlatSigmoid(nn.Module):
-    """Flattens, and applies a sigmoid."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.flatten().sigmoid()
-
-
 LEAKY = nn.LeakyReLU(0.2)
+FLAT = nn.Flatten(0)
 
 EXERCISE = Exercise(
     id="5.4",
@@ -59,25 +68,48 @@ EXERCISE = Exercise(
     points=3,
     minutes=10,
     reference=joint_head,
-    cases=lambda rng: integers(rng, (3, 5), (2, 3)),
+    cases=sizes,
     observe=observe_head,
     slips={
         "Two linear layers in a row are one linear layer, and image and label can't be "
         "compared. Put an activation between them.": head_like(),
-        "All right except the activation: LeakyReLU with slope 0.2.": head_like(nn.ReLU()),
+        "The activation comes after both convolutions, which are one linear layer then, so image "
+        "and label can't be compared. Put it between them.": [
+            head_like(end=(LEAKY, FLAT)),
+            head_like(end=(FLAT, LEAKY)),
+        ],
+        "All right except the activation: LeakyReLU with slope 0.2.": [
+            head_like(nn.ReLU()),
+            head_like(nn.Tanh()),
+            head_like(nn.Sigmoid()),
+        ],
         "LeakyReLU's default slope is 0.01; D has 0.2.": head_like(nn.LeakyReLU(0.01)),
         "A 1 x 1 kernel is enough to mix channels; 3 x 3 has nine times as many weights "
         "and mixes positions too.": head_like(LEAKY, kernel=3),
-        "The logits have shape (B, 1, 1, 1). Flatten them to (B,), or losses broadcast.": head_like(
-            LEAKY, end=nn.Identity()
-        ),
+        "The first convolution leads to `maps` channels: maps + classes go in, maps come "
+        "out.": lambda maps, classes: head_of(maps + classes, maps + classes),
+        "The condition is part of the input: the first convolution gets maps + classes "
+        "channels.": lambda maps, classes: head_of(maps, maps),
+        "The last kernel is 4 x 4: from 4 x 4 positions to one logit for each "
+        "image.": lambda maps, classes: head_of(maps + classes, maps, kernel=1),
+        "The logits should have shape (B,), or losses broadcast. nn.Flatten() keeps the first "
+        "dimension; nn.Flatten(0) flattens it, too.": [
+            head_like(LEAKY, end=()),
+            head_like(LEAKY, end=(nn.Flatten(),)),
+        ],
         "squeeze() also drops the batch dimension of a batch of one: use nn.Flatten(0).": head_like(
-            LEAKY, end=Squeezed()
+            LEAKY, end=(Squeezed(),)
         ),
-        "D returns logits: leave out the sigmoid.": head_like(LEAKY, end=FlatSigmoid()),
+        "D returns logits: leave out the last activation.": [
+            head_like(LEAKY, end=(nn.Sigmoid(), FLAT)),
+            head_like(LEAKY, end=(nn.Tanh(), FLAT)),
+            head_like(LEAKY, end=(LEAKY, FLAT)),
+        ],
     },
     alternatives=(
         lambda maps, classes: nn.Sequential(*joint_head(maps, classes)),
         head_like(LEAKY),
     ),
+    advice="Write down the shape after each layer: (B, maps + classes, 4, 4), (B, maps, 4, 4), "
+    "(B, 1, 1, 1), (B,).",
 )

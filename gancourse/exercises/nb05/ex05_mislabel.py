@@ -7,63 +7,125 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, as_tensor
+from gancourse.exercises.base import FACT, AnswerError, Case, Exercise, Observation, as_tensor
 from gancourse.exercises.observe import integer, seeded
 from gancourse.papers import cgan
 
+SAME = f"{FACT}These are the labels that you were given: draw another one for each."
+FIXED = (
+    f"{FACT}Each label gets one and the same new label throughout the batch. Draw a step for each: "
+    "torch.randint(1, classes, labels.shape, ...)."
+)
+STAYS = f"{FACT}Some labels are the right ones: D would learn to reject true pairs."
+OUTSIDE = f"{FACT}Some labels are not in the range from 0 to classes - 1."
+UNSEEDED = f"{FACT}The same seed gives other labels: draw from rng, with generator=rng."
+REPEATED = (
+    f"{FACT}Two calls in a row with the same rng give the same labels. Draw with generator=rng, "
+    "and don't seed it: it moves on with each draw."
+)
+COUNTS = (4000, 1000, 1000, 1000, 1000)  # so uneven that shuffled labels are recognised
 
-def many_labels(rng: torch.Generator) -> list[Case]:
-    """Very uneven, so that shuffled labels are recognised: half are 0 and a quarter are 1."""
-    classes = integer(rng, 4, 6)
-    labels = torch.randint(classes, (4000,), generator=rng)
-    labels[::2] = 0
-    labels[1::4] = 1
-    return [Case((labels, classes, integer(rng, 0, 10**6)), note=f"for 4000 of {classes} labels")]
+
+def uneven_labels(rng: torch.Generator) -> list[Case]:
+    labels = torch.arange(len(COUNTS)).repeat_interleave(torch.tensor(COUNTS))
+    labels = labels[torch.randperm(len(labels), generator=rng)]
+    return [Case((labels, len(COUNTS), integer(rng, 0, 10**6)))]
 
 
 def observe_mislabel(answer: Callable[..., Any], case: Case) -> Observation:
+    """Facts, and how often each label occurs: per 1000, 60 of which are 6 standard errors."""
     labels, classes, seed = case.args
-    before = torch.get_rng_state()
-    first, second = (as_tensor(answer(labels.clone(), classes, seeded(seed))) for _ in range(2))
-    untouched = torch.equal(before, torch.get_rng_state())
-    if first.shape != labels.shape or first.is_floating_point() or first.is_complex():
-        raise AnswerError(f"Expected {len(labels)} integers, one for each label.")
-    steps = ((first.long() - labels) % classes).bincount(minlength=classes)[1:]
-    even = steps.min() > 0.75 * steps.float().mean()  # 7 standard errors; 0.6 when shuffled
-    return {
-        "never the right label": torch.tensor(bool((first != labels).all())),
-        "labels are in range": torch.tensor(bool(((first >= 0) & (first < classes)).all())),
-        "all other labels equally often": even,
-        "equal generators give equal labels": torch.tensor(first.equal(second)),
-        "torch's global generator is not used": torch.tensor(untouched),
+    labels = labels[:50] if case.device else labels
+    new = as_labels(answer(labels.clone(), classes, seeded(seed)), labels)
+    some, rng = labels[:50], seeded(seed)
+    first, second = (as_tensor(answer(some.clone(), classes, rng)) for _ in range(2))
+    again = as_tensor(answer(some.clone(), classes, seeded(seed)))
+    same = new.equal(labels)
+    fixed = not same and all(len(new[labels == k].unique()) == 1 for k in range(classes))
+    facts = {
+        SAME: same,
+        FIXED: fixed,
+        STAYS: bool((new == labels).any()),
+        OUTSIDE: bool(((new < 0) | (new >= classes)).any()),
+        UNSEEDED: not first.equal(again),
+        REPEATED: first.equal(second),
     }
+    counts = {
+        "of 1000 labels so many stay as they are": per_1000(new == labels)[1],
+        "of 1000 labels so many are moved by 0, 1, ... (new - label) % classes": per_1000(
+            (new - labels) % classes
+        ),
+        "of 1000 labels 0 so many become 0, 1, ...": per_1000(new[labels == 0].clamp(0, classes)),
+        "of 1000 new labels so many are 0, 1, ...": per_1000(new.clamp(0, classes)),
+    }
+    return {
+        **{fact: torch.tensor(so) for fact, so in facts.items()},  # in front: they say it best
+        **({} if same or fixed else counts),
+    }
+
+
+def as_labels(result: Any, labels: Tensor) -> Tensor:
+    new = as_tensor(result)
+    if new.shape != labels.shape:
+        raise AnswerError(
+            f"Expected one label for each of {len(labels)}, shape {tuple(labels.shape)}; got shape "
+            f"{tuple(new.shape)}."
+        )
+    if new.is_floating_point() or new.is_complex() or new.dtype == torch.bool:
+        raise AnswerError(f"Expected integers, as labels are; got {new.dtype}.")
+    return new.long()
+
+
+def per_1000(values: Tensor) -> Tensor:
+    """How often 0, 1, 2, ... occur; as integers, of which nothing but an order is said."""
+    counts = values.long().bincount(minlength=len(COUNTS))
+    return (1000 * counts / len(values)).round().long()
 
 
 def any_label(labels: Tensor, classes: int, rng: torch.Generator) -> Tensor:
     """Draw any label, the right one included."""
-    return torch.randint(classes, labels.shape, generator=rng)
+    return torch.randint(classes, labels.shape, generator=rng, device=rng.device)
 
 
-def offset(labels: Tensor, classes: int, rng: torch.Generator, *, wrap: bool = True) -> Tensor:
-    """Add 1 to classes - 1, and wrap around or not."""
-    moved = labels + torch.randint(1, classes, labels.shape, generator=rng)
-    return moved % classes if wrap else moved
+def offset(
+    labels: Tensor, classes: int, rng: torch.Generator, low: int = 1, up: int = 0, wrap: int = 0
+) -> Tensor:
+    """Add 1 to classes - 1, and wrap around; or other steps, and another modulus."""
+    steps = torch.randint(low, classes + up, labels.shape, generator=rng, device=rng.device)
+    return (labels + steps) % (classes + wrap)
+
+
+def unwrapped(labels: Tensor, classes: int, rng: torch.Generator) -> Tensor:
+    return offset(labels, classes, rng, wrap=classes)
+
+
+def clamped(labels: Tensor, classes: int, rng: torch.Generator) -> Tensor:
+    return unwrapped(labels, classes, rng).clamp(max=classes - 1)
 
 
 def shuffled(labels: Tensor, classes: int, rng: torch.Generator) -> Tensor:
     """Shuffle the labels of the batch."""
-    return labels[torch.randperm(len(labels), generator=rng)]
+    return labels[torch.randperm(len(labels), generator=rng, device=rng.device)]
 
 
-def unseeded(labels: Tensor, classes: int, rng: torch.Generator) -> Tensor:
-    """Draw from torch's global generator."""
-    return (labels + torch.randint(1, classes, labels.shape)) % classes
+def neighbour(labels: Tensor, classes: int, rng: torch.Generator, step: int) -> Tensor:
+    """Take a neighbour of the right label where that was drawn."""
+    new = any_label(labels, classes, rng)
+    return torch.where(new == labels, (labels + step) % classes, new)
 
 
-def skip_right_label(labels: Tensor, classes: int, rng: torch.Generator) -> Tensor:
+def fallback(labels: Tensor, classes: int, rng: torch.Generator, label: int) -> Tensor:
+    """Take a fixed label where the right one was drawn."""
+    new = any_label(labels, classes, rng)
+    return torch.where(new == labels, label, new)
+
+
+def skip_right_label(
+    labels: Tensor, classes: int, rng: torch.Generator, at: int = 0, up: int = -1
+) -> Tensor:
     """Draw one of classes - 1 numbers; those from the right label on move up by one."""
-    other = torch.randint(classes - 1, labels.shape, generator=rng)
-    return other + (other >= labels)
+    other = torch.randint(classes + up, labels.shape, generator=rng, device=rng.device)
+    return other + (other >= labels + at).long()
 
 
 EXERCISE = Exercise(
@@ -72,19 +134,48 @@ EXERCISE = Exercise(
     points=2,
     minutes=8,
     reference=cgan.mislabel,
-    cases=many_labels,
+    cases=uneven_labels,
     observe=observe_mislabel,
     slips={
-        "Some labels are the right ones: D would learn to reject true pairs. "
-        "Which offsets never lead back to the same label?": any_label,
-        "Some wrong labels never occur: D learns to reject a 3 for a 2, say, but never an 8. "
-        "(randint excludes its upper end.)": lambda labels, classes, rng: (labels + 1) % classes,
-        "After shuffling, many images have their own label again, or that of another image "
-        "of the same digit.": shuffled,
-        "Some labels lie beyond the last class: wrap around with % classes.": partial(
-            offset, wrap=False
+        "The right label comes as often as each of the others. Which steps on the circle never "
+        "lead back to the same label?": [any_label, partial(offset, low=0), partial(offset, up=1)],
+        "One step never occurs: randint(low, high) excludes high, so steps from 1 to classes - 1 "
+        "are randint(1, classes).": [partial(offset, up=-1), partial(offset, low=2)],
+        "These are labels of other images, which are often the same label. Draw new ones.": [
+            shuffled,
+            lambda labels, classes, rng: labels.roll(1),
+        ],
+        "Beyond the last class the labels start again at 0: wrap around with % classes.": [
+            unwrapped,
+            clamped,
+        ],
+        "The last label, classes - 1, never comes: randint excludes its upper end, and "
+        "% (classes - 1) ends at classes - 2.": [
+            partial(offset, wrap=-1),
+            lambda labels, classes, rng: any_label(labels, classes - 1, rng),
+        ],
+        "Where the right label was drawn you always take the same other one, which then comes more "
+        "often than the rest. Draw a step from 1 to classes - 1 instead.": [
+            partial(neighbour, step=1),
+            partial(neighbour, step=-1),
+            lambda labels, classes, rng: fallback(labels, classes, rng, 0),
+            lambda labels, classes, rng: fallback(labels, classes, rng, classes - 1),
+        ],
+        "Those are the steps. Add each to its label.": lambda labels, classes, rng: offset(
+            torch.zeros_like(labels), classes, rng
         ),
-        "Draw from the generator you are given: randint(..., generator=rng).": unseeded,
+        "The number of labels is the argument `classes`, not always 10.": [
+            lambda labels, classes, rng: offset(labels, 10, rng),
+            lambda labels, classes, rng: offset(labels, 10, rng) % classes,
+        ],
+        "A number that equals the label has to move up, too: >=, not >.": partial(
+            skip_right_label, at=1
+        ),
+        "Draw from the classes - 1 other labels, randint(classes - 1), before you skip the right "
+        "one.": partial(skip_right_label, up=0),
     },
     alternatives=(offset, skip_right_label),
+    advice="Count the steps, ((new - labels) % classes).bincount(): 0 should never occur, and 1 to "
+    "classes - 1 equally often, for each label.",
+    atol=60,
 )

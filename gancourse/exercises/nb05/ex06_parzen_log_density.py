@@ -1,27 +1,45 @@
 """Exercise 5.6: The Parzen window."""
 
 import math
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise
-from gancourse.exercises.observe import integer
+from gancourse.exercises.base import FACT, Case, Exercise, Observation, observe_call
 from gancourse.metrics.samples import parzen_log_density
+
+EQUAL = (
+    f"{FACT}Points at different distances all get the same value: a limit, or a small number in "
+    "place of 0, hides them. Use torch.logsumexp of the exponents as they are."
+)
 
 
 def windows(rng: torch.Generator) -> list[Case]:
-    """Points near the samples, and far ones at which every exp underflows."""
-    cases = []
-    for scale, note in ((0.5, "on near points"), (20.0, "on points far from every sample")):
-        n, m, dim = integer(rng, 3, 4), integer(rng, 5, 8), integer(rng, 3, 6)
-        sigma = 0.15 + 0.15 * torch.rand((), generator=rng).item()  # at 0.4 the constant is 0
-        x, s = (torch.randn(k, dim, generator=rng) for k in (n, m))
-        x = x * 0.5 + scale * F.normalize(torch.randn(n, dim, generator=rng), dim=1)
-        cases.append(Case((x, 0.5 * s, sigma), note=note))
-    return cases
+    """Points near the samples, one on a sample; and far ones, for which every exp underflows.
+
+    The far ones are so unequally far that one largest exponent for all of them is not enough.
+    """
+    samples = 0.4 * torch.randn(7, 5, generator=rng)
+    near = samples[:4] + 0.3 * torch.randn(4, 5, generator=rng)
+    near[1] = samples[5]
+    far = F.normalize(torch.randn(4, 5, generator=rng)) * torch.tensor([20, 50, 30, 80])[:, None]
+    return [
+        Case((near, samples, 0.5), note="on near points"),  # the constant is 0 at 0.4
+        Case((far, samples, 0.25), note="on points far from every sample"),
+    ]
+
+
+def observe_density(answer: Callable[..., Any], case: Case) -> Observation:
+    seen = observe_call(answer, case)
+    values, far = seen.get("result"), case.args[0].norm(dim=1).min() > 10
+    if far and values is not None and values.shape == (4,) and values.isfinite().all():
+        if values.max() - values.min() < 1e-3 * values.abs().max():
+            return {EQUAL: torch.tensor(True)}
+    return {EQUAL: torch.tensor(False), **seen}
 
 
 def window(
@@ -29,28 +47,52 @@ def window(
     samples: Tensor,
     sigma: float,
     *,
-    constant: bool = True,
-    count: bool = True,
-    power: int = 2,
-    naive: bool = False,
-    of_logs: bool = False,
+    constant: str = "right",
+    count: float = -1,
+    scale: str = "right",
+    log: str = "logsumexp",
+    p: float = 2,
 ) -> Tensor:
     """Compute the log-density of a Parzen window, with one mistake if asked for."""
-    d2 = (x[:, None] - samples[None]).square().sum(dim=2)
-    each = -d2 / (2 * sigma**power)
-    if of_logs:
-        log = each.mean(dim=1)
-    elif naive:
-        log = each.exp().sum(dim=1).log() - math.log(len(samples))
-    else:
-        log = each.logsumexp(dim=1) - (math.log(len(samples)) if count else 0)
-    return log - constant * x.shape[1] / 2 * math.log(2 * math.pi * sigma**2)
+    (n, d), m = x.shape, len(samples)
+    distances = (x[:, None] - samples[None]).norm(p=p, dim=2).square()
+    a = {
+        "right": lambda: -distances / (2 * sigma**2),
+        "sigma": lambda: -distances / (2 * sigma),
+        "no 2": lambda: -distances / sigma**2,
+        "root": lambda: -distances.sqrt() / (2 * sigma**2),
+        "plus": lambda: distances / (2 * sigma**2),
+        "mean": lambda: -distances / d / (2 * sigma**2),
+    }[scale]()
+    top = a.amax(dim=1, keepdim=True)
+    one = {
+        "logsumexp": lambda: a.logsumexp(dim=1),
+        "naive": lambda: a.exp().sum(dim=1).log(),
+        "all": lambda: (a - a.max()).exp().sum(dim=1).log() + a.max(),
+        "left": lambda: (a - top).logsumexp(dim=1),
+        "nearest": lambda: a.amax(dim=1),
+        "of logs": lambda: a.mean(dim=1) + math.log(m),
+        "no log": lambda: a.exp().sum(dim=1),
+        "divided": lambda: a.logsumexp(dim=1) / m + math.log(m),
+        "samples": lambda: a.logsumexp(dim=0),
+        "sum of logs": lambda: a.sum(dim=1) + math.log(m),
+        "everything": lambda: a.flatten().logsumexp(dim=0),
+    }[log]()
+    volume = 2 * math.pi * sigma**2
+    return one + count * math.log(m) - {
+        "right": d / 2 * math.log(volume), "none": 0, "plus": -d / 2 * math.log(volume),
+        "one": math.log(volume) / 2, "double": d * math.log(volume),
+        "sigma": d / 2 * math.log(2 * math.pi * sigma), "m": m / 2 * math.log(volume),
+        "n": n / 2 * math.log(volume), "log10": d / 2 * math.log10(volume),
+        "no pi": d * math.log(sigma), "apart": d / 2 * math.log(2 * math.pi) + math.log(sigma),
+        "pi": d / 2 * math.log(math.pi * sigma**2), "each": m * d / 2 * math.log(volume),
+    }[constant]  # fmt: skip
 
 
 def by_distributions(x: Tensor, samples: Tensor, sigma: float) -> Tensor:
     """Use the mixture of torch.distributions."""
     d = torch.distributions
-    which = d.Categorical(torch.ones(len(samples)))
+    which = d.Categorical(torch.ones(len(samples), device=samples.device))
     each = d.Independent(d.Normal(samples, sigma), 1)
     return d.MixtureSameFamily(which, each).log_prob(x)
 
@@ -62,25 +104,86 @@ EXERCISE = Exercise(
     minutes=15,
     reference=parzen_log_density,
     cases=windows,
+    observe=observe_density,
     slips={
         "The Gaussian's constant is missing, d/2 log(2 pi sigma^2): without it different sigmas "
-        "can't be compared.": partial(window, constant=False),
-        "Take the mean of the Gaussians, not their sum: subtract log m.": partial(
-            window, count=False
+        "can't be compared.": partial(window, constant="none"),
+        "The Gaussian's constant is subtracted, not added: the formula has "
+        "- d/2 log(2 pi sigma^2).": partial(window, constant="plus"),
+        "The Gaussian's constant is that of d dimensions: d/2 log(2 pi sigma^2), with "
+        "d = x.shape[1].": [partial(window, constant=of) for of in ("one", "double", "m", "n")],
+        "The Gaussian's constant is d/2 log(2 pi sigma^2), with sigma squared and a factor of 2.": [
+            partial(window, constant=of) for of in ("sigma", "pi", "no pi", "apart")
+        ],
+        "The Gaussian's constant is the same for all samples: subtract it once, not for "
+        "each.": partial(window, constant="each"),
+        "Nats are natural logarithms: log, not log10 or log2.": [
+            partial(window, constant="log10"),
+            lambda x, samples, sigma: window(x, samples, sigma) / math.log(10),
+            lambda x, samples, sigma: window(x, samples, sigma) / math.log(2),
+        ],
+        "Take the mean of the Gaussians, not their sum: subtract log m.": partial(window, count=0),
+        "A mean is the sum divided by m: its logarithm is smaller by log m, not larger.": partial(
+            window, count=1
         ),
-        "In the exponent the squared distance is divided by 2 sigma squared.": partial(
-            window, power=1
+        "Subtract log m, with the number of samples: not m itself, and not the log divided by m.": [
+            partial(window, log="divided"),
+            lambda x, samples, sigma: window(x, samples, sigma, count=0) - len(samples),
+        ],
+        "In the exponent the squared distance is divided by 2 sigma squared.": [
+            partial(window, scale="sigma"),
+            partial(window, scale="no 2"),
+        ],
+        "The exponent has the squared distance. cdist gives distances: square them.": partial(
+            window, scale="root"
+        ),
+        "The distance is the Euclidean one, not the sum of absolute values (p=1).": partial(
+            window, p=1
+        ),
+        "Subtract the log of the number of samples, len(samples), once.": [
+            lambda x, samples, sigma: window(x, samples, sigma, count=0) - math.log(len(x)),
+            lambda x, samples, sigma: window(x, samples, sigma, count=0) - math.log(x.shape[1]),
+            partial(window, count=-2),
+        ],
+        "The exponent is negative: the density is smaller far from a sample.": partial(
+            window, scale="plus"
+        ),
+        "The squared distance is a sum over dimensions, not their mean.": partial(
+            window, scale="mean"
         ),
         "Far from every sample each exp underflows to 0, and its log is -inf. Use "
-        "torch.logsumexp.": partial(window, naive=True),
-        "That is the mean of the logarithms. Take the logarithm of the mean.": partial(
-            window, of_logs=True
+        "torch.logsumexp.": partial(window, log="naive"),
+        "You subtract one largest exponent for all rows, and where a row is farther away, exp "
+        "underflows. Each x has its own, or use torch.logsumexp.": partial(window, log="all"),
+        "You subtract the largest exponent before exp: add it again after the log.": partial(
+            window, log="left"
         ),
-        "Return one number for each x, not their mean.": lambda x, samples, sigma: window(
-            x, samples, sigma
-        ).mean(),
+        "That is the Gaussian of the nearest sample alone. Take the mean over all samples.": [
+            partial(window, log="nearest"),
+            partial(window, log="nearest", count=0),
+        ],
+        "That is the mean of the logarithms. Take the logarithm of the mean.": partial(
+            window, log="of logs"
+        ),
+        "That is the sum of the logarithms. Take the logarithm of the mean.": [
+            partial(window, log="sum of logs"),
+            lambda x, samples, sigma: len(samples) * window(x, samples, sigma, log="of logs"),
+        ],
+        "That is the density, not its logarithm; and far from every sample it underflows.": (
+            lambda x, samples, sigma: window(x, samples, sigma, log="naive").exp()
+        ),
+        "Return one number for each x: sum over the samples, dim=1.": partial(
+            window, log="samples"
+        ),
+        "Return one number for each x, not their mean or sum.": [
+            lambda x, samples, sigma: window(x, samples, sigma).mean(),
+            lambda x, samples, sigma: window(x, samples, sigma).sum(),
+            partial(window, log="everything"),
+        ],
     },
     alternatives=(window, by_distributions),
+    advice="Take one x and one sample at the same place. Then the result should be minus the "
+    "constant, -d/2 log(2 pi sigma^2); with the sample twice it stays the same.",
     rtol=1e-3,
     atol=1e-3,
 )

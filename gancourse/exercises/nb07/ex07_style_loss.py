@@ -1,6 +1,5 @@
 """Exercise 7.7: reading the noise off a picture, the loss of a style encoder."""
 
-import copy
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -8,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gancourse.exercises.base import Case, Exercise, Observation, as_tensor
+from gancourse.exercises.base import Case, Exercise, Observation, gradients, observe_result
+from gancourse.exercises.differences import GRADIENT
 from gancourse.exercises.observe import fill, integer, seeded
 from gancourse.papers.text2image import style_loss
 
@@ -18,38 +18,31 @@ class TinyGenerator(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.a, self.b = nn.Linear(3, 5), nn.Linear(4, 5)
+        self.a, self.b = nn.Linear(3, 6), nn.Linear(4, 6)
 
     def forward(self, z: Tensor, phi: Tensor) -> Tensor:
         return torch.tanh(self.a(z) * self.b(phi))
 
 
 def style_cases(rng: torch.Generator) -> list[Case]:
-    return [Case((integer(rng, 3, 5), integer(rng, 0, 10**6)), note="for a small S and G")]
+    """A batch, whether a part of G is frozen before, and a seed for the weights."""
+    return [
+        Case((5, False, integer(rng, 0, 10**6)), note="for 5 latent vectors of length 3"),
+        Case((2, True, integer(rng, 0, 10**6)), note="for a G of which one layer is frozen"),
+    ]
 
 
 def observe_style(answer: Callable[..., Any], case: Case) -> Observation:
-    n, seed = case.args
+    n, frozen, seed = case.args
     rng = seeded(seed)
-    S, G = fill(nn.Linear(5, 3), rng), fill(TinyGenerator(), rng)
+    S, G = fill(nn.Linear(6, 3), rng), fill(TinyGenerator(), rng).eval()
+    G.b.requires_grad_(not frozen)
     z, phi = torch.randn(n, 3, generator=rng), torch.randn(n, 4, generator=rng)
-    before = copy.deepcopy(G.state_dict())
-    loss = answer(S, G, z.clone(), phi.clone())
-    value = as_tensor(loss)
-    if isinstance(loss, Tensor) and loss.requires_grad and loss.numel() == 1:
-        loss.backward()
-    kept = all(
-        torch.equal(a, b) for a, b in zip(before.values(), G.state_dict().values(), strict=True)
-    )
-    return {
-        "result": value,
-        "S gets a gradient": torch.tensor(S.weight.grad is not None),
-        "G gets no gradient": torch.tensor(all(p.grad is None for p in G.parameters())),
-        "G's weights can still be trained": torch.tensor(
-            all(p.requires_grad for p in G.parameters())
-        ),
-        "G's weights are left alone": torch.tensor(kept),
-    }
+    loss = answer(S, G, z, phi)
+    weights = {"S.weight": S.weight, "G's first weights": G.a.weight}
+    none = {f"{GRADIENT}`{name}`": torch.zeros(0) for name in weights}
+    reached = {name: w for name, w in weights.items() if w.requires_grad}
+    return {**observe_result(loss), **none, **gradients(loss, reached)}
 
 
 def style(
@@ -58,19 +51,28 @@ def style(
     z: Tensor,
     phi: Tensor,
     *,
-    detach: bool = True,
-    train: bool = True,
-    reduce: str = "rows",
+    draw: Callable[..., Tensor] = lambda G, z, phi: G(z, phi),
+    reduce: Callable[[Tensor], Tensor] = lambda d: d.square().sum(dim=1).mean(),
 ) -> Tensor:
-    """The style loss, with a slip if asked for."""
+    """The style loss, with a slip if asked for: how images are drawn, or a difference reduced."""
+    with torch.no_grad():
+        x = draw(G, z, phi)
+    return reduce(z - S(x))
+
+
+def detached(S: nn.Module, G: nn.Module, z: Tensor, phi: Tensor) -> Tensor:
+    predicted = S(G(z, phi).detach())
+    return nn.functional.mse_loss(predicted, z, reduction="sum") / len(z)
+
+
+def frozen_meanwhile(S: nn.Module, G: nn.Module, z: Tensor, phi: Tensor) -> Tensor:
+    """Restores what it found."""
+    before = [p.requires_grad for p in G.parameters()]
+    G.requires_grad_(False)
     x = G(z, phi)
-    predicted = S(x.detach() if detach else x)
-    d2 = (z - (predicted if train else predicted.detach())).square()
-    each = {
-        "rows": d2.sum(1).mean(), "all": d2.mean(), "sum": d2.sum(),
-        "root": d2.sum(1).sqrt().mean(),
-    }  # fmt: skip
-    return each[reduce]
+    for p, needed in zip(G.parameters(), before, strict=True):
+        p.requires_grad_(needed)
+    return torch.linalg.vector_norm(S(x) - z, dim=1).square().mean()
 
 
 EXERCISE = Exercise(
@@ -82,17 +84,47 @@ EXERCISE = Exercise(
     cases=style_cases,
     observe=observe_style,
     slips={
-        "G gets a gradient: it would be trained together with S. Generate the images under "
-        "torch.no_grad().": partial(style, detach=False),
         "That is the mean over all numbers. Sum over the numbers of each z first; the mean is "
-        "over the batch only.": partial(style, reduce="all"),
+        "over the batch only.": partial(style, reduce=lambda d: d.square().mean()),
         "That is the sum over the batch: take the mean over its images.": partial(
-            style, reduce="sum"
+            style, reduce=lambda d: d.square().sum()
         ),
-        "That is the distance; the loss is its square.": partial(style, reduce="root"),
-        "S gets no gradient: only G belongs under torch.no_grad(), not S.": partial(
-            style, train=False
+        "The two dimensions are swapped: sum over the numbers of each z (dim=1), mean over the "
+        "batch (dim=0).": partial(style, reduce=lambda d: d.square().sum(dim=0).mean()),
+        "You took a root, as of a distance. The loss is the squared length: no root.": [
+            partial(style, reduce=lambda d: d.norm(dim=1).mean()),
+            partial(style, reduce=lambda d: d.norm()),
+            partial(style, reduce=lambda d: d.square().sum(dim=1).mean().sqrt()),
+            partial(style, reduce=lambda d: d.square().mean().sqrt()),
+        ],
+        "The mean is squared afterwards. Square first, then take the mean.": [
+            partial(style, reduce=lambda d: d.norm(dim=1).mean().square()),
+            partial(style, reduce=lambda d: d.mean().square()),
+            partial(style, reduce=lambda d: d.sum(dim=1).mean().square()),
+        ],
+        "You sum the differences before you square them. Square each number first, then sum.": (
+            partial(style, reduce=lambda d: d.sum(dim=1).square().mean())
+        ),
+        "Differences are squared here, not absolute.": [
+            partial(style, reduce=lambda d: d.abs().sum(dim=1).mean()),
+            partial(style, reduce=lambda d: d.abs().mean()),
+        ],
+        "The square is missing: differences of both signs cancel.": [
+            partial(style, reduce=lambda d: d.sum(dim=1).mean()),
+            partial(style, reduce=lambda d: -d.sum(dim=1).mean()),
+            partial(style, reduce=lambda d: d.mean()),
+        ],
+        "There is a factor 1/2 too much: the loss is the squared length itself.": partial(
+            style, reduce=lambda d: d.square().sum(dim=1).mean() / 2
+        ),
+        "The sign is wrong: a loss is minimized, and S should come near z.": partial(
+            style, reduce=lambda d: -d.square().sum(dim=1).mean()
+        ),
+        "The arguments are swapped: it is G(z, phi).": partial(
+            style, draw=lambda G, z, phi: G(phi, z)
         ),
     },
-    alternatives=(style,),
+    alternatives=(style, detached, frozen_meanwhile),
+    advice="With z of shape (B, 3) and an S that always returns 0 the loss is "
+    "z.square().sum(dim=1).mean(). What is yours then?",
 )

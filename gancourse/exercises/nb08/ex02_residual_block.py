@@ -3,16 +3,18 @@
 from collections.abc import Callable
 from functools import partial
 
+import torch
 from torch import Tensor, nn
 
 from gancourse.exercises.base import Case, Exercise, Observation
-from gancourse.exercises.observe import integers, observe_network, seeded
+from gancourse.exercises.nb08._shared import observe_layers
+from gancourse.exercises.observe import integers, seeded
 from gancourse.papers import srgan
 
 
 def observe_block(answer: Callable[[int], nn.Module], case: Case) -> Observation:
     width, seed = case.args
-    return observe_network(answer(width), seeded(seed), (3, width, 5, 4))
+    return observe_layers(answer(width), seeded(seed), (3, width, 7, 6))
 
 
 class BlockLike(nn.Module):
@@ -23,21 +25,44 @@ class BlockLike(nn.Module):
         width: int = 64,
         *,
         act: Callable[[int], nn.Module] = lambda width: nn.PReLU(),
-        bias: bool = False,
-        second_norm: bool = True,
-        skip: bool = True,
-        last: Callable[[], nn.Module] = nn.Identity,
+        bias: tuple[bool, bool] = (False, False),
+        norms: tuple[bool, bool] = (True, True),
+        shared: str = "",
+        join: Callable[[Tensor, Tensor], Tensor] = torch.add,
+        before: Callable[[], nn.Module] = nn.Identity,
+        after: Callable[[], nn.Module] = nn.Identity,
     ) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(width, width, 3, padding=1, bias=bias)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=bias)
-        self.norm1 = nn.BatchNorm2d(width)
-        self.norm2 = nn.BatchNorm2d(width) if second_norm else nn.Identity()
-        self.act, self.last, self.skip = act(width), last(), skip
+        self.convs = nn.ModuleList([nn.Conv2d(width, width, 3, padding=1, bias=b) for b in bias])
+        self.norms = nn.ModuleList([nn.BatchNorm2d(width) if n else nn.Identity() for n in norms])
+        self.act, self.before, self.after, self.join = act(width), before(), after(), join
+        if "conv" in shared:
+            self.convs[1] = self.convs[0]
+        if "norm" in shared:
+            self.norms[1] = self.norms[0]
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.norm2(self.conv2(self.act(self.norm1(self.conv1(x)))))
-        return self.last(x + h if self.skip else h)
+        h = self.act(self.norms[0](self.convs[0](x)))
+        h = self.before(self.norms[1](self.convs[1](h)))
+        return self.after(self.join(x, h))
+
+
+class BlockByFunctions(nn.Module):
+    """Its own slope, and functions of torch."""
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__()
+        self.second = nn.Conv2d(width, width, 3, padding="same", bias=False)
+        self.slope = nn.Parameter(torch.full((1,), 0.25))
+        self.first = nn.Conv2d(width, width, 3, padding="same", bias=False)
+        self.norms = nn.ModuleDict({"a": nn.BatchNorm2d(width), "b": nn.BatchNorm2d(width)})
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.norms["a"](self.first(x))
+        h = torch.where(h > 0, h, self.slope * h)
+        h = self.norms["b"](self.second(h))
+        h += x
+        return h
 
 
 EXERCISE = Exercise(
@@ -46,29 +71,61 @@ EXERCISE = Exercise(
     points=2,
     minutes=12,
     reference=srgan.ResidualBlock,
-    cases=lambda rng: integers(rng, (2, 4)),
+    cases=lambda rng: integers(rng, (4, 5)),
     observe=observe_block,
     slips={
         "The input is not added. The skip connection makes the block residual.": partial(
-            BlockLike, skip=False
+            BlockLike, join=lambda x, h: h
         ),
-        "There is a ReLU after the sum. He's first residual network had one; this block has none, "
-        "so that the skip connection "
-        "passes negative values on too.": partial(BlockLike, last=nn.ReLU),
+        "The result is not the plain sum of x and what the layers make of it.": [
+            partial(BlockLike, join=join)
+            for join in (
+                torch.sub,
+                torch.mul,
+                lambda x, h: h - x,
+                lambda x, h: x + 0.1 * h,
+                lambda x, h: x + 0.2 * h,
+                lambda x, h: (x + h) / 2,
+            )
+        ],
+        "There is an activation after the sum. He's first residual network had one; this block has "
+        "none, so that the skip connection passes negative values on too.": [
+            partial(BlockLike, after=nn.ReLU),
+            partial(BlockLike, after=nn.PReLU),
+        ],
+        "There is an activation before the sum too. Only the first convolution has one.": [
+            partial(BlockLike, before=nn.ReLU),
+            partial(BlockLike, before=nn.PReLU),
+        ],
         "That is a ReLU. The slope of nn.PReLU() below zero is learned.": partial(
             BlockLike, act=lambda width: nn.ReLU()
         ),
-        "LeakyReLU is for D. The slope of nn.PReLU() below zero is learned.": partial(
-            BlockLike, act=lambda width: nn.LeakyReLU(0.2)
-        ),
+        "LeakyReLU is for D. The slope of nn.PReLU() below zero is learned.": [
+            partial(BlockLike, act=lambda width: nn.LeakyReLU(0.2)),
+            partial(BlockLike, act=lambda width: nn.LeakyReLU(0.25)),
+            partial(BlockLike, act=lambda width: nn.LeakyReLU()),
+        ],
         "You have one slope per channel. nn.PReLU() without arguments has a single one.": partial(
             BlockLike, act=nn.PReLU
         ),
-        "The convolutions have biases. Batch norm subtracts the mean, so a bias has no effect: "
-        "use bias=False.": partial(BlockLike, bias=True),
-        "The second batch norm is missing: there is one after each convolution.": partial(
-            BlockLike, second_norm=False
-        ),
+        "There is a bias in a convolution. Batch norm subtracts the mean, so a bias has no effect: "
+        "use bias=False in both.": [
+            partial(BlockLike, bias=(True, True)),
+            partial(BlockLike, bias=(True, False)),
+            partial(BlockLike, bias=(False, True)),
+        ],
+        "A batch norm is missing: there is one after each convolution.": [
+            partial(BlockLike, norms=(True, False)),
+            partial(BlockLike, norms=(False, True)),
+            partial(BlockLike, norms=(False, False)),
+        ],
+        "One batch norm is used twice. The two norms need their own weights and statistics: make "
+        "two of them.": partial(BlockLike, shared="norm"),
+        "One convolution is used twice, so both have the same weights. Make two of them.": [
+            partial(BlockLike, shared="conv"),
+            partial(BlockLike, shared="conv, norm"),
+        ],
     },
-    alternatives=(BlockLike,),
+    alternatives=(BlockLike, BlockByFunctions),
+    advice="Compare print(your block) with the table, row by row: which layers, how many channels?",
 )

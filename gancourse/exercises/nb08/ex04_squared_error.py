@@ -16,4 +16,6 @@ EXERCISE = choice(
         "zero.",
         "b and c": "Only one of them.",
     },
+    advice="Look at one pixel whose values have variance v: what is Ann's expected squared error, "
+    "and what is Bob's?",
 )

@@ -2,47 +2,76 @@
 
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise, Observation, as_tensor
-from gancourse.exercises.observe import images, integer, seeded
+from gancourse.exercises.base import Case, Exercise, Observation
+from gancourse.exercises.differences import FACT
+from gancourse.exercises.nb08._shared import observe_number
+from gancourse.exercises.observe import images
 from gancourse.papers import srgan
+
+GRAPH = (
+    f"{FACT}The value is right, but phi(real) is computed with a graph, which nothing needs: "
+    "compute it under torch.no_grad(), or from real.detach()."
+)
+CHANNELS = (4, 7, 5, 6)  # of the maps
+GAINS = (0.5, 1.2, 0.25, 0.6)  # of the maps: neither the first nor the last has an extreme loss
+
+
+class Maps:
+    """A frozen network that returns the outputs of its layers, of different sizes, as a list."""
+
+    def __init__(self, rng: torch.Generator, count: int) -> None:
+        sizes = (3, *CHANNELS[:count])
+        self.weights = [
+            torch.randn(c_out, c_in, 3, 3, generator=rng) / (1.5 * c_in**0.5)
+            for c_in, c_out in pairwise(sizes)
+        ]
+        self.constant: Tensor | None = None
+        """What no graph should lead to."""
+        self.recorded = False
+        """Whether maps were computed with a graph that leads to it."""
+
+    def __call__(self, x: Tensor) -> list[Tensor]:
+        constant = self.constant is not None and self.constant.requires_grad
+        if constant and x.requires_grad and torch.is_grad_enabled():
+            (g,) = torch.autograd.grad(x.sum(), self.constant, allow_unused=True, retain_graph=True)
+            self.recorded |= g is not None
+        maps = []
+        for weight, gain in zip(self.weights, GAINS, strict=False):
+            x = F.conv2d(x, weight, stride=2, padding=1).tanh()
+            maps.append(gain * x)
+        return maps
 
 
 def content_cases(rng: torch.Generator) -> list[Case]:
-    return [Case((images(rng, 2, 3, 6, 6), images(rng, 2, 3, 6, 6), integer(rng, 0, 10**6)))]
-
-
-def two_maps(seed: int) -> Callable[[Tensor], list[Tensor]]:
-    """A frozen network of two layers that returns the output of each."""
-    rng = seeded(seed)
-    first, second = (torch.randn(4, c, 3, 3, generator=rng) * 0.4 for c in (3, 4))
-
-    def phi(x: Tensor) -> list[Tensor]:
-        a = F.conv2d(x, first).tanh()
-        return [a, F.conv2d(a, second, stride=2)]
-
-    return phi
+    cases = []
+    for count in (4, 1):
+        fake, real = (images(rng, 2, 3, 9, 13).requires_grad_() for _ in range(2))
+        note = f"where phi returns {count} map" + "s" * (count > 1)
+        cases.append(Case((Maps(rng, count), fake, real), note=note))
+    return cases
 
 
 def observe_content(answer: Callable[..., Any], case: Case) -> Observation:
-    fake, real = (x.clone().requires_grad_() for x in case.args[:2])
-    loss = answer(two_maps(case.args[2]), fake, real)
-    value = as_tensor(loss)
-    if isinstance(loss, Tensor) and loss.requires_grad:
-        gradients = torch.autograd.grad(loss.sum(), (fake, real), allow_unused=True)
-    else:
-        gradients = (None, None)
-    return {
-        "loss": value,
-        "a gradient reaches the generated image": torch.tensor(gradients[0] is not None),
-        "no gradient is computed for the real image": torch.tensor(gradients[1] is None),
-        "gradient at the generated image": torch.zeros(1) if gradients[0] is None else gradients[0],
-    }
+    phi = case.args[0]
+    phi.recorded = False
+
+    def watching(phi: Maps, fake: Tensor, real: Tensor) -> Any:
+        phi.constant = real
+        return answer(phi, fake, real)
+
+    seen = observe_number(watching, case)
+    fact = (
+        f"{FACT}The value is right, but phi(real) is computed with a graph, which nothing needs: "
+    )
+    fact += "compute it under torch.no_grad(), or from real.detach()."
+    return {**seen, fact: torch.tensor(True)} if phi.recorded else seen
 
 
 def content_like(
@@ -50,15 +79,13 @@ def content_like(
     detach: bool = True,
     reduce: Callable[[Tensor], Tensor] = torch.mean,
     maps: slice = slice(None),
-    rebuild: bool = False,
 ) -> Callable[..., Tensor]:
     """Make a content loss, with a slip if asked for."""
 
     def content_loss(phi: Callable, fake: Tensor, real: Tensor) -> Tensor:
-        targets = [b.detach() if detach else b for b in phi(real)]
+        targets = phi(real.detach() if detach else real)
         pairs = list(zip(phi(fake), targets, strict=True))[maps]
-        losses = torch.stack([distance(a, b) for a, b in pairs])
-        return torch.tensor(losses.tolist()).mean() if rebuild else reduce(losses)
+        return reduce(torch.stack([distance(a, b) for a, b in pairs]))
 
     return content_loss
 
@@ -76,6 +103,32 @@ def content_in_a_loop(phi: Callable, fake: Tensor, real: Tensor) -> Tensor:
     return total / len(maps)
 
 
+def content_in_one_pass(phi: Callable, fake: Tensor, real: Tensor) -> Tensor:
+    """Both images in one batch."""
+    maps = phi(torch.cat([fake, real.detach()]))
+    losses = [(m[: len(fake)] - m[len(fake) :].detach()).square().mean() for m in maps]
+    return torch.stack(losses).mean()
+
+
+def in_one_row(phi: Callable, fake: Tensor, real: Tensor) -> Tensor:
+    a, b = (torch.cat([m.flatten() for m in phi(x)]) for x in (fake, real.detach()))
+    return F.mse_loss(a, b)
+
+
+def under_inference_mode(phi: Callable, fake: Tensor, real: Tensor) -> Tensor:
+    with torch.inference_mode():
+        targets = phi(real)
+    return torch.stack([F.mse_loss(a, b) for a, b in zip(phi(fake), targets, strict=True)]).mean()
+
+
+def of_lists(phi: Callable, fake: Tensor, real: Tensor) -> Tensor:
+    return F.mse_loss(phi(fake), phi(real.detach()))
+
+
+def of_stacks(phi: Callable, fake: Tensor, real: Tensor) -> Tensor:
+    return F.mse_loss(torch.stack(phi(fake)), torch.stack(phi(real.detach())))
+
+
 EXERCISE = Exercise(
     id="8.5",
     title="Content loss",
@@ -85,22 +138,66 @@ EXERCISE = Exercise(
     cases=content_cases,
     observe=observe_content,
     slips={
-        "The value is right, but torch.tensor(...) makes a new tensor outside the graph, so no "
-        "gradient reaches G. Use torch.stack, or add the losses.": content_like(rebuild=True),
         "That compares pixels. Apply phi to both images first.": of_pixels,
-        "Those are absolute differences. The paper's Equation 5 squares them.": content_like(
-            distance=F.l1_loss
-        ),
+        "Those are absolute differences. The paper's Equation 5 squares them.": [
+            content_like(F.l1_loss),
+            content_like(F.smooth_l1_loss),
+        ],
+        "That is the length of the difference: leave out the root, and take the mean of squares.": [
+            content_like(lambda a, b: F.mse_loss(a, b).sqrt()),
+            content_like(lambda a, b: (a - b).norm()),
+        ],
         "That sums over a map, so large maps count most. Take the mean.": content_like(
-            distance=partial(F.mse_loss, reduction="sum")
+            partial(F.mse_loss, reduction="sum")
         ),
-        "You added the losses of the maps. Take their mean.": content_like(reduce=torch.sum),
-        "The value is right, but a gradient is computed for the real image too. Compute its maps "
-        "under torch.no_grad().": content_like(detach=False),
+        "That sums over the channels. Take the mean over all values of a map.": content_like(
+            lambda a, b: (a - b).square().sum(dim=1).mean()
+        ),
+        "That sums over the positions of a map. Take the mean over all its values.": [
+            content_like(lambda a, b: (a - b).square().sum(dim=(2, 3)).mean()),
+            content_like(lambda a, b: (a - b).square().sum(dim=(1, 2, 3)).mean()),
+        ],
+        "All values are in one mean, so large maps count most. Take the mean of each map, then the "
+        "mean of these.": in_one_row,
+        "You added the losses of the maps. Divide by their number.": content_like(reduce=torch.sum),
+        "Take the mean of the maps' losses, not the largest or the smallest.": [
+            content_like(reduce=torch.max),
+            content_like(reduce=torch.min),
+        ],
+        "You normalize the features, as the perceptual distance does. Compare the maps as they "
+        "are.": [
+            content_like(lambda a, b: F.mse_loss(F.normalize(a, dim=1), F.normalize(b, dim=1))),
+            content_like(
+                lambda a, b: (F.normalize(a, dim=1) - F.normalize(b, dim=1)).square().sum(1).mean()
+            ),
+        ],
+        "You divide by 2 however many maps phi returns. Take their number.": content_like(
+            reduce=lambda losses: losses.sum() / 2
+        ),
+        "The graph that leads to fake is lost. Compute phi(fake) outside of no_grad(), and combine "
+        "the losses by torch.stack or a sum: torch.tensor(...), item() and detach() cut it off.": (
+            content_like(reduce=lambda losses: losses.mean().detach())
+        ),
+        "A gradient is computed for the real image too. Compute its maps under torch.no_grad().": (
+            content_like(detach=False)
+        ),
+        "Your code switches off the gradient of the caller's `real`. Use torch.no_grad() or "
+        "real.detach().": lambda phi, fake, real: srgan.content_loss(
+            phi, fake, real.requires_grad_(False)
+        ),
         "Only the first map is used. phi returns a list: use all.": content_like(maps=slice(1)),
         "Only the last map is used. phi returns a list: use all.": content_like(
             maps=slice(-1, None)
         ),
+        "fake and real are swapped: the gradient should reach fake, and real is constant.": (
+            lambda phi, fake, real: srgan.content_loss(phi, real, fake)
+        ),
+        "Tensors of inference mode can't take part in a graph. Use torch.no_grad().": (
+            under_inference_mode
+        ),
+        "phi returns a list of maps, of different sizes. Compare them pair by pair: zip(phi(fake), "
+        "targets).": [of_lists, of_stacks],
     },
-    alternatives=(content_like(), content_in_a_loop),
+    alternatives=(content_like(), content_in_a_loop, content_in_one_pass),
+    advice="Print the shape of each map: is there one loss for each, and are all of them used?",
 )

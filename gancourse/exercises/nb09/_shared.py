@@ -1,12 +1,14 @@
-"""Small networks, and observing losses of two generators: for exercises 9.4 and 9.6."""
+"""Small networks, and observing losses of two generators: for exercises 9.3, 9.4 and 9.6."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gancourse.exercises.base import AnswerError, Case, Observation, as_tensor
-from gancourse.exercises.observe import fill, images, integer
+from gancourse.exercises.base import AnswerError, Observation, as_tensor
+from gancourse.exercises.differences import GRADIENT
+from gancourse.exercises.observe import fill, images
 
 
 class Tiny(nn.Module):
@@ -21,23 +23,33 @@ class Tiny(nn.Module):
         return self.layer(x)[..., : x.shape[-1]].tanh()
 
 
-def unpaired(rng: torch.Generator) -> list[Case]:
-    """Images of both domains, and a seed for the weights."""
-    x, y = images(rng, 2, 3, 4, 4), images(rng, 2, 3, 4, 4)
-    return [Case((x, y, integer(rng, 0, 10**6)), note="on 2 images of each domain")]
+def unpaired(rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Images of both domains; those of Y are darker."""
+    x, y = (images(rng, 2, 3, 4, 5) for _ in range(2))
+    return x, 0.5 * y - 0.4
 
 
-def observe_losses(losses: dict[str, Any], G: nn.Module, F: nn.Module) -> Observation:
-    """Each loss, and the gradients of G and F from a weighted sum of them."""
-    seen = {name: as_tensor(loss, name) for name, loss in losses.items()}
-    if any(loss.dim() for loss in seen.values()):
-        return seen
-    total = sum((n + 1.0) * loss for n, loss in enumerate(losses.values()))
-    if not isinstance(total, Tensor) or not total.requires_grad:
-        raise AnswerError("The losses have no gradient: is there a detach() or no_grad()?")
-    for name, net in {"G": G, "F": F}.items():
-        weights = list(net.parameters())
-        gradients = torch.autograd.grad(total, weights, retain_graph=True, allow_unused=True)
-        flat = [torch.zeros(1) if g is None else g.flatten() for g in gradients]
-        seen[f"gradient that reaches {name}"] = torch.cat(flat)
+def observe_losses(losses: Any, names: Sequence[str], places: Mapping[str, Tensor]) -> Observation:
+    """Each loss by its name, a number of any shape, and the gradient from each at each place."""
+    text = f"Return a dictionary with the names {', '.join(names)}, and no others."
+    if not isinstance(losses, Mapping):
+        raise AnswerError(text)
+    missing = [name for name in names if name not in losses]
+    others = [str(name) for name in losses if name not in names]
+    if missing or others:
+        text += f" Missing: {', '.join(missing)}." if missing else ""
+        raise AnswerError(text + (f" Not expected: {', '.join(others)}." if others else ""))
+    seen = {name: as_tensor(losses[name], name) for name in names}
+    seen = {name: x.reshape(()) if x.numel() == 1 else x for name, x in seen.items()}
+    for name in names:
+        found = _gradients(losses[name], list(places.values()))
+        seen |= {f"{GRADIENT}`{p}` from {name}": g for p, g in zip(places, found, strict=True)}
     return seen
+
+
+def _gradients(loss: Any, places: list[Tensor]) -> list[Tensor]:
+    """The gradient of a loss at each tensor; empty where there is none."""
+    found: Sequence[Tensor | None] = [None] * len(places)
+    if isinstance(loss, Tensor) and loss.requires_grad:
+        found = torch.autograd.grad(loss.sum(), places, retain_graph=True, allow_unused=True)
+    return [torch.zeros(0) if g is None or not g.any() else g.detach() for g in found]

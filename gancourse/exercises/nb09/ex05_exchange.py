@@ -37,7 +37,6 @@ def pool_like(
     keep: bool = True,
     everything: bool = False,
     overwritten: bool = False,
-    inside: bool = False,
     in_order: bool = False,
     both: int = 1,
 ) -> Callable[..., tuple[Tensor, Tensor]]:
@@ -56,9 +55,6 @@ def pool_like(
             shown = fakes.clone()
         if not keep:
             new = kept.clone()
-        if inside:
-            kept.copy_(new)
-            new = kept
         return (shown, new)[::both]
 
     return answer
@@ -83,9 +79,6 @@ EXERCISE = Exercise(
             overwritten=True
         ),
         "You used the places 0, 1, 2 ... instead of `places`.": pool_like(in_order=True),
-        "The right images, but you changed the caller's pool. Work on kept.clone().": pool_like(
-            inside=True
-        ),
         "Swap the two results: return what is shown, then the pool.": pool_like(both=-1),
     },
     alternatives=(pool_by_loop, pool_like()),

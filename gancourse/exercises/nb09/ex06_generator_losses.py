@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from gancourse.exercises.base import AnswerError, Case, Exercise, Observation
+from gancourse.exercises.base import Case, Exercise, Observation, copied
 from gancourse.exercises.nb09._shared import Tiny, observe_losses, unpaired
-from gancourse.exercises.observe import seeded
 from gancourse.papers.cyclegan import cycle_loss, lsgan_generator_loss
+
+NAMES = ("loss_G", "loss_F", "cycle_X", "cycle_Y", "identity")
 
 
 def generator_losses(G, F, D_X, D_Y, x, y):
@@ -23,52 +25,178 @@ def generator_losses(G, F, D_X, D_Y, x, y):
     }
 
 
+def network_cases(rng: torch.Generator) -> list[Case]:
+    nets = Tiny(rng), Tiny(rng), Tiny(rng, 1), Tiny(rng, 1)
+    return [Case((*nets, *unpaired(rng)), note="on 2 images of each domain")]
+
+
 def observe_generators(answer: Callable[..., Any], case: Case) -> Observation:
-    x, y, seed = case.args
-    rng = seeded(seed)
-    G, F_, D_X, D_Y = Tiny(rng), Tiny(rng), Tiny(rng, 1), Tiny(rng, 1)
-    losses = answer(G, F_, D_X, D_Y, x.clone(), y.clone())
-    names = ("loss_G", "loss_F", "cycle_X", "cycle_Y", "identity")
-    if not isinstance(losses, dict) or set(losses) != set(names):
-        raise AnswerError(f"Return a dictionary with exactly these names: {', '.join(names)}.")
-    return observe_losses({name: losses[name] for name in names}, G, F_)
+    G, F, D_X, D_Y, x, y = copied(case.args)
+    losses = answer(G, F, D_X, D_Y, x, y)
+    return observe_losses(losses, NAMES, {"G": G.layer.weight, "F": F.layer.weight})
+
+
+def l1(a: Tensor, b: Tensor) -> Tensor:
+    return (a - b).abs().mean()
+
+
+def l2(a: Tensor, b: Tensor) -> Tensor:
+    return (a - b).square().mean()
+
+
+def to_one(ratings: Tensor) -> Tensor:
+    return (ratings - 1).square().mean()
 
 
 def losses_like(
     swap_D: bool = False,
-    target: float = 1.0,
-    cut: bool = False,
-    identity: Callable[..., Tensor] | None = None,
-    weighted: bool = False,
-    on_cycled: bool = False,
+    rate: Callable[[Tensor], Tensor] = to_one,
+    rated: Callable[..., tuple[Tensor, Tensor]] = lambda x, y, fakes, cycled: fakes,
+    cycle: Callable[[Tensor, Tensor], Tensor] = l1,
+    ends: Callable[..., tuple[Tensor, Tensor]] = lambda fakes, cycled: cycled,
+    identity: Callable[..., Tensor] = lambda G, F, x, y: l1(G(y), y) + l1(F(x), x),
+    weights: tuple[float, float] = (1, 1),
+    names: tuple[str, ...] = NAMES,
 ) -> Callable[..., dict[str, Tensor]]:
     """Make the five losses of the generators, with a slip if asked for."""
 
-    def distance(a: Tensor, b: Tensor) -> Tensor:
-        return (a - b).abs().mean()
-
-    def losses(
-        G: nn.Module, F_: nn.Module, D_X: nn.Module, D_Y: nn.Module, x: Tensor, y: Tensor
-    ) -> dict[str, Tensor]:
-        fake_y, fake_x = G(x), F_(y)
-        cycled_x, cycled_y = F_(fake_y), G(fake_x)
-        rated_y, rated_x = (cycled_y, cycled_x) if on_cycled else (fake_y, fake_x)
-        if cut:
-            rated_y, rated_x = rated_y.detach(), rated_x.detach()
+    def losses(G: Any, F: Any, D_X: Any, D_Y: Any, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+        fakes = fake_y, fake_x = G(x), F(y)
+        cycled = F(fake_y), G(fake_x)
+        a, b = rated(x, y, fakes, cycled)
+        back_x, back_y = ends(fakes, cycled)
         if swap_D:
             D_X, D_Y = D_Y, D_X
-        same = identity(G, F_, x, y) if identity else distance(G(y), y) + distance(F_(x), x)
-        w = (10, 5) if weighted else (1, 1)
-        return {
-            "loss_G": (D_Y(rated_y) - target).square().mean(),
-            "loss_F": (D_X(rated_x) - target).square().mean(),
-            "cycle_X": w[0] * distance(cycled_x, x),
-            "cycle_Y": w[0] * distance(cycled_y, y),
-            "identity": w[1] * same,
-        }
+        values = [rate(D_Y(a)), rate(D_X(b))]
+        values += [weights[0] * cycle(back_x, x), weights[0] * cycle(back_y, y)]
+        return dict(zip(names, [*values, weights[1] * identity(G, F, x, y)], strict=True))
 
     return losses
 
+
+def cut(first: bool) -> Callable[..., dict[str, Tensor]]:
+    """No gradient passes the first translations, in all losses or for the discriminators only."""
+
+    def losses(G: Any, F: Any, D_X: Any, D_Y: Any, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+        fake_y, fake_x = G(x).detach(), F(y).detach()
+        all_five = generator_losses(G, F, D_X, D_Y, x, y)
+        if first:
+            all_five |= {"cycle_X": l1(F(fake_y), x), "cycle_Y": l1(G(fake_x), y)}
+        return all_five | {"loss_G": to_one(D_Y(fake_y)), "loss_F": to_one(D_X(fake_x))}
+
+    return losses
+
+
+def by_function(name: str) -> Callable[..., Any]:
+    """As if F were torch.nn.functional."""
+    return lambda G, F, D_X, D_Y, x, y: getattr(F, name)
+
+
+def as_in_the_turn_of_d(factor: float) -> Callable[..., dict[str, Tensor]]:
+    """D's losses in place of those of the generators."""
+
+    def losses(G: Any, F: Any, D_X: Any, D_Y: Any, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+        def of(D: Any, real: Tensor, fake: Tensor) -> Tensor:
+            return factor * (to_one(D(real)) + D(fake).square().mean())
+
+        both = {"loss_G": of(D_Y, y, G(x)), "loss_F": of(D_X, x, F(y))}
+        return generator_losses(G, F, D_X, D_Y, x, y) | both
+
+    return losses
+
+
+Answer = Callable[..., dict[str, Tensor]]
+
+
+def one_or_both(answer: Answer) -> list[Answer]:
+    """An answer whose two adversarial losses are wrong, and those with only one of them."""
+
+    def right_but_for(name: str) -> Answer:
+        return lambda *args: {**generator_losses(*args), name: answer(*args)[name]}
+
+    return [answer, right_but_for("loss_G"), right_but_for("loss_F")]
+
+
+ADVERSARIAL = {
+    "The two D are swapped: G makes images of Y, so D_Y rates them.": losses_like(swap_D=True),
+    "loss_G and loss_F are 0 where D's output for the fakes is 1.": one_or_both(
+        losses_like(rate=lambda d: d.square().mean())
+    ),
+    "That is a loss of D, which rates real images too. G's is the mean of (D_Y(fake_y) - 1) "
+    "squared.": [
+        *one_or_both(as_in_the_turn_of_d(1)),
+        *one_or_both(as_in_the_turn_of_d(0.5)),
+    ],
+    "loss_G and loss_F are halved. Of the least-squares losses only D's is.": losses_like(
+        rate=lambda d: to_one(d) / 2
+    ),
+    "D's outputs are not compared with 1 by squares. Use the least-squares loss of G from Section "
+    "4.": [
+        *one_or_both(losses_like(rate=lambda d: nn.functional.softplus(-d).mean())),
+        losses_like(rate=lambda d: to_one(d.sigmoid())),
+        losses_like(rate=lambda d: (d - 1).abs().mean()),
+        losses_like(rate=lambda d: -d.mean()),
+    ],
+    "loss_G and loss_F are sums. Return means.": losses_like(rate=lambda d: (d - 1).square().sum()),
+    "D rates the images after the round trip. It should rate fake_y and fake_x.": losses_like(
+        rated=lambda x, y, fakes, cycled: cycled[::-1]
+    ),
+    "D rates the real images. It should rate fake_y and fake_x.": losses_like(
+        rated=lambda x, y, fakes, cycled: (y, x)
+    ),
+    "loss_G and loss_F have each other's name: loss_G is D_Y's rating of G(x).": losses_like(
+        names=("loss_F", "loss_G", "cycle_X", "cycle_Y", "identity")
+    ),
+    "D's outputs for the fakes have no gradient with respect to G and F: a detach() belongs "
+    "in D's turn, not here.": cut(first=False),
+    "The first translations are cut off from the graph, so the generators learn nothing from D, "
+    "and in a cycle only the second learns. No detach() and no no_grad() belong here.": cut(True),
+}
+DIFFERENCES = {
+    "The cycle losses compare squares. They are mean absolute differences.": [
+        losses_like(cycle=l2),
+        losses_like(cycle=l2, identity=lambda G, F, x, y: l2(G(y), y) + l2(F(x), x)),
+    ],
+    "The cycle losses stop half-way: the cycle continues from the fakes, with F(fake_y).": (
+        losses_like(ends=lambda fakes, cycled: fakes)
+    ),
+    "Each image goes through one network twice. The cycle goes through both: F(G(x)).": (
+        lambda G, F, D_X, D_Y, x, y: (
+            generator_losses(G, F, D_X, D_Y, x, y)
+            | {"cycle_X": l1(G(G(x)), x), "cycle_Y": l1(F(F(y)), y)}
+        )
+    ),
+    "cycle_X and cycle_Y have each other's name: cycle_X begins and ends at x.": losses_like(
+        names=("loss_G", "loss_F", "cycle_Y", "cycle_X", "identity")
+    ),
+    "identity compares G(x) with x: that forbids every change. G should leave images of its "
+    "target domain unchanged: compare G(y) with y.": losses_like(
+        identity=lambda G, F, x, y: l1(G(x), x) + l1(F(y), y)
+    ),
+    "identity has one half only. It is the sum of two: G with y, and F with x.": [
+        losses_like(identity=lambda G, F, x, y: l1(G(y), y)),
+        losses_like(identity=lambda G, F, x, y: l1(F(x), x)),
+    ],
+    "identity is halved. It is the sum of two mean differences, not their mean.": losses_like(
+        identity=lambda G, F, x, y: (l1(G(y), y) + l1(F(x), x)) / 2
+    ),
+    "identity has squares. It is the sum of two mean absolute differences.": losses_like(
+        identity=lambda G, F, x, y: l2(G(y), y) + l2(F(x), x)
+    ),
+    "identity gets translated images. It gets real ones of the target domain: G(y) is compared "
+    "with y.": losses_like(identity=lambda G, F, x, y: l1(G(G(x)), G(x)) + l1(F(F(y)), F(y))),
+    "identity is cut off from the graph. The generators learn from it too.": losses_like(
+        identity=lambda G, F, x, y: (l1(G(y), y) + l1(F(x), x)).detach()
+    ),
+    "The losses are already weighted. Return them without weights.": [
+        losses_like(weights=(10, 5)),
+        losses_like(weights=(10, 0.5)),
+        losses_like(weights=(10, 1)),
+        losses_like(weights=(1, 5)),
+    ],
+    "Here F is the generator from Y to X, not torch.nn.functional. Write out the name: "
+    "nn.functional.l1_loss.": [by_function("l1_loss"), by_function("mse_loss")],
+}
 
 EXERCISE = Exercise(
     id="9.6",
@@ -76,24 +204,10 @@ EXERCISE = Exercise(
     points=3,
     minutes=15,
     reference=generator_losses,
-    cases=unpaired,
+    cases=network_cases,
     observe=observe_generators,
-    slips={
-        "The two D are swapped: G makes images of Y, so D_Y rates them.": losses_like(swap_D=True),
-        "loss_G and loss_F are 0 where D's output for the fakes is 1.": losses_like(target=0.0),
-        "D's outputs for the fakes have no gradient with respect to G and F: a detach() belongs "
-        "in D's turn, not here.": losses_like(cut=True),
-        "identity compares G(x) with x: that forbids every change. G should leave images of its "
-        "target domain unchanged: compare G(y) with y.": losses_like(
-            identity=lambda G, F, x, y: (G(x) - x).abs().mean() + (F(y) - y).abs().mean()
-        ),
-        "identity has one half only: the difference of F(x) and x is missing.": losses_like(
-            identity=lambda G, F, x, y: (G(y) - y).abs().mean()
-        ),
-        "The losses are already weighted. Return them without weights.": losses_like(weighted=True),
-        "D rates the images after the round trip. It should rate fake_y and fake_x.": losses_like(
-            on_cycled=True
-        ),
-    },
+    slips=ADVERSARIAL | DIFFERENCES,
     alternatives=(losses_like(),),
+    advice="Compare with the table and the diagram of Section 5: which network gets which image, "
+    "and what is its result compared with?",
 )

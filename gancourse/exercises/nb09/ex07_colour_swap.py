@@ -14,4 +14,5 @@ EXERCISE = choice(
         "d": "One of them maps the images of Y one-to-one onto themselves. Which? Can F undo it?",
         "a and c": "Only one of them: which can be undone without loss?",
     },
+    advice="For each of them: would D_Y detect it, and could some F undo it?",
 )

@@ -3,57 +3,107 @@
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, xlogy
 
 from gancourse.exercises.base import Case, Exercise
-from gancourse.exercises.observe import integer
+from gancourse.exercises.nb10._shared import observe_number
 from gancourse.metrics import samples
 
 
 def probabilities(rng: torch.Generator) -> list[Case]:
-    """Uneven classes; in the second case the classifier is certain, so zeros occur."""
-    n, classes = integer(rng, 6, 8), integer(rng, 3, 5)
-    soft = (2 * torch.randn(n, classes, generator=rng)).softmax(dim=1)
-    certain = torch.eye(classes)[torch.randint(classes, (n,), generator=rng)]
-    certain[:2] = torch.eye(classes)[:2]  # two classes at least
+    """Uneven classes; zeros in rows, and zeros in p(y); more samples than classes, and fewer."""
+    soft = (2 * torch.randn(7, 4, generator=rng) + torch.tensor([1.0, 0.5, -0.5, -1])).softmax(1)
+    certain = torch.eye(3)[[0, 2, 2, 1, 2, 0]]
+    some = torch.cat([torch.randn(3, 4, generator=rng).softmax(1), torch.zeros(3, 1)], 1)
     return [
-        Case((soft,), note=f"for {n} samples and {classes} classes"),
+        Case((soft,), note="for 7 samples and 4 classes"),
         Case((certain,), note="where the classifier is certain of each sample"),
+        Case((some,), note="where a class never occurs"),
     ]
 
 
-def score_like(
-    *,
-    exp: bool = True,
-    swap: bool = False,
-    uniform: bool = False,
-    varied_only: bool = False,
-    naive: bool = False,
-    mean_last: bool = False,
-) -> Callable[[Tensor], Tensor]:
-    """Make an inception-style score, with a slip if asked for."""
-
-    def answer(p: Tensor) -> Tensor:
-        q = p.mean(0, keepdim=True).expand_as(p)
-        q = torch.full_like(p, 1 / p.shape[1]) if uniform else q
-        a, b = (q, p) if swap else (p, q)
-        if naive:
-            kl = (a * (a.log() - b.log())).sum(1)
-        else:
-            kl = (torch.xlogy(a, a) - torch.xlogy(a, b)).sum(1)
-        if varied_only:
-            kl = -torch.xlogy(q, q).sum(1)
-        if mean_last:
-            return kl.exp().mean()
-        return kl.mean().exp() if exp else kl.mean()
-
-    return answer
+def kl(p: Tensor, q: Tensor) -> Tensor:
+    """The KL divergence of each row of p from q."""
+    return (xlogy(p, p) - xlogy(p, q)).sum(1)
 
 
-def score_by_entropies(p: Tensor) -> Tensor:
-    """exp(entropy of the mean - mean of the entropies)."""
-    entropy = torch.special.entr
-    return (entropy(p.mean(0)).sum() - entropy(p).sum(1).mean()).exp()
+def score_like(divergence: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """Make a score from the divergences of rows p from their mean, of the same shape."""
+    return lambda p: divergence(p, p.mean(0, keepdim=True).expand_as(p)).mean().exp()
+
+
+def uniform(p: Tensor) -> Tensor:
+    """Equal probabilities, one row for each sample."""
+    return torch.full_like(p, 1 / p.shape[1])
+
+
+def entropy(p: Tensor) -> Tensor:
+    return torch.special.entr(p).sum(-1)
+
+
+SLIPS = {
+    "The exponential is missing: the lowest score is 1.": lambda p: kl(p, p.mean(0)).mean(),
+    "The two are swapped: KL(p(y|x) || p(y)) is weighted by p(y|x).": [
+        score_like(lambda p, q: kl(q, p)),
+        score_like(lambda p, q: (q * (q.log() - p.log())).sum(1)),
+        score_like(lambda p, q: F.kl_div(p.log(), q, reduction="none").sum(1)),
+    ],
+    "You weighted the logarithms by p(y); the formula weights them by p(y|x).": [
+        score_like(lambda p, q: (xlogy(q, p) - xlogy(q, q)).sum(1)),
+        score_like(lambda p, q: (q * (p.log() - q.log())).sum(1)),
+        score_like(lambda p, q: xlogy(q, p / q).sum(1)),
+    ],
+    "You compared with equal classes. p(y) is the mean over the samples: p.mean(dim=0).": [
+        score_like(lambda p, q: kl(p, uniform(p))),
+        score_like(lambda p, q: (p * (p.log() - uniform(p).log())).sum(1)),
+    ],
+    "0 log 0 became nan. It counts as 0: torch.xlogy does that.": [
+        score_like(lambda p, q: (p * (p.log() - q.log())).sum(1)),
+        score_like(lambda p, q: (p * (p / q).log()).sum(1)),
+    ],
+    "0 log 0 counts as 0, term by term. You replaced the whole divergence of a sample.": score_like(
+        lambda p, q: (p * (p / q).log()).sum(1).nan_to_num()
+    ),
+    "The logarithm of a quotient is a difference; you added the two logarithms.": score_like(
+        lambda p, q: (xlogy(p, p) + xlogy(p, q)).sum(1)
+    ),
+    "F.kl_div expects logarithms as its first argument: q.log() with q = p(y).": [
+        score_like(lambda p, q: F.kl_div(q, p, reduction="none").sum(1)),
+        score_like(lambda p, q: F.kl_div(p, q, reduction="none").sum(1)),
+    ],
+    "Where a class never occurs p(y) is 0, and this became nan. Such a term counts as 0: "
+    "torch.xlogy(p, marginal).": [
+        score_like(lambda p, q: F.kl_div(q.log(), p, reduction="none").sum(1)),
+        score_like(lambda p, q: xlogy(p, p / q).sum(1)),
+        score_like(lambda p, q: (xlogy(p, p) - p * q.log()).sum(1)),
+    ],
+    "You took the mean of exponentials. First the mean over samples, then exp.": lambda p: (
+        kl(p, p.mean(0)).exp().mean()
+    ),
+    "The divergences are added over the samples. Take their mean, then exp.": [
+        lambda p: kl(p, p.mean(0)).sum().exp(),
+        lambda p: F.kl_div(p.mean(0).log().expand_as(p), p, reduction="sum").exp(),
+    ],
+    "You took a mean over classes. Add over classes; the mean is over samples only.": [
+        lambda p: (kl(p, p.mean(0)) / p.shape[1]).mean().exp(),
+        lambda p: F.kl_div(p.mean(0).log().expand_as(p), p, reduction="mean").exp(),
+    ],
+    "That is exp of the entropy of p(y): how varied the samples are. How confident the "
+    "classifier is about each is missing.": lambda p: entropy(p.mean(0)).exp(),
+    "p(y) is missing: that is only how confident the classifier is about each sample.": [
+        lambda p: (-entropy(p)).mean().exp(), lambda p: entropy(p).mean().exp(),
+    ],
+    "The entropies are added; the score subtracts: exp of (entropy of p(y) - mean entropy of the "
+    "rows).": lambda p: (entropy(p.mean(0)) + entropy(p).mean()).exp(),
+    "Rows of p are probabilities already: leave out the softmax.": [
+        lambda p: score_like(kl)(p.softmax(1)), lambda p: score_like(kl)(p.softmax(0)),
+    ],
+    "Logarithms to the base 2 don't belong with exp: take natural ones.": [
+        lambda p: (kl(p, p.mean(0)).mean() / torch.tensor(2.0).log()).exp(),
+        lambda p: score_like(lambda p, q: (p * ((p / q).log2())).sum(1))(p),
+    ],
+}  # fmt: skip
 
 
 EXERCISE = Exercise(
@@ -63,18 +113,14 @@ EXERCISE = Exercise(
     minutes=10,
     reference=samples.inception_score,
     cases=probabilities,
-    slips={
-        "The exponential is missing: the lowest score is 1.": score_like(exp=False),
-        "The two are swapped: KL(p(y|x) || p(y)) is weighted by p(y|x).": score_like(swap=True),
-        "You compared with equal classes. p(y) is the mean of the given rows.": score_like(
-            uniform=True
-        ),
-        "0 log 0 became nan. It counts as 0: torch.xlogy does that.": score_like(naive=True),
-        "You took the mean of exponentials. First the mean over samples, then exp.": score_like(
-            mean_last=True
-        ),
-        "That is exp of the entropy of p(y): how varied the samples are. How confident the "
-        "classifier is about each is missing.": score_like(varied_only=True),
-    },
-    alternatives=(score_like(), score_by_entropies),
+    observe=observe_number,
+    slips=SLIPS,
+    alternatives=(
+        score_like(kl),
+        lambda p: (entropy(p.mean(0)) - entropy(p).mean()).exp(),
+        lambda p: score_like(lambda p, q: (p * ((p + 1e-9).log() - (q + 1e-9).log())).sum(1))(p),
+        lambda p: [score_like(kl)(p.double())][0].item(),
+    ),
+    advice="Compute it for two samples that are certain of two classes: do you get 2? And for two "
+    "samples of one class: 1?",
 )

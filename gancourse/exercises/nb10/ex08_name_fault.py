@@ -11,8 +11,8 @@ EXERCISE = choice(
         "a": "Then D would reject the fakes, and G's loss, -log D(G(z)), would be large. "
         "How large is it here?",
         "b": "log(1 - D) is below 0 for every D. Look at the sign of loss_G.",
-        "d": "D would soon recognise the one fake that G makes, and G's loss would be large. "
-        "Here D rates the fakes as real.",
+        "d": "If D rated that fake as real, its own loss would contain a large -log(1 - D(G(z))). "
+        "Both losses are near 0 here.",
         "e": "At the equilibrium D is 1/2 everywhere: D's loss is log 4, G's is log 2.",
     },
     advice="One D gives both losses. Can -log(1 - D) and -log D be small at once?",
