@@ -70,10 +70,18 @@ def detached(run: Faulty, args: tuple, kwargs: dict) -> Any:
 
 def as_numbers(run: Faulty, args: tuple, kwargs: dict) -> Any:
     def change(x: Tensor) -> Any:
-        run.acted |= x.requires_grad
+        run.acted |= x.requires_grad and x.dim() < 2
         return x.tolist() if x.dim() < 2 else x
 
     return tree_map_only(Tensor, change, run.call(args, kwargs))
+
+
+def squeezed(run: Faulty, args: tuple, kwargs: dict) -> Any:
+    def change(x: Tensor) -> Tensor:
+        run.acted |= x.squeeze().shape != x.shape
+        return x.squeeze()
+
+    return run.on_result(change, args, kwargs)
 
 
 def on_the_cpu(run: Faulty, args: tuple, kwargs: dict) -> Any:
@@ -138,7 +146,7 @@ def seeds_torch(run: Faulty, args: tuple, kwargs: dict) -> Any:
 
 
 FAULTS = (
-    detached, as_numbers, on_the_cpu, in_place, frozen, other_mode, leaves_a_hook, seeds_again,
+    detached, as_numbers, squeezed, on_the_cpu, in_place, frozen, other_mode, leaves_a_hook, seeds_again,
     seeds_torch,
 )  # fmt: skip
 WHERE_TRAINED = (detached, as_numbers, frozen)

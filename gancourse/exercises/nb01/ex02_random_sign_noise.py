@@ -50,7 +50,7 @@ def noise_cases(rng: torch.Generator) -> list[Case]:
     seed = integer(rng, 0, 10**6)
     return [
         Case((0.7 * x, eps, seed), note="on grey images"),
-        Case((x.sign(), eps, seed), note="on images of pure black and white"),
+        Case((x[:1].sign(), eps, seed), note="on an image of pure black and white"),
     ]
 
 

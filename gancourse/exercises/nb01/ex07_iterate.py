@@ -204,7 +204,8 @@ def many_steps(rng: torch.Generator) -> list[Case]:
         drawn = inputs(rng, BATCH, edges=True)
         if stable(*drawn).all():
             break
-    one = Case((*drawn, EPS, STEP, 1), note="with steps=1")
+    model, x, y = drawn
+    one = Case((model, x[:1], y[:1], EPS, STEP, 1), note="with steps=1, on one image")
     return [one, steps_of(rng, targeted=False), steps_of(rng, targeted=True)]
 
 

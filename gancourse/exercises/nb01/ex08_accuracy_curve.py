@@ -157,6 +157,7 @@ def curve_cases(rng: torch.Generator) -> list[Case]:
     model, sizes = Brightness(), [0.64, 0.0, 1.24, 0.28]
     return [
         Case((model, half_step, x_few, y[few], sizes), note="with 7 images"),
+        Case((model, half_step, x_few, y[few], [0.28]), note="with a single size"),
         Case((model, half_step, x, y, sizes), note=f"with {IMAGES} images"),
     ]
 

@@ -10,8 +10,10 @@ def densities(rng: torch.Generator) -> list[Case]:
     """Positive densities, which don't sum to 1 over these points: of ordinary size, and tiny."""
     p, q = torch.rand(2, 5, generator=rng) * 1.5 + 0.05
     tiny = (torch.rand(2, 4, generator=rng, dtype=torch.double) + 0.1) * 1e-60
+    unlikely = torch.tensor([1e-9]), torch.ones(1)
     return [
         Case((p, q), note="on five points"),
+        Case(unlikely, note="on one point, where p is far smaller than q"),
         Case(tuple(tiny), note="on densities of about 1e-60, in double precision"),
     ]
 
@@ -59,5 +61,6 @@ EXERCISE = Exercise(
         lambda p, q: torch.sigmoid(p.log() - q.log()),
         lambda p, q: 1 / (1 + q / p),
     ),
+    atol=0.0,  # also a small probability counts: its logarithm is used
     advice="Set the derivative of p log D + q log(1 - D) to zero and solve for D.",
 )

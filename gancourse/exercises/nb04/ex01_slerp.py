@@ -20,7 +20,8 @@ def walks(rng: torch.Generator) -> list[Case]:
         a, b = torch.randn(2, 3, 12, generator=rng) * torch.tensor([1.0, 1.4]).view(2, 1, 1)
         side = F.cosine_similarity(a, b, dim=1).sign() * torch.tensor([1, -1, 1])
         cases.append(Case((a, b * side[:, None], t), note=f"for t = {t:g}"))
-    return cases
+    a, b = torch.randn(2, 1, 5, generator=rng)
+    return [*cases, Case((a[None, 0], b[None, 0], 0.4), note="for a batch of one")]
 
 
 def angle_of(a: Tensor, b: Tensor) -> Tensor:

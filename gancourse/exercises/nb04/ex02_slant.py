@@ -20,7 +20,8 @@ def strokes(rng: torch.Generator) -> list[Case]:
         stroke = (columns - left + lean * (rows - top)).abs() < 2
         ink = torch.rand(12, 17, generator=rng) * stroke * ((rows - top).abs() < 4)
         images.append(2 * ink - 1)
-    return [Case((torch.stack(images)[:, None],))]
+    x = torch.stack(images)[:, None]
+    return [Case((x,), note="on 3 images"), Case((x[:1].mT,), note="on a batch of one image")]
 
 
 def to_ink(images: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ def some_maps(rng: torch.Generator) -> list[Case]:
     return [
         Case((3, [1, 3], seed), note="with two maps"),
         Case((4, [2], seed), note="with one map of a convolution"),
-        Case((3, [], seed), note="with an empty list of maps"),
+        Case((3, [], seed), note="with an empty list of maps, and one z"),
     ]
 
 
@@ -43,7 +43,7 @@ def observe_without(answer: Callable[..., Any], case: Case) -> Observation:
         norm.bias.data.abs_().add_(0.1)  # so that a 0 before batch norm comes out as something
     layer = G.layers[number]  # a ReLU with 6 maps of 4 x 4, or a convolution with 3 of 8 x 8
     layer.register_forward_hook(lambda *_: None)  # somebody else's
-    z, before = torch.randn(4, 5, generator=rng), set(layer._forward_hooks)
+    z, before = torch.randn(4 if maps else 1, 5, generator=rng), set(layer._forward_hooks)
     result = as_tensor(answer(G, layer, list(maps), z))
     facts = {LEFT: set(layer._forward_hooks) - before, TAKEN: before - set(layer._forward_hooks)}
     return {"images": result, **{fact: torch.tensor(True) for fact, some in facts.items() if some}}

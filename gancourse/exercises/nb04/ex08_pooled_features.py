@@ -16,10 +16,10 @@ def images_and_networks(rng: torch.Generator) -> list[Case]:
     D = fill(dcgan.Discriminator(1, 2, 32), rng).eval()
     layers = [(nn.Conv2d(a, b, 4, 2, 1), nn.LeakyReLU(0.2)) for a, b in ((1, 3), (3, 4), (4, 2))]
     other = fill(nn.Sequential(*(layer for pair in layers for layer in pair)), rng).train()
-    x = torch.randn(5, 1, 32, 32, generator=rng)
+    x = torch.randn(4, 1, 32, 32, generator=rng)
     return [
         Case((D, x[:3]), note="for a discriminator"),
-        Case((other, x[3:]), note="for a network without batch norm, in train mode"),
+        Case((other, x[3:]), note="for one image, and a network without batch norm in train mode"),
     ]
 
 

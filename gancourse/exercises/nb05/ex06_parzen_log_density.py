@@ -30,6 +30,7 @@ def windows(rng: torch.Generator) -> list[Case]:
     return [
         Case((near, samples, 0.5), note="on near points"),  # the constant is 0 at 0.4
         Case((far, samples, 0.25), note="on points far from every sample"),
+        Case((near[:1], samples[:1], 0.3), note="for one point and one sample"),
     ]
 
 

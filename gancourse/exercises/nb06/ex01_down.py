@@ -17,7 +17,7 @@ def halving_cases(rng: torch.Generator) -> list[Case]:
     return [
         Case((images(rng, 2, 3, 8, 6),), note="on 2 colour images of 8 x 6"),
         Case((images(rng, 1, 1, 4, 8),), note="on a grey image of 4 x 8"),
-        Case((3 * images(rng, 3, 2, 6, 6),), note="on noise of 2 channels with values beyond 1"),
+        Case((6 * images(rng, 3, 2, 6, 6),), note="on noise of 2 channels with values beyond 1"),
     ]
 
 

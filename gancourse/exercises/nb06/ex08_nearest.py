@@ -34,6 +34,7 @@ def image_cases(rng: torch.Generator) -> list[Case]:
         Case((images(rng, 6, 5), images(rng, 4, 5)),
              note="for 6 samples and 4 examples, each a vector of features"),
         Case((samples, examples), note="for 7 samples and 1,101 examples"),
+        Case((examples[:1] + 1e-3, examples[:2]), note="for one sample, which is almost a copy"),
     ]  # fmt: skip
 
 

@@ -23,7 +23,7 @@ def scores(rng: torch.Generator) -> list[Case]:
     for n in (5, 2):
         s = 0.5 * torch.randn(n, n, generator=rng).clamp(-2, 2)
         s = s.where(others(s), 4.0)
-        s[2:3, 2:3] = 0.3
+        s[1:3, 1:3] = torch.tensor([[0.0, 0.3], [-0.2, 0.3]])[: n - 1, : n - 1]
         s[:2, :2] = torch.tensor([[2.4, 0.5], [0.2, -1.2]])
         s = s + 0.1 * torch.rand(n, n, generator=rng)
         cases.append(Case((s,), note=f"for {n} images"))

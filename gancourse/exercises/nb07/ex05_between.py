@@ -17,6 +17,7 @@ def embeddings(rng: torch.Generator) -> list[Case]:
         Case((torch.randn(6, 4, generator=rng), beta), note="for 6 embeddings"),
         Case((torch.randn(7, 5, generator=rng), 1 - beta), note="for 7 embeddings, an odd number"),
         Case((torch.randn(4, 3, generator=rng), beta), note="for 4 embeddings"),
+        Case((torch.randn(2, 3, generator=rng), beta), note="for 2 embeddings"),
     ]
 
 

@@ -24,6 +24,7 @@ def psnr_cases(rng: torch.Generator) -> list[Case]:
         Case((*pair(2), border), note=f"on 2 images with border={border}"),
         Case(pair(2), note="with the default border"),
         Case((*pair(1), 1), note="on a batch of one image with border=1"),
+        Case((1e-3 * pair(1)[0], 1e-3 * pair(1)[1]), note="on images that are almost equal"),
     ]
 
 

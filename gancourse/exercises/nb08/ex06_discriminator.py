@@ -107,9 +107,7 @@ EXERCISE = Exercise(
         "One batch norm serves two convolutions. Each but the first convolution needs its own.": (
             partial(DiscriminatorLike, shared_norms=True)
         ),
-        "The strides alternate: 1 first, then 2.": [
-            partial(DiscriminatorLike, strides=strides) for strides in ((2, 1), (2, 2))
-        ],
+        "The strides are swapped: 1 first, then 2.": partial(DiscriminatorLike, strides=(2, 1)),
         "The maps are not flattened before the dense layer: nn.Flatten().": partial(
             DiscriminatorLike, last=lambda h: h
         ),

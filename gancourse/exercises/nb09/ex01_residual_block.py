@@ -89,8 +89,8 @@ EXERCISE = Exercise(
         "padding_mode='reflect'.": partial(BlockLike, pad="circular"),
         "You padded once, by 2 pixels. Pad by 1 before each convolution, so that both norms are "
         "taken over the image.": partial(BlockLike, pads=(2, 0)),
-        "The image is padded twice before each convolution: by a layer, and by the convolution. "
-        "Leave one out.": partial(BlockLike, twice=True),
+        "The padding before each convolution is 1 pixel. Yours is 2 in all: is it done by a layer "
+        "and by the convolution too?": partial(BlockLike, twice=True),
         "One convolution is used twice, so both have the same weights. Make two of them.": partial(
             BlockLike, shared=True
         ),

@@ -9,15 +9,12 @@ from torch import Tensor
 
 from gancourse.exercises.base import Case, Exercise, Observation, copied
 from gancourse.exercises.nb09._shared import observe_losses
-from gancourse.papers.cyclegan import lsgan_discriminator_loss, lsgan_generator_loss
 
 
-def least_squares(real, fake):
-    """Both players' losses; no annotations, so that wrong shapes are diagnosed, not refused."""
-    return {
-        "loss_D": lsgan_discriminator_loss(real, fake) / 2,
-        "loss_G": lsgan_generator_loss(fake),
-    }
+def least_squares(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    """Both players' losses, as the package's `LSGAN`; here real and fake may differ in shape."""
+    loss_D = ((real - 1).square().mean() + fake.square().mean()) / 2
+    return {"loss_D": loss_D, "loss_G": (fake - 1).square().mean()}
 
 
 def maps(rng: torch.Generator) -> list[Case]:
@@ -181,13 +178,13 @@ EXERCISE = Exercise(
         "Those are absolute differences. Square them.": squares_like(size=torch.abs),
         "All outputs are in one mean, which weighs real and fake by their numbers. Take two means, "
         "and half of their sum.": pooled,
-        "You added values of real and fake before the mean, which needs maps of one shape. Take "
-        "two means, and half of their sum.": in_one_mean,
+        "real and fake may have different shapes: don't add their values, and give the targets of "
+        "each its own shape. Take two means, and half of their sum.": [
+            in_one_mean,
+            mixed(D=fake_has_shape_of_real),
+        ],
         "Your code changes an argument in place, as -= and functions that end in _ do. real - 1 "
         "makes a new tensor.": in_place,
-        "fake is compared with a tensor that has the shape of real. Use zeros_like(fake).": mixed(
-            D=fake_has_shape_of_real
-        ),
         "The losses are cut off from the graph, so nobody learns. Return tensors, without item(), "
         "detach() and no_grad().": lambda real, fake: least_squares(real.detach(), fake.detach()),
         "An output is detached in loss_D, so D would learn nothing from it. Detaching G is left to "

@@ -28,6 +28,7 @@ def points_and_cloud(rng: torch.Generator) -> list[Case]:
         ),
         Case((near_twins, twice, 1), note="where two points of the cloud are equal"),
         Case((*_clear(rng, 12, 5, 2), 4), note="with k = 4, the largest for a cloud of 5"),
+        Case((cloud[:1] + 1, cloud, 2), note="for a single point"),
     ]
 
 
