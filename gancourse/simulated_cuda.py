@@ -48,7 +48,10 @@ class CudaTensor(Tensor):
 
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
-        if getattr(func, "__name__", "") not in MAY_MIX:
+        inside_vmap = (
+            torch._C._functorch.peek_interpreter_stack() is not None
+        )  # tensors are wrapped
+        if getattr(func, "__name__", "") not in MAY_MIX and not inside_vmap:
             tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
             if any(not isinstance(x, CudaTensor) and x.dim() > 0 for x in tensors):
                 raise RuntimeError(

@@ -138,3 +138,10 @@ def test_arguments_are_copied_with_what_they_contain(rng):
     assert moved["list"][0].device == CUDA and moved["list"][1] == "text"
     moved["x"] += 1
     assert given["x"].sum() == 0
+
+
+def test_functions_that_wrap_tensors_work():
+    x = random(4, 3)
+    with Device():
+        gradient = torch.func.vmap(torch.func.grad(lambda row: (row**2).sum()))(x)
+    assert torch.allclose(to_cpu(gradient), to_cpu(2 * x))

@@ -187,26 +187,26 @@ def number(value: float, digits: int) -> str:
 
 ADVICE = {
     r"backward through the graph a second time": "The graph of an earlier backward() is used once "
-    "more, but its values are gone. Compute the loss again in each turn, and detach what comes from "
-    "the other turn; retain_graph=True would only hide this.",
+    "more, but its values are gone. Compute the loss again in each turn, and detach what comes "
+    "from the other turn; retain_graph=True would only hide this.",
     r"modified by an inplace operation": "A tensor that this backward() needs was changed after it "
     "was used: opt.step() changes weights in place. Compute this loss after that step.",
     r"does not require grad": "No graph leads to it: was it computed under no_grad(), or from "
     "detached tensors or plain numbers?",
     r"between 0 and 1": "BCELoss takes probabilities, and these are logits: use "
     "binary_cross_entropy_with_logits.",
-    r"on a different leaf|leaf Variable that requires grad": "A weight that is trained can't be "
-    "changed in place while gradients are recorded: do it under torch.no_grad().",
+    r"on a different leaf|leaf Variable that requires grad": "What requires a gradient "
+    "can't be changed in place: make a new tensor, or do it under torch.no_grad().",
     r"more than one value|scalar outputs|grad can be implicitly created": "One number is needed "
     "here; you have several: take their mean or sum first.",
-    r"numpy\(\) on tensor that requires grad": "Stay with torch's functions: NumPy's have no "
+    r"numpy\(\) on [Tt]ensor that requires grad": "Stay with torch's functions: NumPy's have no "
     "gradient.",
     r"^name '": "This name is defined nowhere above: is it misspelled, or local to another cell?",
     r"positional argument|unexpected keyword|required keyword": "Compare the number and the names "
     "of the arguments with the signature in the exercise.",
     r"expected input.* to have \d+ channels|running_mean should contain|shapes cannot be mult": (
-        "A layer gets another number of channels than it was made for: write down the number "
-        "before and after each layer."
+        "A layer gets another number of channels or values than it was made for: write down the "
+        "number before and after each layer."
     ),
     r"must match the size|not broadcastable|Sizes of tensors must match|is invalid for input": (
         "Print the shapes of both tensors before this line: which dimension differs?"

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gancourse.exercises import differences, relations
 from gancourse.exercises.base import AnswerError, Case, Exercise, observe_call
-from gancourse.exercises.differences import FACT, Failure, Observation, is_fact
+from gancourse.exercises.differences import FACT, GRADIENT, Failure, Observation, is_fact
 from gancourse.exercises.watch import OnDevice, TimeLimit, Watched, named, raised_at
 
 SECONDS = 20.0  # for an answer on all cases; a right one takes less than two
@@ -113,9 +113,10 @@ def compare(
     hint = exercise.hints[slip] if slip is not None else _explain(exercise, cases, wanted, seen)
     notes = [case.note for case in cases]
     right = [note for i, note in enumerate(notes) if note and not texts[i]]
-    where = f" {notes[wrong[0]]}:" if notes[wrong[0]] else ""
+    where = notes[wrong[0]]
     if slip is None and where and right and len(right) <= 2:
-        where = f" Right {' and '.join(dict.fromkeys(right))}; wrong{where}"
+        where = f"right {' and '.join(dict.fromkeys(right))}; wrong {where}"
+    where = f" {where[0].upper()}{where[1:]}:" if where else ""
     message = f"Not correct yet.{where} {texts[wrong[0]]}\n{hint}".strip()
     return Verdict(exercise, "wrong", message, slip)
 
@@ -198,13 +199,17 @@ def _explain(
     if case.device:
         return ""
     if isinstance(first[0], Failure):
-        known = "" if first[0].kind == "AnswerError" else differences.advise(first[0].text)
-        return known or exercise.advice
+        if first[0].kind == "AnswerError":
+            return ""
+        return differences.advise(first[0].text) or exercise.advice
     name = differences.first(first[1], first[0], exercise.rtol, exercise.atol)
     if name is None:
         return ""
-    if first[0][name].dtype == torch.bool and first[0][name].numel() == 1:
+    got, expected = first[0][name], first[1][name]
+    if name == "choice" or (got.dtype == torch.bool and got.numel() == 1):
         return exercise.advice
+    if name.startswith(GRADIENT) and not (got.numel() and expected.numel()):
+        return ""
     pairs, arguments = [], []
     for case, w, s in zip(cases, wanted, seen, strict=True):
         if not isinstance(w, Failure) and not isinstance(s, Failure) and name in w and name in s:
@@ -225,7 +230,7 @@ def _swapped(exercise: Exercise, cases: Sequence[Case], seen: Sequence) -> str:
     if exercise.observe is not observe_call:
         return ""
     pairs = list(zip((c for c in cases if not c.device), seen, strict=False))
-    for i in range(len(cases[0].args)):
+    for i in range(min(len(case.args) for case in cases)):
         for j in range(i):
             if all(_alike(case.args[i], case.args[j]) for case, _ in pairs):
                 for case, got in pairs:

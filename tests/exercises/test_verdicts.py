@@ -46,7 +46,7 @@ def test_right_answers_of_every_kind_pass(answer):
 def test_a_slip_is_recognised_and_gets_its_own_hint(n):
     verdict = assess(MEAN, list(MEAN.slips.values())[n], seed=1)
     assert (verdict.status, verdict.slip, verdict.points) == ("wrong", n, 0)
-    assert "on three numbers: expected" in verdict.message
+    assert "On three numbers: expected" in verdict.message
     assert verdict.message.endswith(MEAN.hints[n])
 
 

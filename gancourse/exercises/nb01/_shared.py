@@ -101,7 +101,9 @@ def one_step(low: float, high: float) -> Callable[[torch.Generator], list[Case]]
                 drawn = inputs(rng, batch, edges)
             note = "on images with black and white in them" if edges else "on grey images"
             cases.append(Case((*drawn, eps), note=note))
-        model, x, y = copied(tuple(part[:1] if isinstance(part, Tensor) else part for part in drawn))
+        model, x, y = copied(
+            tuple(part[:1] if isinstance(part, Tensor) else part for part in drawn)
+        )
         with torch.no_grad():
             model.second.mul_(1e-6)
         return [*cases, Case((model, x, y, eps), note="on one image, with tiny gradients")]

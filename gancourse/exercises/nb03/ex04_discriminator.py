@@ -150,11 +150,7 @@ EXERCISE = Exercise(
             lambda channels, width: discriminator_like()(1, width)
         ),
     },
-    alternatives=(
-        discriminator_like(),
-        discriminator_like(end=logit(nn.Flatten, flat)),
-        FlatInForward,
-    ),
+    alternatives=(discriminator_like(), FlatInForward),
     advice="Do all layers belong to the network, in the order of the table? print(Discriminator()) "
     "shows them.",
 )  # fmt: skip
