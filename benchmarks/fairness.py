@@ -146,8 +146,8 @@ def seeds_torch(run: Faulty, args: tuple, kwargs: dict) -> Any:
 
 
 FAULTS = (
-    detached, as_numbers, squeezed, on_the_cpu, in_place, frozen, other_mode, leaves_a_hook, seeds_again,
-    seeds_torch,
+    detached, as_numbers, squeezed, on_the_cpu, in_place, frozen, other_mode, leaves_a_hook,
+    seeds_again, seeds_torch,
 )  # fmt: skip
 WHERE_TRAINED = (detached, as_numbers, frozen)
 

@@ -50,6 +50,8 @@ def explain(
         return broken
     if all(not g.any() for _, g in pairs):
         return "Your result is 0 everywhere."
+    if all(same(g, w) for w, g in pairs):  # only the type differs
+        return ""
     if any(w.dtype == torch.bool or not w.is_floating_point() for w, _ in pairs):
         return _order(pairs, same) or _discrete(pairs)
     for text, turn in RELATIONS.items():
@@ -91,7 +93,7 @@ def _not_finite(pairs: Sequence[tuple[Tensor, Tensor]]) -> str:
 
 def _shapes(pairs: Sequence[tuple[Tensor, Tensor]], same: Callable) -> str:
     """How the shapes are related."""
-    w, g = pairs[0]
+    w, g = next((w, g) for w, g in pairs if w.shape != g.shape)
     if w.squeeze().shape == g.squeeze().shape and w.numel() == g.numel():
         more = g.dim() > w.dim()
         values = " The values are right." if same(w.squeeze(), g.squeeze()) else ""

@@ -208,8 +208,8 @@ def _explain(
     got, expected = first[0][name], first[1][name]
     if name == "choice" or (got.dtype == torch.bool and got.numel() == 1):
         return exercise.advice
-    if name.startswith(GRADIENT) and not (got.numel() and expected.numel()):
-        return ""
+    if name.startswith(GRADIENT):
+        return "" if not (got.numel() and expected.numel()) else exercise.advice
     pairs, arguments = [], []
     for case, w, s in zip(cases, wanted, seen, strict=True):
         if not isinstance(w, Failure) and not isinstance(s, Failure) and name in w and name in s:

@@ -70,7 +70,8 @@ TAMPERING = (
     Attack("points", EXERCISE + "put('points', 1000)"),
     Attack(
         "observed with the reference",
-        COLLECTOR + "collector.observe_all = lambda e, a, c: [e.observe(e.reference, x) for x in c]",
+        COLLECTOR
+        + "collector.observe_all = lambda e, a, cases: [e.observe(e.reference, c) for c in cases]",
         earned=RIGHTLY,
         flagged=True,
     ),

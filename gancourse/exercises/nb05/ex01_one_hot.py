@@ -15,10 +15,10 @@ BITS = f"{FACT}The weights of layers are 32-bit floats, and yours are of another
 
 
 def some_labels(rng: torch.Generator) -> list[Case]:
-    """All classes occur, and there are more labels than classes."""
+    """All classes but the last occur, and there are more labels than classes."""
     classes = integer(rng, 3, 7)
     extra = torch.randint(classes, (integer(rng, 2, 5),), generator=rng)
-    labels = torch.cat([torch.arange(classes), extra])
+    labels = torch.cat([torch.arange(classes - 1), extra.clamp(max=classes - 2)])
     labels = labels[torch.randperm(len(labels), generator=rng)]
     return [Case((labels, classes), note=f"for labels {labels.tolist()} of {classes} classes")]
 

@@ -111,8 +111,8 @@ LUMA = {
     "You halved the images first. luminance takes them in [-1, 1], as they are.": psnr_like(
         lambda x, real: of_luma((x + 1) / 2, (real + 1) / 2)
     ),
-    "Y is divided by 255, but the peak is that of bytes. luminance gives Y on the scale of bytes: "
-    "use both as they are.": psnr_like(scale=decibels(peak=255**4)),
+    "That is 48 dB too much. Y is on the scale of bytes, with a peak of 255: is it divided by 255, "
+    "or the peak squared twice?": psnr_like(scale=decibels(peak=255**4)),
 }
 MEANS = {
     "That averages over the whole batch. Each image has its own PSNR.": [
@@ -151,7 +151,7 @@ DECIBELS = {
         psnr_like(scale=decibels(log=torch.log)),
         psnr_like(scale=decibels(log=torch.log2)),
     ],
-    "The peak of 255 is missing: the ratio is 255 squared over the mean squared error of Y.": (
+    "That is 48 dB too little: the peak of 255 is missing, or Y is multiplied by 255.": (
         psnr_like(scale=decibels(peak=1))
     ),
     "The peak is not squared. The mean of squares is compared with 255**2.": psnr_like(
