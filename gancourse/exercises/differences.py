@@ -180,7 +180,7 @@ def numbers(expected: float, got: float) -> tuple[str, str]:
 
 def number(value: float, digits: int) -> str:
     """A number as text, with so many digits that count."""
-    if isinstance(value, bool) or (float(value).is_integer() and abs(value) < 10**digits):
+    if isinstance(value, bool) or (float(value).is_integer() and abs(value) < 10**9):
         return str(int(value)) if not isinstance(value, bool) else str(value)
     return f"{value:.{digits}g}"
 

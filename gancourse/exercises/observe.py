@@ -136,7 +136,7 @@ class Trace(TorchFunctionMode):
 PLAIN_STEPS = {
     "relu", "tanh", "sigmoid", "softmax", "elu", "gelu", "silu", "softplus", "dropout", "cat",
     "linear", "layer_norm", "group_norm", "max_pool2d", "avg_pool2d", "adaptive_avg_pool2d",
-    "adaptive_max_pool2d", "interpolate", "pixel_shuffle", "prelu", "flatten", "squeeze",
+    "adaptive_max_pool2d", "interpolate", "pixel_shuffle", "prelu", "hardtanh", "relu6",
 }  # fmt: skip
 
 

@@ -143,7 +143,8 @@ def _constant(pairs: Sequence[tuple[Tensor, Tensor]], same: Callable) -> str:
             if n > 1 and abs(value / n - 1) < 1e-3:
                 what = "sum" if value is c else "mean"
                 other = "mean" if value is c else "sum"
-                asked = f": did you take a {what} where a {other} is asked?" if n > 2 else "."
+                likely = 2 < n < 1000 and n not in (10, 100)
+                asked = f": did you take a {what} where a {other} is asked?" if likely else "."
                 return (
                     f"{'Every value' if w.numel() > 1 else 'Your value'} is {text.format(n)}{asked}"
                 )
@@ -182,7 +183,7 @@ def _range(pairs: Sequence[tuple[Tensor, Tensor]], same: Callable) -> str:
     if beyond.any() and same(g.clamp(low, high), w):
         return f"Right but for {int(beyond.sum())} values outside {ends}: they should be clamped."
     low, high = g.min(), g.max()
-    if same(w.clamp(low, high), g):
+    if low < high and same(w.clamp(low, high), g):
         ends = f"[{number(low.item(), 3)}, {number(high.item(), 3)}]"
         return f"Right but for values outside {ends}, which you clamp; they should stay."
     return ""

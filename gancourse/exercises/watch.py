@@ -10,6 +10,7 @@ import contextlib
 import inspect
 import linecache
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -198,27 +199,33 @@ class _Noting:
 class TimeLimit:
     """Within it, the main thread is interrupted after so many seconds, with a TimeoutError.
 
-    In other threads there is no limit: only the main one can be interrupted.
+    The seconds are of processor time, so that a busy machine stops nobody; ten times as many by the
+    clock are the limit for what only waits. Other threads have no limit: only the main one can be
+    interrupted.
     """
 
     def __init__(self, seconds: float) -> None:
-        self.over = False
-        self.timer = threading.Timer(seconds, self._stop)
-        self.timer.daemon = True
+        self.seconds, self.over = seconds, False
+        self.ended = threading.Event()
 
     def __enter__(self) -> None:
         if threading.current_thread() is threading.main_thread():
             with contextlib.suppress(RuntimeError):  # where no thread may be started
-                self.timer.start()
+                threading.Thread(target=self._watch, daemon=True).start()
 
     def __exit__(self, _kind: Any, error: BaseException | None, _trace: Any) -> None:
-        self.timer.cancel()
+        self.ended.set()
         if self.over and isinstance(error, KeyboardInterrupt):
             raise TimeoutError from error
 
-    def _stop(self) -> None:
-        self.over = True
-        _thread.interrupt_main()
+    def _watch(self) -> None:
+        used, begin = time.process_time(), time.monotonic()
+        while not self.ended.wait(self.seconds / 10):
+            clock = time.monotonic() - begin
+            if time.process_time() - used > self.seconds or clock > 10 * self.seconds:
+                self.over = True
+                _thread.interrupt_main()
+                return
 
 
 def raised_at(error: BaseException) -> str:

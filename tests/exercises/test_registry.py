@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(m.name for m in pkgutil.iter_modules(exercises.__path__))
 NOTEBOOKS = [name[2:] for name in MODULES if re.fullmatch(r"nb\d\d", name)]
 ALL = [e for number in NOTEBOOKS for e in exercises.of_notebook(number)]
-SEEDS = range(1000)  # a check that fails an honest answer once in a thousand is a bug
+SEEDS = range(200)  # benchmarks/fairness.py tries 1,000: one honest answer refused is a bug
 each = pytest.mark.parametrize("exercise", ALL, ids=[exercise.id for exercise in ALL])
 
 
@@ -74,7 +74,7 @@ def test_ids_and_titles_are_unique():
 
 
 @each
-def test_right_answers_pass_on_1000_seeds(exercise: Exercise, monkeypatch):
+def test_right_answers_pass_on_all_seeds(exercise: Exercise, monkeypatch):
     answers = [exercise.reference, *exercise.alternatives]
     for seed in SEEDS:
         cases = exercise.draw(seed)

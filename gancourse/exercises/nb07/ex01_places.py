@@ -19,7 +19,15 @@ def texts(rng: torch.Generator) -> list[Case]:
         inside = [alphabet[integer(rng, 0, len(ABC) - 1)] for _ in range(integer(rng, 5, 7))]
         letters = "".join(c for c in alphabet if c.isalpha())
         capital = letters[integer(rng, 0, 25)].upper()
-        text = " " + alphabet[0] + capital + "".join(inside[:3]) + "é " + "".join(inside[3:]) + letters[3]
+        text = (
+            " "
+            + alphabet[0]
+            + capital
+            + "".join(inside[:3])
+            + "é "
+            + "".join(inside[3:])
+            + letters[3]
+        )
         length = len(text) + extra
         cases.append(
             Case((text, alphabet, length), note=f"for a text of {len(text)} and {length=}")
