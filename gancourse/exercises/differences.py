@@ -95,6 +95,8 @@ def _unlike(name: str, wanted: Observation, got: Observation, rtol: float, atol:
         return f"{label}expected real numbers, got complex ones."
     if w.dim() and _kind(w) != _kind(g):
         return f"{label}expected {_kind(w)} ({w.dtype}), got {_kind(g)} ({g.dtype})."
+    if w.dim() == 4 and w.dtype != g.dtype:  # images, which networks take next
+        return f"{label}expected the type {w.dtype}, got {g.dtype}: convert it with .to({w.dtype})."
     return _other_values(label, w, g, rtol, atol)
 
 

@@ -7,6 +7,7 @@ return what they saw as facts: an observation whose names are sentences.
 
 import _thread
 import contextlib
+import copy
 import inspect
 import linecache
 import threading
@@ -156,9 +157,11 @@ class OnDevice:
         args, kwargs = on_cuda((args, kwargs))
         with self.noting(), Device():
             result = self.answer(*args, **kwargs)
-            for layer in tree_leaves(result):
-                if isinstance(layer, nn.Module):
-                    self._follow(layer)
+            if any(isinstance(x, nn.Module) for x in tree_leaves(result)):
+                result = copy.deepcopy(result)  # a layer may be used again by the answer
+                for layer in tree_leaves(result):
+                    if isinstance(layer, nn.Module):
+                        self._follow(layer)
         self._look(result)
         return tree_map_only(CudaTensor, to_cpu, result)
 

@@ -137,7 +137,7 @@ EXERCISE = Exercise(
     alternatives=(
         lambda images: 2 * (images / 255) - 1,
         lambda images: (images / 255 - 0.5) / 0.5,
-        lambda images: (images.double() - 127.5) / 127.5,
+        lambda images: ((images.double() - 127.5) / 127.5).float(),
         from_table,
     ),
     advice="Try it on torch.tensor([0, 255], dtype=torch.uint8), then on the 0 alone. Does it "

@@ -1,6 +1,6 @@
 """Exercise 3.6: real and fake apart."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -32,7 +32,7 @@ def observe_logits(answer: Callable[..., Any], case: Case) -> Observation:
     return seen | gradient_facts(D, fakes, result)
 
 
-def gradient_facts(D: nn.Module, fakes: Tensor, result: tuple[Any, Any]) -> Observation:
+def gradient_facts(D: nn.Module, fakes: Tensor, result: Sequence[Any]) -> Observation:
     """Facts on where the two logits have gradients, and where not."""
     facts: Observation = {}
     untrained = [
