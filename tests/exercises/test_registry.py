@@ -165,7 +165,8 @@ def test_check_continues_with_a_right_answer_or_the_reference(exercise: Exercise
             assert back == exercise.reference and said
             assert back is exercise.reference or exercises.is_reference(exercise, back)
     for answer in exercise.alternatives:
-        assert exercises.check(exercise.id, answer) is answer
+        back = exercises.check(exercise.id, answer)
+        assert back is answer or back == float(answer)  # a number comes back as one
         assert "continues" not in capsys.readouterr().out
 
 
