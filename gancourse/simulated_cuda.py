@@ -23,13 +23,17 @@ CUDA = torch.device("cuda:0")
 MAY_MIX = {
     "_has_compatible_shallow_copy_type",
     "__getitem__",
-    "index_select",
     "copy_",
     "__set__",
     "__get__",
     "type_as",
 }
-"""What CUDA does with tensors of both devices: indices may be on the CPU."""
+"""What CUDA does with tensors of both devices: an index may be on the CPU."""
+
+
+def _wrapped() -> bool:
+    """Whether torch.func's transforms are at work: their tensors don't say where they are."""
+    return torch._C._functorch.peek_interpreter_stack() is not None
 
 
 class CudaTensor(Tensor):
@@ -48,10 +52,14 @@ class CudaTensor(Tensor):
 
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
-        inside_vmap = (
-            torch._C._functorch.peek_interpreter_stack() is not None
-        )  # tensors are wrapped
-        if getattr(func, "__name__", "") not in MAY_MIX and not inside_vmap:
+        name = getattr(func, "__name__", "")
+        if name == "__getitem__" and not isinstance(args[0], CudaTensor):
+            if any(isinstance(x, CudaTensor) and x.dim() > 0 for x in tree_leaves(args[1])):
+                raise RuntimeError(
+                    "indices should be either on cpu or on the same device as the indexed tensor "
+                    "(cpu)"
+                )
+        elif name not in MAY_MIX and not _wrapped():
             tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
             if any(not isinstance(x, CudaTensor) and x.dim() > 0 for x in tensors):
                 raise RuntimeError(
@@ -158,7 +166,13 @@ def _called_on_cpu(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Device(TorchFunctionMode):
-    """Within it, ``device="cuda"``, ``.to("cuda")`` and ``.cuda()`` give simulated tensors."""
+    """Within it, ``device="cuda"``, ``.to("cuda")`` and ``.cuda()`` give simulated tensors.
+
+    `unsure` is True once torch.func's transforms (vmap, grad) were used: nobody knows the device of
+    what they return.
+    """
+
+    unsure = False
 
     def __enter__(self):
         self.overwrite = torch.__future__.get_overwrite_module_params_on_conversion()
@@ -171,6 +185,7 @@ class Device(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs, name = dict(kwargs or {}), getattr(func, "__name__", "")
+        self.unsure |= _wrapped()
         if name in ("to", "cpu", "cuda") and isinstance(args[0], Tensor):
             return _move(func, name, *args, **kwargs)
         tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]

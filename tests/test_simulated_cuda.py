@@ -145,3 +145,12 @@ def test_functions_that_wrap_tensors_work():
     with Device():
         gradient = torch.func.vmap(torch.func.grad(lambda row: (row**2).sum()))(x)
     assert torch.allclose(to_cpu(gradient), to_cpu(2 * x))
+
+
+def test_a_table_on_the_cpu_has_no_index_on_a_gpu():
+    table, index = torch.arange(4.0), on_cuda(torch.tensor([1, 2]))
+    with pytest.raises(RuntimeError, match="same device"):
+        table[index]
+    assert table[on_cuda(torch.tensor(1))] == 1  # a single number is read from the GPU
+    with pytest.raises(RuntimeError, match="same device"):
+        on_cuda(table).index_select(0, torch.tensor([1, 2]))

@@ -1,6 +1,6 @@
 """What exercises of several notebooks share: random inputs, and observing a network."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import torch
@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
-from gancourse.exercises.base import AnswerError, Case, Observation, gradients
+from gancourse.exercises.base import AnswerError, Case, Observation, gradients, observe_call
 from gancourse.exercises.differences import FACT, STEP
 
 
@@ -44,11 +44,28 @@ def as_network(layers: Any, name: str) -> nn.Module:
     return nn.Sequential(*layers)
 
 
-def observe_network(net: Any, rng: torch.Generator, *inputs: tuple[int, ...]) -> Observation:
-    """What a network computes: its size, its outputs, and the gradients at its inputs.
+def fact(sentence: str) -> Observation:
+    """An observation that is a sentence for the student."""
+    return {FACT + sentence: torch.tensor(True)}
 
-    Weights are drawn in the order in which layers run, so that the order in which they were
-    declared does not matter.
+
+def observe_number(answer: Callable[..., Any], case: Case) -> Observation:
+    """As `observe_call`, where the result is one number: a tensor of any shape will do."""
+    seen = observe_call(answer, case)
+    x = seen.get("result")
+    return {**seen, "result": x.reshape(())} if x is not None and x.numel() == 1 else seen
+
+
+def observe_network(
+    net: Any,
+    rng: torch.Generator,
+    trained: Collection[str] | None = None,
+    **shapes: tuple[int, ...],
+) -> Observation:
+    """What a network computes: its outputs, the gradients at its inputs, its steps in words.
+
+    Weights are drawn in the order in which the forward pass uses them, so that the order in which
+    layers were declared does not matter.
 
     Parameters
     ----------
@@ -56,49 +73,88 @@ def observe_network(net: Any, rng: torch.Generator, *inputs: tuple[int, ...]) ->
         The answer; its weights are overwritten.
     rng : torch.Generator
         Draws inputs and weights.
-    *inputs : tuple[int, ...]
-        The shape of each input, batch first; two examples or more.
+    trained : Collection[str], optional
+        The inputs that a gradient has to reach: all of them by default.
+    **shapes : tuple[int, ...]
+        The shape of each input of `forward`, by its name, in order: batch first, two or more.
+
+    Raises
+    ------
+    AnswerError
+        For what is no network, has layers that it does not own, or changes an input.
     """
     if not isinstance(net, nn.Module):
         raise AnswerError(f"Expected a network (an nn.Module), got a {type(net).__name__}.")
-    given = [images(rng, *shape) for shape in inputs]
+    _refuse_foreign_layers(net)
+    given = {name: images(rng, *shape) for name, shape in shapes.items()}
     trace = _draw_weights(net, rng, given)
-    for x in given:
+    for x in given.values():
         x.requires_grad_()
-    y = net(*given)
+    y = net(*given.values())
     if not isinstance(y, Tensor):
         raise AnswerError(f"forward should return a tensor, got a {type(y).__name__}.")
     if not y.requires_grad:
         raise AnswerError("The output has no gradient: is there a detach() or no_grad() in it?")
-    found = gradients(y, dict(zip(_names(given), given, strict=True)))
+    own = list(net.parameters())
+    reached = torch.autograd.grad(y.sum(), own, retain_graph=True, allow_unused=True)
+    found = gradients(y, {n: x for n, x in given.items() if trained is None or n in trained})
     with torch.no_grad():
-        one = net.eval()(*(x[:1] for x in given))
-    sizes = sorted(p.numel() for p in net.parameters())
-    steps = {f"{STEP}{n:02d} {step}": torch.tensor(True) for n, step in enumerate(trace.steps)}
-    shapes = [p.shape for p in trace.used.values()]
-    frozen = not all(p.requires_grad for p in net.parameters())
+        one = net.eval()(*(x[:1] for x in given.values()))
+    shapes_used = [p.shape for p in trace.used.values()]
     return {
-        **({FROZEN: torch.tensor(True)} if frozen else {}),
-        **{f"weight {n} in the order of use": torch.zeros(s) for n, s in enumerate(shapes, 1)},
-        "number of weights and biases": torch.tensor(sum(sizes)),
+        **({} if all(p.requires_grad for p in own) else fact(FROZEN)),
+        **({} if all(g is not None for g in reached) else fact(UNREACHED)),
+        "number of tensors with weights or biases": torch.tensor(len(own)),
+        "number of weights and biases": torch.tensor(sum(p.numel() for p in own)),
+        **{
+            f"weight {n} in the order of use": torch.full(shape, float(shape.numel()))
+            for n, shape in enumerate(shapes_used, start=1)
+        },
         "output": y.detach(),
         "output for a batch of one, in eval mode": one,
         **found,
-        **steps,
+        **{f"{STEP}{n:02d} {step}": torch.tensor(True) for n, step in enumerate(trace.steps)},
     }
 
 
-FROZEN = f"{FACT}Some weights have requires_grad=False: no training would ever change them."
+FROZEN = "Some weights have requires_grad=False: no training would ever change them."
+UNREACHED = (
+    "Some weights get no gradient: there is a layer that forward does not use, or a detach() or "
+    "no_grad() in forward."
+)
 
 
-def _names(inputs: list[Tensor]) -> list[str]:
-    return ["x"] if len(inputs) == 1 else [f"input {n}" for n in range(1, len(inputs) + 1)]
+def _refuse_foreign_layers(net: nn.Module) -> None:
+    """Layers in a plain list, or made in `forward`, don't belong to a network."""
+    own = set(net.modules())
+    held = ((name, value) for owner in own for name, value in vars(owner).items())
+    for name, value in held:
+        if name.startswith("_") or not isinstance(value, (list, tuple, dict)):
+            continue
+        if any(isinstance(x, nn.Module) and x not in own for x in tree_leaves(value)):
+            raise AnswerError(
+                f"The layers in self.{name} don't belong to the network: a Python "
+                f"{type(value).__name__} does not register them, so they would not be trained. "
+                "Use nn.ModuleList or nn.Sequential."
+            )
+    if not any(True for _ in net.parameters()):
+        raise AnswerError(
+            "The network has no weights of its own: create its layers in __init__, as attributes "
+            "or in an nn.Sequential."
+        )
 
 
-def _draw_weights(net: nn.Module, rng: torch.Generator, inputs: list[Tensor]) -> "Trace":
+def _draw_weights(net: nn.Module, rng: torch.Generator, inputs: dict[str, Tensor]) -> "Trace":
     """Draw all weights and biases, in the order in which a forward pass uses them."""
+    copies = {name: x.clone() for name, x in inputs.items()}
     with torch.no_grad(), Trace(net) as trace:
-        net.train()(*inputs)
+        net.train()(*copies.values())
+    for name, x in inputs.items():
+        if not torch.equal(x, copies[name]):
+            raise AnswerError(
+                f"Your forward changes `{name}` in place, and the caller still needs it. Make a "
+                f"new tensor: {name} = {name} * 2 does, {name} *= 2 and inplace=True don't."
+            )
     for layer in net.modules():  # undo that pass
         if isinstance(layer, _NormBase):
             layer.reset_running_stats()
@@ -144,10 +200,11 @@ def _step(name: str, args: tuple, kwargs: dict[str, Any]) -> str:
     """A function of a forward pass in words; empty for one that does not matter."""
     if name in ("conv2d", "conv_transpose2d"):
         weight, bias, stride, padding = (*args[1:5], *(None,) * (5 - len(args)))
+        same = padding == "same" and set(weight.shape[2:]) == {3}
         channels = weight.shape[:2] if name == "conv_transpose2d" else weight.shape[1::-1]
         return (
             f"{name} {'x'.join(map(str, weight.shape[2:]))}, {channels[0]} to {channels[1]} "
-            f"channels, stride {_one(stride)}, padding {_one(padding)}, "
+            f"channels, stride {_one(stride)}, padding {1 if same else _one(padding)}, "
             f"{'no bias' if bias is None else 'with a bias'}"
         )
     if name in ("batch_norm", "instance_norm"):

@@ -76,14 +76,15 @@ def _on_device(exercise: Exercise, answer: Any, case: Case) -> Observation | Fai
     run = OnDevice(answer, exercise.reference)
     with contextlib.suppress(Exception, SystemExit):
         exercise.observe(run, case)
-    where = run.where or "x.device"
     if run.problem:
         text = (
             "On a GPU this would fail: your code makes a tensor on the CPU and uses it with one "
-            f"that is on the GPU. Create tensors with device={where}."
+            f"that is on the GPU. Create tensors with device={run.where}."
         )
         return Failure("AnswerError", text, raised_at(run.problem))
-    fact = f"{FACT}On a GPU your result would be on the CPU: create tensors with device={where}."
+    fact = (
+        f"{FACT}On a GPU your result would be on the CPU: create tensors with device={run.where}."
+    )
     return {fact: torch.tensor(True)} if run.on_cpu else {}
 
 
@@ -203,8 +204,11 @@ def _explain(
             return ""
         return differences.advise(first[0].text) or exercise.advice
     name = differences.first(first[1], first[0], exercise.rtol, exercise.atol)
-    if name is None:
-        return ""
+    if isinstance(first[1], Failure):
+        return exercise.advice
+    if name is None:  # a fact says all; of a network with other weights, its steps do
+        other = set(first[1]) - set(first[0])
+        return differences.other_step(first[1], first[0]) if other else ""
     got, expected = first[0][name], first[1][name]
     if name == "choice" or (got.dtype == torch.bool and got.numel() == 1):
         return exercise.advice

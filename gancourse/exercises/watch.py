@@ -14,6 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +68,12 @@ class Watched:
 def named(reference: Any, args: tuple, kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a call by the names that the reference gives them."""
     try:
-        return dict(inspect.signature(reference).bind(*args, **kwargs).arguments)
+        return dict(_signature(reference).bind(*args, **kwargs).arguments)
     except (TypeError, ValueError):
         return {f"argument {n}": x for n, x in enumerate(args, start=1)} | dict(kwargs)
+
+
+_signature = cache(inspect.signature)
 
 
 def look(x: Any) -> dict[str, Any]:
@@ -78,16 +82,15 @@ def look(x: Any) -> dict[str, Any]:
         graph = (x.requires_grad, x.grad_fn is None)
         return {"the values of": _value(x), "whether a gradient reaches": graph}
     if isinstance(x, nn.Module):
+        modules, weights = list(x.modules()), list(x.parameters())
         hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
         return {
-            "the weights of": [_value(p) for p in x.parameters()],
-            "requires_grad of the weights of": [p.requires_grad for p in x.parameters()],
+            "the weights of": [_value(p) for p in weights],
+            "requires_grad of the weights of": [p.requires_grad for p in weights],
             "the buffers (batch norm's moving averages) of": [_value(b) for b in x.buffers()],
-            "the mode (train or eval) of": [m.training for m in x.modules()],
-            "the hooks on layers of": [
-                [list(getattr(m, kind)) for kind in hooks] for m in x.modules()
-            ],
-            "the layers of": [(name, id(m)) for name, m in x.named_modules()],
+            "the mode (train or eval) of": [m.training for m in modules],
+            "the hooks on layers of": [[*getattr(m, kind)] for m in modules for kind in hooks],
+            "the layers of": list(map(id, modules)),
         }
     if isinstance(x, torch.Generator):
         return {"the seed of": x.initial_seed()}
@@ -109,8 +112,9 @@ def _value(x: Tensor) -> Tensor:
 
 def _equal(a: Any, b: Any) -> bool:
     if isinstance(a, Tensor):
-        same = a.shape == b.shape and a.dtype == b.dtype
-        return same and bool(torch.equal(a.nan_to_num(), b.nan_to_num()))
+        if a.shape != b.shape or a.dtype != b.dtype:
+            return False
+        return torch.equal(a, b) or torch.equal(a.nan_to_num(), b.nan_to_num())
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(_equal(a[key], b[key]) for key in a)
     if isinstance(a, (list, tuple)):
@@ -120,18 +124,20 @@ def _equal(a: Any, b: Any) -> bool:
 
 def _shared(given: Mapping[str, Any]) -> set[tuple[str, str]]:
     """Pairs of arguments that share memory."""
-    memory = {
-        name: {t.data_ptr() for t in tree_leaves(_tensors(x)) if t.numel()}
-        for name, x in given.items()
-    }
+    memory = {name: {t.data_ptr() for t in _tensors(x) if t.numel()} for name, x in given.items()}
+    memory = {name: pointers for name, pointers in memory.items() if pointers}
     names = list(memory)
     pairs = ((a, b) for n, a in enumerate(names) for b in names[n + 1 :])
     return {(a, b) for a, b in pairs if memory[a] & memory[b]}
 
 
 def _tensors(x: Any) -> list[Tensor]:
+    if isinstance(x, Tensor):
+        return [x]
     if isinstance(x, nn.Module):
         return [*x.parameters(), *x.buffers()]
+    if not isinstance(x, (list, tuple, Mapping)):
+        return []
     return [t for t in tree_leaves(x) if isinstance(t, Tensor)]
 
 
@@ -143,26 +149,34 @@ class OnDevice:
     """
 
     def __init__(self, answer: Callable[..., Any], reference: Any) -> None:
-        self.answer, self.reference, self.where = answer, reference, ""
+        self.answer, self.reference = answer, reference
+        self.places: dict[type, str] = {}
         self.problem: BaseException | None = None
         self.on_cpu = False
 
+    @property
+    def where(self) -> str:
+        kinds = [Tensor, torch.Generator, nn.Module]
+        if "generator" in str(self.problem):
+            kinds.sort(key=lambda kind: kind is not torch.Generator)
+        return next((self.places[kind] for kind in kinds if kind in self.places), "x.device")
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        given = named(self.reference, args, kwargs)
-        kinds = ((Tensor, "{}.device"), (torch.Generator, "{}.device"),
-                 (nn.Module, "next({}.parameters()).device"))  # fmt: skip
-        places = (text.format(name) for kind, text in kinds for name, x in given.items()
-                  if isinstance(x, kind))  # fmt: skip
-        self.where = self.where or next(places, "")
+        for name, x in named(self.reference, args, kwargs).items():
+            for kind in (Tensor, torch.Generator, nn.Module):
+                if isinstance(x, kind):
+                    of = f"next({name}.parameters())" if kind is nn.Module else name
+                    self.places.setdefault(kind, f"{of}.device")
         args, kwargs = on_cuda((args, kwargs))
-        with self.noting(), Device():
+        with self.noting(), Device() as device:
             result = self.answer(*args, **kwargs)
             if any(isinstance(x, nn.Module) for x in tree_leaves(result)):
                 result = copy.deepcopy(result)  # a layer may be used again by the answer
                 for layer in tree_leaves(result):
                     if isinstance(layer, nn.Module):
                         self._follow(layer)
-        self._look(result)
+        if not device.unsure:
+            self._look(result)
         return tree_map_only(CudaTensor, to_cpu, result)
 
     def _look(self, result: Any) -> None:

@@ -95,6 +95,39 @@ def test_what_would_fail_on_a_gpu_is_refused(how):
     assert verdict.status == "wrong" and text in verdict.message
 
 
+def test_the_device_named_is_that_of_the_generator_where_one_draws():
+    def signs(x: Tensor, rng: torch.Generator) -> Tensor:
+        return x + 0 * torch.rand(x.shape, generator=rng, device=rng.device)
+
+    def drawn(rng: torch.Generator) -> list[Case]:
+        return [Case((torch.randn(3, generator=rng), torch.Generator()))]
+
+    exercise = Exercise("9.1", "Signs", 1, 1, signs, drawn)
+    careless = assess(exercise, lambda x, rng: x + 0 * torch.rand(3, generator=rng), seed=0)
+    assert "device=rng.device" in careless.message
+
+
+def test_what_functions_of_torch_func_return_is_not_judged():
+    gradient = torch.func.vmap(torch.func.grad(lambda a, b: a * b, argnums=1))
+    exercise = Exercise("9.1", "Gradient", 1, 1, lambda x, y: 1 * x, cases)
+    assert assess(exercise, lambda x, y: gradient(x, y), seed=0).points
+
+
+def test_a_layer_that_the_answer_uses_again_stays_as_it_is():
+    act = nn.LeakyReLU(0.2)
+
+    def make(c: int) -> list[nn.Module]:
+        return [nn.Linear(c, 2), act]
+
+    def observe(answer: Callable[..., Any], case: Case) -> dict[str, Tensor]:
+        net = nn.Sequential(*answer(3))
+        with torch.no_grad():
+            return {"result": torch.zeros_like(net(torch.ones(2, 3)))}
+
+    exercise = Exercise("9.1", "Head", 1, 1, make, lambda rng: [Case()], observe)
+    assert all(assess(exercise, make, seed).points for seed in range(3))
+
+
 def test_other_errors_on_the_simulated_device_do_not_count():
     def answer(x: Tensor, y: Tensor) -> Tensor:
         if x.is_cuda:

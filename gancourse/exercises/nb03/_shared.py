@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from gancourse.exercises.base import AnswerError, Observation
-from gancourse.exercises.differences import FACT, GRADIENT, STEP
-from gancourse.exercises.observe import observe_network
+from gancourse.exercises.base import Observation
+from gancourse.exercises.differences import STEP
+from gancourse.exercises.observe import fact, observe_network
 
 MODULES = {
     "relu": nn.ReLU,
@@ -29,19 +29,10 @@ def observe_layers(
     The shapes of single weights are left out: the steps say the same, and in words. `name` is that
     of forward's argument.
     """
-    if isinstance(net, nn.Module) and not list(net.parameters()):
-        raise AnswerError(
-            "The network has no weights of its own: create its layers in __init__, in an "
-            "nn.Sequential. Layers in a plain list, or created in forward, don't belong to it."
-        )
-    every = observe_network(net, rng, shape)
+    every = observe_network(net, rng, **{name: shape})
     steps = Counter(key.split()[1] for key in every if key.startswith(STEP))
     seen = {"number of convolutions": torch.tensor(steps["conv2d"] + steps["conv_transpose2d"])}
-    seen |= {
-        key.replace(f"{GRADIENT}`x`", f"{GRADIENT}`{name}`"): value
-        for key, value in every.items()
-        if not key.startswith("weight ")
-    }
+    seen |= {key: value for key, value in every.items() if not key.startswith("weight ")}
     for step, kind in MODULES.items():
         found = sum(isinstance(layer, kind) for layer in net.modules())
         if found < steps[step]:
@@ -58,11 +49,6 @@ def observe_layers(
             "in which they run. The notebook saves weights by their order."
         )
     return seen
-
-
-def fact(sentence: str) -> Observation:
-    """An observation that is a sentence for the student."""
-    return {FACT + sentence: torch.tensor(True)}
 
 
 def replaced(net: nn.Module, before: Sequence[nn.Parameter]) -> Observation:

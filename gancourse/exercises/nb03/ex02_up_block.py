@@ -8,8 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from gancourse.exercises.base import Case, Exercise, Observation
-from gancourse.exercises.nb03._shared import fact, observe_layers
-from gancourse.exercises.observe import as_network, integer, seeded
+from gancourse.exercises.nb03._shared import observe_layers
+from gancourse.exercises.observe import as_network, fact, integer, seeded
 from gancourse.papers import blocks
 
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from gancourse.exercises.base import Case, Exercise, Observation
-from gancourse.exercises.nb03._shared import fact, observe_layers
-from gancourse.exercises.observe import integer, seeded
+from gancourse.exercises.nb03._shared import observe_layers
+from gancourse.exercises.observe import fact, integer, seeded
 from gancourse.papers import blocks, dcgan
 
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from gancourse.exercises.base import Case, Exercise, Observation
-from gancourse.exercises.nb03._shared import fact, replaced
-from gancourse.exercises.observe import integer, seeded
+from gancourse.exercises.nb03._shared import replaced
+from gancourse.exercises.observe import fact, integer, seeded
 from gancourse.papers import blocks
 
 
@@ -35,7 +35,7 @@ def observe_init(answer: Callable[..., Any], case: Case) -> Observation:
     if case.device:
         return {}  # the notebook creates networks, and `rng`, on the CPU
     (seed,) = case.args
-    nets = [network(size) for size in (32, 2, 2, 2)]
+    nets = [network(size) for size in (24, 2, 2, 2)]
     before = [list(net.parameters()) for net in nets]
     state = torch.get_rng_state()
     seeds = (seed, seed, seed, seed + 1)

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, as_tensor
-from gancourse.exercises.nb03._shared import fact
-from gancourse.exercises.observe import fill, integer, seeded
+from gancourse.exercises.observe import fact, fill, integer, seeded
 from gancourse.papers import dcgan
 
 

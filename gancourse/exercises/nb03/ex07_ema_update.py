@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from gancourse.exercises.base import Case, Exercise, Observation
-from gancourse.exercises.nb03._shared import fact, replaced
-from gancourse.exercises.observe import fill, integer, seeded
+from gancourse.exercises.nb03._shared import replaced
+from gancourse.exercises.observe import fact, fill, integer, seeded
 from gancourse.papers.gan import ema_update
 
 

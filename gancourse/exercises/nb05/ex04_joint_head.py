@@ -27,7 +27,7 @@ def sizes(rng: torch.Generator) -> list[Case]:
 def observe_head(answer: Callable[..., Any], case: Case) -> Observation:
     maps, classes, seed = case.args
     net = as_network(answer(maps, classes), "joint_head")
-    return observe_network(net, seeded(seed), (16, maps + classes, 4, 4))
+    return observe_network(net, seeded(seed), x=(16, maps + classes, 4, 4))
 
 
 def joint_head(maps: int, classes: int) -> list[nn.Module]:

@@ -8,8 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gancourse.exercises.base import Case, Exercise, Observation
-from gancourse.exercises.nb06._shared import observe_forward
-from gancourse.exercises.observe import integer, seeded
+from gancourse.exercises.observe import integer, observe_network, seeded
 from gancourse.papers import lapgan
 
 
@@ -30,7 +29,7 @@ def observe_generator(answer: Callable[..., nn.Module], case: Case) -> Observati
     net = answer(channels, width, depth)
     # 7 x 8: without padding a little of it is left, so that such an answer has an output as well
     shapes = {"z": (2, 1, 7, 8), "low": (2, channels, 7, 8)}
-    return observe_forward(net, seeded(seed), trained=(), **shapes)
+    return observe_network(net, seeded(seed), trained=(), **shapes)
 
 
 class LevelGeneratorLike(nn.Module):

@@ -7,8 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gancourse.exercises.base import Case, Exercise, Observation
-from gancourse.exercises.nb06._shared import observe_forward
-from gancourse.exercises.observe import integer, seeded
+from gancourse.exercises.observe import integer, observe_network, seeded
 from gancourse.papers import lapgan
 
 
@@ -24,7 +23,7 @@ def observe_discriminator(answer: Callable[..., nn.Module], case: Case) -> Obser
     channels, width, side, seed = case.args
     net = answer(channels, width, side)
     shape = (2, channels, side, side)
-    return observe_forward(net, seeded(seed), trained=("residual",), residual=shape, low=shape)
+    return observe_network(net, seeded(seed), trained=("residual",), residual=shape, low=shape)
 
 
 def discriminator_like(

@@ -7,14 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from gancourse.exercises.base import Case, Exercise, Observation
-from gancourse.exercises.nb08._shared import observe_layers
-from gancourse.exercises.observe import integers, seeded
+from gancourse.exercises.observe import integers, observe_network, seeded
 from gancourse.papers import srgan
 
 
 def observe_block(answer: Callable[[int], nn.Module], case: Case) -> Observation:
     width, seed = case.args
-    return observe_layers(answer(width), seeded(seed), (3, width, 7, 6))
+    return observe_network(answer(width), seeded(seed), x=(3, width, 7, 6))
 
 
 class BlockLike(nn.Module):

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from gancourse.exercises.base import Case, Exercise, Observation
 from gancourse.exercises.differences import FACT
-from gancourse.exercises.nb08._shared import observe_number
-from gancourse.exercises.observe import images
+from gancourse.exercises.observe import images, observe_number
 from gancourse.papers import srgan
 
 GRAPH = (

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gancourse.exercises.base import Case, Exercise, Observation
-from gancourse.exercises.nb08._shared import observe_layers
-from gancourse.exercises.observe import integer, seeded
+from gancourse.exercises.observe import integer, observe_network, seeded
 from gancourse.papers import srgan
 from gancourse.papers.blocks import count_parameters
 
@@ -16,7 +15,7 @@ from gancourse.papers.blocks import count_parameters
 def sizes(rng: torch.Generator) -> list[Case]:
     """A full test, and widths and sides of which only sizes are tested."""
     return [
-        Case((2, 48, integer(rng, 0, 10**6))),
+        Case((2, 32, integer(rng, 0, 10**6))),
         Case((3, 16), note="with width=3, as many maps as colours, and side=16"),
         Case(note="with the default width and side"),
     ]
@@ -25,7 +24,7 @@ def sizes(rng: torch.Generator) -> list[Case]:
 def observe_discriminator(answer: Callable[..., nn.Module], case: Case) -> Observation:
     if case.args[2:]:
         width, side, seed = case.args
-        return observe_layers(answer(width, side=side), seeded(seed), (4, 3, side, side))
+        return observe_network(answer(width, side=side), seeded(seed), x=(5, 3, side, side))
     seen = {}
     if case.args:
         width, side = case.args

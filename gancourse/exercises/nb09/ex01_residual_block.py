@@ -8,14 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gancourse.exercises.base import Case, Exercise, Observation
-from gancourse.exercises.nb08._shared import observe_layers
-from gancourse.exercises.observe import integers, seeded
+from gancourse.exercises.observe import integers, observe_network, seeded
 from gancourse.papers import cyclegan
 
 
 def observe_block(answer: Callable[..., nn.Module], case: Case) -> Observation:
     width, seed = case.args
-    return observe_layers(answer(width), seeded(seed), (2, width, 7, 6))
+    return observe_network(answer(width), seeded(seed), x=(2, width, 7, 6))
 
 
 class ByHand(nn.Module):

@@ -6,8 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from gancourse.exercises.base import Case, Exercise
-from gancourse.exercises.nb08._shared import observe_number
-from gancourse.exercises.observe import integer
+from gancourse.exercises.observe import integer, observe_number
 from gancourse.papers import cyclegan
 
 Layers = list[tuple[int, int]]

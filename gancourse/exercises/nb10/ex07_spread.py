@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gancourse.exercises.base import Case, Exercise
-from gancourse.exercises.nb10._shared import observe_number
+from gancourse.exercises.observe import observe_number
 from gancourse.training.signs import spread
 
 Within = Callable[[Tensor], Tensor]
