@@ -22,6 +22,17 @@ settings.load_profile("course")
 VARIABLES = ("GANCOURSE_PROFILE", "GANCOURSE_DEVICE", "GANCOURSE_PRECISION", "GANCOURSE_REPORT")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    text = "how often each exercise's cases are drawn for its wrong answers (default: 25)"
+    parser.addoption("--draws", type=int, default=25, help=text)
+
+
+@pytest.fixture
+def draws(request: pytest.FixtureRequest) -> int:
+    """How often a test draws the cases of an exercise for each wrong answer."""
+    return request.config.getoption("--draws")
+
+
 @pytest.fixture
 def rng() -> torch.Generator:
     return torch.Generator().manual_seed(0)

@@ -39,7 +39,7 @@ def difference(
     if isinstance(got, Failure):
         return _failed(wanted, got)
     if isinstance(wanted, Failure):
-        return f"expected it to raise {wanted.kind}, but it returned."
+        return f"expected your function to raise {wanted.kind}, but it returned a result."
     for name in [*wanted, *(name for name in got if name not in wanted)]:
         if name.startswith(STEP):
             continue
@@ -83,7 +83,7 @@ def _unlike(name: str, wanted: Observation, got: Observation, rtol: float, atol:
         return _other_kind(wanted, got)
     w, g = wanted[name], got[name]
     if name == "choice":
-        return "" if w.equal(g) else "that is not the best answer."
+        return "" if w.equal(g) else "That is not the best answer."
     if name.startswith(GRADIENT) and bool(w.numel()) != bool(g.numel()):
         return _reach(name.removeprefix(GRADIENT), bool(g.numel()))
     label = "" if name == "result" else f"{name}: "
@@ -97,7 +97,10 @@ def _unlike(name: str, wanted: Observation, got: Observation, rtol: float, atol:
         return f"{label}expected {_kind(w)} ({w.dtype}), got {_kind(g)} ({g.dtype})."
     if w.dim() == 4 and w.dtype != g.dtype:  # images, which networks take next
         return f"{label}expected the type {w.dtype}, got {g.dtype}: convert it with .to({w.dtype})."
-    return _other_values(label, w, g, rtol, atol)
+    text = _other_values(label, w, g, rtol, atol)
+    if text and name == "value":  # the answer to a question, which the student is to find
+        return f"{number(g.item(), 6)} is not the number."
+    return text
 
 
 def _other_values(label: str, w: Tensor, g: Tensor, rtol: float, atol: float) -> str:
@@ -136,8 +139,8 @@ def _reach(name: str, got: bool) -> str:
     if got:
         return f"A gradient reaches {name}, which is a constant here: detach it, or use no_grad()."
     return (
-        f"The value is there, but no gradient reaches {name}, through which the notebook trains: "
-        "is there a detach(), .item(), float(), no_grad() or torch.tensor(...) on the way?"
+        f"Your result has a value, but no gradient reaches {name}, which training needs: is there "
+        "a detach(), .item(), float(), no_grad() or torch.tensor(...) on the way?"
     )
 
 
@@ -145,7 +148,7 @@ def _other_kind(wanted: Observation, got: Observation) -> str:
     """The message where the answer is of another kind than the reference."""
     if "choice" in wanted or "choice" in got:
         return (
-            "expected a letter in quotes." if "choice" in wanted else "expected a number, no text."
+            "Expected a letter in quotes." if "choice" in wanted else "Expected a number, not text."
         )
     many = [sum(n.startswith("result ") for n in seen) for seen in (wanted, got)]
     if "result" in wanted and many[1]:
@@ -157,7 +160,7 @@ def _other_kind(wanted: Observation, got: Observation) -> str:
     values = [[n for n in seen if not is_fact(n)] for seen in (wanted, got)]
     missing = [n for n in values[0] if n not in values[1]]
     if missing:
-        return f"missing in your result: {', '.join(missing)}."
+        return f"missing from your result: {', '.join(missing)}."
     return f"not expected in your result: {', '.join(n for n in values[1] if n not in values[0])}."
 
 
@@ -197,23 +200,27 @@ ADVICE = {
     "detached tensors or plain numbers?",
     r"between 0 and 1": "BCELoss takes probabilities, and these are logits: use "
     "binary_cross_entropy_with_logits.",
-    r"on a different leaf|leaf Variable that requires grad": "What requires a gradient "
-    "can't be changed in place: make a new tensor, or do it under torch.no_grad().",
+    r"on a different leaf|leaf Variable that requires grad": "A tensor that requires a "
+    "gradient can't be changed in place: make a new tensor, or do it under torch.no_grad().",
     r"more than one value|scalar outputs|grad can be implicitly created": "One number is needed "
-    "here; you have several: take their mean or sum first.",
+    "here; you have several: combine them first, with mean() or sum(), or a condition with any() "
+    "or all().",
     r"numpy\(\) on [Tt]ensor that requires grad": "Stay with torch's functions: NumPy's have no "
     "gradient.",
-    r"^name '": "This name is defined nowhere above: is it misspelled, or local to another cell?",
+    r"^name '": "This name is not defined: is it misspelled, local to another function, or from a "
+    "cell that has not been run?",
     r"positional argument|unexpected keyword|required keyword": "Compare the number and the names "
-    "of the arguments with the signature in the exercise.",
+    "of the arguments with the signature of the function that is called. Your own function needs "
+    "the signature in the exercise.",
     r"expected input.* to have \d+ channels|running_mean should contain|shapes cannot be mult": (
-        "A layer gets another number of channels or values than it was made for: write down the "
-        "number before and after each layer."
+        "A layer gets a different number of channels or values than it was made for: write the "
+        "number down before and after each layer."
     ),
     r"must match the size|not broadcastable|Sizes of tensors must match|is invalid for input": (
         "Print the shapes of both tensors before this line: which dimension differs?"
     ),
-    r"has no attribute": "What you have there is of another type than you think: print type(...).",
+    r"has no attribute": "Is the name after the dot misspelled, was it never assigned, or is the "
+    "object of another type than you think? Print type(...).",
 }
 
 

@@ -94,7 +94,7 @@ def observe_network(
     if not isinstance(y, Tensor):
         raise AnswerError(f"forward should return a tensor, got a {type(y).__name__}.")
     if not y.requires_grad:
-        raise AnswerError("The output has no gradient: is there a detach() or no_grad() in it?")
+        raise AnswerError("The output has no graph: is there a detach() or no_grad() in forward?")
     own = list(net.parameters())
     reached = torch.autograd.grad(y.sum(), own, retain_graph=True, allow_unused=True)
     found = gradients(y, {n: x for n, x in given.items() if trained is None or n in trained})
@@ -211,7 +211,7 @@ def _step(name: str, args: tuple, kwargs: dict[str, Any]) -> str:
         learned = args[3] if len(args) > 3 else kwargs.get("weight")
         return f"{name} {'without' if learned is None else 'with'} weights"
     if name == "leaky_relu":
-        return f"leaky_relu of slope {args[1] if len(args) > 1 else kwargs.get(SLOPE, 0.01)}"
+        return f"leaky_relu with slope {args[1] if len(args) > 1 else kwargs.get(SLOPE, 0.01)}"
     if name == "pad":
         return f"pad, mode {args[2] if len(args) > 2 else kwargs.get('mode', 'constant')}"
     return name if name in PLAIN_STEPS else ""

@@ -61,7 +61,7 @@ def explain(
 
 
 RELATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "The sign is wrong: the size is right everywhere.": lambda g: -g,
+    "The sign is wrong everywhere: the absolute values are right.": lambda g: -g,
     "You returned the square of what is expected.": lambda g: g.clamp(min=0).sqrt(),
     "You returned the square root of what is expected.": lambda g: g.square(),
     "You returned the logarithm of what is expected.": lambda g: g.exp(),
@@ -69,11 +69,11 @@ RELATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "You returned e to the power of what is expected: is a logarithm missing?": lambda g: g.log(),
     "You returned the sigmoid of what is expected.": lambda g: g.clamp(0, 1).logit(),
     "You returned the tanh of what is expected.": lambda g: g.clamp(-1, 1).atanh(),
-    "You returned what becomes the expected value by a sigmoid: a logit.": torch.sigmoid,
-    "You returned what becomes the expected value by a tanh.": torch.tanh,
+    "You returned a logit: its sigmoid is expected.": torch.sigmoid,
+    "A tanh is missing: the tanh of your result is expected.": torch.tanh,
     "You returned 1 minus what is expected.": lambda g: 1 - g,
     "You returned 1 divided by what is expected.": lambda g: 1 / g,
-    "The sizes are right, some signs are wrong: the expected values are absolute.": torch.abs,
+    "Some signs are wrong: the absolute value of your result is expected.": torch.abs,
     "Values below 0 should be 0.": lambda g: g.clamp(min=0),
 }
 
@@ -86,21 +86,25 @@ def _not_finite(pairs: Sequence[tuple[Tensor, Tensor]]) -> str:
             wanted = torch.cat([w[x].flatten() for (w, _), x in zip(pairs, where, strict=True)])
             of = sum(g.numel() for _, g in pairs)
             zero = ", all where 0 is expected" if not wanted.any() else ""
-            more = "is something divided by 0, or a log or a root taken of a value at its limit?"
-            return f"{count} of {of} values are {word}{zero}: {more}"
+            more = "is there a division by 0, a log or root of 0 or less, or an exp that overflows?"
+            which = "Your value is" if of == 1 else f"{count} of {of} values are"
+            return f"{which} {word}{zero}: {more}"
     return ""
 
 
 def _shapes(pairs: Sequence[tuple[Tensor, Tensor]], same: Callable) -> str:
     """How the shapes are related."""
     w, g = next((w, g) for w, g in pairs if w.shape != g.shape)
-    if w.squeeze().shape == g.squeeze().shape and w.numel() == g.numel():
-        more = g.dim() > w.dim()
-        values = " The values are right." if same(w.squeeze(), g.squeeze()) else ""
-        return f"A dimension of length 1 is {'too many' if more else 'missing'}.{values}"
     if g.dim() > 1 and w.shape == g.mT.shape:
         values = ": transposed, the values are right." if same(w, g.mT) else "."
         return f"The last two dimensions are swapped{values}"
+    if w.squeeze().shape == g.squeeze().shape and w.numel() == g.numel():
+        more = g.dim() > w.dim()
+        values = " The values are right." if same(w.squeeze(), g.squeeze()) else ""
+        return (
+            f"A dimension of length 1 is {'superfluous' if more else 'missing or misplaced'}."
+            f"{values}"
+        )
     if w.numel() == 1:
         total = g.double()
         for name, value in (("mean", total.mean()), ("sum", total.sum())):
@@ -108,7 +112,7 @@ def _shapes(pairs: Sequence[tuple[Tensor, Tensor]], same: Callable) -> str:
                 return f"One number is expected: the {name} of your values."
         return "One number is expected: reduce the result, with a mean or a sum."
     if g.numel() == 1:
-        return "You returned a single number: a mean or a sum went over a dimension too many."
+        return "You returned a single number: was a mean or sum taken over a dimension too many?"
     if w.numel() == g.numel():
         values = same(w.flatten(), g.flatten())
         return "The values are right, but arranged in another shape." if values else ""
@@ -118,7 +122,7 @@ def _shapes(pairs: Sequence[tuple[Tensor, Tensor]], same: Callable) -> str:
             if same(w, g.narrow(d[0], 0, w.shape[d[0]])):
                 return f"The values are right, but there are too many in dimension {d[0]}."
         elif len(d) == 1 and same(w.narrow(d[0], 0, g.shape[d[0]]), g):
-            return f"What is there is right, but some is missing at the end of dimension {d[0]}."
+            return f"The values are right, but some are missing at the end of dimension {d[0]}."
     if g.dim() == w.dim() + 1 and g.shape[-1] == g.shape[-2] == w.shape[-1]:
         return (
             "Two tensors were broadcast: (B,) with (B, 1) gives (B, B). Give both the same shape."
@@ -144,7 +148,7 @@ def _constant(pairs: Sequence[tuple[Tensor, Tensor]], same: Callable) -> str:
                 what = "sum" if value is c else "mean"
                 other = "mean" if value is c else "sum"
                 likely = 2 < n < 1000 and n not in (10, 100)
-                asked = f": did you take a {what} where a {other} is asked?" if likely else "."
+                asked = f": did you take a {what} instead of a {other}?" if likely else "."
                 return (
                     f"{'Every value' if w.numel() > 1 else 'Your value'} is {text.format(n)}{asked}"
                 )
@@ -168,7 +172,7 @@ def _order(pairs: Sequence[tuple[Tensor, Tensor]], same: Callable) -> str:
     if all(w.dim() > 1 and same(w, g.mT) for w, g in pairs):
         return "The last two dimensions are swapped: your result is transposed."
     if all(same(w.flatten().sort().values, g.flatten().sort().values) for w, g in pairs):
-        return "The values are right, but some are at another place."
+        return "The values are right, but some are in the wrong place."
     return ""
 
 
@@ -180,12 +184,18 @@ def _range(pairs: Sequence[tuple[Tensor, Tensor]], same: Callable) -> str:
     low, high = w.min(), w.max()
     ends = f"[{number(low.item(), 3)}, {number(high.item(), 3)}]"
     beyond = (g < low - 1e-6) | (g > high + 1e-6)
-    if beyond.any() and same(g.clamp(low, high), w):
-        return f"Right but for {int(beyond.sum())} values outside {ends}: they should be clamped."
+    if beyond.sum() > 1 and same(g.clamp(low, high), w):
+        return (
+            f"Right except for {int(beyond.sum())} values outside {ends}, the range of the "
+            "expected ones: is a clamp missing?"
+        )
     low, high = g.min(), g.max()
     if low < high and same(w.clamp(low, high), g):
         ends = f"[{number(low.item(), 3)}, {number(high.item(), 3)}]"
-        return f"Right but for values outside {ends}, which you clamp; they should stay."
+        return (
+            f"Right except for values that should lie outside {ends}, the range of yours: do you "
+            "clamp them?"
+        )
     return ""
 
 
@@ -235,5 +245,5 @@ def _place(pairs: Sequence[tuple[Tensor, Tensor]]) -> str:
     x = torch.cat([x.flatten() for x in wrong])
     for word, part in (("positive", w > 0), ("negative", w < 0), ("0", w == 0)):
         if part.any() and not part.all() and not x[~part].any():
-            return f"Only values are wrong where the expected one is {word}."
+            return f"The wrong values are all where the expected one is {word}."
     return ""

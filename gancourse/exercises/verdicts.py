@@ -78,8 +78,8 @@ def _on_device(exercise: Exercise, answer: Any, case: Case) -> Observation | Fai
         exercise.observe(run, case)
     if run.problem:
         text = (
-            "On a GPU this would fail: your code makes a tensor on the CPU and uses it with one "
-            f"that is on the GPU. Create tensors with device={run.where}."
+            "On a GPU this would fail: your code combines something on the CPU (a new tensor, or "
+            f"NumPy) with something on the GPU. Create tensors with device={run.where}."
         )
         return Failure("AnswerError", text, raised_at(run.problem))
     fact = (
@@ -117,8 +117,11 @@ def compare(
     where = notes[wrong[0]]
     if slip is None and where and right and len(right) <= 2:
         where = f"right {' and '.join(dict.fromkeys(right))}; wrong {where}"
-    where = f" {where[0].upper()}{where[1:]}:" if where else ""
-    message = f"Not correct yet.{where} {texts[wrong[0]]}\n{hint}".strip()
+    where = f"{where}: " if where else ""
+    said = f"{where}{texts[wrong[0]]}"
+    if where or said.startswith("expected"):  # not a name in an answer's code
+        said = said[0].upper() + said[1:]
+    message = f"Not correct yet. {said}\n{hint}".strip()
     return Verdict(exercise, "wrong", message, slip)
 
 
@@ -144,7 +147,7 @@ def observe_all(
             for case in cases:
                 seen.append(try_observe(exercise, answer, case))
     except TimeoutError as error:
-        text = f"It had not ended after {seconds:.0f} s, so it was stopped. Is a loop endless?"
+        text = f"Your code had not ended after {seconds:.0f} s and was stopped. Is a loop endless?"
         seen.append(Failure("AnswerError", text, raised_at(error)))
     return seen
 

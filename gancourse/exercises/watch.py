@@ -59,7 +59,7 @@ class Watched:
                 for aspect in changes(before[name], look(x)):
                     self._add(f"{aspect} `{name}`")
             for a, b in _shared(given) - shared:
-                self._add(f"the memory of `{a}`, which is now that of `{b}` too")
+                self._add(f"the memory of `{a}`, which is now shared with `{b}`")
 
     def _add(self, what: str) -> None:
         self.facts[CHANGED + what] = torch.tensor(True)
@@ -80,7 +80,7 @@ def look(x: Any) -> dict[str, Any]:
     """What an argument is now, by aspect: to be compared with what it is after a call."""
     if isinstance(x, Tensor):
         graph = (x.requires_grad, x.grad_fn is None)
-        return {"the values of": _value(x), "whether a gradient reaches": graph}
+        return {"the values of": _value(x), "requires_grad or the graph of": graph}
     if isinstance(x, nn.Module):
         modules, weights = list(x.modules()), list(x.parameters())
         hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")

@@ -71,7 +71,7 @@ WRONG = (
     ),
     ("is backward() missing", ("        loss_D.backward()\n", "")),
     ("fakes of G's turn are detached", (G_TURN, "D(G(sample_z(len(x))).detach())")),
-    ("but D's turn is the first", ("opt_D.", "opt_X."), ("opt_G.", "opt_D."), ("opt_X.", "opt_G.")),
+    ("but D's turn comes first", ("opt_D.", "opt_X."), ("opt_G.", "opt_D."), ("opt_X.", "opt_G.")),
     (
         "the weights of D don't require",
         ("    loss_G =", "    D.requires_grad_(False)\n    loss_G ="),
@@ -94,7 +94,7 @@ WRONG = (
         ("    loss_G = generator_loss(" + G_TURN + ")\n    opt_G", "    opt_G"),
     ),
     (
-        "a dictionary; yours is a tuple",
+        "a dictionary; you returned a tuple",
         ('{"loss_D": loss_D.detach(), "loss_G": loss_G.detach()}', "loss_D.item(), loss_G.item()"),
     ),
     ("Return loss.detach()", ("loss_D.detach()", "loss_D")),

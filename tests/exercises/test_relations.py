@@ -29,9 +29,9 @@ SAID = {
     "Every value is 1/4 of what is expected: did you take a mean": lambda x, y: softly(x, y) / 4,
     "Every value is 1.7 times": lambda x, y: 1.7 * softly(x, y),
     "Every value is too large by 0.5": lambda x, y: softly(x, y) + 0.5,
-    "becomes the expected value by a tanh": lambda x, y: x - 2 * y,
+    "the tanh of your result is expected": lambda x, y: x - 2 * y,
     "in reverse order along dimension 1": lambda x, y: softly(x, y).flip(1),
-    "at another place": lambda x, y: softly(x, y)[[1, 2, 0]],
+    "in the wrong place": lambda x, y: softly(x, y)[[1, 2, 0]],
     "The last two dimensions are swapped: transposed, the values are right": lambda x, y: (
         softly(x, y).T
     ),
@@ -44,12 +44,12 @@ SAID = {
     "Only the first entries along dimension 0 are right": lambda x, y: (
         softly(x, y) + torch.tensor([[0.0], [1.5], [2.5]]) * x
     ),
-    "outside [-0.3, 0.3], which you clamp": lambda x, y: softly(x, y).clamp(-0.3, 0.3),
+    "outside [-0.3, 0.3], the range of yours": lambda x, y: softly(x, y).clamp(-0.3, 0.3),
     "where the expected one is negative": lambda x, y: F.elu(softly(x, y), 0.5),
-    "A dimension of length 1 is too many. The values are right": lambda x, y: softly(x, y)[None],
+    "A dimension of length 1 is superfluous. The values are right": lambda x, y: softly(x, y)[None],
     "You returned a single number": lambda x, y: softly(x, y).mean(),
     "too many in dimension 0": lambda x, y: torch.cat([softly(x, y), x]),
-    "some is missing at the end of dimension 1": lambda x, y: softly(x, y)[:, :2],
+    "some are missing at the end of dimension 1": lambda x, y: softly(x, y)[:, :2],
     "arranged in another shape": lambda x, y: softly(x, y).reshape(2, 6),
     "No idea.": lambda x, y: softly(x, y) + 0.1 * x * y,
 }

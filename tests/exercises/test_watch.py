@@ -31,7 +31,7 @@ def share_memory(a: nn.Module, b: nn.Module) -> None:
 
 SIDE_EFFECTS = {
     "the values of `x`": (lambda x: x.add_(1), {"x": torch.zeros(2)}),
-    "whether a gradient reaches `x`": (
+    "requires_grad or the graph of `x`": (
         lambda x: x.detach_(),
         {"x": torch.zeros(2, requires_grad=True) * 2},
     ),
@@ -51,7 +51,7 @@ SIDE_EFFECTS = {
     "the layers of `D`": (lambda D: D.append(nn.Tanh()), {"D": net()}),
     "the seed of `rng`": (lambda rng: rng.manual_seed(0), {"rng": torch.Generator()}),
     "the seed of torch's global generator": (lambda x: torch.manual_seed(1), {"x": 1}),
-    "the memory of `a`, which is now that of `b` too": (share_memory, {"a": net(), "b": net()}),
+    "the memory of `a`, which is now shared with `b`": (share_memory, {"a": net(), "b": net()}),
 }
 
 

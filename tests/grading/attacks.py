@@ -71,7 +71,8 @@ TAMPERING = (
     Attack(
         "observed with the reference",
         COLLECTOR
-        + "collector.observe_all = lambda e, a, cases: [e.observe(e.reference, c) for c in cases]",
+        + "from gancourse.exercises.verdicts import try_observe as look\n"
+        "collector.observe_all = lambda e, a, cases: [look(e, e.reference, c) for c in cases]",
         earned=RIGHTLY,
         flagged=True,
     ),
@@ -281,7 +282,7 @@ ANSWERS = (
         value=RIGHT, earned=RIGHTLY),
     Attack("in double precision", value=RIGHT.replace("(real)", "(real.double())"),
         earned=RIGHTLY),
-    Attack("a number", value=RIGHT + ".item()", earned=RIGHTLY),
+    Attack("a number, without its gradient", value=RIGHT + ".item()", earned=(1, 0, 1)),
     Attack("prints a lot", value=RIGHT.replace("return", "print('x' * 10**6); return"),
         earned=RIGHTLY),
 )  # fmt: skip

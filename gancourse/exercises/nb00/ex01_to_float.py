@@ -89,8 +89,8 @@ EXERCISE = Exercise(
             lambda images: (images.float() - 0.5) / 0.5,
             lambda images: 2 * images.float() - 1,
         ],
-        "That is images - 1, but the range 0 to 255 has to shrink to 2: divide by 127.5. (0.5 / "
-        "0.5 is 1: / is computed before -.)": lambda images: images.float() - 0.5 / 0.5,
+        "That is images - 1, and still 255 wide: divide the images by 127.5 first. (0.5 / 0.5 is "
+        "1: / is computed before -.)": lambda images: images.float() - 0.5 / 0.5,
         "That is images / 255 - 1, from -1 to 0: multiply by 2 before you subtract 1. (0.5 / 0.5 "
         "is 1: / is computed before -.)": lambda images: images / 255 - 0.5 / 0.5,
         "That is [0, 2]: subtract 1.": lambda images: images / 127.5,
@@ -103,7 +103,7 @@ EXERCISE = Exercise(
         ),
         "Half precision has three digits only: return float32, as images / 127.5 - 1 "
         "does.": lambda images: images.half() / 127.5 - 1,
-        "The map should be linear, so that differences between bright pixels remain: divide by "
+        "The map should be linear, so that different bytes stay different: divide by "
         "127.5, then subtract 1.": [
             lambda images: images.float().clamp(-1, 1),
             lambda images: images.float().tanh(),
@@ -126,7 +126,7 @@ EXERCISE = Exercise(
             lambda images: (images.float() - images.max() / 2) / (images.max() / 2),
             scaled_one_by_one,
         ],
-        "A tensor of bytes as an index is a mask, not a list of positions: "
+        "As an index, a tensor of bytes is a mask, not a list of positions: use "
         "table[images.long()].": from_table_by_mask,
         "In place the result would have to be bytes, and the images given would change: return "
         "images / 127.5 - 1.": [

@@ -47,8 +47,8 @@ def observe_noise(answer, case: Case) -> Observation:
     finally:
         torch.set_rng_state(before)
     facts = {
-        "Return a torch tensor: the notebook multiplies it by one.": not isinstance(first, Tensor),
-        f"Your numbers have the type {z.dtype}, the generator's weights torch.float32, and the two "
+        "Return a torch tensor: networks take no other type.": not isinstance(first, Tensor),
+        f"Your numbers have the type {z.dtype}, a network's weights torch.float32, and the two "
         "can't be multiplied: return .float().": z.dtype != torch.float32,
         "Your code uses torch's global generator, or sets its seed, and so changes the numbers of "
         "every other part of the program. Draw from rng, with generator=rng, and set no seed.": (
@@ -80,8 +80,8 @@ def origin(calls: list[Tensor], again: Tensor, other: Tensor) -> dict[str, bool]
     """
     first, second = calls[:2]
     return {
-        "The same seed gives other numbers: draw all of them from rng, with generator=rng, and set "
-        "no seed.": not first.equal(again),
+        "The same seed gives different numbers: draw all of them from rng, with generator=rng, and "
+        "set no seed.": not first.equal(again),
         "A second call with the same rng gives the same numbers. rng has a seed already: don't set "
         "or restore its state, and make no generator of your own; just draw from it.": (
             first.equal(second)
@@ -112,22 +112,22 @@ def distribution(z: Tensor) -> dict[str, bool]:
         f"In each call the standard deviation is exactly 1: you divide by it, {depend}": any(
             (s - 1).abs().max() < 1e-5 for s in spreads
         ),
-        "All your vectors have the same length: you divide by it. Return the numbers as they are "
-        "drawn.": bool(equal),
+        "All your vectors have the same length; those from N(0, 1) don't. Return the numbers of "
+        "torch.randn as they are: don't normalise them, or take only signs.": bool(equal),
+        "Some numbers occur several times; those from N(0, 1) are all different. Draw "
+        "m * noise_dim numbers in one call of torch.randn.": len(z.unique()) < 0.95 * z.numel(),
         f"All your numbers lie between {z.min():.2f} and {z.max():.2f}. N(0, 1) has no limits, and "
         "about a third of its numbers lie outside of [-1, 1]. Draw with torch.randn, and leave the "
         "values as they are.": bool(
             (z - mean).abs().max() < 3 * spread or z.min() >= 0 or z.max() <= 0
         ),
-        "Some numbers occur several times; those from N(0, 1) are all different. Draw "
-        "m * noise_dim numbers in one call of torch.randn.": len(z.unique()) < 0.95 * z.numel(),
         f"Your numbers have the mean {mean:.2f}; that of N(0, 1) is 0.": bool(
             mean.abs() > 0.1 * max(1, spread)
         ),
         f"Your numbers have the standard deviation {spread:.2f}; that of N(0, 1) is 1.": bool(
             (spread - 1).abs() > 0.1
         ),
-        f"{share:.0%} of your numbers lie between -1 and 1; of those from N(0, 1) it is 68 %. Draw "
+        f"{share:.0%} of your numbers lie between -1 and 1; of those from N(0, 1) it is 68%. Draw "
         "with torch.randn, and leave the values as they are.": bool((share - 0.683).abs() > 0.03),
     }
 
@@ -165,14 +165,14 @@ EXERCISE = Exercise(
         "Those are integers. N(0, 1) is the normal distribution: torch.randn.": (
             lambda m, noise_dim, rng: torch.randint(2, (m, noise_dim), generator=rng)
         ),
-        "Unlike NumPy's, a torch.Generator has no functions that draw: pass it to torch's, "
-        "torch.randn(m, noise_dim, generator=rng).": [
+        "Unlike NumPy's, a torch.Generator has no functions that draw: pass it to one of "
+        "torch's, torch.randn(m, noise_dim, generator=rng).": [
             lambda m, noise_dim, rng: rng.normal(size=(m, noise_dim)),
             lambda m, noise_dim, rng: rng.standard_normal((m, noise_dim)),
             lambda m, noise_dim, rng: rng.randn(m, noise_dim),
             lambda m, noise_dim, rng: rng(m, noise_dim),
         ],
-        "The generator is a keyword argument: torch.randn(m, noise_dim, generator=rng).": [
+        "Pass the generator by its keyword: torch.randn(m, noise_dim, generator=rng).": [
             lambda m, noise_dim, rng: torch.randn(m, noise_dim, rng),
             lambda m, noise_dim, rng: torch.randn((m, noise_dim), rng),
             lambda m, noise_dim, rng: torch.randn(m, noise_dim, rng=rng),

@@ -40,7 +40,7 @@ EXERCISE = number(
         math.sqrt(
             VALUES
         ): "That is the root of n. It has to be multiplied by the size of a change, pixels(2).",
-        NOISE_NORM * 255 / 256: "From level 0 to level 255 it is 255 steps: one level is 2/255.",
+        NOISE_NORM * 255 / 256: "Level 255 is 255 steps above level 0, so one level is 2/255.",
         6.1: "Give two decimals.",
         6: "That is rounded too far: give two decimals.",
         0: "The signs don't cancel: each change is squared.",

@@ -76,8 +76,8 @@ def observe_noise(answer: Callable[..., Any], case: Case) -> Observation:
             noisy.dtype != x.dtype
         ),
         **(steps(r, eps) if grey else steps_inside(r, eps)),
-        "The same seed gives other noise: draw all signs from rng, with generator=rng, and set no "
-        "seed.": not again.equal(noisy),
+        "The same seed gives different noise: draw all signs from rng, with generator=rng, and set "
+        "no seed.": not again.equal(noisy),
         "A second call with the same rng gives the same noise: draw from rng, set no seed, and "
         "make no generator of your own.": second.equal(noisy),
         "An rng with another seed gives the same noise: draw from rng, with generator=rng.": (
@@ -106,16 +106,16 @@ def steps(r: Tensor, eps: float) -> dict[str, bool]:
         f"{kept:.0%} of the values don't change. Each sign should be -1 or +1, and never 0.": (
             kept > 0.02
         ),
-        f"Every value changes by {most:.3g}, but by eps = {eps:.3g} is asked: use eps as it is.": (
+        f"Every value changes by {most:.3g}, not by eps = {eps:.3g}: use eps as it is.": (
             bool((size - 1).abs().max() > 1e-3 and most - least < 1e-3 * most)
         ),
         f"Values change by {least:.3g} to {most:.3g}, but all should change by eps = {eps:.3g}: "
         "add eps times a sign, -1 or +1, and nothing else.": bool((size - 1).abs().max() > 1e-3),
-        "All values change in the same direction: each needs its own sign, of x.shape, and both "
-        "-1 and +1 have to occur.": bool(one_way),
+        "All values change in the same direction: draw a sign for each, in the shape x.shape, "
+        "so that both -1 and +1 occur.": bool(one_way),
         **shared(r.sign()),
-        f"{up:.0%} of the values go up. With a probability of 1/2 for each sign it is half of "
-        "them.": abs(up - 0.5) > 0.08,
+        f"{up:.0%} of the values go up. With a probability of 1/2 for each sign it is about "
+        "half.": abs(up - 0.5) > 0.08,
     }
 
 
@@ -143,10 +143,10 @@ def steps_inside(r: Tensor, eps: float) -> dict[str, bool]:
     odd = size[(size > 1e-3) & ((size - 1).abs() > 1e-3)]
     most = odd.max() * eps if len(odd) else 0
     return {
-        f"Values of black and white should stay, or change by eps = {eps:.3g}; some change by "
+        f"Black and white values should stay, or change by eps = {eps:.3g}; some change by "
         f"{most:.3g}. Clamp only what is outside of [-1, 1].": len(odd) > 0,
         f"{moved:.0%} of the black and white values change. Each moves inwards with a probability "
-        "of 1/2, and is clamped else: half of them should.": abs(moved - 0.5) > 0.08,
+        "of 1/2, and is otherwise clamped: about half should change.": abs(moved - 0.5) > 0.08,
     }
 
 

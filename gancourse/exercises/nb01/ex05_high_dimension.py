@@ -8,8 +8,9 @@ EXERCISE = choice(
     minutes=8,
     answer="c",
     wrong={
-        "a": "A side twice as long has four times as many values, so n grows by 4, not by 2.",
-        "b": "Right for FGSM. Random signs cancel: n of them sum to about the root of n.",
+        "a": "With sides twice as long an image has four times as many values: n grows by the "
+        "factor 4, not 2.",
+        "b": "Right for FGSM. Most random signs cancel: n of them sum to about the root of n.",
         "d": "You swapped the two: it is the random signs that cancel each other.",
         "e": "Right for FGSM. The mean of the random change is 0 for every n, but its typical size "
         "grows like the root of n.",

@@ -58,7 +58,8 @@ EXERCISE = Exercise(
             step(lambda g: g / l2_norm(g).max()),
         ],
         "You divided by the squared norm: a root is missing.": step(lambda g: g / length(g) ** 2),
-        "You divided by the L1 norm. For the L2 norm square, add, take the root.": [
+        "You divided by the sum or mean of absolute values. For the L2 norm square, add, take the "
+        "root.": [
             step(lambda g: g / g.abs().sum((1, 2, 3), keepdim=True)),
             step(lambda g: g / g.abs().mean((1, 2, 3), keepdim=True)),
         ],

@@ -252,7 +252,7 @@ EXERCISE = Exercise(
         "The box has the half-width eps, not step.": iterate(
             bound=lambda x_adv, x, eps: project(x_adv, x, STEP)
         ),
-        "Clamp to [-1, 1] after every step too.": clamp_late,
+        "Clamp to [-1, 1] after every step too, not only at the end.": clamp_late,
         "You projected only at the end, so gradients were computed outside the box.": project_late,
         "You changed the x that was given: x_adv += changes it in place.": iterate_in_place,
         "Compute the gradient at x_adv each time, not at x.": iterate(refresh=False),
@@ -273,8 +273,8 @@ EXERCISE = Exercise(
             iterate(change=lambda g: g),
             iterate(change=lambda g: g / l2_norm(g)[:, None, None, None]),
         ],
-        "That is one step too few: range(steps) has `steps` turns.": iterate(more=-1),
-        "That is one step too many: range(steps) has `steps` turns.": iterate(more=1),
+        "That is one step too few: use a loop over range(steps).": iterate(more=-1),
+        "That is one step too many: use a loop over range(steps).": iterate(more=1),
         "That is the result of a single step: is `return` inside the loop?": once,
         "You add up the gradients of several steps. Each step uses the gradient at x_adv alone.": [
             momentum(1),

@@ -184,21 +184,21 @@ EXERCISE = Exercise(
         "This is a percentage: return shares between 0 and 1.": curve(
             lambda h: 100 * h.float().mean()
         ),
-        "An image that is wrong before the attack counts as right here, as if the model's first "
-        "guess were its label. Compare the classes with y.": [
+        "The model's first guess replaces the label here, so an image that is misclassified before "
+        "the attack can count as right. Compare the classes with y.": [
             curve(score_guess=True),
             curve(attack_guess=True, score_guess=True),
         ],
         "You attacked the model's own first guess, "
-        "which corrects images that were wrong. Use y.": curve(attack_guess=True),
+        "which can correct misclassified images. Use y.": curve(attack_guess=True),
         "You scored the clean images: classify attack(...).": curve(attacked=False),
-        "You left out images that were wrong before the attack. They count as wrong, so divide by "
-        "the number of all images.": [curve_of_right, curve_of_fooled],
+        "You left out images that were wrong before the attack. They count as wrong: return "
+        "the share of all images that are classified as y.": [curve_of_right, curve_of_fooled],
         "The mean of batches counts the images of a smaller last batch more than the others. Count "
         "the right ones, and divide by the number of all.": [
             curve_of_batches(n) for n in (64, 100, 256)
         ],
-        "Every size has its own attack; yours have the first size.": curve(
+        "Each size needs its own attack; all of yours have the first size.": curve(
             order=lambda sizes: [sizes[0] for _ in sizes]
         ),
         "The shares belong to the sizes in the order given: don't sort them.": [

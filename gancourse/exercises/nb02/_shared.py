@@ -40,8 +40,8 @@ def show(logits: Tensor) -> str:
 
 
 FLAT = (
-    f"{FACT}Very large logits get no gradient from your function, though some of them are wrong: "
-    "something is rounded, clamped or cut off on the way."
+    f"{FACT}Very large logits get no gradient from your function, though D is wrong on some of "
+    "them: something is rounded, clamped or cut off on the way."
 )
 
 

@@ -191,9 +191,9 @@ def _other_calls(log: StepLog, k: int) -> str:
     if not d or not g:
         return f"Without its optimizer's step {'G' if d else 'D'} never moves."
     if g > 1:
-        return "G moves once, in its own turn after the loop over k."
+        return "G takes one step, in its own turn after the loop over k."
     if d == 2 * k and x == k:
-        return "Don't step on real and fake examples apart: add both terms, then step once."
+        return "Don't take separate steps for real and fake examples: add both terms, step once."
     if d > k:
         return "D takes too many steps."
     if d < k and x == k:
@@ -208,8 +208,8 @@ def _other_calls(log: StepLog, k: int) -> str:
 
 
 ONLY_SAMPLE_Z = (
-    "Draw all noise with sample_z(m), in both turns: it knows the size, the distribution, the "
-    "device and the seed."
+    "Draw all noise with sample_z(m), in both turns: that gives the right size, distribution, "
+    "device and seed."
 )
 
 
@@ -233,7 +233,7 @@ def _too_few_noise(log: StepLog, k: int) -> str:
     more = "" if now.any() else ", which have no graph: G has no gradient and never moves"
     return (
         f"G's turn uses the noise or the fakes of D's turn again{more}. PyTorch's DCGAN tutorial "
-        "uses fakes again, with their graph; Algorithm 1 and this exercise draw fresh noise for G: "
+        "reuses the fakes, with their graph; Algorithm 1 and this exercise draw fresh noise for G: "
         "D(G(sample_z(len(x))))."
     )
 
@@ -242,7 +242,7 @@ def _order(log: StepLog) -> str:
     if log.steps("G")[0] > log.steps("D")[-1]:
         return ""
     return (
-        "opt_G.step() comes before opt_D.step(), but D's turn is the first. (Or are the two "
+        "opt_G.step() comes before opt_D.step(), but D's turn comes first. (Or are the two "
         "optimizers swapped?)"
     )
 
@@ -273,7 +273,7 @@ def _gradients(log: StepLog) -> str:
             if name == "D":
                 source = "the step of D before it" if n else "the iteration before"
                 return (
-                    f"{text} {source}. Call opt_D.zero_grad() before each backward() of D's turn. "
+                    f"{text} {source}. Call opt_D.zero_grad() at the start of each step of D. "
                     "(G's turn leaves gradients in D, too.)"
                 )
             if log.moments[0].gradients["G"].any():

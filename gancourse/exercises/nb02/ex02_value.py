@@ -40,8 +40,8 @@ EXERCISE = Exercise(
             lambda real, fake: logsigmoid(real).mean() - logsigmoid(fake).mean(),
             lambda real, fake: logsigmoid(real).mean() + logsigmoid(1 - fake).mean(),
         ],
-        "V is added: log D(x) + log(1 - D(G(z))). You subtract the second "
-        "term.": lambda real, fake: logsigmoid(real).mean() - logsigmoid(-fake).mean(),
+        "The two terms of V are added: log D(x) + log(1 - D(G(z))). You subtract the second "
+        "one.": lambda real, fake: logsigmoid(real).mean() - logsigmoid(-fake).mean(),
         "That is one of the two terms of V. Add the other.": [
             lambda real, fake: stable(real, fake)[0],
             lambda real, fake: stable(real, fake)[1],
@@ -71,8 +71,8 @@ EXERCISE = Exercise(
             lambda real, fake: sum(stable(real, fake)) / torch.tensor(2.0).log(),
             lambda real, fake: real.sigmoid().log2().mean() + (1 - fake.sigmoid()).log2().mean(),
         ],
-        "Correct on paper, but rounded, exp of a large logit is infinite and its sigmoid exactly 0 "
-        "or 1. F.logsigmoid(l) and F.softplus(l) work on the logit itself.": [
+        "Correct on paper, but in float32 exp of a large logit is infinite, and its sigmoid 0 or "
+        "1. F.logsigmoid(l) and F.softplus(l) work on the logit itself.": [
             lambda real, fake: sum(rounded(real, fake)),
             lambda real, fake: rounded(real, fake)[0] + stable(real, fake)[1],
             lambda real, fake: stable(real, fake)[0] + rounded(real, fake)[1],

@@ -38,7 +38,7 @@ EXERCISE = Exercise(
             lambda fake: logsigmoid(fake).mean(),
             lambda fake: fake.sigmoid().log().mean(),
         ],
-        "That is the cross-entropy with label 0: its descent lowers D(G(z)). Use label 1, or "
+        "That is the cross-entropy with label 0: descending it lowers D(G(z)). Use label 1, or "
         "F.softplus(-fake).": [
             lambda fake: -logsigmoid(-fake).mean(),
             lambda fake: -(1 - fake.sigmoid()).log().mean(),
@@ -54,8 +54,8 @@ EXERCISE = Exercise(
             lambda fake: -fake.sigmoid().mean().log(),
             lambda fake: -logsigmoid(fake.mean()),
         ],
-        "Correct on paper, but rounded, exp of a large logit is infinite and its sigmoid exactly 0 "
-        "or 1. F.logsigmoid and F.softplus work on the logit itself.": [
+        "Correct on paper, but in float32 exp of a large logit is infinite, and its sigmoid 0 or "
+        "1. F.logsigmoid and F.softplus work on the logit itself.": [
             lambda fake: -fake.sigmoid().log().mean(),
             lambda fake: (1 + (-fake).exp()).log().mean(),
         ],

@@ -54,7 +54,7 @@ def answered(losses: Any) -> Mapping[str, Any]:
     if losses is None:
         raise AnswerError(f"gan_step returned nothing. {form}.")
     if not isinstance(losses, Mapping):
-        raise AnswerError(f"{form}, a dictionary; yours is a {type(losses).__name__}.")
+        raise AnswerError(f"{form}, a dictionary; you returned a {type(losses).__name__}.")
     if set(losses) != {"loss_D", "loss_G"}:
         raise AnswerError(f"{form}; your dictionary has the keys {', '.join(map(repr, losses))}.")
     return losses
@@ -167,7 +167,7 @@ EXERCISE = Exercise(
         "The labels in D's loss are swapped: real is 1 and fake is 0.": step(
             lambda real, fake: by_labels(fake, real)
         ),
-        "D climbs its loss: with V as the loss its sign is wrong. Descend "
+        "The sign of D's loss is wrong: D maximizes V, so it has to descend "
         "discriminator_loss, -V.": step(lambda real, fake: -by_labels(real, fake)),
         "D's loss is the sum of its two terms, not their mean: use discriminator_loss.": step(
             lambda real, fake: by_labels(real, fake) / 2
@@ -180,12 +180,12 @@ EXERCISE = Exercise(
             step(lambda real, fake: label_1(real) + label_1(fake)),
             step(lambda real, fake: label_0(real) + label_0(fake)),
         ],
-        "A sigmoid too many: the losses take logits, as D returns them.": [
+        "There is a sigmoid too many: the losses take logits, as D returns them.": [
             step(by_probabilities, lambda fake: label_1(fake.sigmoid())),
             step(by_probabilities),
             step(loss_G=lambda fake: label_1(fake.sigmoid())),
         ],
-        "Labels are 1 and 0 here; this D learns from others (label smoothing).": [
+        "Labels are 1 and 0 here; your D is trained with smoothed labels.": [
             step(lambda real, fake: 0.9 * label_1(real) + 0.1 * label_0(real) + label_0(fake)),
             step(lambda r, f: 0.9 * by_labels(r, f) + 0.1 * by_labels(-r, -f)),
         ],
@@ -196,8 +196,8 @@ EXERCISE = Exercise(
         ],
         "G descends log(1 - D), as in Algorithm 1. This exercise asks for -log D, your "
         "generator_loss.": step(loss_G=lambda fake: -label_0(fake)),
-        "G's loss has label 0, so G learns to be recognised. Use generator_loss, with label "
-        "1.": step(loss_G=label_0),
+        "G's loss has label 0, so G learns to be recognised as fake. Use generator_loss, with "
+        "label 1.": step(loss_G=label_0),
         "G climbs its loss: its sign is wrong. Descend generator_loss.": step(
             loss_G=lambda fake: -label_1(fake)
         ),

@@ -45,8 +45,8 @@ def observe_layers(
     own = [p.shape for p in net.parameters()]
     if own != used and sorted(own) == sorted(used):
         seen |= fact(
-            "The layers are registered in another order than they run: create them in the order "
-            "in which they run. The notebook saves weights by their order."
+            "The layers are registered in a different order than they run: create them in the "
+            "order in which they run. The notebook saves weights in their order."
         )
     return seen
 
@@ -55,8 +55,8 @@ def replaced(net: nn.Module, before: Sequence[nn.Parameter]) -> Observation:
     """The fact that a network has other parameters than before, not other values in the same."""
     same = [id(p) for p in net.parameters()] == [id(p) for p in before]
     return {} if same else fact(
-        "You put new parameters in the place of the network's own: change those in place, with "
-        "methods like normal_() or copy_(). An optimizer knows only the old ones."
+        "You replaced the network's parameters by new tensors: change its own in place, with "
+        "methods like normal_() or copy_(). An optimizer would still update the old ones."
     )  # fmt: skip
 
 

@@ -102,8 +102,8 @@ EXERCISE = Exercise(
             lambda side, kernel, stride, padding: (side - 1 - 2 * padding) * stride + kernel,
             lambda side, kernel, stride, padding: (side - 1 - padding) * stride + kernel,
         ],
-        "That is one pixel too few: the last stamp begins at (side - 1) * stride, and its "
-        "`kernel` pixels come after that.": lambda side, kernel, stride, padding: (
+        "That is one pixel too few: (side - 1) * stride pixels come before the last stamp, which "
+        "has `kernel` pixels.": lambda side, kernel, stride, padding: (
             (side - 1) * stride - 2 * padding + kernel - 1
         ),
     },

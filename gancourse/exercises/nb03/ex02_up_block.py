@@ -100,11 +100,11 @@ EXERCISE = Exercise(
             up_layers("norm leaky"), up_layers("norm flatter"), up_layers("norm leaky", bias=True),
         ],
         "The kernel should be 4 x 4. A 3 x 3 one reaches some output pixels more often than "
-        "others, because 2 doesn't divide 3.": [
+        "others, because the stride 2 doesn't divide 3.": [
             up_layers(kernel=3), up_layers(kernel=3, output_padding=1),
         ],
-        "That is the paper's 5 x 5 kernel, which gives a checkerboard. The exercise asks for "
-        "4 x 4.": [
+        "That is the paper's 5 x 5 kernel, which gives a checkerboard pattern. The exercise asks "
+        "for 4 x 4.": [
             up_layers(kernel=5, padding=2), up_layers(kernel=5, padding=2, output_padding=1),
         ],
         "The ReLU is missing.": [up_layers("norm"), up_layers("norm", bias=True)],
@@ -130,8 +130,8 @@ EXERCISE = Exercise(
             lambda a, b: [*up_layers("norm")(a, b), nn.ReLU],
             lambda a, b: [*up_layers("norm")(a, b), F.relu],
         ],
-        "4 x 4 kernels need no output_padding: with it the output has a pixel too "
-        "many.": up_layers(output_padding=1),
+        "4 x 4 kernels need no output_padding: with it the output has a row and a "
+        "column too many.": up_layers(output_padding=1),
         "The second argument of nn.BatchNorm2d is eps, a tiny number that avoids a division by 0. "
         "Leave it out.": up_layers("eps relu"),
     },

@@ -161,8 +161,8 @@ EXERCISE = Exercise(
         "Batch norm is missing: guideline 2 asks for it in all layers of G but the output.": both(
             norm=False, bias=True
         ),
-        "The first layer has stride 1 and no padding: by your formula of 3.1 it turns side 1 into "
-        "4.": [
+        "The first layer should have stride 1 and no padding: by your formula of 3.1 it turns side "
+        "1 into 4.": [
             generator_like({"stride": 2, "padding": 1}),
             generator_like({"stride": 1, "padding": 1}),
         ],

@@ -138,8 +138,8 @@ EXERCISE = Exercise(
         ],
         "The last convolution should have stride 1 and no padding: it turns 4 x 4 into one logit. "
         "Yours leaves 2 x 2 values per image.": discriminator_like(end=logit(stride=2)),
-        "The last layer is a 4 x 4 convolution, as in the table: notebook 04 loads these weights "
-        "into such a layer, not into a linear one.": discriminator_like(
+        "The last layer should be a 4 x 4 convolution, as in the table: notebook 04 loads these "
+        "weights into such a layer, not into a linear one.": discriminator_like(
             end=lambda c: [nn.Flatten(), nn.Linear(16 * c, 1), flat()]
         ),
         "There is an activation after the last convolution: a logit may be any number.": [

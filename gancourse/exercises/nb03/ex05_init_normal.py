@@ -51,8 +51,8 @@ def observe_init(answer: Callable[..., Any], case: Case) -> Observation:
         seen |= fact("Two generators with the same seed give different weights: use only rng.")
     if torch.equal(first, other):
         seen |= fact(
-            "Generators with two seeds give the same weights: draw from rng, and don't seed it "
-            "again."
+            "Generators with different seeds give the same weights: draw from rng, and don't seed "
+            "it again."
         )
     if any(a is not b for a, b in zip(returned, nets, strict=True)):
         seen |= fact("Return `net` itself, after changing it: the notebook uses what you return.")
@@ -217,16 +217,16 @@ EXERCISE = Exercise(
             init_like(partial(normal, std=1.0), gain=partial(normal, shift=1.0)),
             init_like(gain=partial(normal, std=1.0, shift=1.0)),
         ],
-        "These are the weights of He et al. or of Xavier, whose standard deviation depends on the "
-        "layer's size; here it is 0.02 everywhere.": [
+        "That is He or Xavier initialisation, whose standard deviation depends on the layer's "
+        "size; here it is 0.02 everywhere.": [
             init_like(by_size(draw), gain=partial(normal, shift=1.0))
             for draw in (
                 nn.init.kaiming_normal_, nn.init.kaiming_uniform_,
                 nn.init.xavier_normal_, nn.init.xavier_uniform_,
             )
         ],
-        "Batch norm's gain has mean 1; with 0 its output would be about 0.": init_like(gain=0.0),
-        "Batch norm's gain is drawn too: N(1, 0.02), not exactly 1.": init_like(gain=ones),
+        "Batch norm's gain should have mean 1: with 0 its output is about 0.": init_like(gain=0.0),
+        "Draw batch norm's gain too, from N(1, 0.02): don't set it to 1.": init_like(gain=ones),
         "Batch norm's gain is left as it was: draw it from N(1, 0.02).": [
             init_like(gain=left), init_like(gain=left, zero=CONVOLUTIONS + LINEAR),
         ],
@@ -246,17 +246,17 @@ EXERCISE = Exercise(
             init_like(kinds=CONVOLUTIONS + NORM, zero=NORM),
             init_like(foreign, kinds=CONVOLUTIONS + NORM, zero=NORM),
         ],
-        "Every bias becomes 0, also those of convolutions and of linear layers.": init_like(
+        "Every bias should be 0, also those of convolutions and of linear layers.": init_like(
             zero=NORM
         ),
-        "Every bias becomes 0, also that of batch norm.": init_like(zero=CONVOLUTIONS + LINEAR),
-        "A bias becomes 0, not 1.": init_with_ones,
-        "The biases are left as they were: every one becomes 0.": init_like(zero=()),
-        "A bias has one dimension too, but it is no gain: where the name ends in bias, it becomes "
+        "Every bias should be 0, also that of batch norm.": init_like(zero=CONVOLUTIONS + LINEAR),
+        "Every bias should be 0, not 1.": init_with_ones,
+        "Your code leaves the biases as they were: set every one to 0.": init_like(zero=()),
+        "A bias has one dimension too, but it is no gain: where the name ends in bias, set it to "
         "0.": init_by_dim,
-        "Biases are not drawn: every one becomes 0.": init_gain_only,
-        "All are drawn alike: batch norm's gain has mean 1, and every bias becomes "
-        "0.": partial(init_by_dim, mean=0.0),
+        "Don't draw the biases: set every one to 0.": init_gain_only,
+        "You draw all of them alike: batch norm's gain should have mean 1, and every bias should "
+        "be 0.": partial(init_by_dim, mean=0.0),
         "net.children() leaves out layers inside layers. Use net.modules().": init_children,
         "All weights lie within 0.02 of the mean: draw from a normal distribution, with normal_(), "
         "which has no such limit.": [
@@ -268,7 +268,7 @@ EXERCISE = Exercise(
         init_like(),
         by_apply,
     ),
-    advice="Which statistic differs, and which of the card's four rules is it about: weights, "
+    advice="Which statistic differs, and which of the exercise's four rules is it about: weights, "
     "gain, biases, or the generator?",
     rtol=0.03,
     atol=0.001,

@@ -66,8 +66,8 @@ def reaches(logits: Any, inputs: list[Tensor]) -> bool:
         found = torch.autograd.grad(logits.sum(), inputs, retain_graph=True, allow_unused=True)
     except RuntimeError as error:
         raise AnswerError(
-            "The graph of the logits is used up: return them without a backward(), which is the "
-            "caller's."
+            "The graph of the logits is used up: return them without calling backward(). The "
+            "caller does that."
         ) from error
     return any(g is not None and bool(g.any()) for g in found)
 

@@ -175,13 +175,13 @@ EXERCISE = Exercise(
             mixing(take), mixing(take, leave),
             lambda average, net, decay: average.load_state_dict(net.state_dict(), assign=True),
         ],
-        "The average's weights are unchanged. `a = decay * a + ...` makes a new tensor, and so "
-        "does an entry of a dictionary; change the network's own, with lerp_() or "
+        "The average's weights are unchanged. `a = decay * a + ...` makes a new tensor, also for "
+        "an entry of a state_dict(); change the network's own tensors, with lerp_() or "
         "copy_().": for_weights(leave),
-        "The new weights have the share 1 - decay: you add them as a whole.": for_weights(
+        "The new weights should have the share 1 - decay: you add them in full.": for_weights(
             lambda a, b, decay: a.mul_(decay).add_(b)
         ),
-        "The old average keeps the share decay: multiply it by decay first.": for_weights(
+        "The old average should keep the share decay: multiply it by decay first.": for_weights(
             lambda a, b, decay: a.add_((1 - decay) * b)
         ),
         "The average moves away from net. a.lerp_(b, t) computes a + t (b - a): b - a, not a - "
@@ -194,7 +194,7 @@ EXERCISE = Exercise(
             for fixed in (0.999, 0.99, 0.9, 0.5)
             for buffers in (take, leave)
         ],
-        "Buffers are copied from the average to net: the direction is the other one.": mixing(
+        "You copy the buffers from the average to net: copy them from net to the average.": mixing(
             buffers=lambda a, b, decay: b.copy_(a)
         ),
         "The moving variance is a buffer too: copy every buffer.": by_name("running_mean"),

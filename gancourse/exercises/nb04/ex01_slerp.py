@@ -128,8 +128,8 @@ EXERCISE = Exercise(
         ],
         "Your angles belong to the columns (dim=0). Each row has its own angle: "
         "dim=1.": lambda a, b, t: arc(a, b, t, F.cosine_similarity(a, b, dim=0).arccos()),
-        "What multiplies the rows of (B, noise) is a column, (B, 1), with one number for each row: "
-        "[:, None] or keepdim=True.": [
+        "To multiply the rows of (B, noise) you need a column, (B, 1), with one number for each "
+        "row: [:, None] or keepdim=True.": [
             lambda a, b, t: angle_of(a, b)[:, 0] * a,
             lambda a, b, t: a * angle_of(a, b)[:, 0],
         ],
@@ -145,7 +145,7 @@ EXERCISE = Exercise(
         ),
         "torch's sin() takes radians, as arccos() returns them: don't change to "
         "degrees.": lambda a, b, t: arc(a, b, t, angle_of(a, b).rad2deg()),
-        "Only the weight of b has t: that of a is sin((1 - t) angle).": [
+        "Your two weights are equal: that of b should have t, that of a 1 - t.": [
             partial(arc_weighted, weigh=sine, other=other) for other in ("t", "1 - t")
         ],
         "The weights are sines, not cosines.": partial(

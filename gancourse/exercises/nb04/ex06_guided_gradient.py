@@ -109,12 +109,12 @@ EXERCISE = Exercise(
     cases=filters,
     observe=observe_guided,
     slips={
-        "That is the ordinary gradient: nothing is set to 0 in the backward pass. What the "
-        "function that you register returns is passed on; if it returns nothing, nothing "
+        "That is the ordinary gradient: nothing is set to 0 in the backward pass. The "
+        "function that you register has to return the new gradient; if it returns None, nothing "
         "changes.": guided_like(lambda gradient, output: gradient),
-        "That is one of two conditions. The gradient also passes only where the activation was "
-        "positive.": guided_like(lambda gradient, output: gradient.clamp(min=0)),
-        "That is one of two conditions. Negative gradients don't pass either.": guided_like(
+        "That is one of two conditions. The other one: the activation was positive there, "
+        "too.": guided_like(lambda gradient, output: gradient.clamp(min=0)),
+        "That is one of two conditions. The other one: the gradient is positive.": guided_like(
             lambda gradient, output: gradient * (output > 0)
         ),
         "Both conditions must hold: and, not or.": [
@@ -124,7 +124,7 @@ EXERCISE = Exercise(
             guided_like(lambda gradient, output: gradient.clamp(min=0) + gradient * (output > 0)),
         ],
         "A negative gradient passes where the output is negative: the product of two negative "
-        "numbers is positive. Ask for both signs separately.": guided_like(
+        "numbers is positive. Test both signs separately.": guided_like(
             lambda gradient, output: gradient * (gradient * output > 0)
         ),
         "Nothing passes. At the response the gradient is positive, and so is the activation: let "
@@ -147,8 +147,8 @@ EXERCISE = Exercise(
         "An activation that is exactly 0 is not positive: > 0, not >= 0.": guided_like(
             lambda gradient, output: gradient.clamp(min=0) * (output >= 0)
         ),
-        "Where the output is not positive nothing passes, not even 0.2 of the gradient: treat the "
-        "layers as ReLUs.": guided_like(
+        "Where the output is not positive, nothing should pass, not even 0.2 of the gradient: "
+        "treat the layers as ReLUs.": guided_like(
             lambda gradient, output: gradient.clamp(min=0) * torch.where(output > 0, 1.0, 0.2)
         ),
         "register_hook() takes a function, which gets the gradient later: lambda gradient: ...": [
@@ -168,7 +168,7 @@ EXERCISE = Exercise(
         "You clip at the image, too. The rule is for activation layers only.": guided_like(
             lambda gradient, output: gradient.clamp(min=0) * (output > 0), lambda g: g.clamp(min=0)
         ),
-        "A backward hook on the layer comes too late for this pass, and it stays. Use "
+        "A backward hook on the layer comes too late for this pass, and stays there. Use "
         "output.register_hook instead.": hooks_on_layers,
         "Register the hook on output itself: no gradient passes through a detached "
         "copy.": guided_like(lambda gradient, output: gradient, on=lambda output: output.detach()),

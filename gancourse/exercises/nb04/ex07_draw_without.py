@@ -138,7 +138,7 @@ EXERCISE = Exercise(
         "You set rows or columns of every map to 0. Feature maps are dimension 1: "
         "output[:, maps].": [hooked(zeroed_rows), hooked(zeroed_columns)],
         "You kept the listed maps and dropped all others.": hooked(zeroed_rest),
-        "You set the maps to a mean. After a ReLU, 0 means that nothing was detected.": [
+        "You set the maps to a mean. Set them to 0, which after a ReLU means: nothing detected.": [
             hooked(averaged),
             hooked(averaged_alone),
         ],
@@ -147,10 +147,10 @@ EXERCISE = Exercise(
             hooked(lambda out, maps: zeroed(out, maps, 1)),
             hooked(lambda out, maps: zeroed(out, maps, out.min().item())),
         ],
-        "You change what `layer` gets. What it returns should be 0: a forward hook with "
-        "(layer, inputs, output).": before_the_layer,
+        "You change the input of `layer`. Change its output, with a forward hook: "
+        "hook(layer, inputs, output).": before_the_layer,
         "The hook is on G, whose output is images. Register it on `layer`.": on_G,
-        "The mask has one number for each map, and needs the shape (1, maps, 1, 1): "
+        "The mask has one number for each map, and needs the shape (maps, 1, 1): "
         "[:, None, None].": hooked(lambda out, maps: out * torch.ones(out.shape[1])),
         "You dropped them before batch norm, whose shift adds something back. Change the output "
         "of `layer` itself.": hooked(zeroed, on=2),
@@ -168,8 +168,8 @@ EXERCISE = Exercise(
         ),
         "A tensor made from an empty list has floats, which can't be indices: "
         "torch.tensor(maps, dtype=torch.long).": hooked(filled),
-        "In train mode batch norm uses the batch, and G draws other images. Leave G in the mode "
-        "it is in.": in_train_mode,
+        "In train mode batch norm uses batch statistics, and G draws other images. Leave G in "
+        "the mode it is in.": in_train_mode,
     },
     alternatives=(hooked(zeroed), hooked(masked)),
     advice="Compare the layer's output with and without your hook: are the listed maps 0 at every "

@@ -82,7 +82,7 @@ EXERCISE = Exercise(
             features_like(lambda f: F.adaptive_max_pool2d(f, 2).flatten(1)),
             features_like(lambda f: F.adaptive_max_pool2d(f, 8).flatten(1)),
         ],
-        "The images x are no feature maps: join what feature_maps returns.": lambda net, x: (
+        "The images x are not feature maps: join only what feature_maps returns.": lambda net, x: (
             torch.cat([flat(f) for f in (x, *dcgan_probes.feature_maps(net, x))], dim=1)
         ),
         "Take the maxima as they are, also where they are negative.": [
@@ -90,7 +90,7 @@ EXERCISE = Exercise(
             features_like(lambda f: flat(f.abs())),
             features_like(lambda f: flat(f).relu()),
         ],
-        "stack() needs tensors of one shape. Join them with torch.cat, dim=1.": [
+        "stack() needs tensors of the same shape. Join them with torch.cat, dim=1.": [
             lambda net, x: torch.stack([flat(f) for f in dcgan_probes.feature_maps(net, x)], dim=1),
             lambda net, x: torch.stack([pool(f) for f in dcgan_probes.feature_maps(net, x)], dim=1),
         ],

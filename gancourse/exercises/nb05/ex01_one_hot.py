@@ -11,7 +11,7 @@ from gancourse.exercises.base import FACT, Case, Exercise, Observation, as_tenso
 from gancourse.exercises.observe import integer
 from gancourse.papers import cgan
 
-BITS = f"{FACT}The weights of layers are 32-bit floats, and yours are of another kind: .float()."
+BITS = f"{FACT}Layers have 32-bit weights, and your result has another dtype. Add .float()."
 
 
 def some_labels(rng: torch.Generator) -> list[Case]:
@@ -52,11 +52,11 @@ EXERCISE = Exercise(
         "its own position.": lambda labels, classes: labels[:, None].float(),
         "Rows and columns are swapped: one row per label, "
         "one column per class.": lambda labels, classes: F.one_hot(labels, classes).float().T,
-        "Labels count from 0: the 1 of label 0 is in the first position.": lambda labels, classes: (
+        "Labels start at 0: the 1 of label 0 is in the first position.": lambda labels, classes: (
             F.one_hot((labels - 1) % classes, classes).float()
         ),
-        "The other positions are 0, not -1: then a layer selects the "
-        "weights of one class.": lambda labels, classes: 2 * F.one_hot(labels, classes).float() - 1,
+        "The other positions should be 0, not -1. Then a linear layer selects the weights of one "
+        "class.": lambda labels, classes: 2 * F.one_hot(labels, classes).float() - 1,
     },
     alternatives=(
         by_scatter,

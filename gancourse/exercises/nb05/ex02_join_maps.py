@@ -10,9 +10,7 @@ from torch import Tensor
 from gancourse.exercises.base import FACT, Case, Exercise, Observation, observe_call
 from gancourse.papers import cgan
 
-BITS = (
-    f"{FACT}Your result has 64-bit floats, and the weights of layers 32-bit ones: keep h's dtype."
-)
+BITS = f"{FACT}Your result has 64-bit floats, but layers have 32-bit weights: keep the dtype of h."
 
 
 def maps_and_labels(rng: torch.Generator) -> list[Case]:
@@ -78,8 +76,8 @@ EXERCISE = Exercise(
         "Right parts, wrong order: first the channels of h, then those of c.": lambda h, c: (
             torch.cat([planes(h, c), h], dim=1)
         ),
-        "Your planes are not constant: view() reads the repeated vector in the wrong order. "
-        "Add two dimensions of length 1 to c first, then expand those.": [
+        "Your planes are not constant: the repeated vector is reshaped in the wrong order. Add two "
+        "dimensions of length 1 to c first, then expand those.": [
             wrongly_reshaped,
             lambda h, c: torch.cat([h, c.repeat(h[0, 0].numel(), 1).view(planes(h, c).shape)], 1),
         ],
@@ -104,15 +102,16 @@ EXERCISE = Exercise(
             lambda h, c: torch.cat([h, planes(h, c.softmax(dim=1))], dim=1),
             lambda h, c: torch.cat([h, planes(h, F.normalize(c))], dim=1),
         ],
-        "Repeat the numbers of c at each position; don't share them out over the "
-        "positions.": lambda h, c: torch.cat([h, planes(h, c) / h[0, 0].numel()], dim=1),
-        "c holds one number per class and needs one plane for each, not one plane with the "
-        "number of the class.": one_plane,
+        "Repeat the numbers of c at each position; don't divide them by the "
+        "number of positions.": lambda h, c: torch.cat([h, planes(h, c) / h[0, 0].numel()], dim=1),
+        "c has one number per class, and each needs its own plane. You made a single plane, which "
+        "holds the number of the class.": one_plane,
         "That is the planes alone. Join them with h: torch.cat([h, planes], dim=1).": planes,
         "The size of the planes is that of h: h.shape[2:], not always 4 x 4.": lambda h, c: of_size(
             h, c, 4, 4
         ),
-        "These maps are wider than high: the planes need h.shape[2] rows and h.shape[3] columns.": [
+        "These maps are wider than they are high: the planes need h.shape[2] rows and h.shape[3] "
+        "columns.": [
             lambda h, c: of_size(h, c, h.shape[3], h.shape[2]),
             lambda h, c: of_size(h, c, h.shape[2], h.shape[2]),
             lambda h, c: of_size(h, c, h.shape[3], h.shape[3]),
@@ -127,6 +126,6 @@ EXERCISE = Exercise(
         ],
     },
     alternatives=(lambda h, c: torch.cat([h, planes(h, c)], dim=1), interpolated),
-    advice="Print the shape of your planes, and the plane of the first number of c[0]: is it "
-    "(B, classes, H, W), and is each plane constant?",
+    advice="Print the shape of your planes, and the first plane, planes[0, 0]. Is the shape (B, "
+    "classes, H, W), and is the plane constant?",
 )

@@ -77,14 +77,14 @@ EXERCISE = Exercise(
     cases=sizes,
     observe=observe_head,
     slips={
-        "Two linear layers in a row are one linear layer, and image and label can't be "
-        "compared. Put an activation between them.": head_like(),
-        "The activation comes after both convolutions, which are one linear layer then, so image "
-        "and label can't be compared. Put it between them.": [
+        "Two linear layers in a row are one linear layer, so image and label can't be compared. "
+        "Put an activation between them.": head_like(),
+        "The activation comes after both convolutions. Together they are still one linear layer, "
+        "so image and label can't be compared. Put the activation between them.": [
             head_like(end=(LEAKY, FLAT)),
             head_like(end=(FLAT, LEAKY)),
         ],
-        "All right except the activation: LeakyReLU with slope 0.2.": [
+        "Everything is right except the activation: it should be LeakyReLU with slope 0.2.": [
             head_like(nn.ReLU()),
             head_like(nn.Tanh()),
             head_like(nn.Sigmoid()),
@@ -92,7 +92,7 @@ EXERCISE = Exercise(
         "LeakyReLU's default slope is 0.01; D has 0.2.": head_like(nn.LeakyReLU(0.01)),
         "A 1 x 1 kernel is enough to mix channels; 3 x 3 has nine times as many weights "
         "and mixes positions too.": head_like(LEAKY, kernel=3),
-        "The first convolution leads to `maps` channels: maps + classes go in, maps come "
+        "The first convolution should have `maps` output channels: maps + classes go in, maps come "
         "out.": lambda maps, classes: head_of(maps + classes, maps + classes),
         "The condition is part of the input: the first convolution gets maps + classes "
         "channels.": lambda maps, classes: head_of(maps, maps),

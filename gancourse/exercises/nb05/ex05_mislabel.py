@@ -13,15 +13,15 @@ from gancourse.papers import cgan
 
 SAME = f"{FACT}These are the labels that you were given: draw another one for each."
 FIXED = (
-    f"{FACT}Each label gets one and the same new label throughout the batch. Draw a step for each: "
+    f"{FACT}Equal labels all get the same new label. Draw a step for each label of the batch: "
     "torch.randint(1, classes, labels.shape, ...)."
 )
-STAYS = f"{FACT}Some labels are the right ones: D would learn to reject true pairs."
+STAYS = f"{FACT}Some new labels are the right ones: D would learn to reject matching pairs."
 OUTSIDE = f"{FACT}Some labels are not in the range from 0 to classes - 1."
-UNSEEDED = f"{FACT}The same seed gives other labels: draw from rng, with generator=rng."
+UNSEEDED = f"{FACT}The same seed gives different labels: draw from rng, with generator=rng."
 REPEATED = (
     f"{FACT}Two calls in a row with the same rng give the same labels. Draw with generator=rng, "
-    "and don't seed it: it moves on with each draw."
+    "and set no seed yourself: rng advances with each draw."
 )
 COUNTS = (4000, 1000, 1000, 1000, 1000)  # so uneven that shuffled labels are recognised
 
@@ -51,12 +51,14 @@ def observe_mislabel(answer: Callable[..., Any], case: Case) -> Observation:
         REPEATED: first.equal(second),
     }
     counts = {
-        "of 1000 labels so many stay as they are": per_1000(new == labels)[1],
-        "of 1000 labels so many are moved by 0, 1, ... (new - label) % classes": per_1000(
+        "labels that stay the same, per 1000": per_1000(new == labels)[1],
+        "how often the step (new - label) % classes is 0, 1, ..., per 1000 labels": per_1000(
             (new - labels) % classes
         ),
-        "of 1000 labels 0 so many become 0, 1, ...": per_1000(new[labels == 0].clamp(0, classes)),
-        "of 1000 new labels so many are 0, 1, ...": per_1000(new.clamp(0, classes)),
+        "how often label 0 becomes 0, 1, ..., per 1000": per_1000(
+            new[labels == 0].clamp(0, classes)
+        ),
+        "how often a new label is 0, 1, ..., per 1000": per_1000(new.clamp(0, classes)),
     }
     return {
         **{fact: torch.tensor(so) for fact, so in facts.items()},  # in front: they say it best
@@ -68,8 +70,8 @@ def as_labels(result: Any, labels: Tensor) -> Tensor:
     new = as_tensor(result)
     if new.shape != labels.shape:
         raise AnswerError(
-            f"Expected one label for each of {len(labels)}, shape {tuple(labels.shape)}; got shape "
-            f"{tuple(new.shape)}."
+            f"Expected one new label for each of the {len(labels)} labels, shape "
+            f"{tuple(labels.shape)}; got shape {tuple(new.shape)}."
         )
     if new.is_floating_point() or new.is_complex() or new.dtype == torch.bool:
         raise AnswerError(f"Expected integers, as labels are; got {new.dtype}.")
@@ -137,11 +139,12 @@ EXERCISE = Exercise(
     cases=uneven_labels,
     observe=observe_mislabel,
     slips={
-        "The right label comes as often as each of the others. Which steps on the circle never "
+        "The right label occurs as often as each of the others. Which steps on the circle never "
         "lead back to the same label?": [any_label, partial(offset, low=0), partial(offset, up=1)],
-        "One step never occurs: randint(low, high) excludes high, so steps from 1 to classes - 1 "
-        "are randint(1, classes).": [partial(offset, up=-1), partial(offset, low=2)],
-        "These are labels of other images, which are often the same label. Draw new ones.": [
+        "One step never occurs. randint(low, high) includes low and excludes high, so steps from 1 "
+        "to classes - 1 are randint(1, classes).": [partial(offset, up=-1), partial(offset, low=2)],
+        "These are the labels of other images of the batch, which often have the same label. Draw "
+        "new ones.": [
             shuffled,
             lambda labels, classes, rng: labels.roll(1),
         ],
@@ -149,22 +152,22 @@ EXERCISE = Exercise(
             unwrapped,
             clamped,
         ],
-        "The last label, classes - 1, never comes: randint excludes its upper end, and "
-        "% (classes - 1) ends at classes - 2.": [
+        "The last label, classes - 1, never occurs: randint excludes its upper end, and % (classes "
+        "- 1) ends at classes - 2.": [
             partial(offset, wrap=-1),
             lambda labels, classes, rng: any_label(labels, classes - 1, rng),
         ],
-        "Where the right label was drawn you always take the same other one, which then comes more "
-        "often than the rest. Draw a step from 1 to classes - 1 instead.": [
+        "Where the right label was drawn, you always take the same replacement, which then occurs "
+        "more often than the rest. Draw a step from 1 to classes - 1 instead.": [
             partial(neighbour, step=1),
             partial(neighbour, step=-1),
             lambda labels, classes, rng: fallback(labels, classes, rng, 0),
             lambda labels, classes, rng: fallback(labels, classes, rng, classes - 1),
         ],
-        "Those are the steps. Add each to its label.": lambda labels, classes, rng: offset(
+        "You returned the steps. Add each to its label.": lambda labels, classes, rng: offset(
             torch.zeros_like(labels), classes, rng
         ),
-        "The number of labels is the argument `classes`, not always 10.": [
+        "The number of classes is the argument `classes`, not always 10.": [
             lambda labels, classes, rng: offset(labels, 10, rng),
             lambda labels, classes, rng: offset(labels, 10, rng) % classes,
         ],
@@ -176,6 +179,6 @@ EXERCISE = Exercise(
     },
     alternatives=(offset, skip_right_label),
     advice="Count the steps, ((new - labels) % classes).bincount(): 0 should never occur, and 1 to "
-    "classes - 1 equally often, for each label.",
+    "classes - 1 about equally often, for each label.",
     atol=60,
 )

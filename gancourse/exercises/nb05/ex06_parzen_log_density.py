@@ -13,8 +13,8 @@ from gancourse.exercises.base import FACT, Case, Exercise, Observation, observe_
 from gancourse.metrics.samples import parzen_log_density
 
 EQUAL = (
-    f"{FACT}Points at different distances all get the same value: a limit, or a small number in "
-    "place of 0, hides them. Use torch.logsumexp of the exponents as they are."
+    f"{FACT}Points at different distances all get the same value. A clamp, or a small constant in "
+    "place of 0, may hide the differences. Use torch.logsumexp of the unchanged exponents."
 )
 
 
@@ -109,11 +109,12 @@ EXERCISE = Exercise(
     slips={
         "The Gaussian's constant is missing, d/2 log(2 pi sigma^2): without it different sigmas "
         "can't be compared.": partial(window, constant="none"),
-        "The Gaussian's constant is subtracted, not added: the formula has "
-        "- d/2 log(2 pi sigma^2).": partial(window, constant="plus"),
+        "Subtract the Gaussian's constant; you added it. The formula has - d/2 "
+        "log(2 pi sigma^2).": partial(window, constant="plus"),
         "The Gaussian's constant is that of d dimensions: d/2 log(2 pi sigma^2), with "
         "d = x.shape[1].": [partial(window, constant=of) for of in ("one", "double", "m", "n")],
-        "The Gaussian's constant is d/2 log(2 pi sigma^2), with sigma squared and a factor of 2.": [
+        "The Gaussian's constant is d/2 log(2 pi sigma^2): 2 pi and sigma squared are inside the "
+        "log, and d/2 multiplies all of it.": [
             partial(window, constant=of) for of in ("sigma", "pi", "no pi", "apart")
         ],
         "The Gaussian's constant is the same for all samples: subtract it once, not for "
@@ -127,11 +128,12 @@ EXERCISE = Exercise(
         "A mean is the sum divided by m: its logarithm is smaller by log m, not larger.": partial(
             window, count=1
         ),
-        "Subtract log m, with the number of samples: not m itself, and not the log divided by m.": [
+        "Subtract log m, with m the number of samples: don't subtract m itself, and don't divide "
+        "the log by m.": [
             partial(window, log="divided"),
             lambda x, samples, sigma: window(x, samples, sigma, count=0) - len(samples),
         ],
-        "In the exponent the squared distance is divided by 2 sigma squared.": [
+        "In the exponent the squared distance is divided by 2 sigma^2.": [
             partial(window, scale="sigma"),
             partial(window, scale="no 2"),
         ],
@@ -146,16 +148,17 @@ EXERCISE = Exercise(
             lambda x, samples, sigma: window(x, samples, sigma, count=0) - math.log(x.shape[1]),
             partial(window, count=-2),
         ],
-        "The exponent is negative: the density is smaller far from a sample.": partial(
+        "The exponent should be negative: the density is smaller far from a sample.": partial(
             window, scale="plus"
         ),
-        "The squared distance is a sum over dimensions, not their mean.": partial(
+        "The squared distance is a sum over the dimensions, not a mean.": partial(
             window, scale="mean"
         ),
         "Far from every sample each exp underflows to 0, and its log is -inf. Use "
         "torch.logsumexp.": partial(window, log="naive"),
-        "You subtract one largest exponent for all rows, and where a row is farther away, exp "
-        "underflows. Each x has its own, or use torch.logsumexp.": partial(window, log="all"),
+        "You subtract the same maximum from all rows. Where the exponents of a row are far below "
+        "it, exp underflows. Subtract each row's own maximum, or use "
+        "torch.logsumexp.": partial(window, log="all"),
         "You subtract the largest exponent before exp: add it again after the log.": partial(
             window, log="left"
         ),
@@ -176,15 +179,16 @@ EXERCISE = Exercise(
         "Return one number for each x: sum over the samples, dim=1.": partial(
             window, log="samples"
         ),
-        "Return one number for each x, not their mean or sum.": [
+        "Return one number for each x: you also reduced over the rows of x.": [
             lambda x, samples, sigma: window(x, samples, sigma).mean(),
             lambda x, samples, sigma: window(x, samples, sigma).sum(),
             partial(window, log="everything"),
         ],
     },
     alternatives=(window, by_distributions),
-    advice="Take one x and one sample at the same place. Then the result should be minus the "
-    "constant, -d/2 log(2 pi sigma^2); with the sample twice it stays the same.",
+    advice="Take one x and one sample at the same point. Then the result should be minus the "
+    "constant, -d/2 log(2 pi sigma^2). If the sample is listed twice, the result "
+    "should not change.",
     rtol=1e-3,
     atol=1e-3,
 )

@@ -88,7 +88,7 @@ EXERCISE = Exercise(
         "The most similar word is missing: begin with the first.": lambda vectors, table, k: (
             most_similar(vectors, table, k + 1)[:, 1:]
         ),
-        "Return the indices of the rows, not their cosines: topk(k, dim=1).indices.": [
+        "Return the indices of the rows, not their scores: topk(k, dim=1).indices.": [
             lambda v, table, k: SCORES["cosine"](v, table).topk(k, dim=1).values,
             lambda v, table, k: SCORES["dot"](v, table).topk(k, dim=1).values,
         ],
@@ -97,7 +97,7 @@ EXERCISE = Exercise(
         ),
         "cosine_similarity compares row by row. Give it vectors[:, None] and table[None], with "
         "dim=2.": lambda v, table, k: F.cosine_similarity(v, table, dim=1).topk(k).indices,
-        "You took the best of each word (dim=0). Take the k best words of each vector: "
+        "You took the k best vectors for each word (dim=0). Take the k best words for each vector: "
         "dim=1.": lambda v, table, k: SCORES["cosine"](v, table).topk(k, dim=0).indices,
         "Return k words for each vector, not only the best.": [
             lambda v, table, k: SCORES["cosine"](v, table).argmax(dim=1),
@@ -105,12 +105,12 @@ EXERCISE = Exercise(
         ],
         "squeeze() also drops the dimension of a single vector. The shape is always (B, "
         "k).": lambda vectors, table, k: most_similar(vectors, table, k).squeeze(),
-        "The ranks of the words are not their indices: a single argsort(), or "
-        "topk().": lambda v, table, k: (
+        "You returned the ranks of words, not their indices: use a single "
+        "argsort(), or topk().": lambda v, table, k: (
             SCORES["cosine"](v, table).argsort(dim=1, descending=True).argsort(dim=1)[:, :k]
         ),
     },
     alternatives=(ranked,),
-    advice="Give table itself as the vectors, with k=1: each row should find its own index, "
+    advice="Pass table itself as the vectors, with k=1: each row should find its own index, "
     "whatever its length.",
 )

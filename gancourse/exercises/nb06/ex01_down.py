@@ -104,8 +104,8 @@ EXERCISE = Exercise(
     slips={
         "You kept every second pixel without blurring first. Fine patterns then turn into coarse "
         "ones (aliasing).": [lambda x: x[:, :, ::2, ::2], lambda x: x[:, :, 1::2, 1::2]],
-        "You kept every second pixel first and blurred afterwards: too late, the aliasing is "
-        "there. Blur, then keep every second pixel.": [
+        "You kept every second pixel first and blurred afterwards: by then aliasing has happened. "
+        "Blur, then keep every second pixel.": [
             partial(down_like, stride=1, before=2, pad=pad) for pad in ((1, 2, 1, 2), (2, 1, 2, 1))
         ],
         "That is the mean of 2 x 2 pixels, weights [1, 1] / 2. The blur reaches one pixel further "
@@ -127,18 +127,19 @@ EXERCISE = Exercise(
         "the border pixels: mode='replicate'.": partial(down_like, mode="constant"),
         "You padded with other pixels than those of the border. Repeat the border pixels: "
         "mode='replicate'.": [partial(down_like, mode=m) for m in ("reflect", "circular")],
-        "Right inside; at the border you leave out the weights beyond it. Repeat the border "
-        "pixels there: mode='replicate'.": lambda x: F.interpolate(
+        "The interior is right. At the border you leave out the weights that fall outside the "
+        "image. Repeat the border pixels there: mode='replicate'.": lambda x: F.interpolate(
             x, scale_factor=0.5, mode="bilinear", antialias=True
         ),
         "The 16 weights don't sum to 1: BLUR is [1, 3, 3, 1] / 8, already divided, and the outer "
         "product has one factor 1/8 for each direction.": [
             partial(down_like, scale=scale) for scale in (8.0, 64.0, 1 / 8, 1 / 64, 1 / 16, 16.0)
         ],
-        "You clipped. Values outside [-1, 1] are averaged as they are: noise is halved, too.": [
+        "You clipped the values. Average those outside [-1, 1] as they are: `down` must work for "
+        "noise, too.": [
             lambda x: down_like(x.clamp(-1, 1)), lambda x: down_like(x).clamp(-1, 1)
         ],
-        "The colours are mixed: each output channel sums over all input channels. With "
+        "The colours are mixed: each output channel combines all input channels. With "
         "groups=channels each channel is blurred by itself.": [
             mixed, partial(mixed, out=1), partial(mixed, mean=True),
             partial(mixed, out=1, mean=True),
@@ -151,12 +152,12 @@ EXERCISE = Exercise(
             *(partial(down_like, pad=pad) for pad in SHIFTED),
             partial(down_like, pad=(1, 2, 1, 2), stride=1, after=slice(1, None, 2)),
         ],
-        "You blurred, and did not halve: stride=2.": [
+        "You blurred but did not halve: use stride=2.": [
             partial(down_like, pad=pad, stride=1)
             for pad in ((1, 1, 1, 1), (1, 2, 1, 2), (2, 1, 2, 1))
         ],
-        "The padding is missing, or not one pixel on each side: the result has another size than "
-        "half the image's.": [
+        "The padding is missing, or is not one pixel on each side, so the sides of the result are "
+        "not half of the image's.": [
             partial(down_like, pad=(0, 0, 0, 0)), partial(down_like, pad=(2, 2, 2, 2)),
             partial(down_like, pad=(3, 3, 3, 3)),
         ],

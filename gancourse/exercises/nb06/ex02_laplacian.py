@@ -98,10 +98,10 @@ EXERCISE = Exercise(
         "levels=0 should return [x]: append the coarsest image after the loop, in any case.": (
             partial(laplacian_like, arrange=lambda parts, last: [*parts, last] if parts else [])
         ),
-        "The last entry should be an image, not a residual: the one that the last round halved.": (
+        "The last entry should be an image, not a residual: the result of the last halving.": (
             partial(laplacian_like, arrange=lambda parts, last: [*parts, *parts[-1:]])
         ),
-        "The last entry is doubled again. It is the image that the last round halved, as it is.": (
+        "The last entry is doubled again. Return the result of the last halving as it is.": (
             partial(
                 laplacian_like,
                 arrange=lambda parts, last: [*parts, lapgan.up(last) if parts else last],
@@ -118,7 +118,7 @@ EXERCISE = Exercise(
         ],
         "Every residual has the size of the first image. The next round starts with the halved "
         "one: x = smaller.": [of_one_image, partial(of_one_image, deeper=True)],
-        "These are the halved images. A residual is what halving loses: x - up(down(x)).": [
+        "These are the images themselves. A residual is what halving loses: x - up(down(x)).": [
             partial(laplacian_like, residual=lambda x, low: x),
         ],
         "These are the blurred images. A residual is what they lack: x - up(down(x)).": (
@@ -133,18 +133,19 @@ EXERCISE = Exercise(
             partial(laplacian_like, residual=lambda x, low: (x - low).abs()),
             partial(laplacian_like, residual=lambda x, low: (x - low).square()),
         ],
-        "You doubled in another way than up does, which is bilinear: reconstruct will use up.": [
+        "You doubled in another way than up does, which is bilinear. Use up, since reconstruct "
+        "will use it too.": [
             partial(laplacian_like, up=up) for up in (copy_pixels, align_corners, bicubic)
         ],
         "You halved in another way than down does. Use down: it blurs before it halves.": [
             partial(laplacian_like, down=lambda x: x[:, :, ::2, ::2]),
             partial(laplacian_like, down=lambda x: F.avg_pool2d(x, 2)),
         ],
-        "You halve once too often. levels says how often the image is halved.": [
+        "You halve the image once too often. Halve it `levels` times.": [
             partial(laplacian_like, arrange=lambda parts, last: [*parts, lapgan.down(last)]),
             partial(laplacian_like, more=1),
         ],
-        "You halve once too rarely: there are as many residuals as levels, and the coarsest "
+        "You halve the image one time too few. The list has `levels` residuals and the coarsest "
         "image.": partial(laplacian_like, more=-1),
     },
     alternatives=(laplacian_like, recursive),

@@ -25,7 +25,7 @@ def pyramid_cases(rng: torch.Generator) -> list[Case]:
         Case(pyramid(3, 2, 3, 4, 3), note="on a pyramid of 3 parts"),
         Case(pyramid(4, 1, 1, 2, 4), note="on a pyramid of 4 parts"),
         Case(pyramid(2, 3, 2, 3, 2), note="on a pyramid of 2 parts"),
-        Case(pyramid(1, 2, 1, 4, 2), note="on a list of one image, as of levels=0"),
+        Case(pyramid(1, 2, 1, 4, 2), note="on a list of one image, as for levels=0"),
     ]
 
 
@@ -34,11 +34,11 @@ def observe_image(answer: Callable[..., Any], case: Case) -> Observation:
     entries, values = list(parts), copied(parts)
     seen = dict(observe_result(answer(parts)))
     if [id(x) for x in parts] != [id(x) for x in entries]:
-        fact = "Your code changes the list, and its owner still needs it: read parts[-1] instead "
+        fact = "Your code changes the list, and the caller still needs it: read parts[-1] instead "
         fact += "of parts.pop(), or work on a copy, list(parts)."
         seen[FACT + fact] = torch.tensor(True)
     elif not all(map(torch.equal, parts, values)):
-        fact = "Your code changes a tensor of the list, and its owner still needs it: x = x + y "
+        fact = "Your code changes a tensor of the list, and the caller still needs it: x = x + y "
         fact += "makes a new tensor, x += y does not."
         seen[FACT + fact] = torch.tensor(True)
     return seen
@@ -100,22 +100,22 @@ EXERCISE = Exercise(
     cases=pyramid_cases,
     observe=observe_image,
     slips={
-        "You limited the values. Nothing is clipped: pyramids of noise, and changed ones, have "
-        "values outside [-1, 1], on the way and at the end.": [
+        "You limited the values. Clip nothing, neither within the loop nor at the end: pyramids of "
+        "noise, and edited pyramids, have values outside [-1, 1].": [
             partial(reconstruct_like, step=lambda x, r: (lapgan.up(x) + r).clamp(-1, 1)),
             partial(reconstruct_like, end=lambda x: x.clamp(-1, 1)),
             partial(reconstruct_like, end=torch.tanh),
             partial(reconstruct_like, step=lambda x, r: lapgan.up(x).clamp(-1, 1) + r),
         ],
-        "You subtracted the residual. It is x - up(down(x)), so it is added.": [
+        "You took a difference. The residual is x - up(down(x)), so add it.": [
             partial(reconstruct_like, step=lambda x, r: lapgan.up(x) - r),
             partial(reconstruct_like, step=lambda x, r: r - lapgan.up(x)),
         ],
-        "The residual is added, and nothing else: no product, no mean of the two.": [
+        "Only add the residual: no product, no mean of the two.": [
             partial(reconstruct_like, step=lambda x, r: lapgan.up(x) * r),
             partial(reconstruct_like, step=lambda x, r: (lapgan.up(x) + r) / 2),
         ],
-        "You return too early, after the first residual: the return belongs after the loop.": [
+        "You return too early, after the first residual. Put the return after the loop.": [
             lambda parts: reconstruct_like(parts[-2:]),
             lambda parts: reconstruct_like(parts[-2:]) if len(parts) > 1 else None,
         ],
@@ -147,8 +147,8 @@ EXERCISE = Exercise(
                 reconstruct_like, start=lambda parts: parts[0], order=lambda parts: parts[1:]
             ),
         ],
-        "The coarsest image comes twice: once to start with, and once among the residuals. Leave "
-        "it out there: reversed(parts[:-1]).": lambda parts: reconstruct_like([*parts, parts[-1]]),
+        "The coarsest image is used twice: once as the start, and once as a residual. Leave it out "
+        "of the loop: reversed(parts[:-1]).": lambda parts: reconstruct_like([*parts, parts[-1]]),
     },
     alternatives=(reconstruct_like, sum_of_all, by_reduce),
     advice="What is I_k in h_k = I_k - u(I_{k+1})? Write down the sizes of x and of the residual "

@@ -81,13 +81,13 @@ EXERCISE = Exercise(
         "There is a tanh at the end. Residuals lie in [-2, 2]; only images need a tanh.": partial(
             LevelGeneratorLike, end=lambda residual, low: residual.tanh()
         ),
-        "There is an activation after the last convolution. A residual has both signs alike: end "
-        "with the convolution.": [
+        "There is an activation after the last convolution. Residuals are negative about as often "
+        "as positive: end with the convolution.": [
             partial(LevelGeneratorLike, end=lambda residual, low: F.leaky_relu(residual, 0.2)),
             partial(LevelGeneratorLike, end=lambda residual, low: residual.relu()),
         ],
-        "The residual is limited. It lies in [-2, 2] by itself, and where it is clipped, there "
-        "is no gradient: end with the convolution.": [
+        "The output is limited. A clamp passes no gradient, and a saturated activation almost "
+        "none: end with the convolution.": [
             partial(LevelGeneratorLike, end=lambda residual, low: residual.clamp(-2, 2)),
             partial(LevelGeneratorLike, end=lambda residual, low: residual.clamp(-1, 1)),
             partial(LevelGeneratorLike, end=lambda residual, low: 2 * residual.tanh()),
@@ -108,7 +108,7 @@ EXERCISE = Exercise(
         "forward gets (z, low).": partial(
             LevelGeneratorLike, join=lambda z, low: torch.cat([z, low], dim=1)
         ),
-        "The noise is not used: each blurred image would have one residual only.": partial(
+        "The noise is not used: each blurred image would always get the same residual.": partial(
             LevelGeneratorLike, join=lambda z, low: low, extra=0
         ),
         "The image is not used: G has to know what it sharpens. Concatenate low and z.": partial(
@@ -117,7 +117,7 @@ EXERCISE = Exercise(
         "Without padding each 3 x 3 convolution removes a border. Use padding=1.": partial(
             LevelGeneratorLike, padding=0
         ),
-        "The activation is LeakyReLU with slope 0.2, the argument of nn.LeakyReLU.": [
+        "The activation should be LeakyReLU with slope 0.2: nn.LeakyReLU(0.2).": [
             partial(LevelGeneratorLike, act=act) for act in (F.relu, F.leaky_relu, torch.tanh)
         ],
         "The activations are missing: without them all convolutions are one linear map.": partial(

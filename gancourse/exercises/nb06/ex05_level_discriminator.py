@@ -81,8 +81,8 @@ EXERCISE = Exercise(
             discriminator_like(lambda r, low: (low + 5 * r, 5 * r)),
             discriminator_like(lambda r, low: (low + 5 * r, r)),
         ],
-        "You multiplied the sum, too. The sharpened image is unchanged; only the second part is "
-        "multiplied.": discriminator_like(lambda r, low: (5 * (low + r), 5 * r)),
+        "You multiplied the sum, too. Leave the sharpened image unchanged; multiply only the "
+        "second part.": discriminator_like(lambda r, low: (5 * (low + r), 5 * r)),
         "The parts are right, but in the wrong order: first the sum, then the enlarged "
         "residual.": discriminator_like(lambda r, low: (5 * r, low + r)),
         "You subtracted. The sharpened image is low + residual.": [
@@ -93,10 +93,11 @@ EXERCISE = Exercise(
             discriminator_like(lambda r, low: ((low + r) / 2, 5 * r)),
             discriminator_like(lambda r, low: ((low + r).tanh(), 5 * r)),
         ],
-        "Return the logits, as self.layers gives them: no sigmoid, no log, no tanh after it.": [
+        "Return the logits as self.layers returns them: no sigmoid, log or tanh after it.": [
             discriminator_like(right, end) for end in (torch.sigmoid, F.logsigmoid, torch.tanh)
         ],
-        "You clipped an image. Where it is clipped, G gets no gradient from it.": [
+        "You clipped an image. Where it is clipped, G gets no gradient from it: leave the clamp "
+        "out.": [
             discriminator_like(lambda r, low: ((low + r).clamp(-1, 1), 5 * r)),
             discriminator_like(lambda r, low: (low + r, (5 * r).clamp(-1, 1))),
         ],
@@ -111,6 +112,6 @@ EXERCISE = Exercise(
         ],
     },
     alternatives=(discriminator_like(lambda r, low: (r + low.detach(), r * 5), dim=-3),),
-    advice="Compare both parts for residual = 0: the first is low then, the second 0. Which two "
-    "images does your forward join, and what happens after self.layers?",
+    advice="Check both parts for residual = 0: then the first is low, and the second is 0. Which "
+    "two images does your forward join, and what happens after self.layers?",
 )  # fmt: skip

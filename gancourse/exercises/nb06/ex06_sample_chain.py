@@ -53,12 +53,12 @@ def observe_chain(answer: Callable[..., Any], case: Case) -> Observation:
     seen = call(seed)
     if not _same(seen, call(seed)):
         raise AnswerError(
-            "Two calls with the same seed give other images: draw all noise from rng, with "
+            "Two calls with the same seed give different images: draw all noise from rng, with "
             "generator=rng."
         )
     if _same(seen, call(seed + 1)):
         raise AnswerError(
-            "With another seed of rng your images are the same: draw the noise of each level from "
+            "With another seed of rng your images stay the same: draw the noise of each level from "
             "rng, with generator=rng."
         )
     return seen
@@ -137,7 +137,7 @@ EXERCISE = Exercise(
             partial(chain_like, up=lambda x: x),
             partial(chain_like, up=lambda x: x, after=lapgan.up),
         ],
-        "You passed on the residual as an image. Add it to the doubled image first.": partial(
+        "You used the residual as the next image. Add it to the doubled image first.": partial(
             chain_like, step=lambda low, residual: residual
         ),
         "You subtracted the residual. Add it: low + G(z, low).": partial(
@@ -146,7 +146,8 @@ EXERCISE = Exercise(
         "The chain is right, but the list should hold images, not residuals.": residuals_only,
         "You double the blurred image of the level before, without its residual. Double the last "
         "image of the list: up(chain[-1]).": lost_residuals,
-        "You clipped an image. Nothing is clipped in this chain, the coarse image neither.": [
+        "You limited values, with a clamp or a tanh. Nothing is limited in this chain, not even "
+        "the coarse image.": [
             partial(chain_like, after=lambda x: x.clamp(-1, 1)),
             partial(chain_like, start=lambda coarse: coarse.clamp(-1, 1)),
             partial(chain_like, start=torch.tanh),
@@ -163,9 +164,9 @@ EXERCISE = Exercise(
             partial(chain_like, shape=lambda low: (len(low), 3, *low.shape[2:])),
             partial(chain_like, shape=lambda low: low.shape),
         ],
-        "The noise is one number per image. It is a plane, as large as the doubled image: "
+        "The noise is one number per image. It should be a plane, as large as the doubled image: "
         "(B, 1, 2S, 2S).": partial(chain_like, shape=lambda low: (len(low), 1, 1, 1)),
-        "The noise is not N(0, 1): use torch.randn.": [
+        "The noise should be from N(0, 1): use torch.randn, without a factor.": [
             partial(chain_like, noise=torch.rand),
             partial(chain_like, noise=lambda *a, **k: 2 * torch.rand(*a, **k) - 1),
             *(
@@ -173,7 +174,8 @@ EXERCISE = Exercise(
                 for s in (0.1, 0.5, 2)
             ),
         ],
-        "The noise is as large as the image before it is doubled. It needs the side of low.": (
+        "The noise is as large as the image before it is doubled. It should have the height and "
+        "width of low.": (
             partial(chain_like, shape=lambda low: (len(low), 1, *(s // 2 for s in low.shape[2:])))
         ),
         "G gets the image before it is doubled. Pass low = up(chain[-1]).": partial(
@@ -185,7 +187,8 @@ EXERCISE = Exercise(
         "You doubled in another way than up does, which is bilinear. Use up.": [
             partial(chain_like, up=up) for up in (copy_pixels, align_corners, bicubic)
         ],
-        "The list is incomplete. It begins with the coarse image and holds every step.": [
+        "The list is incomplete. It should begin with the coarse image and hold the result of "
+        "every level.": [
             listed(lambda chain: chain[-1:]), listed(lambda chain: chain[1:]),
             listed(lambda chain: chain[:-1]), listed(lambda chain: chain[:2]),
         ],
@@ -198,7 +201,8 @@ EXERCISE = Exercise(
         "The images are right, but in the wrong order: the coarse one first.": listed(
             lambda chain: chain[::-1]
         ),
-        "The generators come in the wrong order: coarse to fine, as in the dictionary.": partial(
+        "The generators are used in the wrong order. Go from coarse to fine, as "
+        "in the dictionary.": partial(
             chain_like, order=lambda generators: list(generators.values())[::-1]
         ),
         "A loop over the dictionary gives its keys, the sides. Use generators.values().": partial(

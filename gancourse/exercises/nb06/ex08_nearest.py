@@ -124,8 +124,8 @@ EXERCISE = Exercise(
         "squares.": partial(nearest_like, measure=partial(all_distances, p=1.0)),
         "You took the largest difference of two values. The Euclidean distance is the root of the "
         "summed squares.": partial(nearest_like, measure=partial(all_distances, p=torch.inf)),
-        "You compared directions (cosine), or scalar products. The exercise asks for the "
-        "Euclidean distance, torch.cdist.": [
+        "You compared directions (cosine) or dot products. The exercise asks for the Euclidean "
+        "distance, torch.cdist.": [
             partial(nearest_like, measure=cosine, pick=lambda d: tuple(d.max(dim=1))),
             partial(nearest_like, measure=lambda a, b: 1 - cosine(a, b)),
             partial(nearest_like, measure=lambda a, b: (2 - 2 * cosine(a, b)).clamp(min=0).sqrt()),
@@ -140,7 +140,7 @@ EXERCISE = Exercise(
         ),
         "That is the second nearest example. A sample is not among the examples, so nothing has "
         "to be skipped.": partial(nearest_like, pick=second),
-        "You searched the nearest sample of each example. Search the nearest example of each "
+        "You looked for the nearest sample of each example. Find the nearest example of each "
         "sample: min(dim=1) of the distances (n, m).": partial(nearest_like, swap=True),
         "The distances are right, but these are the indices of samples. Take the minimum over "
         "the examples: argmin(dim=1).": partial(
@@ -153,10 +153,10 @@ EXERCISE = Exercise(
         "Indices are integers, with which the notebook selects images: leave .float() out.": (
             partial(nearest_like, pick=lambda d: (d.amin(dim=1), d.argmin(dim=1).float()))
         ),
-        "Indices count from 0; yours are too large by 1.": partial(
+        "Indices start at 0; yours are too large by 1.": partial(
             nearest_like, pick=lambda d: (d.amin(dim=1), d.argmin(dim=1) + 1)
         ),
-        "You compared each sample with the example at its own place only. Compare it with all "
+        "You compared each sample only with the example at the same position. Compare it with all "
         "examples.": in_pairs,
         "The two results are swapped: distances first, then indices.": partial(
             nearest_like, pick=lambda d: tuple(d.min(dim=1))[::-1]
@@ -164,8 +164,8 @@ EXERCISE = Exercise(
         "These are the mean distances to all examples. Take the smallest for each sample.": partial(
             nearest_like, pick=lambda d: (d.mean(dim=1), d.argmin(dim=1))
         ),
-        "The distances are right, but indices count from the start of a part of the examples. "
-        "Add the number of examples before the part.": [
+        "The distances are right, but your indices count from the start of a chunk of the "
+        "examples. Add the number of examples before that chunk.": [
             partial(in_parts, size=size) for size in (10, 20, 32, 50, 64, 100, 128, 256, 500, 1000)
         ],
     },

@@ -19,7 +19,7 @@ def observe_loss(answer: Callable[..., Any], case: Case) -> Observation:
     for name, x, leaf in zip(names, given, leaves, strict=True):
         if not torch.equal(x, leaf):
             raise AnswerError(
-                f"Your code changes `{name}` in place, and what follows needs its values. Make a "
+                f"Your code changes `{name}` in place, and its values are needed later. Make a "
                 "new tensor instead."
             )
     return {**observe_result(result), **gradients(result, dict(zip(names, leaves, strict=True)))}

@@ -30,7 +30,7 @@ def texts(rng: torch.Generator) -> list[Case]:
         )
         length = len(text) + extra
         cases.append(
-            Case((text, alphabet, length), note=f"for a text of {len(text)} and {length=}")
+            Case((text, alphabet, length), note=f"for {len(text)} characters of text and {length=}")
         )
     return cases
 
@@ -72,14 +72,14 @@ EXERCISE = Exercise(
     reference=places,
     cases=texts,
     slips={
-        "Capitals are read as unknown. Turn the text into lower case first.": partial(
+        "Capitals count as unknown characters. Convert the text to lower case first.": partial(
             places, lower=False
         ),
-        "You mark an unknown character by 0, the position of the first character of the alphabet. "
-        "Mark it by -1.": partial(places, none=0),
-        "You skip unknown characters, so all after them move up by one. Each keeps its place in "
-        "the row, as -1.": partial(places, drop=True),
-        "Positions count from 0.": partial(places, start=1),
+        "You mark an unknown character with 0, the position of the first character of the "
+        "alphabet. Mark it with -1.": partial(places, none=0),
+        "You skip unknown characters, so all characters after them move. An unknown character "
+        "keeps its place in the row, as -1.": partial(places, drop=True),
+        "Positions start at 0; yours are too large by 1.": partial(places, start=1),
         "A longer text must be cut: every row has `length` integers.": partial(places, cut=False),
         "The padding is before the text; it belongs after it.": partial(places, front=True),
     },

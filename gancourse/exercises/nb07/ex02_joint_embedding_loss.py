@@ -181,20 +181,21 @@ EXERCISE = Exercise(
             lambda s: embedding_loss(s, rows=0, margin=0) + embedding_loss(s, columns=0),
             lambda s: embedding_loss(s, columns=0, margin=0) + embedding_loss(s, rows=0),
         ],
-        "The signs are swapped: the matching score is subtracted, the mismatched one is added, "
-        "1 + s_ij - s_ii.": partial(embedding_loss, sign=-1),
+        "The signs are swapped. Subtract the matching score and add the mismatched one: 1 + s_ij - "
+        "s_ii.": partial(embedding_loss, sign=-1),
         "The margin has the wrong sign: 1 + s_ij - s_ii.": partial(embedding_loss, margin=-1.0),
         "The maximum with 0 is missing: a pair that is far enough ahead would outweigh others. "
         "Use F.relu.": partial(embedding_loss, hinge=lambda x: x),
-        "The terms are not squared, and not smoothed: max(0, x) is F.relu(x).": [
+        "Each term is max(0, x), which is F.relu(x): no square, no absolute value, nothing smooth "
+        "or leaky, and no upper limit.": [
             partial(embedding_loss, hinge=lambda x: x.relu().square()),
             partial(embedding_loss, hinge=F.softplus),
             partial(embedding_loss, hinge=torch.abs),
             partial(embedding_loss, hinge=F.leaky_relu),
             partial(embedding_loss, hinge=lambda x: x.clamp(0, 1)),
         ],
-        "There are two maxima, one for each direction. You take one of the sum, so that one "
-        "direction can make up for the other.": one_hinge,
+        "There are two maxima, one for each direction. You take a single one, of the sum, so one "
+        "direction can compensate for the other.": one_hinge,
         "You take the larger of the two directions. Add them.": larger,
         "You use only half of the mismatched pairs, those with i < j or i > j. All count.": [
             partial(half, upper=True),
@@ -217,13 +218,13 @@ EXERCISE = Exercise(
         "should raise them, too: leave the detach out.": partial(embedding_loss, fixed=True),
         "The value is right, but the scores of the mismatched pairs are detached. The gradient "
         "should lower them, too: leave the detach out.": partial(embedding_loss, fixed_others=True),
-        "The scores are compared as they are: no softmax, no normalization.": [
+        "Compare the scores as they are: no softmax, sigmoid or normalization.": [
             lambda s: embedding_loss(s.softmax(dim=1)),
             lambda s: embedding_loss(F.normalize(s, dim=1)),
             lambda s: embedding_loss(s.sigmoid()),
         ],
-        "The sign is wrong: a loss is minimized, so a mismatched pair with a high score raises "
-        "it.": lambda s: -embedding_loss(s),
+        "The sign is wrong: a loss is minimized, so a mismatched pair with a high score should "
+        "raise it.": lambda s: -embedding_loss(s),
     },
     alternatives=(embedding_loss, by_loops, by_margin_loss),
     advice="On torch.zeros(3, 3) the loss is 2, on 3 * torch.eye(3) it is 0, and on "

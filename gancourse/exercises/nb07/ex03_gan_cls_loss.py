@@ -92,7 +92,8 @@ EXERCISE = Exercise(
     cases=three_kinds,
     observe=observe_loss,
     slips={
-        "Wrong and fake pairs have weight 1/2 each: together as much as the real pairs.": [
+        "Real pairs have weight 1; wrong and fake pairs have weight 1/2 each, together as much as "
+        "the real pairs.": [
             partial(cls_loss, weights=weights)
             for weights in ((1, 1, 1), (1 / 3, 1 / 3, 1 / 3), (1, 0.25, 0.25), (0.5, 1, 1))
         ],
@@ -118,15 +119,16 @@ EXERCISE = Exercise(
             lambda real, wrong, fake: cls_loss(real, -wrong, fake, weights=(1, 1, 1)),
             lambda real, wrong, fake: cls_loss(real, -wrong, fake, weights=(0.5, 0.5, 1)),
         ],
-        "D should reject a generated image: the term is log(1 - s_f). log(s_f) is what G wants.": (
+        "D should reject a generated image: the term is log(1 - s_f). log(s_f) is "
+        "what G maximizes.": (
             lambda real, wrong, fake: cls_loss(real, wrong, -fake)
         ),
-        "The targets are flipped: -log(s) is softplus(-l), for the real pairs, and -log(1 - s) is "
-        "softplus(l), for the others.": [
+        "Targets are flipped. Use -log(s), which is softplus(-l), for the real pairs, and "
+        "-log(1 - s), which is softplus(l), for the others.": [
             lambda real, wrong, fake: cls_loss(-real, -wrong, -fake),
             lambda real, wrong, fake: cls_loss(-real, wrong, fake),
         ],
-        "For large logits the sigmoid is exactly 0 or 1, and its log is infinite or cut off. "
+        "For large logits the sigmoid rounds to 0 or 1, so its log is infinite or has a limit. "
         "F.softplus(-l) is -log(sigmoid(l)), F.softplus(l) is -log(1 - sigmoid(l)).": [
             by_bce_of_probabilities, *(of_probabilities(log) for log in LOGS)
         ],
@@ -159,14 +161,14 @@ EXERCISE = Exercise(
             partial(cls_loss, accept=lambda x: (1 - x).square(), reject=torch.square),
             partial(cls_loss, accept=torch.neg, reject=lambda x: x),
         ],
-        "The terms are added. As a loss each is positive: softplus(-real), softplus(wrong), "
+        "Add the three terms. In the loss each is positive: softplus(-real), softplus(wrong), "
         "softplus(fake).": [
             partial(cls_loss, weights=(1, -0.5, -0.5)), partial(cls_loss, weights=(-1, 0.5, 0.5)),
         ],
-        "You take the mean of the logits first. The mean is over the terms: softplus, then mean.": (
+        "You take the mean of the logits first. Take the mean of the terms: softplus, then mean.": (
             lambda real, wrong, fake: cls_loss(real.mean(), wrong.mean(), fake.mean())
         ),
-        "Wrong and fake logits are added before softplus. Each has its own term.": [
+        "You combine wrong and fake logits before the softplus. Each has its own term.": [
             lambda real, wrong, fake: cls_loss(real, wrong + fake, fake, weights=(1, 0.5, 0)),
             lambda real, wrong, fake: cls_loss(real, (wrong + fake) / 2, fake, weights=(1, 1, 0)),
         ],
@@ -175,6 +177,6 @@ EXERCISE = Exercise(
         ),
     },
     alternatives=(cls_loss, by_cross_entropy, by_log_sigmoid),
-    advice="For three logits of 0 the loss is log 4 = 1.386. If yours is right there and wrong for "
-    "large logits, a sigmoid, an exp, a log or a clamp limits it: use F.softplus.",
+    advice="For three logits of 0 the loss is log 4 = 1.386. If yours is right there but wrong for "
+    "large logits, the cause is a sigmoid, an exp, a log or a clamp: use F.softplus.",
 )  # fmt: skip

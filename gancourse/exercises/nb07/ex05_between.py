@@ -98,7 +98,7 @@ EXERCISE = Exercise(
             partial(mixed, pair=lambda phi: (halves(phi)[0], phi[len(phi) // 2 :])),
             partial(mixed, pair=lambda phi: tuple(phi.chunk(2))),
         ],
-        "You leave a row out of an even batch, too. Only if B is odd, the last row is left out.": (
+        "You leave a row out of an even batch, too. Leave out the last row only if B is odd.": (
             partial(mixed, pair=lambda phi: halves(phi[:-1]))
         ),
         "If B is odd, the last row is left out; you leave the first one out.": partial(
@@ -121,7 +121,7 @@ EXERCISE = Exercise(
             partial(mixed, mix=lambda a, b, t: t * a),
             partial(mixed, mix=lambda a, b, t: (1 - t) * b),
         ],
-        "You joined the two halves one after the other. Add them: B // 2 rows.": partial(
+        "You concatenated the two halves. Add them: B // 2 rows.": partial(
             mixed, mix=lambda a, b, t: torch.cat([t * a, (1 - t) * b])
         ),
     },

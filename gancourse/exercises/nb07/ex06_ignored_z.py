@@ -8,8 +8,8 @@ EXERCISE = choice(
     minutes=6,
     answer="c",
     wrong={
-        "a": "The first layer gets 24 numbers of the text and 16 of z, in both runs, and G could "
-        "learn larger weights for z.",
+        "a": "In both runs the layer that z enters gets 24 numbers for the text and 16 for z, and "
+        "G could learn larger weights for z.",
         "b": "D rates each image by itself, with its text. Does anything in its loss depend on "
         "whether two images of one text differ?",
         "d": "Wrong pairs contain real images. They teach D whether a text matches, not how many "

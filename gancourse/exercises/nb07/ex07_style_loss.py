@@ -28,7 +28,7 @@ def style_cases(rng: torch.Generator) -> list[Case]:
     """A batch, whether a part of G is frozen before, and a seed for the weights."""
     return [
         Case((5, False, integer(rng, 0, 10**6)), note="for 5 latent vectors of length 3"),
-        Case((2, True, integer(rng, 0, 10**6)), note="for a G of which one layer is frozen"),
+        Case((2, True, integer(rng, 0, 10**6)), note="for a G with one frozen layer"),
     ]
 
 
@@ -91,7 +91,7 @@ EXERCISE = Exercise(
         ),
         "The two dimensions are swapped: sum over the numbers of each z (dim=1), mean over the "
         "batch (dim=0).": partial(style, reduce=lambda d: d.square().sum(dim=0).mean()),
-        "You took a root, as of a distance. The loss is the squared length: no root.": [
+        "You took a root, as for a distance. The loss is the squared length: no root.": [
             partial(style, reduce=lambda d: d.norm(dim=1).mean()),
             partial(style, reduce=lambda d: d.norm()),
             partial(style, reduce=lambda d: d.square().sum(dim=1).mean().sqrt()),
@@ -105,7 +105,7 @@ EXERCISE = Exercise(
         "You sum the differences before you square them. Square each number first, then sum.": (
             partial(style, reduce=lambda d: d.sum(dim=1).square().mean())
         ),
-        "Differences are squared here, not absolute.": [
+        "You took absolute values of the differences. Square them.": [
             partial(style, reduce=lambda d: d.abs().sum(dim=1).mean()),
             partial(style, reduce=lambda d: d.abs().mean()),
         ],
@@ -114,10 +114,10 @@ EXERCISE = Exercise(
             partial(style, reduce=lambda d: -d.sum(dim=1).mean()),
             partial(style, reduce=lambda d: d.mean()),
         ],
-        "There is a factor 1/2 too much: the loss is the squared length itself.": partial(
+        "There is an extra factor of 1/2: the loss is the squared length itself.": partial(
             style, reduce=lambda d: d.square().sum(dim=1).mean() / 2
         ),
-        "The sign is wrong: a loss is minimized, and S should come near z.": partial(
+        "The sign is wrong: a loss is minimized, and S(x) should come close to z.": partial(
             style, reduce=lambda d: -d.square().sum(dim=1).mean()
         ),
         "The arguments are swapped: it is G(z, phi).": partial(

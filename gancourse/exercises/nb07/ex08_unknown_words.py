@@ -41,7 +41,7 @@ def observe_words(answer: Callable[..., Any], case: Case) -> Observation:
     text = ", ".join(words)
     return {
         "number of unknown words": torch.tensor(len(words)),
-        "the words": torch.tensor([ord(c) for c in text], dtype=torch.long),
+        "the words, as character codes": torch.tensor([ord(c) for c in text], dtype=torch.long),
     }
 
 
@@ -92,7 +92,7 @@ EXERCISE = Exercise(
         "Commas and full stops are left on the "
         "words: a word has letters and digits only.": words_like(strip=False),
         "A word that occurs twice is listed twice: list it once.": words_like(once=False),
-        "The words are in another order than in the text.": words_like(order=False),
+        "List the words in the order of the text.": words_like(order=False),
         "A text without a word should raise ValueError.": words_without_error,
         "You list only the first unknown word: list them all.": lambda text, known: (
             [] if not text.strip() else unknown_words(text, known)[:1]

@@ -78,7 +78,7 @@ BORDERS = {
     "The border is included. Cut off `border` pixels on each side first.": psnr_like(
         cut=lambda e, b: e
     ),
-    "Not exactly `border` pixels are cut off on each side: border:-border.": [
+    "You don't cut off exactly `border` pixels on each side: border:-border.": [
         psnr_like(cut=lambda e, b: inside(e, 2 * b)),
         psnr_like(cut=lambda e, b: inside(e, b + 1)),
         psnr_like(cut=lambda e, b: e[..., b : -b - 1, b : -b - 1]),
@@ -94,7 +94,7 @@ BORDERS = {
         psnr_like(cut=lambda e, b: e[..., b:, b:]),
         psnr_like(cut=lambda e, b: e[..., :-b, :-b]),
     ],
-    "Of rows and columns you cut off one only. An image has four sides.": [
+    "You cut off only rows or only columns. An image has four sides.": [
         psnr_like(cut=lambda e, b: e[..., b:-b, :]),
         psnr_like(cut=lambda e, b: e[..., b:-b]),
     ],
@@ -108,7 +108,7 @@ LUMA = {
     ],
     "The luma of a difference is not the difference of lumas: luminance adds an offset. Apply it "
     "to each image first.": psnr_like(lambda x, real: luminance(x - real)),
-    "You halved the images first. luminance takes them in [-1, 1], as they are.": psnr_like(
+    "You halved the images first, as for [0, 1]. luminance takes them in [-1, 1].": psnr_like(
         lambda x, real: of_luma((x + 1) / 2, (real + 1) / 2)
     ),
     "That is 48 dB too much. Y is on the scale of bytes, with a peak of 255: is it divided by 255, "
@@ -126,10 +126,11 @@ MEANS = {
         psnr_like(mean=lambda squares: squares.mean(dim=1)),
         psnr_like(mean=lambda squares: squares.mean(dim=2)),
     ],
-    "That is the mean of the PSNRs of pixels. First the mean of squares, then its logarithm.": (
+    "That is the mean of the PSNRs of pixels. Take the mean of squares first, "
+    "then its logarithm.": (
         lambda x, real, border=4: per_image(decibels()(inside(of_luma(x, real), border).square()))
     ),
-    "You squared twice. The mean is that of the squared error.": psnr_like(size=lambda e: e**4),
+    "You squared twice. Take the mean of the squared error.": psnr_like(size=lambda e: e**4),
     "That is a sum of squares. Take the mean over each image's pixels.": psnr_like(
         mean=lambda squares: squares.flatten(1).sum(dim=1)
     ),
@@ -157,13 +158,14 @@ DECIBELS = {
     "The peak is not squared. The mean of squares is compared with 255**2.": psnr_like(
         scale=decibels(peak=255)
     ),
-    "That is too low by a factor of 127.5: images in [-1, 1] have a peak of 2, but Y is on the "
-    "scale of bytes already, with a peak of 255.": psnr_like(scale=decibels(peak=4)),
+    "That is 42 dB too low. A peak of 2 belongs to images in [-1, 1], but Y is already on the "
+    "scale of bytes, with a peak of 255.": psnr_like(scale=decibels(peak=4)),
     "The peak is 255, and Y stays as it is, though it reaches only from 16 to 235.": [
         psnr_like(scale=decibels(peak=219**2)),
         psnr_like(scale=decibels(peak=235**2)),
     ],
-    "You took the root of the mean squared error. Use it without, or 20 log10(255 / root).": [
+    "You took the root of the mean squared error. Leave the root out, or use 20 "
+    "log10(255 / root).": [
         psnr_like(scale=lambda mse: 10 * torch.log10(255**2 / mse.sqrt())),
         psnr_like(scale=lambda mse: 10 * torch.log10(255 / mse.sqrt())),
     ],

@@ -76,7 +76,7 @@ EXERCISE = Exercise(
         "The input is not added. The skip connection makes the block residual.": partial(
             BlockLike, join=lambda x, h: h
         ),
-        "The result is not the plain sum of x and what the layers make of it.": [
+        "The result is not the plain sum of x and the output of the layers.": [
             partial(BlockLike, join=join)
             for join in (
                 torch.sub,
@@ -87,8 +87,8 @@ EXERCISE = Exercise(
                 lambda x, h: (x + h) / 2,
             )
         ],
-        "There is an activation after the sum. He's first residual network had one; this block has "
-        "none, so that the skip connection passes negative values on too.": [
+        "There is an activation after the sum. The first residual networks (He et al.) had one; "
+        "this block has none, so the skip connection also passes negative values on.": [
             partial(BlockLike, after=nn.ReLU),
             partial(BlockLike, after=nn.PReLU),
         ],
@@ -96,10 +96,10 @@ EXERCISE = Exercise(
             partial(BlockLike, before=nn.ReLU),
             partial(BlockLike, before=nn.PReLU),
         ],
-        "That is a ReLU. The slope of nn.PReLU() below zero is learned.": partial(
+        "You used ReLU. Use nn.PReLU(), whose slope below zero is learned.": partial(
             BlockLike, act=lambda width: nn.ReLU()
         ),
-        "LeakyReLU is for D. The slope of nn.PReLU() below zero is learned.": [
+        "LeakyReLU has a fixed slope. Use nn.PReLU(), whose slope below zero is learned.": [
             partial(BlockLike, act=lambda width: nn.LeakyReLU(0.2)),
             partial(BlockLike, act=lambda width: nn.LeakyReLU(0.25)),
             partial(BlockLike, act=lambda width: nn.LeakyReLU()),

@@ -59,9 +59,9 @@ EXERCISE = Exercise(
         ),
         "Rows and columns inside a block are swapped: "
         "channel i r + j goes to row i and column j.": shuffle_like(order=(0, 1, 4, 3, 5, 2)),
-        "You merged the axes in the wrong order: it is (height, i), not (i, height), since "
-        "neighbours in the result "
-        "come from different channels.": shuffle_like(order=(0, 1, 2, 4, 3, 5)),
+        "You merged the axes in the wrong order: use (height, i), not (i, height), since "
+        "neighbours in the result come "
+        "from different channels.": shuffle_like(order=(0, 1, 2, 4, 3, 5)),
         "You took every C-th channel for a colour. The first r r channels belong to the first "
         "colour.": shuffle_like(split="rrc", order=(0, 3, 4, 1, 5, 2)),
         "You copied pixels. Use all r r channels of a colour, one for each pixel of the r x r "

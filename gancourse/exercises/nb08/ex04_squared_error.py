@@ -10,8 +10,8 @@ EXERCISE = choice(
     wrong={
         "a": "It looks worse. But compute: how far is one random image from another, and how far "
         "from the mean of all?",
-        "b": "The two errors are not equal. The difference of two independent draws has the "
-        "variance of both; the difference from the mean has that of one.",
+        "b": "The two errors are not equal. The difference of two independent draws has the sum of "
+        "both variances; the difference from the mean has the variance of one.",
         "d": "The mean is not the truth: each sharp image differs from it, so its error is not "
         "zero.",
         "b and c": "Only one of them.",

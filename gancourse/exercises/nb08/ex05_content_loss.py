@@ -14,10 +14,6 @@ from gancourse.exercises.differences import FACT
 from gancourse.exercises.observe import images, observe_number
 from gancourse.papers import srgan
 
-GRAPH = (
-    f"{FACT}The value is right, but phi(real) is computed with a graph, which nothing needs: "
-    "compute it under torch.no_grad(), or from real.detach()."
-)
 CHANNELS = (4, 7, 5, 6)  # of the maps
 GAINS = (0.5, 1.2, 0.25, 0.6)  # of the maps: neither the first nor the last has an extreme loss
 
@@ -138,11 +134,11 @@ EXERCISE = Exercise(
     observe=observe_content,
     slips={
         "That compares pixels. Apply phi to both images first.": of_pixels,
-        "Those are absolute differences. The paper's Equation 5 squares them.": [
+        "That is an L1 or a smooth L1 loss. The paper's Equation 5 squares the differences.": [
             content_like(F.l1_loss),
             content_like(F.smooth_l1_loss),
         ],
-        "That is the length of the difference: leave out the root, and take the mean of squares.": [
+        "You took a root. Leave it out, and take the mean of squares.": [
             content_like(lambda a, b: F.mse_loss(a, b).sqrt()),
             content_like(lambda a, b: (a - b).norm()),
         ],
@@ -170,11 +166,11 @@ EXERCISE = Exercise(
                 lambda a, b: (F.normalize(a, dim=1) - F.normalize(b, dim=1)).square().sum(1).mean()
             ),
         ],
-        "You divide by 2 however many maps phi returns. Take their number.": content_like(
+        "You always divide by 2. Divide by the number of maps that phi returns.": content_like(
             reduce=lambda losses: losses.sum() / 2
         ),
-        "The graph that leads to fake is lost. Compute phi(fake) outside of no_grad(), and combine "
-        "the losses by torch.stack or a sum: torch.tensor(...), item() and detach() cut it off.": (
+        "The graph back to fake is lost. Compute phi(fake) outside no_grad(), and combine the "
+        "losses with torch.stack or a sum: torch.tensor(...), item() and detach() cut the graph.": (
             content_like(reduce=lambda losses: losses.mean().detach())
         ),
         "A gradient is computed for the real image too. Compute its maps under torch.no_grad().": (
@@ -191,7 +187,7 @@ EXERCISE = Exercise(
         "fake and real are swapped: the gradient should reach fake, and real is constant.": (
             lambda phi, fake, real: srgan.content_loss(phi, real, fake)
         ),
-        "Tensors of inference mode can't take part in a graph. Use torch.no_grad().": (
+        "Tensors made in inference mode can't be part of a graph. Use torch.no_grad().": (
             under_inference_mode
         ),
         "phi returns a list of maps, of different sizes. Compare them pair by pair: zip(phi(fake), "

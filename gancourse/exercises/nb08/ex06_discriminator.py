@@ -16,7 +16,7 @@ def sizes(rng: torch.Generator) -> list[Case]:
     """A full test, and widths and sides of which only sizes are tested."""
     return [
         Case((2, 32, integer(rng, 0, 10**6))),
-        Case((3, 16), note="with width=3, as many maps as colours, and side=16"),
+        Case((3, 16), note="with width=3 (as many maps as colours) and side=16"),
         Case(note="with the default width and side"),
     ]
 
@@ -86,7 +86,7 @@ EXERCISE = Exercise(
     cases=sizes,
     observe=observe_discriminator,
     slips={
-        "There is a sigmoid at the end. Networks of this course return logits.": partial(
+        "There is a sigmoid at the end. Leave it out: D returns logits.": partial(
             DiscriminatorLike, end=lambda y: y.flatten().sigmoid()
         ),
         "The logits should have shape (B,), not (B, 1): put nn.Flatten(0) at the end.": partial(
@@ -103,25 +103,25 @@ EXERCISE = Exercise(
         "The first convolution has no batch norm after it, so it needs a bias.": partial(
             DiscriminatorLike, biases=(False, False)
         ),
-        "One batch norm serves two convolutions. Each but the first convolution needs its own.": (
+        "One batch norm is used twice. Every convolution except the first needs its own.": (
             partial(DiscriminatorLike, shared_norms=True)
         ),
         "The strides are swapped: 1 first, then 2.": partial(DiscriminatorLike, strides=(2, 1)),
         "The maps are not flattened before the dense layer: nn.Flatten().": partial(
             DiscriminatorLike, last=lambda h: h
         ),
-        "The activation is LeakyReLU with slope 0.2.": [
+        "The activation should be LeakyReLU with slope 0.2.": [
             partial(DiscriminatorLike, slope=0.0),
             partial(DiscriminatorLike, slope=0.01),
         ],
         "You took the mean over each map. The dense layer gets every value: nn.Flatten().": partial(
             DiscriminatorLike, last=lambda h: h.mean(dim=(2, 3)), features=lambda side: 1
         ),
-        "The dense layer of 16 width units is missing, with its LeakyReLU.": partial(
+        "The dense layer with 16 * width units and its LeakyReLU are missing.": partial(
             DiscriminatorLike, hidden=0
         ),
-        "The number of inputs of the first dense layer is made for another side. Compute it from "
-        "the argument: (side // 16) ** 2 positions.": [
+        "The first dense layer has the wrong number of inputs for this side. Compute it from the "
+        "argument: (side // 16) ** 2 positions.": [
             partial(DiscriminatorLike, features=lambda side: 36),
             partial(DiscriminatorLike, features=lambda side: (side // 8) ** 2),
             partial(DiscriminatorLike, features=lambda side: side // 16),

@@ -89,7 +89,7 @@ EXERCISE = Exercise(
         "That is a sum over the batch, as in the paper's Equation 6. Take the mean, so that the "
         "batch size does not matter.": loss_like(lambda fake: F.softplus(-fake).sum()),
         "The weight of 0.001 is missing.": loss_like(weight=1),
-        "The weight of the adversarial term is 0.001, another than yours.": [
+        "The weight of the adversarial term should be 0.001; yours differs.": [
             loss_like(weight=1e-4),
             loss_like(weight=1e-2),
             loss_like(weight=5e-4),
@@ -101,12 +101,12 @@ EXERCISE = Exercise(
             content_weight=1e-3
         ),
         "The content loss is missing: return the sum of both terms.": loss_like(content_weight=0),
-        "The content loss is cut off from its graph, so G would not learn from it. Use `content` "
+        "The content loss is detached from its graph, so G would not learn from it. Use `content` "
         "as it is.": lambda content, fake: loss_like()(content.detach(), fake),
-        "The logits are cut off from their graph, so G would learn nothing from D. Use `fake` "
-        "as it is.": lambda content, fake: loss_like()(content, fake.detach()),
-        "The result is cut off from the graph, so G learns nothing. Return a tensor computed from "
-        "`content` and `fake`, without item(), detach() and no_grad().": (
+        "The logits are detached from their graph, so G would learn nothing from D. Use `fake` as "
+        "it is.": lambda content, fake: loss_like()(content, fake.detach()),
+        "The result is detached from the graph, so G learns nothing. Return a tensor computed from "
+        "`content` and `fake`, without item(), detach() or no_grad().": (
             lambda content, fake: loss_like()(content, fake).detach()
         ),
         "The sigmoid is applied twice: the function that you use takes the logit itself.": (

@@ -106,12 +106,11 @@ EXERCISE = Exercise(
     slips={
         "You compute each tile without a margin: G pads with zeros where the image continues, "
         "which leaves seams.": tiles_like(spread=0),
-        "You cut off the margin of the input. In G's output it is four times as wide.": tiles_like(
-            cut=1
-        ),
+        "You cut off the margin with its width in the input. In G's output it is four times as "
+        "wide.": tiles_like(cut=1),
         "You write the margins into the result too, over the correct pixels of neighbouring "
         "tiles. Cut them off.": tiles_like(keep=True),
-        "The right and the bottom are missing: the last tiles may be smaller.": tiles_like(
+        "The right and bottom edges are missing: the last tiles may be smaller.": tiles_like(
             whole_only=True
         ),
         "You put zeros around the image. At the image's border a tile has no margin: G pads by "

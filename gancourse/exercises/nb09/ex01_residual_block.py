@@ -79,7 +79,7 @@ EXERCISE = Exercise(
         "The input is not added. Without x + ... the block would have to learn to copy.": partial(
             BlockLike, skip=0.0
         ),
-        "The padding is zeros, which are grey. Pad by reflection.": partial(
+        "You padded with zeros, which can leave a visible frame. Pad by reflection.": partial(
             BlockLike, pad="constant"
         ),
         "You repeated the border pixels. Reflection mirrors the image at its border: "

@@ -103,17 +103,17 @@ EXERCISE = Exercise(
     slips={
         "The strides are not used: you summed kernel - 1. After a stride of 2, neighbouring "
         "positions are two pixels apart.": sum_like(),
-        "You summed the kernels. Two layers of kernel 3 and stride 1 depend on 5 pixels, not 6.": [
+        "You summed the kernels, but windows overlap: two layers of kernel 3 and stride 1 depend "
+        "on only 5 pixels.": [
             sum_like(lambda kernel, stride: kernel, start=0),
             sum_like(lambda kernel, stride: kernel),
         ],
-        "Each stride widens the field of all layers after it, not only that of one layer: the "
-        "strides multiply.": [
+        "Each stride counts for all layers after it, not only for one: the strides multiply.": [
             sum_like(lambda kernel, stride: (kernel - 1) * stride),
             running_like(restart=True),
         ],
-        "The right rule in the wrong direction: start with 1 at the output and go backwards "
-        "through the layers.": rule_like(order=1),
+        "The rule is right, but the direction is wrong: start with 1 at the output and go "
+        "backwards through the layers.": rule_like(order=1),
         "A layer's stride does not widen its own receptive field, only that of the layers after "
         "it.": running_like(jump_first=True),
         "Too large: the first and the last of r windows lie r - 1 strides apart, not r.": [
@@ -123,11 +123,11 @@ EXERCISE = Exercise(
         "Right but for the empty list: no layer widens the field there, so it is 1.": (
             lambda layers: cyclegan.field_of(layers) if layers else 0
         ),
-        "One layer is left out.": [
+        "One layer is left out. Use the rule for all layers, also for the first and the last.": [
             lambda layers: cyclegan.field_of(layers[:-1]),
             lambda layers: cyclegan.field_of(layers[1:]),
         ],
-        "Your loop ends after one layer: is the return inside of it?": [
+        "Your loop ends after one layer: is the return inside the loop?": [
             partial(of_one_layer, -1),
             partial(of_one_layer, 0),
         ],
@@ -145,7 +145,7 @@ EXERCISE = Exercise(
         "an empty list has none.": from_the_last_kernel,
         "Start with 1. You begin with the last kernel, and then count the last layer once more; "
         "and an empty list has no last layer.": lambda layers: from_the_last_kernel(layers, 1),
-        "You multiplied the kernels. Neighbouring patches overlap.": rule_like(
+        "You multiplied the kernels, but neighbouring patches overlap: (r - 1) s + k.": rule_like(
             lambda field, kernel, stride: field * kernel
         ),
         "You multiplied the strides. That is the distance of neighbouring outputs in pixels, not "

@@ -126,16 +126,16 @@ EXERCISE = Exercise(
             for losses in (LOGS, HINGE, WASSERSTEIN)
             for factor in (1, 0.5)
         ],
-        "loss_D is twice as large as asked for: it is half of the sum.": squares_like(
+        "loss_D is twice as large as it should be: take half of the sum.": squares_like(
             factors=(1.0, 1.0)
         ),
         "Only one term of loss_D is halved. Halve their sum.": [
             squares_like(factors=(1.0, 0.5)),
             squares_like(factors=(0.5, 1.0)),
         ],
-        "loss_G is halved too. Only loss_D is.": squares_like(factor_G=0.5),
+        "loss_G is halved too. Halve only loss_D.": squares_like(factor_G=0.5),
         "You halved loss_G instead of loss_D.": squares_like(factors=(1.0, 1.0), factor_G=0.5),
-        "In loss_D real and fake are swapped: real is 1, fake is 0.": squares_like(
+        "In loss_D the targets are swapped: that of real is 1, that of fake is 0.": squares_like(
             targets=(0.0, 1.0, 1.0)
         ),
         "In loss_D fakes are compared with another number than 0.": [
@@ -153,13 +153,14 @@ EXERCISE = Exercise(
             for targets in ((0.9, 0.0, 1.0), (0.9, 0.1, 1.0), (0.9, 0.0, 0.9), (0.9, 0.1, 0.9))
         ],
         "The second term of loss_D is subtracted. Add it.": squares_like(factors=(0.5, -0.5)),
-        "loss_G is 0 where D's output for fakes is 1, not 0.": squares_like(
+        "loss_G should be 0 where D's output for fakes is 1, not where it is 0.": squares_like(
             targets=(1.0, 0.0, 0.0)
         ),
-        "loss_G is made of real. It is about the fakes.": mixed(
+        "loss_G is computed from real. Compute it from fake.": mixed(
             G=lambda real, fake: least_squares(fake, real)
         ),
-        "loss_G is the negative of a loss of D. It is the mean of (fake - 1) squared.": [
+        "Your loss_G is the negative of a loss of D. It should be the mean of (fake - 1) "
+        "squared.": [
             mixed(G=lambda real, fake: {"loss_G": -fake.square().mean()}),
             mixed(G=lambda real, fake: {"loss_G": -least_squares(real, fake)["loss_D"]}),
             mixed(G=lambda real, fake: {"loss_G": -2 * least_squares(real, fake)["loss_D"]}),
@@ -176,8 +177,8 @@ EXERCISE = Exercise(
         "These are squares of means, in which values above and below the target cancel. Square "
         "first.": squares_like(size=lambda d: d, mean=lambda d: d.mean().square()),
         "Those are absolute differences. Square them.": squares_like(size=torch.abs),
-        "All outputs are in one mean, which weighs real and fake by their numbers. Take two means, "
-        "and half of their sum.": pooled,
+        "All outputs are in one mean, which weights real and fake by their number of outputs. Take "
+        "two means, and half of their sum.": pooled,
         "real and fake may have different shapes: don't add their values, and give the targets of "
         "each its own shape. Take two means, and half of their sum.": [
             in_one_mean,
@@ -185,10 +186,10 @@ EXERCISE = Exercise(
         ],
         "Your code changes an argument in place, as -= and functions that end in _ do. real - 1 "
         "makes a new tensor.": in_place,
-        "The losses are cut off from the graph, so nobody learns. Return tensors, without item(), "
-        "detach() and no_grad().": lambda real, fake: least_squares(real.detach(), fake.detach()),
-        "An output is detached in loss_D, so D would learn nothing from it. Detaching G is left to "
-        "the caller.": [
+        "The losses are detached, so neither network learns. Return tensors, without item(), "
+        "detach() or no_grad().": lambda real, fake: least_squares(real.detach(), fake.detach()),
+        "An output is detached in loss_D, so D would learn nothing from it. The caller detaches "
+        "the fakes from G.": [
             mixed(D=lambda real, fake: least_squares(real, fake.detach())),
             mixed(D=lambda real, fake: least_squares(real.detach(), fake)),
         ],

@@ -87,7 +87,8 @@ EXERCISE = Exercise(
         "The smooth L1 loss is quadratic for small differences. Take the absolute one: l1_loss.": (
             trips_like(nn.functional.smooth_l1_loss)
         ),
-        "The differences are not absolute, so that those of both signs cancel.": [
+        "You took the mean of signed differences, in which both signs cancel. Take absolute values "
+        "first.": [
             trips_like(lambda a, b: (a - b).mean()),
             trips_like(lambda a, b: (b - a).mean()),
             trips_like(lambda a, b: (a - b).mean().abs()),
@@ -107,7 +108,7 @@ EXERCISE = Exercise(
             lambda G, F, x, y: (l1(F(x), x), l1(G(y), y)),
             lambda G, F, x, y: (l1(G(y), y), l1(F(x), x)),
         ],
-        "The losses have a factor. Return them without the weight, which comes later.": [
+        "The losses have a factor. Return them without a weight, which comes later.": [
             trips_like(lambda a, b: 10 * l1(a, b)),
             trips_like(lambda a, b: l1(a, b) / 2),
         ],
@@ -120,10 +121,10 @@ EXERCISE = Exercise(
         ],
         "You compared the image after the round trip with the translation. Compare it with the "
         "image at the start.": trips_like(ends=lambda x, y, fakes, cycled: (*cycled, *fakes)),
-        "The first translation is cut off from the graph, so the generator that translates first "
-        "learns nothing. No detach() and no no_grad() belong here.": trips_like(cut=(True, False)),
-        "The losses are cut off from the graph, so no generator learns. Return tensors, without "
-        "item(), detach() and no_grad().": trips_like(cut=(True, True)),
+        "The first translation is detached from the graph, so the generator that translates first "
+        "learns nothing. Use neither detach() nor no_grad() here.": trips_like(cut=(True, False)),
+        "The losses are detached from the graph, so no generator learns. Return tensors, without "
+        "item(), detach() or no_grad().": trips_like(cut=(True, True)),
         "The right losses in the wrong order: cycle_X first.": trips_like(order=-1),
         "These are sums over all values: return means.": trips_like(
             lambda a, b: (a - b).abs().sum()
@@ -137,6 +138,6 @@ EXERCISE = Exercise(
         ],
     },
     alternatives=(trips_like(), lambda *args: list(round_trips(*args))),
-    advice="Follow one image: x goes through which network first, through which one then, and what "
-    "is it compared with?",
+    advice="Follow one image: which network does x go through first, which second, and what is the "
+    "result compared with?",
 )

@@ -17,7 +17,7 @@ def pools(rng: torch.Generator) -> list[Case]:
     places = torch.arange(4)
     while bool((places == torch.arange(4)).any()):  # none in its own order: slips would hide
         places = torch.randperm(6, generator=rng)[:4]
-    return [Case((kept, fakes, coins, places), note="on a pool of 6 and 4 fakes, 2 coins heads")]
+    return [Case((kept, fakes, coins, places), note="with a pool of 6, 4 fakes and 2 coins True")]
 
 
 def pool_by_loop(
@@ -69,9 +69,8 @@ EXERCISE = Exercise(
     cases=pools,
     slips={
         "The coins are swapped: True means exchange.": pool_like(turn=True),
-        "What is shown is right, but the pool is unchanged: put the exchanged fakes in.": pool_like(
-            keep=False
-        ),
+        "What is shown is right, but the pool is unchanged: put the exchanged "
+        "fakes into it.": pool_like(keep=False),
         "Every fake went into the pool, even those whose coin is False.": pool_like(
             everything=True
         ),

@@ -118,20 +118,21 @@ def one_or_both(answer: Answer) -> list[Answer]:
 
 
 ADVERSARIAL = {
-    "The two D are swapped: G makes images of Y, so D_Y rates them.": losses_like(swap_D=True),
-    "loss_G and loss_F are 0 where D's output for the fakes is 1.": one_or_both(
+    "The two discriminators are swapped: G makes images of Y, so D_Y rates them.": losses_like(
+        swap_D=True
+    ),
+    "loss_G and loss_F should be 0 where D's output for the fakes is 1.": one_or_both(
         losses_like(rate=lambda d: d.square().mean())
     ),
-    "That is a loss of D, which rates real images too. G's is the mean of (D_Y(fake_y) - 1) "
+    "That is a loss of D, which rates real images too. G's loss is the mean of (D_Y(fake_y) - 1) "
     "squared.": [
         *one_or_both(as_in_the_turn_of_d(1)),
         *one_or_both(as_in_the_turn_of_d(0.5)),
     ],
-    "loss_G and loss_F are halved. Of the least-squares losses only D's is.": losses_like(
-        rate=lambda d: to_one(d) / 2
-    ),
-    "D's outputs are not compared with 1 by squares. Use the least-squares loss of G from Section "
-    "4.": [
+    "loss_G and loss_F are halved. Of the least-squares losses, only D's has "
+    "the factor 1/2.": losses_like(rate=lambda d: to_one(d) / 2),
+    "You don't take the squared difference of D's output from 1. Use the least-squares loss of G "
+    "from Section 4.": [
         *one_or_both(losses_like(rate=lambda d: nn.functional.softplus(-d).mean())),
         losses_like(rate=lambda d: to_one(d.sigmoid())),
         losses_like(rate=lambda d: (d - 1).abs().mean()),
@@ -144,20 +145,22 @@ ADVERSARIAL = {
     "D rates the real images. It should rate fake_y and fake_x.": losses_like(
         rated=lambda x, y, fakes, cycled: (y, x)
     ),
-    "loss_G and loss_F have each other's name: loss_G is D_Y's rating of G(x).": losses_like(
+    "loss_G and loss_F are swapped: loss_G comes from D_Y's output for G(x).": losses_like(
         names=("loss_F", "loss_G", "cycle_X", "cycle_Y", "identity")
     ),
-    "D's outputs for the fakes have no gradient with respect to G and F: a detach() belongs "
-    "in D's turn, not here.": cut(first=False),
-    "The first translations are cut off from the graph, so the generators learn nothing from D, "
-    "and in a cycle only the second learns. No detach() and no no_grad() belong here.": cut(True),
+    "D's outputs for the fakes have no gradient with respect to G and F: a detach() belongs in D's "
+    "step, not here.": cut(first=False),
+    "The first translations are detached from the graph, so the generators learn nothing from D, "
+    "and in a cycle only the second one learns. Use neither detach() "
+    "nor no_grad() here.": cut(True),
 }
 DIFFERENCES = {
-    "The cycle losses compare squares. They are mean absolute differences.": [
+    "You took squared differences in the cycle losses. Take mean absolute differences, in identity "
+    "too.": [
         losses_like(cycle=l2),
         losses_like(cycle=l2, identity=lambda G, F, x, y: l2(G(y), y) + l2(F(x), x)),
     ],
-    "The cycle losses stop half-way: the cycle continues from the fakes, with F(fake_y).": (
+    "The cycle losses stop halfway: the cycle continues from the fakes, with F(fake_y).": (
         losses_like(ends=lambda fakes, cycled: fakes)
     ),
     "Each image goes through one network twice. The cycle goes through both: F(G(x)).": (
@@ -166,26 +169,26 @@ DIFFERENCES = {
             | {"cycle_X": l1(G(G(x)), x), "cycle_Y": l1(F(F(y)), y)}
         )
     ),
-    "cycle_X and cycle_Y have each other's name: cycle_X begins and ends at x.": losses_like(
+    "cycle_X and cycle_Y are swapped: cycle_X begins and ends at x.": losses_like(
         names=("loss_G", "loss_F", "cycle_Y", "cycle_X", "identity")
     ),
     "identity compares G(x) with x: that forbids every change. G should leave images of its "
     "target domain unchanged: compare G(y) with y.": losses_like(
         identity=lambda G, F, x, y: l1(G(x), x) + l1(F(y), y)
     ),
-    "identity has one half only. It is the sum of two: G with y, and F with x.": [
+    "identity has only one of its two terms. It is the sum of both: G with y, and F with x.": [
         losses_like(identity=lambda G, F, x, y: l1(G(y), y)),
         losses_like(identity=lambda G, F, x, y: l1(F(x), x)),
     ],
     "identity is halved. It is the sum of two mean differences, not their mean.": losses_like(
         identity=lambda G, F, x, y: (l1(G(y), y) + l1(F(x), x)) / 2
     ),
-    "identity has squares. It is the sum of two mean absolute differences.": losses_like(
+    "identity uses squares. It should be the sum of two mean absolute differences.": losses_like(
         identity=lambda G, F, x, y: l2(G(y), y) + l2(F(x), x)
     ),
-    "identity gets translated images. It gets real ones of the target domain: G(y) is compared "
-    "with y.": losses_like(identity=lambda G, F, x, y: l1(G(G(x)), G(x)) + l1(F(F(y)), F(y))),
-    "identity is cut off from the graph. The generators learn from it too.": losses_like(
+    "You computed identity from translated images. Use real ones of the target domain: compare "
+    "G(y) with y.": losses_like(identity=lambda G, F, x, y: l1(G(G(x)), G(x)) + l1(F(F(y)), F(y))),
+    "identity is detached from the graph, but the generators learn from it too.": losses_like(
         identity=lambda G, F, x, y: (l1(G(y), y) + l1(F(x), x)).detach()
     ),
     "The losses are already weighted. Return them without weights.": [
@@ -208,6 +211,6 @@ EXERCISE = Exercise(
     observe=observe_generators,
     slips=ADVERSARIAL | DIFFERENCES,
     alternatives=(losses_like(),),
-    advice="Compare with the table and the diagram of Section 5: which network gets which image, "
-    "and what is its result compared with?",
+    advice="Compare with the table above and the diagram in Section 5: which network gets which "
+    "image, and what is its result compared with?",
 )

@@ -11,7 +11,7 @@ EXERCISE = choice(
     wrong={
         "a": "F would have to restore the lost colour from nothing: cycle_X would rise.",
         "b": "D_Y would detect that the stripes are missing. Which loss would rise?",
-        "d": "One of them maps the images of Y one-to-one onto themselves. Which? Can F undo it?",
+        "d": "One of them only permutes the images of Y. Which? Can F undo it?",
         "a and c": "Only one of them: which can be undone without loss?",
     },
     advice="For each of them: would D_Y detect it, and could some F undo it?",

@@ -66,28 +66,27 @@ RANKINGS = {
         lambda q, g: dot(F.normalize(q, dim=0), F.normalize(g, dim=0))
     ),
     "That is the Euclidean distance. Use the cosine.": recall_like(lambda q, g: -torch.cdist(q, g)),
-    "You took the k least similar rows.": recall_like(lambda q, g: -cosine(q, g)),
+    "You took the k least similar rows. Take those with the highest cosine.": recall_like(
+        lambda q, g: -cosine(q, g)
+    ),
     "You ignore the sign of the cosine. An opposite vector is the least similar one.": recall_like(
         lambda q, g: cosine(q, g).abs()
     ),
     "You searched among the queries. Search the gallery for each query.": recall_like(
         lambda q, g: cosine(g, q)
     ),
-    "You used one row too many: of the ranks 0 to k - 1 there are k.": recall_like(
-        k_is=lambda k: k + 1
-    ),
+    "You used one row too many: take the k best, no more.": recall_like(k_is=lambda k: k + 1),
 }
 COUNTS = {
     "You used only the most similar row, not the k most similar.": recall_like(k_is=lambda k: 1),
-    "Your number of rows is always the same: use the argument k.": [
+    "You always use the same number of rows. Use the argument k.": [
         recall_like(k_is=lambda k: 5),
         recall_like(k_is=lambda k: 10),
     ],
-    "The result is always 1. Compare queries with the gallery, not rows with themselves, and each "
-    "query by itself: any(dim=1).": [
-        recall_like(lambda q, g: cosine(q, q)),
-        recall_like(count=lambda found: found.any().float()),
-    ],
+    "The result is always 1, since the queries are compared with themselves. Compare them with the "
+    "gallery.": recall_like(lambda q, g: cosine(q, q)),
+    "One query whose partner is found makes the result 1. Judge each query by itself, with "
+    "any(dim=1), then take the mean.": recall_like(count=lambda found: found.any().float()),
     "all(dim=1) asks that every one of the k rows is the partner. Use any(dim=1).": recall_like(
         count=lambda found: found.all(dim=1).float().mean()
     ),
@@ -98,7 +97,7 @@ COUNTS = {
     "That is the number of queries whose partner is found. Divide by the number of queries.": (
         recall_like(count=lambda found: found.any(dim=1).sum())
     ),
-    "That is in per cent. Return the mean, from 0 to 1.": recall_like(
+    "That is in percent. Return the mean, from 0 to 1.": recall_like(
         count=lambda found: 100 * share_of_rows(found)
     ),
     "That is the share of queries whose partner is not found.": recall_like(

@@ -130,17 +130,17 @@ def virtual_in_double(h: Tensor, reference: Tensor, eps: float = 1e-5) -> Tensor
 
 
 SLIPS = {
-    "You used the reference batch alone. Each row of h joins it for its own statistics; "
-    "otherwise a row far from the reference could become as large as it likes.": virtual_like(
+    "You used the reference batch alone. Each row of h joins it for its own statistics; otherwise "
+    "the result for a row far from the reference would be unbounded.": virtual_like(
         lambda x, h, r: r
     ),
-    "A row belongs to its mean and to its variance; one of yours is of the reference batch "
-    "alone.": [
+    "The row counts in both statistics. Your mean or your variance is computed without it.": [
         by_statistics(lambda mean, square, r: (r.mean(0), square - mean.square())),
         by_statistics(lambda mean, square, r: (mean, r.var(0, correction=0))),
         by_statistics(lambda mean, square, r: (mean, r.square().mean(0) - mean.square())),
     ],
-    "The variance is around the mean of all n + 1 rows: of the reference and the row.": [
+    "Compute the variance around the mean of all n + 1 rows, those of the reference and the row "
+    "itself.": [
         virtual_like(finish=lambda x, rows, eps: (
             (x - rows.mean(0)) / (around(rows[:-1].mean(0), rows, x - rows.mean(0)) + eps).sqrt()
         )),
@@ -168,8 +168,8 @@ SLIPS = {
         virtual_like(lambda x, h, r: h),
         virtual_like(lambda x, h, r: h, lambda *args: normal(*args, correction=1)),
     ],
-    "The variance is divided by n. Divide by the number of rows, n + 1 here, as batch norm "
-    "does in training (torch: correction=0).": virtual_like(
+    "You divide the variance by n. Divide by the number of rows, n + 1 here, as batch norm does in "
+    "training (torch: correction=0).": virtual_like(
         finish=lambda *args: normal(*args, correction=1)
     ),
     "n is the number of rows of reference, not of h: n = len(reference).": [
@@ -185,16 +185,15 @@ SLIPS = {
     "Divide by the standard deviation: a root is missing.": virtual_like(
         finish=lambda x, rows, eps: (x - rows.mean(0)) / (rows.var(0, correction=0) + eps)
     ),
-    "Divide by the root; you multiply by it.": virtual_like(
+    "You multiply by the root. Divide by it.": virtual_like(
         finish=lambda x, rows, eps: (x - rows.mean(0)) * (rows.var(0, correction=0) + eps).sqrt()
     ),
-    "Subtract the mean from h: only the division is there.": virtual_like(
+    "You only divide. Subtract the mean from h first.": virtual_like(
         finish=lambda x, rows, eps: x / (rows.var(0, correction=0) + eps).sqrt()
     ),
     "The variance is the mean of squares minus the square of the mean; you did not subtract "
     "that square.": by_statistics(lambda mean, square, r: (mean, square)),
-    "eps stands outside the root. It is added to the variance, before the root is "
-    "taken.": virtual_like(
+    "You add eps outside the root. Add it to the variance, before the root is taken.": virtual_like(
         finish=lambda x, rows, eps: (x - rows.mean(0)) / (rows.std(0, correction=0) + eps)
     ),
     "eps is missing: add it to the variance, before the root is taken.": virtual_like(
@@ -212,8 +211,8 @@ SLIPS = {
     "reduce over dim 0 only.": virtual_like(
         lambda x, h, r: torch.cat([r, x[None]]).reshape(-1, 1)
     ),
-    "The values are right, but G is trained through mean and variance, too: compute them from h "
-    "and reference without detach() or no_grad().": [
+    "The values are right, but G is trained through mean and variance, too: compute everything "
+    "from h and reference without detach() or no_grad().": [
         without_graph,
         by_statistics(lambda mean, square, r: (mean, (square - mean.square()).detach())),
         by_statistics(lambda mean, square, r: (mean.detach(), square - mean.square())),

@@ -20,8 +20,8 @@ from gancourse.papers import tricks
 
 Penalty = Callable[..., Any]
 FILLED = (
-    f"{FACT}Your code leaves gradients in the `.grad` of D's weights, where those of training are "
-    "added: use torch.autograd.grad, not backward()."
+    f"{FACT}Your code leaves gradients in the `.grad` of D's weights, and training would add its "
+    "own to them: use torch.autograd.grad, not backward()."
 )
 
 
@@ -159,7 +159,7 @@ SLIPS = {
         penalty_like(mix=lambda x, fakes, t: t.mean() * x + (1 - t.mean()) * fakes),
         penalty_like(mix=lambda x, fakes, t: (x + fakes) / 2),
     ],
-    "t weights the real points, 1 - t the fakes; yours are swapped.": penalty_like(
+    "The weights are swapped: t belongs to the real points, 1 - t to the fakes.": penalty_like(
         mix=lambda x, fakes, t: (1 - t) * x + t * fakes
     ),
     "Both weights are t. They add up to 1: t * x + (1 - t) * fakes.": penalty_like(
@@ -169,8 +169,8 @@ SLIPS = {
     "t x + (1 - t) fakes.": [
         penalty_like(mix=lambda x, fakes, t: x), penalty_like(mix=lambda x, fakes, t: fakes),
     ],
-    "You differentiated with respect to x or fakes, so the gradient has their factor, t or "
-    "1 - t. Differentiate with respect to the mixed points.": [
+    "You differentiated with respect to x or fakes, which multiplies the gradient by t or 1 - t. "
+    "Differentiate with respect to the mixed points.": [
         with_respect_to(which, in_place=in_place) for which in (0, 1) for in_place in (True, False)
     ],
     "That is one norm for the whole batch. Each row has its own: norm(dim=-1).": penalty_like(
@@ -188,7 +188,7 @@ SLIPS = {
     "You compared the squared norm with 1. Take the root, subtract 1, then square.": penalty_like(
         norm=lambda gradient: gradient.square().sum(1)
     ),
-    "The norm's deviation from 1 is squared for each row, before the mean.": [
+    "Square the norm's deviation from 1 for each row, before the mean.": [
         penalty_like(finish=lambda norm: (norm - 1).mean()),
         penalty_like(finish=lambda norm: (norm - 1).abs().mean()),
         penalty_like(finish=lambda norm: (norm.mean() - 1).square()),
@@ -210,10 +210,10 @@ SLIPS = {
     "Take the mean over the rows, not the sum.": penalty_like(
         finish=lambda norm: (norm - 1).square().sum()
     ),
-    "You left out norms below 1. The paper's penalty is two-sided.": penalty_like(
+    "You penalized only norms above 1. The paper's penalty is two-sided.": penalty_like(
         finish=lambda norm: (norm - 1).clamp(min=0).square().mean()
     ),
-    "You left out norms above 1. The paper's penalty is two-sided.": penalty_like(
+    "You penalized only norms below 1. The paper's penalty is two-sided.": penalty_like(
         finish=lambda norm: (1 - norm).clamp(min=0).square().mean()
     ),
     "You differentiated D's mean, which divides every gradient by the batch size. "
@@ -229,8 +229,8 @@ SLIPS = {
     ],
     "autograd.grad needs a tensor that requires a gradient before D gets it: "
     "mixed = (t * x + (1 - t) * fakes).requires_grad_().": not_required,
-    "Give D the very tensor that you differentiate with respect to: it does not lead to "
-    "D's output.": too_late,
+    "D's output does not depend on the tensor that you differentiate with respect to: pass that "
+    "same tensor to D.": too_late,
     "autograd.grad differentiates one number: D(mixed).sum(). Each output depends on its own row "
     "only, so the sum does not mix rows.": penalty_like(total=lambda out: out),
     "autograd.grad returns a tuple, with one gradient here: (gradient,) = ...": [

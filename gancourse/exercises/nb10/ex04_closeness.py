@@ -83,9 +83,9 @@ SLIPS = {
     "That is the largest difference over dims. The L1 distance is their sum.": closeness_like(
         lambda M: gaps(M).amax(-1)
     ),
-    "The sign is missing: exp(-distance) is 1 for equal examples and falls to 0 for large "
+    "The minus sign is missing: exp(-distance) is 1 for equal examples and falls to 0 for large "
     "distances.": closeness_like(lambda M: -gaps(M).sum(-1)),
-    "The differences need their absolute values, before they are added over dims.": [
+    "Take absolute values of the differences before you add them over dims.": [
         closeness_like(lambda M: (M[:, None] - M[None]).sum(-1)),
         closeness_like(lambda M: (M[None] - M[:, None]).sum(-1)),
         closeness_like(lambda M: (M[:, None] - M[None]).sum(-1).abs()),
@@ -115,7 +115,8 @@ SLIPS = {
         lambda M: torch.exp(-(M - M.mean(0)).abs().sum(-1)),
         lambda M: len(M) * torch.exp(-(M - M.mean(0)).abs().sum(-1)),
     ],
-    "The distance adds over dims, the last dimension; you added over the kernels.": closeness_like(
+    "The distance is a sum over dims, the last dimension; you added "
+    "over the kernels.": closeness_like(
         lambda M: gaps(M).sum(-2)
     ),
     "You compared the kernels of one example with each other. Compare examples i and j, kernel "
@@ -124,8 +125,8 @@ SLIPS = {
     ),
     "The values are right, but D is trained through them: compute distances and sum without "
     "detach() or no_grad().": without_graph,
-    "The exponent should grow more negative with the distance; 1 - distance or 1 / (1 + "
-    "distance) is no exp(-distance).": [
+    "Take exp(-distance). 1 - distance and 1 / (1 + distance) are close to it for small distances "
+    "only.": [
         lambda M: (1 - gaps(M).sum(-1)).sum(1), lambda M: (1 / (1 + gaps(M).sum(-1))).sum(1),
     ],
 }  # fmt: skip

@@ -54,7 +54,7 @@ SLIPS = {
         score_like(lambda p, q: (q * (p.log() - q.log())).sum(1)),
         score_like(lambda p, q: xlogy(q, p / q).sum(1)),
     ],
-    "You compared with equal classes. p(y) is the mean over the samples: p.mean(dim=0).": [
+    "You compared with a uniform distribution. p(y) is the mean over the samples: p.mean(dim=0).": [
         score_like(lambda p, q: kl(p, uniform(p))),
         score_like(lambda p, q: (p * (p.log() - uniform(p).log())).sum(1)),
     ],
@@ -62,7 +62,8 @@ SLIPS = {
         score_like(lambda p, q: (p * (p.log() - q.log())).sum(1)),
         score_like(lambda p, q: (p * (p / q).log()).sum(1)),
     ],
-    "0 log 0 counts as 0, term by term. You replaced the whole divergence of a sample.": score_like(
+    "You replaced the whole divergence of a sample. Replace only the terms 0 log "
+    "0 by 0.": score_like(
         lambda p, q: (p * (p / q).log()).sum(1).nan_to_num()
     ),
     "The logarithm of a quotient is a difference; you added the two logarithms.": score_like(
@@ -78,14 +79,14 @@ SLIPS = {
         score_like(lambda p, q: xlogy(p, p / q).sum(1)),
         score_like(lambda p, q: (xlogy(p, p) - p * q.log()).sum(1)),
     ],
-    "You took the mean of exponentials. First the mean over samples, then exp.": lambda p: (
+    "You took the mean of exponentials. Take the mean over samples first, then exp.": lambda p: (
         kl(p, p.mean(0)).exp().mean()
     ),
     "The divergences are added over the samples. Take their mean, then exp.": [
         lambda p: kl(p, p.mean(0)).sum().exp(),
         lambda p: F.kl_div(p.mean(0).log().expand_as(p), p, reduction="sum").exp(),
     ],
-    "You took a mean over classes. Add over classes; the mean is over samples only.": [
+    "You took a mean over classes. Sum over classes; the mean is over samples only.": [
         lambda p: (kl(p, p.mean(0)) / p.shape[1]).mean().exp(),
         lambda p: F.kl_div(p.mean(0).log().expand_as(p), p, reduction="mean").exp(),
     ],
@@ -99,7 +100,7 @@ SLIPS = {
     "Rows of p are probabilities already: leave out the softmax.": [
         lambda p: score_like(kl)(p.softmax(1)), lambda p: score_like(kl)(p.softmax(0)),
     ],
-    "Logarithms to the base 2 don't belong with exp: take natural ones.": [
+    "Logarithms to base 2 don't match exp: take natural ones.": [
         lambda p: (kl(p, p.mean(0)).mean() / torch.tensor(2.0).log()).exp(),
         lambda p: score_like(lambda p, q: (p * ((p / q).log2())).sum(1))(p),
     ],

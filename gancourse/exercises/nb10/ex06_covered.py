@@ -147,9 +147,10 @@ def covered_by_topk(points: Tensor, cloud: Tensor, k: int = 3) -> Tensor:
 
 
 SLIPS = {
-    "Off by one: the smallest distance within the cloud is 0, of a point to itself. The k-th "
-    "neighbour is at place k + 1.": covered_like(lambda cloud, k: radii(cloud, k - 1)),
-    "That is a neighbour too far: with the point itself excluded, or counted from 0, the k-th "
+    "Off by one: each row of torch.cdist(cloud, cloud) has a 0, from the point to itself. So the "
+    "k-th other point is at place k + 1, counted from 1, which is index k after "
+    "sort.": covered_like(lambda cloud, k: radii(cloud, k - 1)),
+    "That is one neighbour too far. If you exclude the point itself, or count from 0, the k-th "
     "other point is at place k.": [
         covered_like(lambda cloud, k: torch.cdist(cloud, cloud).sort(1).values[:, k + 1]),
         covered_like(lambda cloud, k: torch.cdist(cloud, cloud).kthvalue(k + 2, dim=1).values),
@@ -158,7 +159,7 @@ SLIPS = {
         ),
         covered_like(lambda cloud, k: excluded(cloud).kthvalue(k + 1, dim=1).values),
     ],
-    "You skipped distances of 0, or near it. Only the point itself is skipped: an equal point is "
+    "You skipped all distances of 0, or near 0. Skip only the point itself: an equal point is "
     "another point.": [covered_like(without_zeros(limit)) for limit in (0, 1e-3)],
     "The distance may equal the radius: <=, not <.": covered_like(
         inside=lambda distance, radius: distance < radius
@@ -167,7 +168,7 @@ SLIPS = {
         covered_like(inside=lambda distance, radius: distance >= radius),
         covered_like(inside=lambda distance, radius: distance > radius),
     ],
-    "True is for points inside; yours is True for those outside all balls.": covered_like(
+    "Return True for points inside; yours is True for those outside all balls.": covered_like(
         reduce=lambda inside: ~inside.any(1)
     ),
     "A single ball is enough; you ask for several.": [
@@ -175,8 +176,8 @@ SLIPS = {
     ],
     "Take Euclidean distances, the default of torch.cdist; yours add absolute differences.":
         manhattan,
-    "You took the balls of the points. Each point of the cloud has a ball, as far as its own "
-    "k-th neighbour in the cloud.": balls_of_points,
+    "You used balls around `points`. The balls are around the points of the cloud; each reaches to "
+    "its centre's k-th neighbour in the cloud.": balls_of_points,
     "Your radius reaches from `points` to the cloud. It is a distance within the cloud: "
     "torch.cdist(cloud, cloud).": [to_the_cloud(shift) for shift in (0, 1)],
     "That is one radius for all. Each point of the cloud has its own, small where the cloud "
@@ -202,7 +203,7 @@ SLIPS = {
     "of them.": covered_like(
         lambda cloud, k: torch.cdist(cloud, cloud).sort(1).values[:, 1 : k + 1].mean(1)
     ),
-    "You used the ball of the nearest point only. A larger ball of a point further away "
+    "You used only the ball around the nearest point. A larger ball around a point further away "
     "counts too.": covered_like(inside=nearest_only),
     "That says which of the cloud's points are covered by `points`: they are swapped.":
         covered_swapped,
@@ -229,7 +230,8 @@ SLIPS = {
         covered_like(lambda cloud, k: torch.cdist(cloud, cloud).topk(k + 1, largest=False)),
         covered_like(lambda cloud, k: torch.cdist(cloud, cloud).sort(dim=1)),
     ],
-    "You compared with indices of neighbours: kthvalue and topk return (values, indices).": [
+    "You used indices of neighbours as radii: kthvalue and topk return (values, indices). Take "
+    ".values.": [
         covered_like(lambda cloud, k: torch.cdist(cloud, cloud).sort(1).indices[:, k]),
         covered_like(lambda cloud, k: torch.cdist(cloud, cloud).kthvalue(k + 1).indices),
     ],

@@ -66,16 +66,17 @@ def by_loops(x: Tensor) -> float:
 
 
 SLIPS = {
-    "That is the ratio upside down: it should go to 0 when the fakes become alike.": (
+    "The ratio is inverted: it should go to 0 when the fakes become alike.": (
         lambda x, fakes: distances(x).mean() / distances(fakes).mean()
     ),
     "You divide by n^2, as a mean over the n by n table does. The n distances of examples to "
     "themselves don't count: divide the sum by n (n - 1).": ratio(lambda x: across(x, x).mean()),
-    "Divide by the same mean over real examples; that is how far the fakes are from each "
-    "other.": [
+    "That is only how far the fakes are from each other. Divide it by the same mean over real "
+    "examples.": [
         lambda x, fakes: distances(fakes).mean(), lambda x, fakes: across(fakes, fakes).mean(),
     ],
-    "That is only how far the real examples are from each other.": (
+    "That is only how far the real examples are from each other. Divide the mean over "
+    "fakes by it.": (
         lambda x, fakes: distances(x).mean()
     ),
     "That is a difference. Divide the mean over fakes by the mean over real examples.": (
@@ -119,8 +120,8 @@ SLIPS = {
         ratio(lambda x: across(x, x).sum() / len(x)),
         ratio(lambda x: across(x, x).sum() / (len(x) - 1)),
     ],
-    "You dropped examples to have as many of both kinds. Use all: the two means need not have as "
-    "many pairs.": (lambda x, fakes: ratio(by_cdist)(x[: len(fakes)], fakes[: len(x)])),
+    "You dropped examples to get equal numbers of both kinds. Use all: the means may have "
+    "different pair counts.": (lambda x, fakes: ratio(by_cdist)(x[: len(fakes)], fakes[: len(x)])),
     "That is the distance to the nearest other example. Take the mean over all pairs.": ratio(
         lambda x: across(x, x).sort(dim=1).values[:, 1].mean()
     ),
@@ -134,11 +135,11 @@ SLIPS = {
         ratio(lambda x: (x - x.roll(1, 0)).flatten(1).norm(dim=1).mean()),
         ratio(lambda x: (x[1:] - x[:-1]).flatten(1).norm(dim=1).mean()),
     ],
-    "You compared with the first example only. Take all pairs of different examples.": [
+    "You used only pairs with the first example. Take all pairs of different examples.": [
         ratio(lambda x: (x[0] - x[1]).norm()),
         ratio(lambda x: (x[1:] - x[:1]).flatten(1).norm(dim=1).mean()),
     ],
-    "The mean over pairs is asked, not the median or the largest distance.": [
+    "Take the mean over pairs, not the median or the largest distance.": [
         ratio(lambda x: distances(x).median()), ratio(lambda x: distances(x).amax()),
     ],
     "Flatten each example to a vector first, x.flatten(start_dim=1): the distance is over all "

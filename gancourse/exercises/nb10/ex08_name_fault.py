@@ -15,5 +15,6 @@ EXERCISE = choice(
         "Both losses are near 0 here.",
         "e": "At the equilibrium D is 1/2 everywhere: D's loss is log 4, G's is log 2.",
     },
-    advice="One D gives both losses. Can -log(1 - D) and -log D be small at once?",
+    advice="Both losses use the same D. Can -log(1 - D) and -log D be small at once, for the same "
+    "fake?",
 )
