@@ -1,7 +1,7 @@
 """Every exercise: right answers always pass, slips are recognised, blanks never pass.
 
 With `--draws 200` each slip meets 200 draws of the cases, and each right answer 1,000: a check that
-fails an honest answer once in a thousand is a bug. The default, for every day, is an eighth.
+fails an honest answer once in a thousand is a bug. The default, for every day, is a tenth.
 """
 
 import importlib.util
@@ -56,7 +56,6 @@ BLANKS = {"None": None, "...": ..., "stub": stub, "class": Blank, "half a class"
 BLANKS |= {"pass": lambda *a, **k: None, "returns ...": lambda *a, **k: ...}
 HOSTILE = {
     "nan": float("nan"),
-    "inf": float("inf"),
     "string": "zzz",
     "wrong type": {"a": object()},
     "wrong dtype": torch.tensor([True, False, True]),
@@ -81,10 +80,10 @@ def test_right_answers_pass(exercise: Exercise, draws: int, monkeypatch):
     answers = [exercise.reference, *exercise.alternatives]
     for seed in range(5 * draws):
         cases = exercise.draw(seed)
-        if seed == 25:  # annotations and devices have been checked often enough
+        if seed == 10:  # annotations and devices have been checked often enough
             monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
             del answers[0]  # the reference gives what it gave
-        cases = [case for case in cases if seed < 25 or not case.device]
+        cases = [case for case in cases if seed < 10 or not case.device]
         wanted = [try_observe(exercise, exercise.reference, case) for case in cases]
         assert wanted and not all(isinstance(seen, Failure) for seen in wanted)
         for seen in wanted:  # where it has to raise, that is a ValueError

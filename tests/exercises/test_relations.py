@@ -77,13 +77,13 @@ def test_truth_values_are_wrong_in_one_direction():
     exercise = Exercise("9.1", "Above", 1, 1, lambda x, y: x > y, cases)
     assert "True" in assess(exercise, lambda x, y: x > y - 1, 0).message
     assert "never the reverse" in assess(exercise, lambda x, y: x > y + 1, 0).message
-    assert "expected True and False" in assess(exercise, lambda x, y: (x > y).float(), 0).message
+    assert "Expected True and False" in assess(exercise, lambda x, y: (x > y).float(), 0).message
 
 
 def test_numbers_are_printed_until_they_differ():
     exercise = Exercise("9.1", "Mean", 1, 1, lambda x, y: x.mean() * 0 + 0.307912, cases)
     message = assess(exercise, lambda x, y: x.mean() * 0 + 0.307971, 0).message
-    assert "expected 0.30791, got 0.30797" in message
+    assert "Expected 0.30791, got 0.30797" in message
 
 
 def test_gradients_are_part_of_the_answer():

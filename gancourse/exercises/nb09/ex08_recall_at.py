@@ -83,10 +83,11 @@ COUNTS = {
         recall_like(k_is=lambda k: 5),
         recall_like(k_is=lambda k: 10),
     ],
-    "The result is always 1, since the queries are compared with themselves. Compare them with the "
-    "gallery.": recall_like(lambda q, g: cosine(q, q)),
-    "One query whose partner is found makes the result 1. Judge each query by itself, with "
-    "any(dim=1), then take the mean.": recall_like(count=lambda found: found.any().float()),
+    "The result is always 1. Compare queries with the gallery, not rows with themselves, and each "
+    "query by itself: any(dim=1).": [
+        recall_like(lambda q, g: cosine(q, q)),
+        recall_like(count=lambda found: found.any().float()),
+    ],
     "all(dim=1) asks that every one of the k rows is the partner. Use any(dim=1).": recall_like(
         count=lambda found: found.all(dim=1).float().mean()
     ),
