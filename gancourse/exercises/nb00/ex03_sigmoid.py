@@ -12,6 +12,7 @@ def logits(rng: torch.Generator) -> list[Case]:
         Case((torch.tensor([-2.0, 0.0, 0.5, 2.0]),), note="on logits [-2, 0, 0.5, 2]"),
         Case((random,), note="on random logits"),
         Case((torch.tensor([-100.0, 100.0]),), note="on logits [-100, 100]"),
+        Case((random[:3, None],), note="on logits of shape (3, 1)"),
     ]
 
 

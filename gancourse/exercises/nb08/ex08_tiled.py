@@ -16,12 +16,18 @@ TOO_LARGE = f"{FACT}The result is right, but G gets more than tile + 2 margin pi
 
 
 def tile_cases(rng: torch.Generator) -> list[Case]:
-    """Two rows and three columns of tiles, the last of each smaller than the others."""
-    tile, margin = integer(rng, 6, 7), 3  # the reach of the network below
-    height, width = tile + integer(rng, 1, 3), 2 * tile + integer(rng, 1, 3)
-    x = images(rng, 1, 3, height, width)
-    note = f"on {width} x {height} pixels, with tile={tile} and margin={margin}"
-    return [Case((x, tile, margin, integer(rng, 0, 10**6)), note=note)]
+    """Two rows and three columns of tiles, the last of each smaller than the others.
+
+    The network below reaches 3 pixels far; with a margin of 2 the place of the tiles matters.
+    """
+    cases = []
+    for batch, margin in ((1, 3), (2, 2)):
+        tile = integer(rng, 6, 7)
+        height, width = tile + integer(rng, 1, 3), 2 * tile + integer(rng, 1, 3)
+        x = images(rng, batch, 3, height, width)
+        note = f"on {batch} of {width} x {height} pixels, with tile={tile} and margin={margin}"
+        cases.append(Case((x, tile, margin, integer(rng, 0, 10**6)), note=note))
+    return cases
 
 
 def observe_tiles(answer: Callable[..., Any], case: Case) -> Observation:
