@@ -672,7 +672,7 @@ def line_game(k: int) -> tuple[nn.Module, list[dict], list[Record]]:
     G, D = MLP(1, 32, 32, 1, rng=rng), MLPDiscriminator(1, 32, 32, rng=rng)
     frames, records = [snapshot(G, D, 0)], []
     settings = {"lr_G": 1e-3, "lr_D": 2e-3, "every": max(1, LINE_STEPS // 125), "k": k}
-    for record, average in game(p, G, D, LINE_STEPS, rng, **settings):
+    for record, average in game(p, G, D, LINE_STEPS, rng, size=1024, **settings):
         frames.append(snapshot(G, D, record.step))
         records.append(record)
     return average, frames, records
