@@ -20,20 +20,32 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 CUDA = torch.device("cuda:0")
-MAY_MIX = {
-    "_has_compatible_shallow_copy_type",
-    "__getitem__",
-    "copy_",
-    "__set__",
-    "__get__",
-    "type_as",
-}
-"""What CUDA does with tensors of both devices: an index may be on the CPU."""
+MAY_MIX = {"_has_compatible_shallow_copy_type", "copy_", "__set__", "__get__", "type_as"}
+"""What CUDA does with tensors of both devices."""
+MIXED = (
+    "Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu!"
+)
 
 
 def _wrapped() -> bool:
     """Whether torch.func's transforms are at work: their tensors don't say where they are."""
     return torch._C._functorch.peek_interpreter_stack() is not None
+
+
+def _check_index(x: Tensor, index: Any, value: Any = None) -> None:
+    """Refuse what CUDA refuses in x[index] and in x[index] = value.
+
+    A tensor as an index may be on the CPU, but not on the GPU if x is on the CPU; with one, value
+    and x share a device. With slices and numbers, values are copied between devices.
+    """
+    indices = [i for i in tree_leaves(index) if isinstance(i, Tensor) and i.dim() > 0]
+    if not isinstance(x, CudaTensor) and any(isinstance(i, CudaTensor) for i in indices):
+        raise RuntimeError(
+            "indices should be either on cpu or on the same device as the indexed tensor (cpu)"
+        )
+    if indices and isinstance(value, Tensor) and value.dim() > 0:
+        if isinstance(x, CudaTensor) != isinstance(value, CudaTensor):
+            raise RuntimeError(MIXED)
 
 
 class CudaTensor(Tensor):
@@ -53,19 +65,12 @@ class CudaTensor(Tensor):
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
         name = getattr(func, "__name__", "")
-        if name == "__getitem__" and not isinstance(args[0], CudaTensor):
-            if any(isinstance(x, CudaTensor) and x.dim() > 0 for x in tree_leaves(args[1])):
-                raise RuntimeError(
-                    "indices should be either on cpu or on the same device as the indexed tensor "
-                    "(cpu)"
-                )
+        if name in ("__getitem__", "__setitem__"):
+            _check_index(*args)
         elif name not in MAY_MIX and not _wrapped():
             tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
             if any(not isinstance(x, CudaTensor) and x.dim() > 0 for x in tensors):
-                raise RuntimeError(
-                    "Expected all tensors to be on the same device, but found at least two "
-                    "devices, cuda:0 and cpu!"
-                )
+                raise RuntimeError(MIXED)
         return super().__torch_function__(func, types, args, kwargs or {})
 
     def numpy(self, *args: Any, **kwargs: Any) -> None:

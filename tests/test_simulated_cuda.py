@@ -154,3 +154,16 @@ def test_a_table_on_the_cpu_has_no_index_on_a_gpu():
     assert table[on_cuda(torch.tensor(1))] == 1  # a single number is read from the GPU
     with pytest.raises(RuntimeError, match="same device"):
         on_cuda(table).index_select(0, torch.tensor([1, 2]))
+
+
+def test_values_are_copied_into_a_part_of_a_tensor_from_any_device():
+    here, there, mask = torch.zeros(3, 2), random(3, 2), torch.tensor([True, False, True])
+    here[1] = there[1]
+    there[:, 0] = torch.ones(3)
+    there[mask] = 0  # an index may be on the CPU
+    assert here[1].any() and here.is_cpu and to_cpu(there).tolist()[0] == [0, 0]
+    for x, index, value in ((there, mask, torch.ones(2, 2)), (here, mask, there[:2])):
+        with pytest.raises(RuntimeError, match="same device"):
+            x[index] = value
+    with pytest.raises(RuntimeError, match="same device"):
+        here[on_cuda(mask)] = 0

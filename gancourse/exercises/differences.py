@@ -119,9 +119,12 @@ def _other_values(label: str, w: Tensor, g: Tensor, rtol: float, atol: float) ->
 def other_step(wanted: Observation, got: Observation) -> str:
     """The first step of a network's forward pass that differs, in words."""
     steps = [[n.split(" ", 1)[1] for n in seen if n.startswith(STEP)] for seen in (wanted, got)]
-    for n, (w, g) in enumerate(zip_longest(*steps, fillvalue="the end"), start=1):
+    for n, (w, g) in enumerate(zip_longest(*steps, fillvalue="the end")):
+        if w != g and n == 0:
+            return f"The forward pass should begin with: {w}. Yours begins with: {g}."
         if w != g:
-            return f"Step {n} of the forward pass should be: {w}. Yours is: {g}."
+            after = f"step {n}, which is right ({steps[0][n - 1]})"
+            return f"In the forward pass, after {after}, the next should be: {w}. Yours is: {g}."
     return ""
 
 
@@ -201,7 +204,10 @@ ADVICE = {
     r"between 0 and 1": "BCELoss takes probabilities, and these are logits: use "
     "binary_cross_entropy_with_logits.",
     r"on a different leaf|leaf Variable that requires grad": "A tensor that requires a "
-    "gradient can't be changed in place: make a new tensor, or do it under torch.no_grad().",
+    "gradient can't be changed in place. An update of weights belongs under torch.no_grad(); for "
+    "anything else make a new tensor.",
+    r"Dimension out of range": "The tensor has fewer dimensions than you think: print its shape. "
+    "Does a squeeze() remove the batch, too, where it has one image?",
     r"more than one value|scalar outputs|grad can be implicitly created": "One number is needed "
     "here; you have several: combine them first, with mean() or sum(), or a condition with any() "
     "or all().",
@@ -217,7 +223,8 @@ ADVICE = {
         "number down before and after each layer."
     ),
     r"must match the size|not broadcastable|Sizes of tensors must match|is invalid for input": (
-        "Print the shapes of both tensors before this line: which dimension differs?"
+        "Print the shapes of both tensors before this line: which dimension differs? (In torch's "
+        "message a and b are the first and the second of them.)"
     ),
     r"has no attribute": "Is the name after the dot misspelled, was it never assigned, or is the "
     "object of another type than you think? Print type(...).",

@@ -13,7 +13,11 @@ from gancourse.exercises.differences import number
 
 
 def explain(
-    pairs: Sequence[tuple[Tensor, Tensor]], arguments: Sequence[Mapping[str, Any]], **tolerance: Any
+    pairs: Sequence[tuple[Tensor, Tensor]],
+    arguments: Sequence[Mapping[str, Any]],
+    *,
+    partly: bool = False,
+    **tolerance: Any,
 ) -> str:
     """A sentence that is true of all pairs of an expected and a returned value; empty if none is.
 
@@ -23,10 +27,20 @@ def explain(
         Of the same name, one pair for each case in which the two differ.
     arguments : Sequence[Mapping[str, Any]]
         The arguments of each of these cases, by name.
+    partly : bool
+        Whether there are other cases, in which the two agree.
     **tolerance : float
         `rtol` and `atol` of the exercise.
     """
+    text = _relation(pairs, arguments, **tolerance)
+    if partly and text.startswith(("Every value", "Your result is 0")):
+        return f"Where it is wrong: {text[0].lower()}{text[1:]}"
+    return text
 
+
+def _relation(
+    pairs: Sequence[tuple[Tensor, Tensor]], arguments: Sequence[Mapping[str, Any]], **tolerance: Any
+) -> str:
     def same(a: Tensor, b: Tensor) -> bool:
         if a.shape != b.shape:
             return False
@@ -147,7 +161,7 @@ def _constant(pairs: Sequence[tuple[Tensor, Tensor]], same: Callable) -> str:
             if n > 1 and abs(value / n - 1) < 1e-3:
                 what = "sum" if value is c else "mean"
                 other = "mean" if value is c else "sum"
-                likely = 2 < n < 1000 and n not in (10, 100)
+                likely = 2 < n < 1000 and n not in (10, 100) and w.numel() > 1
                 asked = f": did you take a {what} instead of a {other}?" if likely else "."
                 return (
                     f"{'Every value' if w.numel() > 1 else 'Your value'} is {text.format(n)}{asked}"

@@ -78,12 +78,15 @@ def _on_device(exercise: Exercise, answer: Any, case: Case) -> Observation | Fai
         exercise.observe(run, case)
     if run.problem:
         text = (
-            "On a GPU this would fail: your code combines something on the CPU (a new tensor, or "
-            f"NumPy) with something on the GPU. Create tensors with device={run.where}."
+            "your code combines a tensor on the CPU with one on the GPU. Create tensors with "
+            f"device={run.where}."
         )
-        return Failure("AnswerError", text, raised_at(run.problem))
+        if "numpy" in str(run.problem):
+            text = "NumPy can't read a tensor that is on the GPU. Use torch's own functions."
+        return Failure("AnswerError", f"On a GPU this would fail: {text}", raised_at(run.problem))
     fact = (
-        f"{FACT}On a GPU your result would be on the CPU: create tensors with device={run.where}."
+        f"{FACT}On a GPU your result would be on the CPU: create tensors with device={run.where}, "
+        "and leave out cpu() and numpy()."
     )
     return {fact: torch.tensor(True)} if run.on_cpu else {}
 
@@ -202,22 +205,25 @@ def _explain(
     case, *first = next((c, s, w) for c, s, w in every if exercise.differ(w, s))
     if case.device:
         return ""
-    if isinstance(first[0], Failure):
-        if first[0].kind == "AnswerError":
-            return ""
-        return differences.advise(first[0].text) or exercise.advice
+    if isinstance(first[0], Failure):  # the line is named: no other question helps
+        return "" if first[0].kind == "AnswerError" else differences.advise(first[0].text)
+    advice = exercise.advice
+    if not advice.startswith("Open the hints"):
+        advice = f"One thing to check: {advice}"
     name = differences.first(first[1], first[0], exercise.rtol, exercise.atol)
     if isinstance(first[1], Failure):
-        return exercise.advice
+        return advice
     if name is None:  # a fact says all; of a network with other weights, its steps do
         other = set(first[1]) - set(first[0])
         return differences.other_step(first[1], first[0]) if other else ""
     got, expected = first[0][name], first[1][name]
-    if name == "choice" or (got.dtype == torch.bool and got.numel() == 1):
+    if name in ("choice", "value"):
         return exercise.advice
+    if got.dtype == torch.bool and got.numel() == 1:
+        return advice
     if name.startswith(GRADIENT):
-        return "" if not (got.numel() and expected.numel()) else exercise.advice
-    pairs, arguments = [], []
+        return PART_OF_GRADIENT if got.numel() and expected.numel() else ""
+    pairs, arguments, asked = [], [], [case for case in cases if not case.device]
     for case, w, s in zip(cases, wanted, seen, strict=True):
         if not isinstance(w, Failure) and not isinstance(s, Failure) and name in w and name in s:
             if exercise.differ({name: w[name]}, {name: s[name]}):
@@ -227,9 +233,15 @@ def _explain(
     return (
         differences.other_step(first[1], first[0])
         or _swapped(exercise, cases, seen)
-        or relations.explain(pairs, arguments, **tolerance)
-        or exercise.advice
+        or relations.explain(pairs, arguments, partly=len(pairs) < len(asked), **tolerance)
+        or advice
     )
+
+
+PART_OF_GRADIENT = (
+    "The result is right, but its gradient is not: is a part of it detached, clamped, or computed "
+    "with plain numbers?"
+)
 
 
 def _swapped(exercise: Exercise, cases: Sequence[Case], seen: Sequence) -> str:

@@ -47,6 +47,17 @@ WRONG = (
     ("share noise", ("z = sample_z(len(x))", "z = z if n else sample_z(len(x))")),
     ("uses the noise or the fakes of D's turn again.", (G_TURN, "D(G(z))")),
     ("have no graph", (G_TURN, "D(fakes)")),
+    ("the real examples only", ("D(fakes)", "D(fakes).detach()")),
+    ("the fakes only", ("D(x)", "D(x).detach()")),
+    (
+        "both losses",
+        ("    loss_G = generator_loss(" + G_TURN + ")\n    opt_G.zero_grad()\n", ""),
+        ("    loss_G.backward()\n", ""),
+        (
+            "        loss_D.backward()",
+            f"        loss_G = generator_loss({G_TURN})\n        (loss_D + loss_G).backward()",
+        ),
+    ),
     ("missing in D's turn", ("z = sample_z(len(x))", "z = torch.randn(len(x), 2)")),
     ("missing in G's turn", (G_TURN, "D(G(torch.randn(len(x), 2)))")),
     ("should be 2. Draw all noise with sample_z", ("sample_z(len(x))", "torch.randn(len(x), 2)")),

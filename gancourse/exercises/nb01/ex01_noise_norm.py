@@ -25,8 +25,8 @@ EXERCISE = number(
         math.sqrt(
             pixels(2) * VALUES
         ): "That is the root of the sum of the changes. Each is squared before they are added.",
-        NOISE_NORM / math.sqrt(3): "That is for n = 224 · 224, but a pixel has three values: red, "
-        "green and blue.",
+        NOISE_NORM / math.sqrt(3): "That is too small by the root of 3: a pixel has three values, "
+        "so n = 3 · 224 · 224, and each of them changes by exactly two levels, not by up to two.",
         NOISE_NORM * math.sqrt(3): "The three colours count under the root: n = 3 · 224 · 224.",
         NOISE_NORM / math.sqrt(224): "That is for n = 3 · 224; an image has 3 · 224 · 224 values.",
         NOISE_NORM / math.sqrt(672): "That is for n = 224; an image has 3 · 224 · 224 values.",

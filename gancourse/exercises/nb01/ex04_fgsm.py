@@ -70,6 +70,10 @@ EXERCISE = Exercise(
             step(lambda g: g / g.norm()),
             step(lambda g: g / g.flatten(1).norm(dim=1)[:, None, None, None]),
         ],
+        "Where the gradient is tiny your values change by less than eps, since a small constant is "
+        "added to its absolute value. Use sign().": [
+            step(lambda g, c=c: g / (g.abs() + c)) for c in (1e-6, 1e-7, 1e-8)
+        ],
         "A value whose gradient is exactly 0 should stay as it is, since sign(0) is 0; yours "
         "moves, or becomes nan.": [
             step(lambda g: g / g.abs()),

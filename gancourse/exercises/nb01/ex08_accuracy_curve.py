@@ -135,8 +135,8 @@ def observe_curve(answer: Callable[..., Any], case: Case) -> Observation:
     def checked(*args: Any) -> Any:
         result = answer(*args)
         if not isinstance(result, Tensor) and result is not None and result is not Ellipsis:
-            raise AnswerError("Return a tensor: torch.stack(list) makes one, torch.tensor(list) "
-                              "of numbers too.")  # fmt: skip
+            raise AnswerError("Return a tensor: torch.tensor(list) makes one of a list of "
+                              "numbers, torch.stack(list) of a list of tensors.")  # fmt: skip
         return result
 
     return observe_call(checked, case)

@@ -324,5 +324,41 @@ def _expected(log: StepLog, place: int) -> Tensor:
     return torch.cat([part.flatten() for part in parts])
 
 
+def part_of_gradient(log: StepLog) -> str:
+    """Why D's gradient at its first step is only a part of that of its loss, or more; else empty.
+
+    For an iteration whose losses are right.
+    """
+    place = log.steps("D")[0]
+    batch, *noise = (log.last(call, place) for call in (BATCH, NOISE))
+    if batch is None or noise == [None]:
+        return ""
+    before = log.last(NOISE, noise[0])
+    places = [noise[0] if before is None else before, noise[0]]
+    z_D, z_G = (log.moments[n].given for n in places)
+    for name, net in log.spare.items():
+        vector_to_parameters(log.moments[place].weights[name], net.parameters())
+    G, D = log.spare.values()
+    real, fake = D(log.moments[batch].given), D(G(z_D).detach())
+    weights, zero = list(D.parameters()), torch.tensor(0.0)
+    now = log.moments[place].gradients["D"]
+    parts = {
+        "the real examples only: is the fakes' term missing, or D(fakes) under no_grad()? Only G(z) "
+        "belongs there.": (gan.discriminator_loss(real, fake.detach()), zero),
+        "the fakes only: is the term of x missing, or D(x) under no_grad()?": (
+            gan.discriminator_loss(real.detach(), fake), zero,
+        ),
+        "both losses: G's loss was backpropagated before opt_D.step(). First finish D's turn; then "
+        "compute G's loss.": (
+            gan.discriminator_loss(real, fake), gan.non_saturating_loss(D(G(z_G))),
+        ),
+    }  # fmt: skip
+    for text, losses in parts.items():
+        gradients = torch.autograd.grad(sum(losses), weights, retain_graph=True)
+        if _close(now, torch.cat([g.flatten() for g in gradients])):
+            return f"D's gradient at opt_D.step() comes from {text}"
+    return ""
+
+
 def _close(a: Tensor, b: Tensor) -> bool:
     return a.shape == b.shape and torch.allclose(a, b, rtol=1e-3, atol=1e-6)

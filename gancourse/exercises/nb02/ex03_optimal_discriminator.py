@@ -54,6 +54,14 @@ EXERCISE = Exercise(
             lambda p, q: (p + 1e-8) / (p + q + 1e-8),
             lambda p, q: (p + 1e-8) / (p + q + 2e-8),
         ],
+        "On paper that is right, but where p is far smaller than q, q / (p + q) rounds to 1, and 1 "
+        "minus it to 0. Compute the share of p without a subtraction.": lambda p, q: (
+            1 - q / (p + q)
+        ),
+        "The 1/2 of the two halves is in numerator and denominator, and cancels.": [
+            lambda p, q: p / (2 * (p + q)),
+            lambda p, q: 2 * p / (p + q),
+        ],
         "Tiny densities are 0 in float32, and 0 / 0 is nan. Stay with the precision of p and "
         "q.": lambda p, q: p.float() / (p.float() + q.float()),
     },

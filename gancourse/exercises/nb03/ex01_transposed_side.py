@@ -79,6 +79,14 @@ EXERCISE = Exercise(
             lambda side, kernel, stride, padding: side * stride,
             lambda side, kernel, stride, padding: side * 2,
         ],
+        "Without parentheses only the 1 is multiplied: (side - 1) * stride.": (
+            lambda side, kernel, stride, padding: side - 1 * stride - 2 * padding + kernel
+        ),
+        "There is no output padding here: the last stamp ends where its kernel ends.": (
+            lambda side, kernel, stride, padding: (
+                (side - 1) * stride - 2 * padding + kernel + (kernel - stride) % 2
+            )
+        ),
         "The padding is missing: it crops the "
         "output on both sides.": lambda side, kernel, stride, padding: (side - 1) * stride + kernel,
         "Padding is cut off at both ends: subtract it "

@@ -42,7 +42,8 @@ def gradient_facts(D: nn.Module, fakes: Tensor, result: Sequence[Any]) -> Observ
     if untrained:
         facts |= fact(
             f"No gradient reaches D from its logits of {' and of '.join(untrained)}, so D would "
-            "learn nothing from them: pass fakes.detach() to D, and detach nothing else."
+            "learn nothing from them: pass fakes.detach() to D, detach nothing else, and don't "
+            "freeze D."
         )
     if fakes.grad_fn is None:
         facts |= fact(

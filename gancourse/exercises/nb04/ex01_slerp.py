@@ -121,6 +121,11 @@ EXERCISE = Exercise(
         "angle. Weight a and b by the sines of parts of the angle.": [
             partial(rescaled_line, to=to) for to in ("a", "line", "mean", "usual")
         ],
+        "You interpolate direction and length apart. Use the lengths only for the angle, and "
+        "weight a and b as they are.": lambda a, b, t: (
+            arc(F.normalize(a), F.normalize(b), t, angle_of(a, b))
+            * dcgan_probes.lerp(a.norm(dim=1, keepdim=True), b.norm(dim=1, keepdim=True), t)
+        ),
         "You used one angle for the whole batch. Each row has its own: sum over dim=1.": [
             arc_of_the_batch,
             lambda a, b, t: arc(a, b, t, angle_of(a, b).cos().mean().arccos()),

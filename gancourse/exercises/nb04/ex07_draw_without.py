@@ -154,8 +154,10 @@ EXERCISE = Exercise(
         "[:, None, None].": hooked(lambda out, maps: out * torch.ones(out.shape[1])),
         "You dropped them before batch norm, whose shift adds something back. Change the output "
         "of `layer` itself.": hooked(zeroed, on=2),
-        "Nothing was dropped: these are G's usual images. Is the hook on `layer`, and does it "
-        "return the changed tensor?": lambda G, layer, maps, z: G(z).detach(),
+        "Nothing was dropped: these are G's usual images. Is the hook on `layer`, does it return "
+        "the changed tensor, and do you draw with G itself, not with a copy of it?": (
+            lambda G, layer, maps, z: G(z).detach()
+        ),
         "Only the last map of the list is 0: start from one clone, outside of the loop over "
         "maps.": hooked(lambda out, maps: zeroed(out, maps[-1:])),
         "Only the first map of the list is 0: return after the loop over maps, not inside.": hooked(

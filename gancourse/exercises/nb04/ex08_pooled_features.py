@@ -94,6 +94,8 @@ EXERCISE = Exercise(
             lambda net, x: torch.stack([flat(f) for f in dcgan_probes.feature_maps(net, x)], dim=1),
             lambda net, x: torch.stack([pool(f) for f in dcgan_probes.feature_maps(net, x)], dim=1),
         ],
+        "You took one pixel of each cell. Take the largest value of the cell: "
+        "adaptive_max_pool2d.": features_like(lambda f: F.interpolate(f, (4, 4)).flatten(1)),
         "Nothing was pooled. Each layer should give 16 numbers per map.": features_like(
             lambda f: f.flatten(1)
         ),

@@ -106,6 +106,11 @@ EXERCISE = Exercise(
         "number of positions.": lambda h, c: torch.cat([h, planes(h, c) / h[0, 0].numel()], dim=1),
         "c has one number per class, and each needs its own plane. You made a single plane, which "
         "holds the number of the class.": one_plane,
+        "Your planes hold only 0 and 1. c need not be one-hot: plane j holds the number c[:, j] "
+        "itself.": [
+            lambda h, c: torch.cat([h, planes(h, F.one_hot(c.argmax(1), c.shape[1]).to(c))], dim=1),
+            lambda h, c: torch.cat([h, planes(h, (c > 0).to(c))], dim=1),
+        ],
         "That is the planes alone. Join them with h: torch.cat([h, planes], dim=1).": planes,
         "The size of the planes is that of h: h.shape[2:], not always 4 x 4.": lambda h, c: of_size(
             h, c, 4, 4

@@ -59,7 +59,7 @@ def observe_chain(answer: Callable[..., Any], case: Case) -> Observation:
     if _same(seen, call(seed + 1)):
         raise AnswerError(
             "With another seed of rng your images stay the same: draw the noise of each level from "
-            "rng, with generator=rng."
+            "rng, with generator=rng, and don't set its seed."
         )
     return seen
 
@@ -91,6 +91,11 @@ def chain_like(
         z = noise(shape(low), generator=rng, device=rng.device)
         chain.append(after(step(low, call(G, z, low))))
     return chain
+
+
+def one_for_all(shape: tuple[int, ...], **where: Any) -> Tensor:
+    """One plane of noise, repeated for all images."""
+    return torch.randn(1, *shape[1:], **where).expand(shape)
 
 
 def lost_residuals(coarse: Tensor, generators: dict, rng: torch.Generator) -> list[Tensor]:
@@ -157,9 +162,10 @@ EXERCISE = Exercise(
             listed(lambda chain: [x.clamp(-1, 1) for x in chain]),
             listed(lambda chain: [*chain[:-1], chain[-1].clamp(-1, 1)]),
         ],
-        "All images of the batch share one plane of noise. Draw one for each: (B, 1, 2S, 2S).": (
-            partial(chain_like, shape=lambda low: (1, 1, *low.shape[2:]))
-        ),
+        "All images of the batch share one plane of noise. Draw one for each: (B, 1, 2S, 2S).": [
+            partial(chain_like, shape=lambda low: (1, 1, *low.shape[2:])),
+            partial(chain_like, noise=one_for_all),
+        ],
         "The noise has more than one plane. A level's generator takes one: (B, 1, 2S, 2S).": [
             partial(chain_like, shape=lambda low: (len(low), 3, *low.shape[2:])),
             partial(chain_like, shape=lambda low: low.shape),

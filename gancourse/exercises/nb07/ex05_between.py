@@ -126,6 +126,6 @@ EXERCISE = Exercise(
         ),
     },
     alternatives=(mixed, by_lerp, one_by_one),
-    advice="For phi = torch.arange(4.)[:, None] and beta = 0.25 the result is [[1.5], [2.5]]: "
-    "which rows do you pair, and which of them has 0.25?",
+    advice="For phi = torch.tensor([[0., 4], [1, 0], [4, 0], [5, 5]]) and beta = 0.25 the result "
+    "is [[3, 1], [4, 3.75]]: which rows do you pair, and which of them has 0.25?",
 )  # fmt: skip

@@ -183,6 +183,6 @@ EXERCISE = Exercise(
     cases=psnr_cases,
     slips=BORDERS | LUMA | MEANS | DECIBELS,
     alternatives=(psnr_like(), psnr_by_norm),
-    advice="Print the shape of the error after each step: what is cut off, and over which axes is "
-    "the mean?",
+    advice="Print the error and its shape after each step: what is cut off, over which axes is the "
+    "mean, and is anything limited?",
 )

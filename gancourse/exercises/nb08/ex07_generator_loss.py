@@ -103,8 +103,10 @@ EXERCISE = Exercise(
         "The content loss is missing: return the sum of both terms.": loss_like(content_weight=0),
         "The content loss is detached from its graph, so G would not learn from it. Use `content` "
         "as it is.": lambda content, fake: loss_like()(content.detach(), fake),
-        "The logits are detached from their graph, so G would learn nothing from D. Use `fake` as "
-        "it is.": lambda content, fake: loss_like()(content, fake.detach()),
+        "The adversarial term has no graph, so G would learn nothing from D. Use no detach(), "
+        "item(), float() or no_grad() on the way from `fake` to the result.": (
+            lambda content, fake: loss_like()(content, fake.detach())
+        ),
         "The result is detached from the graph, so G learns nothing. Return a tensor computed from "
         "`content` and `fake`, without item(), detach() or no_grad().": (
             lambda content, fake: loss_like()(content, fake).detach()

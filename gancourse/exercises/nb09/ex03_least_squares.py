@@ -138,6 +138,8 @@ EXERCISE = Exercise(
         "In loss_D the targets are swapped: that of real is 1, that of fake is 0.": squares_like(
             targets=(0.0, 1.0, 1.0)
         ),
+        "The targets are swapped in both losses: D's target is 1 for real and 0 for fakes, G's is "
+        "1.": squares_like(targets=(0.0, 1.0, 0.0)),
         "In loss_D fakes are compared with another number than 0.": [
             squares_like(targets=(1.0, -1.0, 1.0)),
             squares_like(targets=(1.0, 1.0, 1.0)),

@@ -142,7 +142,8 @@ ADVERSARIAL = {
     "D rates the images after the round trip. It should rate fake_y and fake_x.": losses_like(
         rated=lambda x, y, fakes, cycled: cycled[::-1]
     ),
-    "D rates the real images. It should rate fake_y and fake_x.": losses_like(
+    "The adversarial losses come from D's outputs for real images. Use those for fake_y and "
+    "fake_x; check the order of the arguments of least_squares, too.": losses_like(
         rated=lambda x, y, fakes, cycled: (y, x)
     ),
     "loss_G and loss_F are swapped: loss_G comes from D_Y's output for G(x).": losses_like(
