@@ -984,14 +984,14 @@ assert same
 #
 # The left column describes the run recorded here. Two reasons for the differences: one step can overshoot on our network (figure 1.4), and we show all five photos. Our digits are few and the networks small, so the accuracies are far below the paper's.
 #
-# **A common mistake.** Many networks need normalised images, $(x - \text{mean})/\text{std}$. If you do this *outside* the model and attack the result, `eps` is in other units, different for each colour, and a clamp to [-1, 1] cuts off valid values. (Before normalisation the images are in [0, 1], where 8 levels are 8/255; mean and std are ImageNet's.) The opposite mistake happens too: PyTorch's own tutorial on FGSM gave images that were not normalised to a network trained on normalised ones (pytorch/tutorials, issue 1032). How large is the error in the first case?
+# **A common mistake.** Many networks need normalized images, $(x - \text{mean})/\text{std}$. If you do this *outside* the model and attack the result, `eps` is in other units, different for each colour, and a clamp to [-1, 1] cuts off valid values. (Before normalization the images are in [0, 1], where 8 levels are 8/255; mean and std are ImageNet's.) The opposite mistake happens too: PyTorch's own tutorial on FGSM gave images that were not normalized to a network trained on normalized ones (pytorch/tutorials, issue 1032). How large is the error in the first case?
 
 # %%
 for colour, std in zip(("red", "green", "blue"), (0.229, 0.224, 0.225), strict=True):
     print(f"eps = 8/255 on normalised {colour:5}: really {8 * std:.2f} grey levels instead of 8")
 
 # %% [markdown]
-# The reported eps is more than four times the one that was used. The course keeps the normalisation inside the model (`pretrained.Classifier`), so `eps` always means the same.
+# The reported eps is more than four times the one that was used. The course keeps the normalization inside the model (`pretrained.Classifier`), so `eps` always means the same.
 #
 # ## References
 #

@@ -18,7 +18,7 @@
 # - **derive** the best discriminator and **check** a trained one against it;
 # - **explain** which of the generator's two losses saturates, where, and by how much;
 # - **write** a training step in which each network is updated alone;
-# - **measure** whether G's samples have the distribution of the data, and **recognise** mode collapse.
+# - **measure** whether G's samples have the distribution of the data, and **recognize** mode collapse.
 #
 # | section | what | minutes |
 # |---|---|---|
@@ -971,7 +971,7 @@ env.expect(
 )
 
 # %% [markdown]
-# *Samples after each quarter of the run; circles of radius 3 standard deviations mark the modes; the title counts modes and gives the share of samples near one.* Compare the panels: usually other modes hold samples each time, and G does not settle. D learns to recognise as fake what G produces most; G moves these samples elsewhere, and D adapts again. If G leaves modes empty, this is called **mode collapse**.
+# *Samples after each quarter of the run; circles of radius 3 standard deviations mark the modes; the title counts modes and gives the share of samples near one.* Compare the panels: usually other modes hold samples each time, and G does not settle. D learns to recognize as fake what G produces most; G moves these samples elsewhere, and D adapts again. If G leaves modes empty, this is called **mode collapse**.
 #
 # *What helps?* We combine four remedies: no momentum, R1, learning-rate decay with an EMA of G, and three hidden layers (which the baseline has too). Then we remove one at a time, with two seeds each, and measure after the same number of steps. The last row, our baseline, lacks the first three.
 

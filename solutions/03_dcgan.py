@@ -77,7 +77,7 @@ show(ax, alt="Two rows of handwritten digits, white on black")
 # %% [markdown]
 # The package's `Player` holds a network with its Adam optimizer and two things that you know from notebook 02: **learning-rate decay** (constant for the first half of the run, then linear to 0) and, on request, an **exponential moving average** (EMA) of the weights. Samples are drawn with the average. You write the EMA in Section 5.
 #
-# `game` makes the step of a run. At every eighth step it adds the **R1 penalty** on D's gradient at real images (notebook 02's `r1_penalty`; Mescheder et al. 2018) to D's loss, computed on eight images of the batch. Applied this rarely, it needs little time; Karras et al. (2020) call this lazy regularization. (R1 is meant for a D that treats each image separately. Batch norm, introduced below, makes the eight logits depend on all eight images, so the gradient that is penalised is that of the sum of the logits.)
+# `game` makes the step of a run. At every eighth step it adds the **R1 penalty** on D's gradient at real images (notebook 02's `r1_penalty`; Mescheder et al. 2018) to D's loss, computed on eight images of the batch. Applied this rarely, it needs little time; Karras et al. (2020) call this lazy regularization. (R1 is meant for a D that treats each image separately. Batch norm, introduced below, makes the eight logits depend on all eight images, so the gradient that is penalized is that of the sum of the logits.)
 
 # %%
 def game(G: Player, D: Player, seed: int, gamma: float = 0.1) -> tuple[Callable, dict]:
@@ -150,7 +150,7 @@ env.expect(
 # %% [markdown]
 # `judge_accuracy` is measured on digits that the judge has never seen. If it is close to 1, we can trust a confident answer for images that look like digits. It says nothing about other images, so one number is not enough. `real_confident_share` shows that the judge is not confident about every real digit either: compare a generator with this number, not with 1.
 #
-# Next, the metrics as code. Most of the real digits in the Fréchet distance (four of five of the embedded 5,000) are in the training set, so a G that copied training images would come close to the floor: this metric does not detect memorising.
+# Next, the metrics as code. Most of the real digits in the Fréchet distance (four of five of the embedded 5,000) are in the training set, so a G that copied training images would come close to the floor: this metric does not detect memorizing.
 
 # %%
 N = env.budget(smoke=200, cpu=2500, gpu=2500)
@@ -194,7 +194,7 @@ env.expect(
 #
 # ## 3. Five guidelines, and the two networks
 #
-# Radford et al. (2016, Section 3) summarise their experiments in five guidelines. In our words:
+# Radford et al. (2016, Section 3) summarize their experiments in five guidelines. In our words:
 #
 # | | guideline | in G | in D |
 # |---|---|---|---|
@@ -440,9 +440,9 @@ shape_table(Discriminator(channels=1, width=24), torch.zeros(2, 1, 32, 32))
 # %% [markdown]
 # ## 4. Initial weights, and two batches for D
 #
-# In the paper (Section 4) all weights are drawn from a normal distribution with standard deviation 0.02; the authors' code draws batch norm's gain from N(1, 0.02). Before a batch norm the scale of the weights hardly matters, because it is divided out. It matters in layers without batch norm: small weights give small outputs there. D's last layer is such a layer, so its logits start small and D starts nearly undecided, as it should. (torch's default initialisation would do that here too. Section 8 removes batch norm and shows the drawback of small weights.)
+# In the paper (Section 4) all weights are drawn from a normal distribution with standard deviation 0.02; the authors' code draws batch norm's gain from N(1, 0.02). Before a batch norm the scale of the weights hardly matters, because it is divided out. It matters in layers without batch norm: small weights give small outputs there. D's last layer is such a layer, so its logits start small and D starts nearly undecided, as it should. (torch's default initialization would do that here too. Section 8 removes batch norm and shows the drawback of small weights.)
 #
-# **Exercise 3.5** · *Initialisation* · difficulty ●●○○○ · importance ●●○○○ · 10 minutes · 2 points
+# **Exercise 3.5** · *Initialization* · difficulty ●●○○○ · importance ●●○○○ · 10 minutes · 2 points
 #
 # - Change the network **in place** and return it.
 # - Weights of more than one dimension (of convolutions, and of the linear layers of Section 8): N(0, 0.02). Batch norm's gain, the only one-dimensional `weight`: N(1, 0.02). Every bias: 0.
@@ -497,7 +497,7 @@ with torch.no_grad():
 print(f"mean |logit| of an untrained D on real digits: {logits.abs().mean():.1f}")
 
 # %% [markdown]
-# Batch norm raises a new question. It normalises each image with the mean and standard deviation of the **batch** that it is in. In D's turn there are real images and fakes. Should they share a batch?
+# Batch norm raises a new question. It normalizes each image with the mean and standard deviation of the **batch** that it is in. In D's turn there are real images and fakes. Should they share a batch?
 #
 # **Exercise 3.6** · *Real and fake apart* · difficulty ●●○○○ · importance ●●●●○ · 10 minutes · 2 points
 #
@@ -692,7 +692,7 @@ env.expect(
 #
 # <details><summary>Hint 1</summary>
 #
-# What is the loss of an undecided D? And of a D that recognises every fake?
+# What is the loss of an undecided D? And of a D that recognizes every fake?
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -716,7 +716,7 @@ healthy = "b"
 healthy = check("3.8", healthy)
 
 # %% [markdown] tags=["solution"]
-# Run **b**: D's loss is clearly above 0 and mostly below log 4, G's loss comes down towards it, and the samples differ about as much as real digits do. In run **a** D's learning rate is a hundred times G's: D recognises every fake, and G hardly changes. Run **c** is the misleading one: it has neither the penalty nor batch norm (which, according to the paper, keeps G from mapping all z to one point), and G's learning rate is a hundred times D's. In most repetitions of this run the losses stay near log 4 and log 2, the values of an undecided D, so its curves look even better than those of run b. But all latent vectors give similar images: G has collapsed. **Loss curves don't show a collapse: always look at samples.**
+# Run **b**: D's loss is clearly above 0 and mostly below log 4, G's loss comes down towards it, and the samples differ about as much as real digits do. In run **a** D's learning rate is a hundred times G's: D recognizes every fake, and G hardly changes. Run **c** is the misleading one: it has neither the penalty nor batch norm (which, according to the paper, keeps G from mapping all z to one point), and G's learning rate is a hundred times D's. In most repetitions of this run the losses stay near log 4 and log 2, the values of an undecided D, so its curves look even better than those of run b. But all latent vectors give similar images: G has collapsed. **Loss curves don't show a collapse: always look at samples.**
 
 # %% [markdown]
 # ## 7. How good are the samples?
@@ -764,7 +764,7 @@ show(fig, alt="Left: mostly malformed or ambiguous digits. Right: clear digits")
 assert confidence.isfinite().all()
 
 # %% [markdown]
-# *The 32 samples about which the judge is least confident, and most confident.* The latter show little of the variety. What the three numbers hide: a generator that had memorised the training set would get the best scores of all. Notebook 06 looks at nearest neighbours, and notebook 10 collects generators that have good values of a metric but bad samples.
+# *The 32 samples about which the judge is least confident, and most confident.* The latter show little of the variety. What the three numbers hide: a generator that had memorized the training set would get the best scores of all. Notebook 06 looks at nearest neighbours, and notebook 10 collects generators that have good values of a metric but bad samples.
 #
 # ## 8. What does each guideline contribute?
 #
@@ -862,7 +862,7 @@ env.expect(
 #
 # ## 9. A first look inside
 #
-# Are there images between two samples? Radford et al. (Section 6.1) take sharp transitions as a sign that G has memorised images. Here are samples along the line from one latent vector to another:
+# Are there images between two samples? Radford et al. (Section 6.1) take sharp transitions as a sign that G has memorized images. Here are samples along the line from one latent vector to another:
 
 # %%
 def walk(start: int = 0, end: int = 5) -> None:

@@ -65,7 +65,7 @@ from gancourse.widgets import explore
 # %% [markdown]
 # ## 1. The question: a digit of your choice
 #
-# **How could you get a seven?** You could draw samples from notebook 03's G until a classifier recognises a 7, and discard about nine images of ten. With a thousand classes, or a sentence in place of a label, you would discard nearly all of them. Mirza and Osindero change the game instead. Let $c$ be the condition, here a label. G draws $G(z|c)$, an image *of* $c$; D answers $D(x|c)$: is $x$ a real image *of* $c$? The value function is that of notebook 02, with every term conditioned on $c$ (Equation 2 of their paper, which writes $y$ for the condition and leaves out the last "$|c$", though its D gets the condition there too):
+# **How could you get a seven?** You could draw samples from notebook 03's G until a classifier recognizes a 7, and discard about nine images of ten. With a thousand classes, or a sentence in place of a label, you would discard nearly all of them. Mirza and Osindero change the game instead. Let $c$ be the condition, here a label. G draws $G(z|c)$, an image *of* $c$; D answers $D(x|c)$: is $x$ a real image *of* $c$? The value function is that of notebook 02, with every term conditioned on $c$ (Equation 2 of their paper, which writes $y$ for the condition and leaves out the last "$|c$", though its D gets the condition there too):
 #
 # $$V(D, G) = E_{x}\big[\log D(x|c)\big] + E_{z}\big[\log\big(1 - D(G(z|c)\,|\,c)\big)\big].$$
 #
@@ -352,7 +352,7 @@ print("D's logits:", tuple(Discriminator()(x, seven).shape))
 # %% [markdown]
 # ## 4. Wrong labels, and training
 #
-# **What makes D use the label at all?** In Equation 2 a real pair always has the right label, and a fake pair has the label that G was given. D learns about labels only where that lowers its loss. As long as fakes can be recognised by their bad strokes, D hardly needs the label. And G learns to follow the label only as far as D checks it.
+# **What makes D use the label at all?** In Equation 2 a real pair always has the right label, and a fake pair has the label that G was given. D learns about labels only where that lowers its loss. As long as fakes can be recognized by their bad strokes, D hardly needs the label. And G learns to follow the label only as far as D checks it.
 #
 # Reed et al. (2016), the subject of notebook 07, also give D **real images with wrong labels**, which it has to reject like fakes.
 #
@@ -600,7 +600,7 @@ env.expect(
 #
 # **"right above wrong".** Of two labels for the same image, the right one usually gets the higher probability, also from the D of Equation 2. So this D, too, has learned that labels matter. What differs is how far apart the values are, and what G learns from them: compare the two label accuracies above. Equation 2 is not wrong, but in these short runs G usually learns the label more slowly with it; we have not measured how many steps it would need.
 #
-# **"right accepted".** These are real digits with the right labels, and yet D often rejects many of them. There are two reasons. Against a perfect G the best D answers 1/2 for every matching pair; the better G is, the more of D's answers fall a little below 1/2, and count as rejected. And D can overfit: if it accepts more of its training digits than of unseen ones, it has begun to memorise them. No single number shows all this: a D that rejects *everything* also has a perfect "wrong rejected".
+# **"right accepted".** These are real digits with the right labels, and yet D often rejects many of them. There are two reasons. Against a perfect G the best D answers 1/2 for every matching pair; the better G is, the more of D's answers fall a little below 1/2, and count as rejected. And D can overfit: if it accepts more of its training digits than of unseen ones, it has begun to memorize them. No single number shows all this: a D that rejects *everything* also has a perfect "wrong rejected".
 #
 # ## 7. Between labels
 #
@@ -696,7 +696,7 @@ parzen_log_density = check("5.6", parzen_log_density)
 #
 # - **fresh real digits**, from one half of the training set: no generator can be better;
 # - **our G**, the trained one;
-# - **copies**: a generator that has memorised the other half of the training set and draws nothing else;
+# - **copies**: a generator that has memorized the other half of the training set and draws nothing else;
 # - **averages**: the same copies, each averaged with its three nearest neighbours among them. Look at them below: they are blurred, and some show two digits at once;
 # - **noise**: uniform pixels.
 
@@ -780,7 +780,7 @@ assert means["noise"] < means["fresh real digits"] < means["averages"]
 #
 # The blurred averages win, by far more than the standard error. This shows three faults of the estimate:
 #
-# 1. **It does not detect memorisation.** Copies get as many nats as fresh digits, though a generator of copies has learned nothing. And the new digits of our G usually get no more than copies.
+# 1. **It does not detect memorization.** Copies get as many nats as fresh digits, though a generator of copies has learned nothing. And the new digits of our G usually get no more than copies.
 # 2. **It ranks bad samples highest.** Averages win, because blur keeps squared pixel distances small.
 # 3. **It is far from a likelihood.** An image drawn from this density is a sample with Gaussian noise of standard deviation $\sigma$, about 0.2, on every pixel; no handwritten digit looks like that. And 2,000 windows can't fill 784 dimensions.
 #

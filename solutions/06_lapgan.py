@@ -927,7 +927,7 @@ env.expect(
 # %% [markdown]
 # Compare colour and bee in the second row; guessing would get the bee right half of the time. In the run recorded here the colour is nearly always as requested, and the bee not far above chance. At 8 x 8 pixels the colour fills half of the image, while a bee is a few dark pixels, from which the finer levels may draw something else. Giving the class to every level, as the paper is reported to do, could help here.
 #
-# The flower classifier's features also give a second metric, and a different one: it was trained to recognise colours and bees, and at half the side a fine grid is averaged away. How do the two generators of Section 7 compare by this metric?
+# The flower classifier's features also give a second metric, and a different one: it was trained to recognize colours and bees, and at half the side a fine grid is averaged away. How do the two generators of Section 7 compare by this metric?
 
 # %% tags=["nbval-ignore-output"]
 def classifier_distance(x: Tensor) -> float:
@@ -961,7 +961,7 @@ env.expect(
 #
 # ## 9 Does it copy?
 #
-# **Are the samples new?** A generator that stores the training set would have the best Fréchet distance of all. The authors argue that training the levels separately makes memorising harder. Here we can say why it is hard: each pixel that the last level draws depends only on the few pixels around it, and the level has far fewer parameters than the values it would have to store:
+# **Are the samples new?** A generator that stores the training set would have the best Fréchet distance of all. The authors argue that training the levels separately makes memorizing harder. Here we can say why it is hard: each pixel that the last level draws depends only on the few pixels around it, and the level has far fewer parameters than the values it would have to store:
 
 # %% tags=["nbval-ignore-output"]
 width = 2 * (DEPTH + 2) + 1

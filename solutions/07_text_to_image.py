@@ -803,7 +803,7 @@ for ax, name in zip(axes, short):
 show(fig, alt="Eight generated flowers of each variant, for the same sentences and z")
 
 # %% [markdown]
-# Look at the last column first. Usually D prefers the true sentence more often if it was trained with wrong ones. Without them it still learns some of this, since a wrong colour is one way to recognise a generated image. And G can only learn what D distinguishes: usually the two CLS variants also have the better colours.
+# Look at the last column first. Usually D prefers the true sentence more often if it was trained with wrong ones. Without them it still learns some of this, since a wrong colour is one way to recognize a generated image. And G can only learn what D distinguishes: usually the two CLS variants also have the better colours.
 #
 # Beyond that, the order that is printed is the outcome of *this* run. The runs are short, and each variant has one seed. On two processors, whose rounding differs, the same code with the same seed put GAN-CLS and GAN-INT-CLS in opposite orders. A comparison of these two needs several seeds for each. Also, the INT variants draw half a batch more in each step. The paper compares the images by eye: on flowers it finds all four plausible; on birds the two with INT, while the other two get some of the colours right.
 #

@@ -9,7 +9,7 @@
 # %% [markdown] tags=["header"]
 # # 08 SRGAN: sixteen pixels from one
 #
-# Make a photograph four times as wide and four times as high, and 15 of every 16 pixels have to be invented. Ledig et al. (2017) trained one network for this task twice: once to minimise the squared error of the pixels, and once, with a discriminator, so that its images look like photographs. The first had the best scores in the usual metrics. People preferred the second: on two of three test sets, 26 raters rated it clearly above every other method.
+# Make a photograph four times as wide and four times as high, and 15 of every 16 pixels have to be invented. Ledig et al. (2017) trained one network for this task twice: once to minimize the squared error of the pixels, and once, with a discriminator, so that its images look like photographs. The first had the best scores in the usual metrics. People preferred the second: on two of three test sets, 26 raters rated it clearly above every other method.
 #
 # **You build:** a network that enlarges any image four times, trained with and without a GAN.
 #
@@ -1137,11 +1137,11 @@ if {name.split("_")[0] for name in pairs} == {"baby", "bird", "butterfly", "head
 #
 # One observation from earlier runs, which no cell shows: it matters *where* in a block the features are taken. With the outputs of the stages, which have no activation and few channels, as loss and as metric, SRGAN was worse than SRResNet in nearly every setting; with the many maps after an activation it was usually better. We did not separate the two effects. Nor is this a general rule: ESRGAN (Wang et al. 2018) took VGG's features before the activation, and found that better.
 #
-# **A mistake worth making.** Normalise the high-resolution images with ImageNet's mean and standard deviation, since the pretrained network needs it, and let G end in a tanh. Each is common by itself. Which colours can G no longer produce?
+# **A mistake worth making.** Normalize the high-resolution images with ImageNet's mean and standard deviation, since the pretrained network needs it, and let G end in a tanh. Each is common by itself. Which colours can G no longer produce?
 #
 # <details><summary>Answer</summary>
 #
-# White and black. With that normalisation pixels reach from about -2.1 to 2.6, and a tanh only from -1 to 1. A well-known implementation has exactly this. Normalise inside the feature network, as `pretrained.Features` does, and leave the images alone.
+# White and black. With that normalization pixels reach from about -2.1 to 2.6, and a tanh only from -1 to 1. A well-known implementation has exactly this. Normalize inside the feature network, as `pretrained.Features` does, and leave the images alone.
 #
 # </details>
 #

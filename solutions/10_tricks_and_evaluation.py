@@ -9,7 +9,7 @@
 # %% [markdown] tags=["header"]
 # # 10 Tricks and evaluation: what helps, and how would you know?
 #
-# Every GAN paper comes with advice: smooth your labels, draw noise from a sphere, normalise D. Much of it was found by trial on one data set. Here you build a dozen of these tricks and compare each with a plain GAN, eight seeds at a time. Then you examine the metrics themselves, with broken generators that some of them rate as good. At the end, a program reads the records of faulty runs and names the fault.
+# Every GAN paper comes with advice: smooth your labels, draw noise from a sphere, normalize D. Much of it was found by trial on one data set. Here you build a dozen of these tricks and compare each with a plain GAN, eight seeds at a time. Then you examine the metrics themselves, with broken generators that some of them rate as good. At the end, a program reads the records of faulty runs and names the fault.
 #
 # **You build:** virtual batch norm, the gradient penalty, minibatch discrimination, the inception-style score, precision and recall, and a sign of mode collapse.
 #
@@ -214,7 +214,7 @@ norm_G, _, _ = run("G norm", make_G=partial(generator, norm=with_norm))
 env.expect(*better("plain", "D norm, apart", "D norm, one batch"))
 
 # %% [markdown]
-# The third row has batch norm in G only. There it has an effect that is easy to overlook: **the samples of a batch depend on each other.** In a different batch, the same latent vector $z$ (noise) gives another sample. *Virtual batch norm* (Salimans et al., 2016) avoids this: choose a reference batch once, before training. Each $x$ is normalised by the statistics of the reference batch **and itself**, never by those of its neighbours.
+# The third row has batch norm in G only. There it has an effect that is easy to overlook: **the samples of a batch depend on each other.** In a different batch, the same latent vector $z$ (noise) gives another sample. *Virtual batch norm* (Salimans et al., 2016) avoids this: choose a reference batch once, before training. Each $x$ is normalized by the statistics of the reference batch **and itself**, never by those of its neighbours.
 #
 # $$\mu(x) = \frac{1}{n+1}\Big(x + \sum_{i=1}^{n} r_i\Big), \qquad \mathrm{VBN}(x) = \frac{x - \mu(x)}{\sqrt{\sigma^2(x) + \varepsilon}}$$
 #
@@ -266,7 +266,7 @@ for name, norm in {"batch norm": tricks.BatchNorm(1, 3), "virtual batch norm": v
     print(f"{name:19} the same row in two batches, equal: {torch.allclose(a, b)}")
 
 # %% [markdown]
-# In a network, the reference batch of latent vectors is prepended to every batch (`tricks.Virtual`), each layer normalises it by its own statistics, and it is removed from the output. This costs the time for the reference batch. How much does the sample of a fixed $z$ vary over 100 batches whose other members differ?
+# In a network, the reference batch of latent vectors is prepended to every batch (`tricks.Virtual`), each layer normalizes it by its own statistics, and it is removed from the output. This costs the time for the reference batch. How much does the sample of a fixed $z$ vary over 100 batches whose other members differ?
 
 
 # %% tags=["training", "nbval-ignore-output"]
@@ -814,7 +814,7 @@ for name, x in point_sets.items():
 # - *shifted copies*: the same, shifted by one pixel;
 # - *one of each*: a single image of every digit, repeated;
 # - *nearly all ones*: at least 88 of 100 samples are ones, the others are unseen digits;
-# - *matched moments*: noise whose pixels are optimised until the judge's features have the mean and the covariance of real features, which is all that the Fréchet distance uses.
+# - *matched moments*: noise whose pixels are optimized until the judge's features have the mean and the covariance of real features, which is all that the Fréchet distance uses.
 
 # %% tags=["training", "nbval-ignore-output"]
 N = env.budget(smoke=200, cpu=500, gpu=1000)
@@ -875,7 +875,7 @@ assert table["copies"]["nearest"] < 0.1 < table["unseen digits"]["nearest"]
 # | all but the nearest neighbour | copies | the training images are samples of the real distribution | the nearest neighbour |
 # | the nearest neighbour, too | shifted copies | in pixels, a shifted stroke is far from the original | the nearest neighbour in features |
 #
-# "Matched moments" was made by gradient descent on the quantities that the Fréchet distance compares. No sample is a digit, and yet in the run recorded here both its Fréchet and its kernel distance are below those of the unseen digits. A metric that is optimised directly no longer measures quality. Now the two kinds of copies:
+# "Matched moments" was made by gradient descent on the quantities that the Fréchet distance compares. No sample is a digit, and yet in the run recorded here both its Fréchet and its kernel distance are below those of the unseen digits. A metric that is optimized directly no longer measures quality. Now the two kinds of copies:
 
 # %% tags=["nbval-ignore-output"]
 names = ("unseen digits", "copies", "shifted copies")
@@ -1020,10 +1020,10 @@ env.expect("the losses add up to less than log 4", total < math.log(4), f"they a
 # %% [markdown]
 # **Exercise 10.8** · *Name the fault* · difficulty ●●○○○ · importance ●●●○○ · 6 minutes · 1 point
 #
-# G minimises $-\log D(G(z))$. Both losses fall towards 0. What is wrong?
+# G minimizes $-\log D(G(z))$. Both losses fall towards 0. What is wrong?
 #
 # - a: D is too strong
-# - b: G minimises $\log(1 - D)$ after all, and it has saturated
+# - b: G minimizes $\log(1 - D)$ after all, and it has saturated
 # - c: a player is trained with a wrong label, so the two have the same objective
 # - d: mode collapse: D rates the one fake that G makes as real
 # - e: nothing: the game has reached its equilibrium
@@ -1086,7 +1086,7 @@ show(ax, alt="A table of counts: a row per injected fault, a column per first fi
 assert counts.sum() == table["runs"]
 
 # %% [markdown]
-# *Rows: the injected fault; columns: the first finding of the diagnosis; on the diagonal the two agree.* One fault is never named: on the moons, the first fakes already lie among the data. Even a D that learns far too fast can't recognise all of them, so its loss doesn't fall below the rule's threshold. Don't conclude too much from such a table. These faults are strong and injected one at a time; in practice they are mild and mixed. The rules hold for cross-entropy losses only. And if only losses were logged, the diagnosis may be "unclear", because losses can't show a collapse.
+# *Rows: the injected fault; columns: the first finding of the diagnosis; on the diagonal the two agree.* One fault is never named: on the moons, the first fakes already lie among the data. Even a D that learns far too fast can't recognize all of them, so its loss doesn't fall below the rule's threshold. Don't conclude too much from such a table. These faults are strong and injected one at a time; in practice they are mild and mixed. The rules hold for cross-entropy losses only. And if only losses were logged, the diagnosis may be "unclear", because losses can't show a collapse.
 
 # %% [markdown]
 # ## What we measured, and what the papers report

@@ -22,7 +22,7 @@ Maps = Float[Tensor, "batch _ _ _"]
 
 
 class Classifier(nn.Module):
-    """A classifier of the course's images, with its normalisation inside.
+    """A classifier of the course's images, with its normalization inside.
 
     So an attack's eps means the same for every network: a distance between images in [-1, 1],
     whatever the network was trained with.
@@ -30,11 +30,11 @@ class Classifier(nn.Module):
     Parameters
     ----------
     net : nn.Module
-        Normalised images to logits.
+        Normalized images to logits.
     names : list[str]
         The name of each class.
     mean, std : tuple[float, float, float]
-        The normalisation (x - mean) / std that `net` was trained with, on images in [0, 1].
+        The normalization (x - mean) / std that `net` was trained with, on images in [0, 1].
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class Features(nn.Module):
     Parameters
     ----------
     classifier : Classifier
-        Its normalisation is applied first.
+        Its normalization is applied first.
     net : nn.Module
         The part of it that is run.
     tapped : Sequence[nn.Module]

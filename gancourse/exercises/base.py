@@ -143,7 +143,7 @@ class Exercise:
     alternatives: tuple[Any, ...] = ()
     """Other right answers: they must pass."""
     advice: str = "Open the hints above, one at a time."
-    """Shown where no slip is recognised, and nothing else can be said."""
+    """Shown where no slip is recognized, and nothing else can be said."""
     rtol: float = 1e-4
     atol: float = 1e-5
 

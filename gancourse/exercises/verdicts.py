@@ -29,7 +29,7 @@ class Verdict:
     status: Literal["right", "wrong", "unsolved"]
     message: str
     slip: int | None = None
-    """Index of the slip that was recognised."""
+    """Index of the slip that was recognized."""
 
     @property
     def points(self) -> int:
@@ -113,7 +113,7 @@ def compare(
     if not wrong:
         points = f"{exercise.points} point" + ("s" if exercise.points != 1 else "")
         return Verdict(exercise, "right", f"right, {points}.")
-    slip = _recognise(exercise, cases, wanted, seen)
+    slip = _recognize(exercise, cases, wanted, seen)
     hint = exercise.hints[slip] if slip is not None else _explain(exercise, cases, wanted, seen)
     notes = [case.note for case in cases]
     right = [note for i, note in enumerate(notes) if note and not texts[i]]
@@ -155,7 +155,7 @@ def observe_all(
     return seen
 
 
-def _recognise(
+def _recognize(
     exercise: Exercise,
     cases: Sequence[Case],
     wanted: Sequence[Observation | Failure],
@@ -200,7 +200,7 @@ def _explain(
     wanted: Sequence[Observation | Failure],
     seen: Sequence[Observation | Failure],
 ) -> str:
-    """What is true of the answer's values, where no slip was recognised; else the advice."""
+    """What is true of the answer's values, where no slip was recognized; else the advice."""
     every = zip(cases, seen, wanted, strict=True)
     case, *first = next((c, s, w) for c, s, w in every if exercise.differ(w, s))
     if case.device:

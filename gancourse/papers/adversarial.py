@@ -77,7 +77,7 @@ def fgsm(model: Model, x: Images, y: Labels, eps: float, targeted: bool = False)
     Parameters
     ----------
     model : Model
-        Images to logits. Its normalisation, if any, belongs inside, so that `eps` is in the
+        Images to logits. Its normalization, if any, belongs inside, so that `eps` is in the
         units of the images.
     x : Images
         (B, C, H, W) in [-1, 1].

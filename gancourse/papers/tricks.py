@@ -20,7 +20,7 @@ Points = Float[Tensor, "*seeds batch features"]
 
 # Layers --------------------------------------------------------------------------------------
 def virtual_batch_norm(h: Tensor, reference: Tensor, eps: float = 1e-5) -> Tensor:
-    r"""Normalise each example by the statistics of the reference batch and itself.
+    r"""Normalize each example by the statistics of the reference batch and itself.
 
     Salimans et al. (2016), Section 3.5. For each row of `h`, mean and variance (divided by n + 1)
     run over the n rows of `reference` and that row alone, so rows of `h` are independent.
@@ -28,7 +28,7 @@ def virtual_batch_norm(h: Tensor, reference: Tensor, eps: float = 1e-5) -> Tenso
     Parameters
     ----------
     h : Float[Tensor, "*seeds batch features"] or Float[Tensor, "batch channels height width"]
-        What is normalised. For maps, the positions of an image count like examples.
+        What is normalized. For maps, the positions of an image count like examples.
     reference : Tensor
         The same layer's values for the reference batch, which is chosen once, before training.
     eps : float

@@ -90,7 +90,7 @@ RULES = (
         "batch of one",
         lambda s: s["batch"] == 1 and s["batch_norm"] > 0,
         "batches hold one example, and {batch_norm:.0f} layers of batch norm are in training mode: "
-        "each example is normalised by its own mean and variance.",
+        "each example is normalized by its own mean and variance.",
         "Use larger batches (16 or more), or instance or layer norm, or none.",
         needs=1,
     ),
@@ -98,7 +98,7 @@ RULES = (
         "values outside [-1, 1]",
         lambda s: s["range_real"] > 1.05 and s["range_fake"] <= 1.001,
         "real examples reach {range_real:.3g}, fakes only {range_fake:.3g}: G can't produce such "
-        "values, and D needs nothing else to recognise the fakes.",
+        "values, and D needs nothing else to recognize the fakes.",
         "Scale the data to [-1, 1]: x / 127.5 - 1 for bytes, 2 x - 1 for values in [0, 1].",
         needs=1,
     ),
@@ -133,7 +133,7 @@ RULES = (
         lambda s: s["grad_G"] == 0 or s["grad_first"] < 1e-3 * s["grad_last"],
         "the gradient has norm {grad_first:.2g} at G's first layer, {grad_last:.2g} at its last.",
         "If both are 0, no gradient flows from D to G: remove a detach or no_grad there. Otherwise "
-        "use (leaky) ReLU between layers, batch norm, and an initialisation that keeps the scale.",
+        "use (leaky) ReLU between layers, batch norm, and an initialization that keeps the scale.",
     ),
     Rule(  # the derivative of log(1 - D) by the logit is -D(G(z)): 0 where loss_G is near 0
         "saturation",
@@ -143,11 +143,11 @@ RULES = (
         "Let G minimize -log D(G(z)); then check whether D is too strong.",
     ),
     Rule(  # D is right with a probability of exp(-0.125) = 0.88 on each example, or better. A
-        # single fake is easy to recognise: that is a collapse, whichever player wins
+        # single fake is easy to recognize: that is a collapse, whichever player wins
         "D too strong",
         lambda s: s["loss_D"] < 0.25 and s["loss_G"] > 2 and not s["spread"] < ALIKE,
         "loss_D is {loss_D:.2g} nats (1.39 for an undecided D), loss_G is {loss_G:.2g}: D "
-        "recognises nearly every fake.",
+        "recognizes nearly every fake.",
         "Lower D's learning rate or its steps k, raise G's; add R1, spectral norm, or input noise.",
     ),
     Rule(  # healthy losses drift by a tenth of a nat; five crossings are no trend. Where all fakes

@@ -132,7 +132,7 @@ def wrong_labels(G, D, opt_G, opt_D, batches, sample_z) -> dict[str, Tensor]:
 
 
 def missing_detach(G, D, opt_G, opt_D, batches, sample_z) -> dict[str, Tensor]:
-    """D's turn also sends a gradient into G: one that makes fakes easier to recognise."""
+    """D's turn also sends a gradient into G: one that makes fakes easier to recognize."""
     x = next(batches)
     fakes = G(sample_z(len(x)))  # the first mistake: no detach, no no_grad
     loss_D = discriminator_loss(D(x), D(fakes))
@@ -151,7 +151,7 @@ def out_of_range(G, D, opt_G, opt_D, batches, sample_z) -> dict[str, Tensor]:
 
 
 def batch_of_one(G, D, opt_G, opt_D, batches, sample_z) -> dict[str, Tensor]:
-    """Batch norm with a single image: each is normalised by its own mean and variance.
+    """Batch norm with a single image: each is normalized by its own mean and variance.
 
     For convolutions. With one value per channel, torch refuses such a batch with an error.
     """

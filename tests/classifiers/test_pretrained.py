@@ -22,7 +22,7 @@ def model():
     return pretrained.classifier()
 
 
-def test_photos_are_recognised_as_measured_when_the_course_was_planned(model):
+def test_photos_are_recognized_as_measured_when_the_course_was_planned(model):
     x = torch.cat([photos.square(photo) for photo in photos.load(list(TABLE)).values()])
     with torch.no_grad():
         top = model(x).softmax(dim=1).max(dim=1)

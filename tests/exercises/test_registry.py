@@ -1,4 +1,4 @@
-"""Every exercise: right answers always pass, slips are recognised, blanks never pass.
+"""Every exercise: right answers always pass, slips are recognized, blanks never pass.
 
 With `--draws 200` each slip meets 200 draws of the cases, and each right answer 1,000: a check that
 fails an honest answer once in a thousand is a bug. The default, for every day, is a tenth.

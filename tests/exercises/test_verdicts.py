@@ -43,7 +43,7 @@ def test_right_answers_of_every_kind_pass(answer):
 
 
 @pytest.mark.parametrize("n", [0, 1])
-def test_a_slip_is_recognised_and_gets_its_own_hint(n):
+def test_a_slip_is_recognized_and_gets_its_own_hint(n):
     verdict = assess(MEAN, list(MEAN.slips.values())[n], seed=1)
     assert (verdict.status, verdict.slip, verdict.points) == ("wrong", n, 0)
     assert "On three numbers: expected" in verdict.message

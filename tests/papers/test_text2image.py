@@ -125,7 +125,7 @@ def test_gan_cls_loss_is_torchs_cross_entropy_and_finite(rng):
 
 
 def test_gan_cls_loss_is_least_at_two_thirds_when_g_is_perfect_and_no_wrong_pair_looks_so():
-    """Exercise 7.4, by minimising: real pairs weigh 1, fakes 1/2."""
+    """Exercise 7.4, by minimizing: real pairs weigh 1, fakes 1/2."""
     logit, never = torch.linspace(-3, 3, 6001)[:, None], torch.tensor([-1e3])
     loss = torch.stack([gan_cls_loss(one, never, one) for one in logit])
     assert logit[loss.argmin()].sigmoid().item() == pytest.approx(2 / 3, abs=1e-3)

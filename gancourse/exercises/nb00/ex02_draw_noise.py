@@ -113,7 +113,7 @@ def distribution(z: Tensor) -> dict[str, bool]:
             (s - 1).abs().max() < 1e-5 for s in spreads
         ),
         "All your vectors have the same length; those from N(0, 1) don't. Return the numbers of "
-        "torch.randn as they are: don't normalise them, or take only signs.": bool(equal),
+        "torch.randn as they are: don't normalize them, or take only signs.": bool(equal),
         "Some numbers occur several times; those from N(0, 1) are all different. Draw "
         "m * noise_dim numbers in one call of torch.randn.": len(z.unique()) < 0.95 * z.numel(),
         f"All your numbers lie between {z.min():.2f} and {z.max():.2f}. N(0, 1) has no limits, and "

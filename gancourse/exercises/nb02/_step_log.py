@@ -343,8 +343,8 @@ def part_of_gradient(log: StepLog) -> str:
     weights, zero = list(D.parameters()), torch.tensor(0.0)
     now = log.moments[place].gradients["D"]
     parts = {
-        "the real examples only: is the fakes' term missing, or D(fakes) under no_grad()? Only G(z) "
-        "belongs there.": (gan.discriminator_loss(real, fake.detach()), zero),
+        "the real examples only: is the fakes' term missing, or D(fakes) under no_grad()? Only "
+        "G(z) belongs there.": (gan.discriminator_loss(real, fake.detach()), zero),
         "the fakes only: is the term of x missing, or D(x) under no_grad()?": (
             gan.discriminator_loss(real.detach(), fake), zero,
         ),

@@ -40,7 +40,7 @@ EXERCISE = Exercise(
         "how likely is it that x is real?": lambda p, q: (p > q).to(p.dtype),
         "The derivative is not zero there. The argument of the sigmoid is log p - log q, not p - "
         "q.": lambda p, q: torch.sigmoid(p - q),
-        "You normalised over all points. D* is computed at each x separately.": [
+        "You normalized over all points. D* is computed at each x separately.": [
             lambda p, q: p / (p + q).sum(),
             lambda p, q: p / (p.sum() + q.sum() + 0 * q),
             lambda p, q: (p / p.sum()) / (p / p.sum() + q / q.sum()),

@@ -196,7 +196,7 @@ EXERCISE = Exercise(
         ],
         "G descends log(1 - D), as in Algorithm 1. This exercise asks for -log D, your "
         "generator_loss.": step(loss_G=lambda fake: -label_0(fake)),
-        "G's loss has label 0, so G learns to be recognised as fake. Use generator_loss, with "
+        "G's loss has label 0, so G learns to be recognized as fake. Use generator_loss, with "
         "label 1.": step(loss_G=label_0),
         "G climbs its loss: its sign is wrong. Descend generator_loss.": step(
             loss_G=lambda fake: -label_1(fake)

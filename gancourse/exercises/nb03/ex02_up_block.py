@@ -93,7 +93,7 @@ EXERCISE = Exercise(
         "Batch norm is missing: guideline 2 puts it in every block.": [
             up_layers("relu"), up_layers("relu", bias=True),
         ],
-        "Batch norm comes before the ReLU: normalise first, then cut off negative values.": [
+        "Batch norm comes before the ReLU: normalize first, then cut off negative values.": [
             up_layers("relu norm"), up_layers("relu norm", bias=True),
         ],
         "LeakyReLU belongs to the discriminator; the generator has ReLU (guideline 4).": [

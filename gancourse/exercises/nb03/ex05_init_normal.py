@@ -1,4 +1,4 @@
-"""Exercise 3.5: initialisation."""
+"""Exercise 3.5: initialization."""
 
 import copy
 from collections.abc import Callable
@@ -197,7 +197,7 @@ PLAIN = (nn.Conv2d, *NORM)
 
 EXERCISE = Exercise(
     id="3.5",
-    title="Initialisation",
+    title="Initialization",
     points=2,
     minutes=10,
     reference=blocks.init_normal,
@@ -217,7 +217,7 @@ EXERCISE = Exercise(
             init_like(partial(normal, std=1.0), gain=partial(normal, shift=1.0)),
             init_like(gain=partial(normal, std=1.0, shift=1.0)),
         ],
-        "That is He or Xavier initialisation, whose standard deviation depends on the layer's "
+        "That is He or Xavier initialization, whose standard deviation depends on the layer's "
         "size; here it is 0.02 everywhere.": [
             init_like(by_size(draw), gain=partial(normal, shift=1.0))
             for draw in (

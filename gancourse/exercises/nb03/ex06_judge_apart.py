@@ -142,7 +142,7 @@ EXERCISE = Exercise(
         ],
         "The fakes are judged in evaluation mode, the real images are not: leave D's mode "
         "alone.": judge_again,
-        "Each image is in a batch of its own, so batch norm normalises it with its own "
+        "Each image is in a batch of its own, so batch norm normalizes it with its own "
         "statistics. Pass each batch as a whole.": judge_singly,
         "The two results are swapped: real first, then fake.": lambda D, x, fakes: judge_apart(
             D, x, fakes

@@ -8,7 +8,7 @@ EXERCISE = choice(
     minutes=5,
     answer="b",
     wrong={
-        "a": "D's loss near 0 means that D recognises every fake, and G's loss rises: D is too "
+        "a": "D's loss near 0 means that D recognizes every fake, and G's loss rises: D is too "
         "strong for G.",
         "c": "Look at the samples, and at how much they differ: all latent vectors give similar "
         "images. This run has collapsed.",

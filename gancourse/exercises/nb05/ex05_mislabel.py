@@ -23,7 +23,7 @@ REPEATED = (
     f"{FACT}Two calls in a row with the same rng give the same labels. Draw with generator=rng, "
     "and set no seed yourself: rng advances with each draw."
 )
-COUNTS = (4000, 1000, 1000, 1000, 1000)  # so uneven that shuffled labels are recognised
+COUNTS = (4000, 1000, 1000, 1000, 1000)  # so uneven that shuffled labels are recognized
 
 
 def uneven_labels(rng: torch.Generator) -> list[Case]:

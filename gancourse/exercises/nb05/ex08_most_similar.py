@@ -67,7 +67,7 @@ EXERCISE = Exercise(
         ),
         "Those are the words at the largest distance, which also depends on the lengths. Take the "
         "largest cosines.": partial(ranked, how="distance", largest=False),
-        "You normalised the columns (dim=0). A vector is a row: dim=1.": [
+        "You normalized the columns (dim=0). A vector is a row: dim=1.": [
             partial(ranked, how="columns"),
             partial(ranked, how="one column"),
         ],

@@ -57,7 +57,7 @@ EXERCISE = Exercise(
     observe=observe_number,
     atol=1e-7,
     slips={
-        "That is log(1 - D), which is flat where D is certain of a fake. The paper minimises -log "
+        "That is log(1 - D), which is flat where D is certain of a fake. The paper minimizes -log "
         "D (notebook 02).": loss_like(lambda fake: -F.softplus(fake).mean()),
         "That is D's term: it is lowest where D is certain of a fake. Use -log D, which is "
         "softplus(-l).": loss_like(lambda fake: F.softplus(fake).mean()),

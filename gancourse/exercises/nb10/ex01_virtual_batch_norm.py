@@ -202,7 +202,7 @@ SLIPS = {
     "You always use 1e-5. Use the argument eps.": virtual_like(
         finish=lambda x, rows, eps: normal(x, rows, 1e-5)
     ),
-    "You normalised along the features of a row; that is layer norm. Statistics run over "
+    "You normalized along the features of a row; that is layer norm. Statistics run over "
     "examples, dim 0, for each feature by itself.": [
         virtual_like(lambda x, h, r: x[:, None]),
         virtual_like(lambda x, h, r: x[:, None], lambda *args: normal(*args, correction=1)),
