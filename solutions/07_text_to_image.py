@@ -729,7 +729,7 @@ env.expect("the colour is right more often than the number of petals", petals < 
 #
 # Interpolate between the first half of a batch of embeddings and the second.
 # - `phi`: (B, d). Row i of the result is `beta` times row i plus `1 - beta` times row i + B // 2.
-# - The result: (B // 2, d). If B is odd, the last row is left out.
+# - The result: (B // 2, d). If B is odd, the last row is left out; for a single row it is empty, (0, d).
 #
 # <details><summary>Hint 1</summary>
 #

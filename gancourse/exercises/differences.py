@@ -222,10 +222,12 @@ ADVICE = {
         "A layer gets a different number of channels or values than it was made for: write the "
         "number down before and after each layer."
     ),
-    r"must match the size|not broadcastable|Sizes of tensors must match|is invalid for input": (
+    r"must match the size|not broadcastable|Sizes of tensors must match": (
         "Print the shapes of both tensors before this line: which dimension differs? (In torch's "
         "message a and b are the first and the second of them.)"
     ),
+    r"is invalid for input of size": "The product of the new sides has to be the number of values: "
+    "print the shape before this line. Is a side a fixed number that should come from it?",
     r"has no attribute": "Is the name after the dot misspelled, was it never assigned, or is the "
     "object of another type than you think? Print type(...).",
 }

@@ -81,7 +81,9 @@ def _on_device(exercise: Exercise, answer: Any, case: Case) -> Observation | Fai
             "your code combines a tensor on the CPU with one on the GPU. Create tensors with "
             f"device={run.where}."
         )
-        if "numpy" in str(run.problem):
+        if "generator" in str(run.problem):
+            text = f"the generator is on the GPU, so its numbers are too: add device={run.where}."
+        elif "numpy" in str(run.problem):
             text = "NumPy can't read a tensor that is on the GPU. Use torch's own functions."
         return Failure("AnswerError", f"On a GPU this would fail: {text}", raised_at(run.problem))
     fact = (

@@ -10,7 +10,8 @@ from torch.optim import Optimizer
 
 from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, as_tensor
 from gancourse.exercises.differences import FACT
-from gancourse.exercises.nb02._step_log import StepLog, part_of_gradient, problem
+from gancourse.exercises.nb02._step_causes import part_of_gradient, problem
+from gancourse.exercises.nb02._step_log import StepLog
 from gancourse.exercises.observe import integer
 from gancourse.papers import gan
 

@@ -18,6 +18,7 @@ def embeddings(rng: torch.Generator) -> list[Case]:
         Case((torch.randn(7, 5, generator=rng), 1 - beta), note="for 7 embeddings, an odd number"),
         Case((torch.randn(4, 3, generator=rng), beta), note="for 4 embeddings"),
         Case((torch.randn(2, 3, generator=rng), beta), note="for 2 embeddings"),
+        Case((torch.randn(1, 3, generator=rng), beta), note="for a single embedding"),
     ]
 
 
@@ -39,13 +40,14 @@ def mixed(
 
 
 def by_lerp(phi: Tensor, beta: float) -> Tensor:
-    first, second, *_ = phi.split(len(phi) // 2)
+    first, second = halves(phi)
     return second.lerp(first, beta)
 
 
 def one_by_one(phi: Tensor, beta: float) -> Tensor:
     half = len(phi) // 2
-    return torch.stack([beta * phi[i] + (1 - beta) * phi[i + half] for i in range(half)])
+    rows = [beta * phi[i] + (1 - beta) * phi[i + half] for i in range(half)]
+    return torch.stack(rows) if rows else phi[:0]
 
 
 def flipped(phi: Tensor) -> tuple[Tensor, Tensor]:
