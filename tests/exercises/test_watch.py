@@ -156,7 +156,7 @@ def test_the_line_that_raised_is_quoted(tmp_path):
     exec(compile(file.read_text(), str(file), "exec"), names)
     message = assess(TOTAL, names["answer"], seed=0).message
     assert "in the line: return z.reshape(2, 2)  # here" in message
-    assert "Print the shapes" in message
+    assert "The product of the new sides" in message
 
 
 def test_a_subclass_of_the_expected_exception_is_as_good():
