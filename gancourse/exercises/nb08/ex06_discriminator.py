@@ -24,7 +24,7 @@ def sizes(rng: torch.Generator) -> list[Case]:
 def observe_discriminator(answer: Callable[..., nn.Module], case: Case) -> Observation:
     if case.args[2:]:
         width, side, seed = case.args
-        return observe_network(answer(width, side=side), seeded(seed), x=(5, 3, side, side))
+        return observe_network(answer(width, side=side), seeded(seed), x=(3, 3, side, side))
     seen = {}
     if case.args:
         width, side = case.args
