@@ -1,8 +1,9 @@
 """Watch an answer while it runs: what it changes, on which device, and where it raises.
 
-`Watched` wraps an answer and looks at all arguments before and after each call; what has changed are
-its facts, observations whose names are sentences. `OnDevice` wraps an answer for a simulated CUDA
-device: the observer's tensors and networks go there and come back, and it notes what would fail.
+`Watched` wraps an answer and looks at all arguments before and after each call; what has changed
+are its facts, observations whose names are sentences. `OnDevice` wraps an answer for a simulated
+CUDA device: the observer's tensors and networks go there and come back, and it notes what would
+fail.
 """
 
 import _thread
