@@ -947,7 +947,7 @@ def tags_for(condition: Tensor, draws: int = 100, nearest: int = 5) -> Tensor:
     """The ten most frequent words near the vectors that are drawn for each image: (B, 10)."""
     z = env.noise(NOISE, env.rng(9))(draws * len(condition))
     vectors = draw(G_tags.net, z, condition.repeat_interleave(draws, dim=0))
-    words = most_similar(vectors, word_vectors, nearest).view(len(condition), -1)
+    words = most_similar(vectors, word_vectors, nearest).reshape(len(condition), -1)
     votes = torch.stack([each.bincount(minlength=len(vocabulary)) for each in words])
     return votes.float().topk(10).indices
 
