@@ -442,7 +442,7 @@ shape_table(Discriminator(channels=1, width=24), torch.zeros(2, 1, 32, 32))
 #
 # In the paper (Section 4) all weights are drawn from a normal distribution with standard deviation 0.02; the authors' code draws batch norm's gain from N(1, 0.02). Before a batch norm the scale of the weights hardly matters, because it is divided out. It matters in layers without batch norm: small weights give small outputs there. D's last layer is such a layer, so its logits start small and D starts nearly undecided, as it should. (torch's default initialization would do that here too. Section 8 removes batch norm and shows the drawback of small weights.)
 #
-# **Exercise 3.5** · *Initialization* · difficulty ●●○○○ · importance ●●○○○ · 10 minutes · 2 points
+# **Exercise 3.5** · *Initialisation* · difficulty ●●○○○ · importance ●●○○○ · 10 minutes · 2 points
 #
 # - Change the network **in place** and return it.
 # - Weights of more than one dimension (of convolutions, and of the linear layers of Section 8): N(0, 0.02). Batch norm's gain, the only one-dimensional `weight`: N(1, 0.02). Every bias: 0.

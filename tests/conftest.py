@@ -23,8 +23,8 @@ VARIABLES = ("GANCOURSE_PROFILE", "GANCOURSE_DEVICE", "GANCOURSE_PRECISION", "GA
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    text = "how often each exercise's cases are drawn for its wrong answers (default: 20)"
-    parser.addoption("--draws", type=int, default=20, help=text)
+    text = "how often each exercise's cases are drawn for its wrong answers (default: 15)"
+    parser.addoption("--draws", type=int, default=15, help=text)
 
 
 @pytest.fixture

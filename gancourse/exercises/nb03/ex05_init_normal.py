@@ -197,7 +197,7 @@ PLAIN = (nn.Conv2d, *NORM)
 
 EXERCISE = Exercise(
     id="3.5",
-    title="Initialization",
+    title="Initialisation",
     points=2,
     minutes=10,
     reference=blocks.init_normal,
