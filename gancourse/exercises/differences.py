@@ -52,10 +52,18 @@ def difference(
 def _failed(wanted: Observation | Failure, got: Failure) -> str:
     if isinstance(wanted, Failure) and wanted.kind == got.kind:
         return ""
-    text = f"Your code raised {got.kind}: {got.text}"
+    text = f"Your code raised {got.kind}: {_short(got.text)}"
     if got.kind == "AnswerError":
         text = got.text
-    return f"{text}\nin the line: {got.line}" if got.line else text
+    return f"{text}\nin the line: {_short(got.line)}" if got.line else text
+
+
+def _short(text: str, most: int = 180) -> str:
+    """The first sentences of a long text, or its beginning."""
+    if len(text) <= most:
+        return text
+    end = max(text.rfind(". ", 0, most), text.rfind(": [", 0, most))
+    return text[:end] + "." if end > 40 else text[: most - 3] + "..."
 
 
 def first(

@@ -7,6 +7,7 @@ fails an honest answer once in a thousand is a bug. The default, for every day, 
 import importlib.util
 import pkgutil
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,8 @@ def test_every_slip_gets_its_own_hint(exercise: Exercise, draws: int, monkeypatc
             assert verdict.status == "wrong", f"slip {n}, seed {seed}: {verdict}"
             assert verdict.slip == n, f"slip {n} taken for {verdict.slip}, seed {seed}: {verdict}"
             assert verdict.message.endswith(hints[n])
+            lines = [wrapped for x in str(verdict).split("\n") for wrapped in textwrap.wrap(x, 120)]
+            assert len(lines) <= 5, verdict
 
 
 @each
