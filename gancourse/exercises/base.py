@@ -142,8 +142,8 @@ class Exercise:
     """Hint -> the wrong answer that gets it, or a list of several: answers people really write."""
     alternatives: tuple[Any, ...] = ()
     """Other right answers: they must pass."""
-    advice: str = "Open the hints above, one at a time."
-    """Shown where no slip is recognized, and nothing else can be said."""
+    advice: str = ""
+    """A test that students can make, for where no slip is recognized and nothing else is known."""
     rtol: float = 1e-4
     atol: float = 1e-5
 

@@ -74,5 +74,5 @@ def _question(
         id=id, title=title, points=points, minutes=minutes, reference=answer,
         cases=lambda rng: [Case()], observe=observe_value,
         slips={hint: value for value, hint in wrong.items()},
-        alternatives=alternatives, **({"advice": advice} if advice else {}), **tolerance,
+        alternatives=alternatives, advice=advice, **tolerance,
     )  # fmt: skip

@@ -198,7 +198,7 @@ def _range(pairs: Sequence[tuple[Tensor, Tensor]], same: Callable) -> str:
     low, high = w.min(), w.max()
     ends = f"[{number(low.item(), 3)}, {number(high.item(), 3)}]"
     beyond = (g < low - 1e-6) | (g > high + 1e-6)
-    if beyond.sum() > 1 and same(g.clamp(low, high), w):
+    if 1 < beyond.sum() < w.numel() and same(g.clamp(low, high), w):
         return (
             f"Right except for {int(beyond.sum())} values outside {ends}, the range of the "
             "expected ones: is a clamp missing?"

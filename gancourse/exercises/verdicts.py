@@ -124,7 +124,7 @@ def compare(
         where = f"right {' and '.join(dict.fromkeys(right))}; wrong {where}"
     where = f"{where}: " if where else ""
     said = f"{where}{texts[wrong[0]]}"
-    if where or said.startswith("expected"):  # not a name in an answer's code
+    if "_" not in said.split(" ")[0]:  # as in loss_D, a name in the answer's code
         said = said[0].upper() + said[1:]
     message = f"Not correct yet. {said}\n{hint}".strip()
     return Verdict(exercise, "wrong", message, slip)
@@ -209,9 +209,7 @@ def _explain(
         return ""
     if isinstance(first[0], Failure):  # the line is named: no other question helps
         return "" if first[0].kind == "AnswerError" else differences.advise(first[0].text)
-    advice = exercise.advice
-    if not advice.startswith("Open the hints"):
-        advice = f"One thing to check: {advice}"
+    advice = f"One thing to check: {exercise.advice}" if exercise.advice else OPEN_HINTS
     name = differences.first(first[1], first[0], exercise.rtol, exercise.atol)
     if isinstance(first[1], Failure):
         return advice
@@ -220,7 +218,7 @@ def _explain(
         return differences.other_step(first[1], first[0]) if other else ""
     got, expected = first[0][name], first[1][name]
     if name in ("choice", "value"):
-        return exercise.advice
+        return exercise.advice or OPEN_HINTS
     if got.dtype == torch.bool and got.numel() == 1:
         return advice
     if name.startswith(GRADIENT):
@@ -240,6 +238,7 @@ def _explain(
     )
 
 
+OPEN_HINTS = "Open the hints above, one at a time."
 PART_OF_GRADIENT = (
     "The result is right, but its gradient is not: is a part of it detached, clamped, or computed "
     "with plain numbers?"

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -7,7 +9,7 @@ from gancourse.errors import CourseError
 from gancourse.exercises import base
 from gancourse.exercises.base import Case, Exercise, observe_value
 from gancourse.exercises.questions import number
-from gancourse.exercises.verdicts import assess, compare, try_observe
+from gancourse.exercises.verdicts import OPEN_HINTS, PART_OF_GRADIENT, assess, compare, try_observe
 
 
 def cases(rng: torch.Generator) -> list[Case]:
@@ -52,9 +54,52 @@ def test_a_slip_is_recognized_and_gets_its_own_hint(n):
 
 def test_an_unknown_mistake_gets_expected_got_and_the_advice():
     verdict = assess(MEAN, lambda x: x.mean() + 1, seed=1)
-    assert verdict.slip is None and MEAN.advice in verdict.message
+    assert verdict.slip is None and verdict.message.endswith(OPEN_HINTS)
     expected, got = (float(w.strip(",.\n")) for w in verdict.message.split() if w[-2:-1].isdigit())
     assert got == pytest.approx(expected + 1, abs=1e-3)
+
+
+def test_advice_is_a_suggestion_and_not_given_after_an_exception():
+    exercise = replace(MEAN, advice="Is it 0 for x = -1, 0, 1?")
+    verdict = assess(exercise, lambda x: x.mean() + 1, seed=1)
+    assert verdict.message.endswith("\nOne thing to check: Is it 0 for x = -1, 0, 1?")
+    failing = assess(exercise, lambda x: 1 // 0, seed=1).message
+    assert "ZeroDivisionError" in failing and exercise.advice not in failing
+
+
+def test_the_number_that_a_question_asks_for_is_not_shown():
+    question = number("9.4", "Length", minutes=1, answer=6.0859, wrong={}, advice="Take the root.")
+    message = assess(question, 3.04, seed=0).message
+    assert message == "Not correct yet. 3.04 is not the number.\nTake the root."
+
+
+def test_a_gradient_of_which_a_part_is_missing_is_told_from_a_wrong_result():
+    def twice(rng: torch.Generator) -> list[Case]:
+        return [Case((torch.randn(3, generator=rng, requires_grad=True),))]
+
+    exercise = Exercise("9.5", "Square", 1, 1, lambda x: x * x, twice)
+    assert assess(exercise, lambda x: x * x.detach(), 0).message.endswith(PART_OF_GRADIENT)
+    assert PART_OF_GRADIENT not in assess(exercise, lambda x: x * x.detach() + 1, 0).message
+
+
+def test_what_holds_only_in_the_wrong_cases_is_said_of_them():
+    def both(rng: torch.Generator) -> list[Case]:
+        return [Case((sign * torch.arange(1.0, 4),), note=f"for {sign}") for sign in (1, -1)]
+
+    exercise = Exercise("9.6", "Plus", 1, 1, lambda x: x + 1, both)
+    message = assess(exercise, lambda x: x + 1 + 2 * (x < 0), 0).message
+    assert "Right for 1; wrong for -1:" in message
+    assert message.endswith("Where it is wrong: every value is too large by 2.")
+    all_wrong = assess(exercise, lambda x: 0 * x + 5, 0).message
+    assert "Right except" not in all_wrong
+
+
+def test_a_long_error_of_torch_is_cut_to_its_first_sentences():
+    def answer(x: Tensor) -> Tensor:
+        raise RuntimeError(f"It failed. {'Hint: look elsewhere. ' * 20}")
+
+    message = assess(MEAN, answer, seed=1).message
+    assert "RuntimeError: It failed. Hint" in message and len(message) < 320
 
 
 def stub(x: Tensor) -> Tensor:

@@ -20,8 +20,8 @@ def requests(rng: torch.Generator) -> list[Case]:
     """Number and length of the vectors, and a seed; about 12,000 numbers in all calls."""
     m = integer(rng, 55, 65)
     return [
-        Case((m, 17, integer(rng, 0, 10**6)), note=f"asked for {m} vectors of length 17"),
-        Case((1, 1013, integer(rng, 0, 10**6)), note="asked for one vector of length 1013"),
+        Case((m, 17, integer(rng, 0, 10**6)), note=f"for {m} vectors of length 17"),
+        Case((1, 1013, integer(rng, 0, 10**6)), note="for one vector of length 1013"),
     ]
 
 
