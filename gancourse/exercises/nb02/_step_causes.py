@@ -186,21 +186,21 @@ def part_of_gradient(log: StepLog) -> str:
     real, fake = D(log.moments[batch].given), D(G(z_D).detach())
     weights, zero = list(D.parameters()), torch.tensor(0.0)
     now = log.moments[place].gradients["D"]
+    whole = gan.discriminator_loss(real, fake)
     parts = {
+        "": (whole, zero),
         "the real examples only: is the fakes' term missing, or D(fakes) under no_grad()? Only "
         "G(z) belongs there.": (gan.discriminator_loss(real, fake.detach()), zero),
         "the fakes only: is the term of x missing, or D(x) under no_grad()?": (
             gan.discriminator_loss(real.detach(), fake), zero,
         ),
         "both losses: G's loss was backpropagated before opt_D.step(). First finish D's turn; then "
-        "compute G's loss.": (
-            gan.discriminator_loss(real, fake), gan.non_saturating_loss(D(G(z_G))),
-        ),
+        "compute G's loss.": (whole, gan.non_saturating_loss(D(G(z_G)))),
     }  # fmt: skip
     for text, losses in parts.items():
         gradients = torch.autograd.grad(sum(losses), weights, retain_graph=True)
         if _close(now, torch.cat([g.flatten() for g in gradients])):
-            return f"D's gradient at opt_D.step() comes from {text}"
+            return text and f"D's gradient at opt_D.step() comes from {text}"
     return ""
 
 
