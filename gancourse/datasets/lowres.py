@@ -12,12 +12,12 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from gancourse import env
-from gancourse.datasets import photos
-from gancourse.datasets.folder import image_files
-from gancourse.errors import CourseError
+from gancourse.datasets import image_notes, images, layouts, photos
 from gancourse.shapes import Bytes, Images, to_bytes, to_float
 
 SCALE = 4
+SMALLEST = 32
+"""Shortest side of an image of a folder, in pixels: its small version has 8."""
 
 Other = UInt8[Tensor, "batch channels _ _"]
 """Bytes whose sides differ from those of the input."""
@@ -82,25 +82,23 @@ def load(names: Sequence[str]) -> dict[str, Pair]:
 def load_folder(path: str | Path) -> dict[str, Pair]:
     """Every image below a folder at full size, small and large, by its path without suffix.
 
+    Files are read as a viewer shows them (`images.read`). One that can't be read, or has a side
+    below 32 pixels, is skipped, with a notice that names it.
+
     Raises
     ------
     CourseError
-        If there is no such folder or no image in it; if an image can't be read, or has a side
-        below 32 pixels.
+        If there is no such folder, no image in it, or none that can be used.
     """
     pairs: dict[str, Pair] = {}
     root = Path(path).expanduser()
-    for file in image_files(root):
-        photo = photos.read(file)
-        if min(photo.shape[2:]) < 32:
-            raise CourseError(
-                f"{file.name} is too small: {photo.shape[3]} x {photo.shape[2]} pixels.",
-                "Its small version would have too few pixels; 32 per side are needed.",
-                "Remove it from the folder.",
-            )
+    files = layouts.image_files(root)
+    notes = image_notes.survey(files)
+    for file, image in images.each(files, root, notes, smallest=SMALLEST):
         inside = file.relative_to(root)
         name = inside.with_suffix("").as_posix()
-        pairs[inside.as_posix() if name in pairs else name] = pair(photo)
+        pairs[inside.as_posix() if name in pairs else name] = pair(photos.to_tensor(image))
+    notes.show(root)
     return pairs
 
 

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from gancourse.datasets.folder import UNREADABLE
+from gancourse.datasets import images
 from gancourse.errors import CourseError
 from gancourse.shapes import Bytes, to_float
 
@@ -56,7 +56,7 @@ def load(names: Sequence[str] = NAMES) -> dict[str, Bytes]:
     -------
     dict[str, Bytes]
         Name to a uint8 tensor (1, 3, H, W), 0 to 255, on the CPU. The sizes differ. Grey photos
-        have three equal channels.
+        have three equal channels. Colours are not converted: "rocket" is in Adobe RGB.
 
     Raises
     ------
@@ -70,32 +70,18 @@ def load(names: Sequence[str] = NAMES) -> dict[str, Bytes]:
             f"Known: {', '.join(NAMES)}.",
             "For your own image: photos.read('path/to/image.jpg').",
         )
-    return {name: read(_path(name)) for name in names}
+    return {name: to_tensor(images.read(_path(name), to_srgb=False)) for name in names}
 
 
 def read(path: str | Path) -> Bytes:
-    """One image from a file, as a uint8 tensor (1, 3, H, W), 0 to 255.
+    """One image from a file as a viewer shows it, by `images.read`: uint8 (1, 3, H, W), 0 to 255.
 
     Raises
     ------
     CourseError
         If there is no such file, or it is not an image, truncated, or far too large.
     """
-    try:
-        with Image.open(path) as image:
-            return _to_tensor(image.convert("RGB"))
-    except FileNotFoundError as error:
-        raise CourseError(
-            f"There is no file {path}.",
-            f"The path is relative to the folder {Path.cwd()}.",
-            "Check the spelling, or give the full path.",
-        ) from error
-    except UNREADABLE as error:
-        raise CourseError(
-            f"{path} can't be read as an image.",
-            f"The error is: {error}",
-            "Open it in an image viewer; save it again as PNG or JPEG.",
-        ) from error
+    return to_tensor(images.read(path))
 
 
 def square(photo: Bytes, size: int = 224, shorter: int = 256) -> Float[Tensor, "1 3 side side"]:
@@ -127,7 +113,7 @@ def square(photo: Bytes, size: int = 224, shorter: int = 256) -> Float[Tensor, "
     scale = shorter / min(height, width)
     new = (max(shorter, int(width * scale)), max(shorter, int(height * scale)))
     image = Image.fromarray(photo[0].permute(1, 2, 0).cpu().numpy())
-    pixels = _to_tensor(image.resize(new, Image.Resampling.BICUBIC))
+    pixels = to_tensor(image.resize(new, Image.Resampling.BICUBIC))
     top, left = round((new[1] - size) / 2), round((new[0] - size) / 2)
     middle = pixels[:, :, top : top + size, left : left + size]
     return to_float(middle.to(photo.device))
@@ -147,5 +133,6 @@ def _path(name: str) -> Path:
     return path
 
 
-def _to_tensor(image: Image.Image) -> Bytes:
+def to_tensor(image: Image.Image) -> Bytes:
+    """A PIL image in mode RGB as a uint8 tensor (1, 3, H, W), 0 to 255."""
     return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].contiguous()  # 1 x 3 x H x W

@@ -13,7 +13,9 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from gancourse.datasets import downloads, emoji, flowers, folder
+from gancourse import env
+from gancourse.datasets import downloads, emoji, flowers, folder, image_notes, layouts
+from gancourse.datasets.layouts import Entry
 from gancourse.errors import CourseError
 from gancourse.shapes import Bytes
 
@@ -123,53 +125,152 @@ def of_folder(
     size: int,
     limit: int | None = None,
     device: torch.device | str | None = None,
+    fit: str = "crop",
 ) -> Domains:
     """Two domains of your own: a folder with two subfolders of images.
 
-    Subfolders ``trainA``, ``trainB``, ``testA`` and ``testB``, as in the authors' sets, are
-    used as they are. Otherwise there are two, in alphabetical order, and every tenth image of each
-    is reserved for tests.
+    Recognized, in upper or lower case, and also inside a single folder:
+
+    - ``trainA``, ``trainB``, ``testA``, ``testB``, as in the authors' sets;
+    - ``train`` and ``test`` (or ``val``), with the two domains in each, or the reverse;
+    - two folders, such as ``summer`` and ``winter``: X and Y in this order.
+
+    Where no test images are given, every tenth image of a domain is reserved for tests, and the
+    last. Files are read as a viewer shows them (`images.read`), with one range for both domains.
 
     Parameters
     ----------
     path : str or Path
         The folder.
-    size, limit, device
-        As in `folder.load`; `limit` counts the images of each subfolder.
+    size, limit, device, fit
+        As in `folder.load`; `limit` counts the images of each domain, and of each test part.
 
     Raises
     ------
     CourseError
-        If there are not two subfolders, or one of them has fewer than two images.
+        If there are not two domains, or one of them has fewer than two images.
+    ValueError
+        If `size`, `limit` or `fit` is out of range.
     """
+    folder.check(size, limit, 3, fit)
     root = Path(path).expanduser()
-    parts = sorted(p for p in root.iterdir() if p.is_dir() and p.name[0] not in "._") \
-        if root.is_dir() else []  # fmt: skip
-    by_name = {part.name: part for part in parts}
-    four = [by_name.get(name) for name in ("trainA", "trainB", "testA", "testB")]
+    names, parts = _domains(root)
+    notes = image_notes.survey(file for part in parts for file in part)
+    place = env.device() if device is None else torch.device(device)
 
-    def read(part: Path) -> Bytes:
-        return folder.load(part, size, limit, device=device).images
+    def read(part: list[Path]) -> Bytes:
+        chosen = folder.spread(part, limit)
+        return folder.read_files(chosen, root, size, fit, "RGB", notes)[0]
 
-    if all(four):
-        return Domains(*(read(part) for part in four if part), ("A", "B"), False)
-    if len(parts) != 2:
-        raise CourseError(
-            f"{root} must contain two folders of images, one for each domain.",
-            f"Found: {', '.join(by_name) or 'no folder'}.",
-            "Create two folders in it, such as summer/ and winter/, and put your images there.",
+    train = [read(part) for part in parts[:2]]
+    test = [read(part) if part else None for part in parts[2:]]
+    folder.show(notes, root, size, fit)
+    for i, name in enumerate(names):
+        if test[i] is None:
+            if len(train[i]) < 2:
+                raise CourseError(
+                    f"The domain {name} has a single image.",
+                    "It needs one for training and one for testing; a few hundred are better.",
+                )
+            hidden = torch.arange(len(train[i])) % 10 == 9
+            hidden[-1] = True
+            train[i], test[i] = train[i][~hidden], train[i][hidden]
+        folder.show_content(train[i], len(train[i]) < min(folder.FEW, limit or folder.FEW), name)
+    return Domains(*(part.to(place) for part in (*train, *test)), names, False)
+
+
+Parts = tuple[tuple[str, str], list[list[Path]]]
+"""Names of X and Y; files to train on, of X and of Y, then files to test on, perhaps none."""
+
+
+def _domains(root: Path) -> Parts:
+    inside, above = layouts.entries(root), []
+    while True:
+        first = {parts[0] if parts else "" for _, parts in inside}
+        if len(first) != 1 or any(len(parts) < 2 for _, parts in inside):
+            break
+        above += first
+        inside = [Entry(file, parts[1:]) for file, parts in inside]
+    folders = _by_folder(inside)
+    if above:
+        print(f"NOTICE: the images lie deeper, in {'/'.join(above)}/: read from there")
+    found = _train_a(folders) or _train_with_two(folders) or _two(folders)
+    if found and all(found[1][:2]):
+        return found
+    counts = {name: len(_files(part)) for name, part in folders.items()}
+    listed = ", ".join(
+        f"{name}/ ({layouts.count_of(n) if n else 'no image'})" for name, n in counts.items()
+    )
+    why = f"Found: {listed or 'no folder'}."
+    do = "Create two folders in it, such as summer/ and winter/, and put your images there."
+    known = [layouts.split_of(name) for name in folders]
+    if len(known) > 1 and all(part and not part[1] for part in known):
+        why += (
+            " These are parts of one set, not domains. In a set for pix2pix, each image holds"
+            " both domains side by side."
         )
-    x, y = (read(part) for part in parts)
-    if min(len(x), len(y)) < 2:
-        raise CourseError(
-            f"One of {parts[0].name} and {parts[1].name} has a single image.",
-            "Each needs one for training and one for testing; a few hundred are better.",
-        )
-    tests = [torch.arange(len(images), device=images.device) % 10 == 9 for images in (x, y)]
-    for test in tests:
-        test[-1] = True
-    (a, b), names = tests, (parts[0].name, parts[1].name)
-    return Domains(x[~a], y[~b], x[a], y[b], names, False)
+        do = "Put each domain into its own folder, such as trainA/ and trainB/."
+    elif sum(n > 0 for n in counts.values()) > 2:
+        do = "Leave the two domains in it, and move the other folders elsewhere."
+    raise CourseError(
+        f"{root.joinpath(*above)} must contain two folders of images, one for each domain.", why, do
+    )
+
+
+def _by_folder(inside: list[Entry]) -> dict[str, list[Entry]]:
+    folders: dict[str, list[Entry]] = {}
+    for file, parts in inside:
+        if parts:
+            folders.setdefault(parts[0], []).append(Entry(file, parts[1:]))
+    return folders
+
+
+def _files(part: list[Entry] | None) -> list[Path]:
+    return [entry.file for entry in part or [] if entry.file]
+
+
+def _train_a(folders: dict[str, list[Entry]]) -> Parts | None:
+    """``trainA``, ``trainB`` and, if they are there, ``testA`` and ``testB``."""
+    known = {layouts.split_of(name): _files(part) for name, part in folders.items()}
+    train = [known.get(("train", domain)) for domain in "AB"]
+    if None in train:
+        return None
+    test = [known.get(("test", domain)) or known.get(("val", domain)) or [] for domain in "AB"]
+    return ("A", "B"), [*train, *test]
+
+
+def _train_with_two(folders: dict[str, list[Entry]]) -> Parts | None:
+    """``train`` with two folders and, if it is there, ``test`` with the same two."""
+    known = {layouts.kind(name): _by_folder(part) for name, part in folders.items()}
+    names = tuple(name for name, part in known.get("train", {}).items() if _files(part))
+    if len(names) != 2:
+        return None
+    parts = [_files(known["train"][name]) for name in names]
+    for name in names:
+        held_out = [
+            {inner.casefold(): part for inner, part in known.get(kind, {}).items()}
+            for kind in ("test", "val")
+        ]
+        test = [_files(part.get(name.casefold())) for part in held_out]
+        parts.append(test[0] or test[1])
+    return names, parts
+
+
+def _two(folders: dict[str, list[Entry]]) -> Parts | None:
+    """Two folders, perhaps each with ``train`` and ``test``."""
+    names = tuple(name for name, part in folders.items() if _files(part))
+    if len(names) != 2 or all(layouts.kind(name) for name in names):
+        return None
+    train, test = [], []
+    for name in names:
+        known: dict[str, list[Path]] = {}
+        for file, parts in folders[name]:
+            if file:
+                known.setdefault(layouts.kind("".join(parts[:1])), []).append(file)
+        divided = "train" in known and len(known) > 1 and "" not in known
+        train.append(known["train"] if divided else _files(folders[name]))
+        test.append((known.get("test") or known.get("val") or []) if divided else [])
+    return names, [*train, *test]
 
 
 def horse2zebra(size: int, device: torch.device | str | None = None) -> Domains:

@@ -1,4 +1,4 @@
-"""Every loader of pictures, under every kind of file that is not one."""
+"""Every loader of images, under every kind of file that is not one."""
 
 import io
 import os
@@ -38,7 +38,7 @@ def changed(data: bytes) -> bytes:
     return data[:middle] + bytes([data[middle] ^ 255]) + data[middle + 1 :]
 
 
-def bad_pictures() -> dict[str, bytes]:
+def bad_images() -> dict[str, bytes]:
     """By file name."""
     png, jpeg, gif, tiff, bmp = map(encoded, ("PNG", "JPEG", "GIF", "TIFF", "BMP"))
     return {
@@ -65,33 +65,32 @@ def bad_pictures() -> dict[str, bytes]:
     }
 
 
-BAD = bad_pictures()
+BAD = bad_images()
 
 
 @pytest.fixture(params=BAD)
 def place(request, tmp_path):
-    """A folder with one good picture and a bad one; returns both paths."""
+    """A folder with one good image and a bad one; returns both paths."""
     good, bad = tmp_path / "good.png", tmp_path / request.param
     good.write_bytes(encoded("PNG"))
     bad.write_bytes(BAD[request.param])
     return good, bad
 
 
-def test_a_bad_picture_among_good_ones_is_skipped_and_named(place, capsys):
+def test_a_bad_image_among_good_ones_is_skipped_and_named(place, capsys):
     good, bad = place
-    pictures = folder.load(good.parent, 16, device="cpu")
-    assert len(pictures) == 1 and pictures.skipped == (bad,)
+    found = folder.load(good.parent, 16, device="cpu")
+    assert len(found) == 1 and found.skipped == (bad,)
     assert "1 of 2 files can't be read" in (notice := capsys.readouterr().out)
     assert bad.name in notice
 
 
-def test_a_bad_picture_that_was_asked_for_is_named_with_what_to_do(place):
+def test_a_bad_image_that_was_asked_for_is_named_with_what_to_do(place):
     good, bad = place
     captions = good.parent / "captions.txt"
     captions.write_text(f"{good.name}\ta good one\n{bad.name}\ta bad one\n")
     for load in (
         lambda: photos.read(bad),
-        lambda: lowres.load_folder(good.parent),
         lambda: folder.load_captioned(good.parent, captions, 16, device="cpu"),
     ):
         with pytest.raises(CourseError, match=bad.name) as caught:
@@ -99,7 +98,17 @@ def test_a_bad_picture_that_was_asked_for_is_named_with_what_to_do(place):
         assert caught.value.why and caught.value.do
 
 
-def test_two_domains_skip_bad_pictures_and_refuse_when_none_is_left(tmp_path, capsys):
+def test_a_bad_image_does_not_end_a_folder_of_pairs(place, capsys):
+    good, bad = place
+    assert set(lowres.load_folder(good.parent)) == {"good"}
+    assert bad.name in capsys.readouterr().out
+    good.unlink()
+    with pytest.raises(CourseError, match="None of the 1 images") as caught:
+        lowres.load_folder(bad.parent)
+    assert bad.name in caught.value.why and caught.value.do
+
+
+def test_two_domains_skip_bad_images_and_refuse_when_none_is_left(tmp_path, capsys):
     for name in ("summer", "winter"):
         (tmp_path / name).mkdir()
     with pytest.raises(CourseError, match="no image"):
@@ -115,10 +124,10 @@ def test_two_domains_skip_bad_pictures_and_refuse_when_none_is_left(tmp_path, ca
             (tmp_path / name / f"good_{n}.png").write_bytes(encoded("PNG", (20, 20 + n)))
     found = two_domains.of_folder(tmp_path, 8, device="cpu")
     assert [len(p) for p in (found.x, found.y, found.test_x, found.test_y)] == [1, 1, 1, 1]
-    assert f"{len(BAD)} of {len(BAD) + 2} files can't be read" in capsys.readouterr().out
+    assert f"{2 * len(BAD)} of {2 * len(BAD) + 4} files can't be read" in capsys.readouterr().out
 
 
-def test_folders_and_links_that_are_named_like_pictures_are_none(tmp_path):
+def test_folders_and_links_that_are_named_like_images_are_none(tmp_path):
     (tmp_path / "folder.png").mkdir()
     os.symlink(tmp_path / "nowhere", tmp_path / "dead.png")
     with pytest.raises(CourseError, match="no image"):

@@ -87,12 +87,18 @@ def test_a_folder_is_read_at_full_size(tmp_path):
     as_pil(photos.load(["cat"])["cat"][:, :, :50, :70]).save(tmp_path / "mine.png")
     (low, high) = lowres.load_folder(tmp_path)["mine"]
     assert high.shape == (1, 3, 48, 68) and low.shape == (1, 3, 12, 17)
+
+
+def test_an_image_too_small_for_a_crop_is_named_with_its_size_and_skipped(tmp_path, capsys):
     Image.new("L", (20, 90)).save(tmp_path / "tiny.png")
-    with pytest.raises(CourseError, match=r"tiny\.png is too small"):
+    with pytest.raises(CourseError, match=r"tiny\.png \(20 x 90\)"):
         lowres.load_folder(tmp_path)
+    Image.new("L", (40, 90)).save(tmp_path / "large.jfif", "JPEG")
+    assert set(lowres.load_folder(tmp_path)) == {"large"}
+    assert "tiny.png (20 x 90)" in capsys.readouterr().out
 
 
-def test_pictures_of_one_name_in_two_folders_are_both_kept(tmp_path):
+def test_images_of_one_name_in_two_folders_are_both_kept(tmp_path):
     for shade, name in enumerate(("a/x.png", "b/x.png", "y.png", "y.bmp")):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.new("RGB", (40, 32), (shade, 0, 0)).save(tmp_path / name)

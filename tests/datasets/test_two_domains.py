@@ -107,6 +107,63 @@ def test_what_a_folder_lacks_is_said(tmp_path):
     assert len(two_domains.of_folder(tmp_path, 8, device="cpu").y) == 1
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("trainA", "trainB", "testA", "testB"),
+        ("traina", "trainb", "testa", "testb"),
+        ("TRAIN_A", "TRAIN_B", "VAL_A", "VAL_B"),
+        ("pets/trainA", "pets/trainB", "pets/testA", "pets/testB"),
+        ("train/A", "train/B", "test/A", "test/B"),
+        ("Train/A", "Train/B", "Val/a", "Val/b"),
+        ("A/train", "B/train", "A/test", "B/test"),
+    ],
+)
+def test_four_folders_in_other_case_or_place(names, tmp_path, capsys):
+    for n, name in enumerate(names):
+        paint(tmp_path / name, n + 1, 50 * n)
+    found = two_domains.of_folder(tmp_path, 8, device="cpu")
+    assert found.names == ("A", "B")
+    assert [len(p) for p in (found.x, found.y, found.test_x, found.test_y)] == [1, 2, 3, 4]
+    assert [int(p[0].max()) for p in (found.x, found.y, found.test_x, found.test_y)] == [
+        *(0, 50, 100, 150)
+    ]
+    assert ("deeper, in pets/" in capsys.readouterr().out) == names[0].startswith("pets")
+
+
+def test_without_test_folders_every_tenth_is_reserved(tmp_path):
+    paint(tmp_path / "trainA", 12)
+    paint(tmp_path / "trainB", 12)
+    paint(tmp_path / "testA", 1)
+    found = two_domains.of_folder(tmp_path, 8, device="cpu")
+    assert [len(p) for p in (found.x, found.y, found.test_x, found.test_y)] == [12, 10, 1, 2]
+
+
+def test_other_folders_are_refused_with_what_was_found(tmp_path):
+    for name in ("summer", "winter", "results"):
+        paint(tmp_path / "three" / name, 2)
+    with pytest.raises(CourseError, match=r"results/ \(2 images\), summer/ .*, winter/"):
+        two_domains.of_folder(tmp_path / "three", 8, device="cpu")
+    for name in ("train", "val"):
+        paint(tmp_path / "pix2pix" / name, 2)
+    with pytest.raises(CourseError, match="side by side"):
+        two_domains.of_folder(tmp_path / "pix2pix", 8, device="cpu")
+    paint(tmp_path / "half" / "trainA", 2)
+    (tmp_path / "half" / "trainB").mkdir()
+    with pytest.raises(CourseError, match=r"trainB/ \(no image\)\.\n"):  # nothing of pix2pix
+        two_domains.of_folder(tmp_path / "half", 8, device="cpu")
+
+
+def test_the_whole_images_of_two_domains(tmp_path, capsys):
+    paint(tmp_path / "winter", 2, 100)
+    paint(tmp_path / "summer", 2)
+    found = two_domains.of_folder(tmp_path, 30, device="cpu", fit="pad")
+    assert found.x[0, :, :5].min() == 255 and found.x[0, :, 15].max() == 0
+    assert "summer: only 1 image" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="size"):
+        two_domains.of_folder(tmp_path, 0)
+
+
 def numbered(*values: int) -> torch.Tensor:
     return torch.tensor(values).float().view(-1, 1, 1, 1)
 
