@@ -19,8 +19,11 @@ from torch import nn
 from torch.optim import Optimizer
 
 from gancourse.errors import CourseError
+from gancourse.training.player import expand
 
 NAME, PREVIOUS, LOCK = "checkpoint.pt", "checkpoint.previous.pt", "run.lock"
+BEST = "best.pt"
+"""The state with the lowest value of a number; see `restore_best`."""
 FORMAT = 1
 """Increased when the content of a checkpoint changes: those of other versions are refused."""
 
@@ -73,6 +76,21 @@ def state_of(keep: Mapping[str, Any]) -> dict[str, Any]:
     return {**state, "torch": torch.get_rng_state()}
 
 
+def copy_of(keep: Mapping[str, Any]) -> dict[str, Any]:
+    """What `state_of` returns, but copied: later steps don't change it."""
+    return _copied(state_of(keep))
+
+
+def _copied(thing: Any) -> Any:
+    if isinstance(thing, torch.Tensor):
+        return thing.detach().clone()
+    if isinstance(thing, Mapping):
+        return {key: _copied(value) for key, value in thing.items()}
+    if type(thing) in (list, tuple):
+        return type(thing)(map(_copied, thing))
+    return thing
+
+
 def restore(keep: Mapping[str, Any], state: Mapping[str, Any]) -> None:
     """Load what `state_of` returned."""
     for name, thing in keep.items():
@@ -115,8 +133,10 @@ def fingerprint(keep: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def write(folder: Path, content: Mapping[str, Any]) -> None:
+def write(folder: Path, content: Mapping[str, Any], name: str = NAME) -> None:
     """Write a checkpoint; a kill at any moment leaves this one or the previous one intact.
+
+    Only `NAME` has a previous one that is kept.
 
     Raises
     ------
@@ -126,15 +146,15 @@ def write(folder: Path, content: Mapping[str, Any]) -> None:
     whole = io.BytesIO()  # in memory: on a full disk torch.save itself fails with other errors
     torch.save({**content, "format": FORMAT}, whole)
     folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f"{NAME}.part"
+    part = folder / f"{name}.part"
     try:
         with part.open("wb") as file:
             file.write(whole.getbuffer())
             file.flush()
             os.fsync(file.fileno())
-        if (folder / NAME).exists():
+        if name == NAME and (folder / NAME).exists():
             os.replace(folder / NAME, folder / PREVIOUS)
-        os.replace(part, folder / NAME)
+        os.replace(part, folder / name)
     except OSError:
         with contextlib.suppress(OSError):
             part.unlink()  # frees space on a full disk
@@ -163,6 +183,39 @@ def read(folder: Path) -> dict[str, Any] | None:
         then = "The previous one is used." if before else "There is no previous one."
         print(f"NOTICE: {path} {why}. It was kept as {_refuse(path).name}.{fix} {then}")
     return None
+
+
+def restore_best(keep: Mapping[str, Any], folder: Path) -> int:
+    """Load the state that ``train(..., best_by=)`` kept; returns its step.
+
+    Parameters
+    ----------
+    keep : Mapping[str, Any]
+        As it was given to `train`.
+    folder : Path
+        The run's.
+
+    Raises
+    ------
+    CourseError
+        There is none, or it can't be read.
+    """
+    try:
+        content = torch.load(folder / BEST, map_location="cpu", weights_only=True)
+        restore(expand(keep), content["state"])
+    except FileNotFoundError:
+        raise CourseError(
+            f"There is no {BEST} in {folder}.",
+            "",
+            'Train with best_by="distance" or another number.',
+        ) from None
+    except Exception as error:  # torch raises many kinds for a truncated file
+        raise CourseError(
+            f"{BEST} in {folder} can't be loaded ({type(error).__name__}: {error}).",
+            "It is damaged, or of other networks.",
+            "Train again with fresh=True.",
+        ) from error
+    return content["step"]
 
 
 def _refuse(path: Path) -> Path:

@@ -4,6 +4,8 @@ It does not depend on what a step does: ``step()`` is a function of the notebook
 networks, optimizers, batches and noise.
 """
 
+import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -16,8 +18,11 @@ from tqdm.auto import tqdm
 
 from gancourse.env import static
 from gancourse.errors import CourseError
-from gancourse.training import checkpoint
+from gancourse.training import checkpoint, guards
+from gancourse.training.guards import Stopped, TrainingDiverged
 from gancourse.training.player import expand
+
+__all__ = ["Record", "Stopped", "TrainingDiverged", "train"]
 
 
 @dataclass(frozen=True)
@@ -34,24 +39,6 @@ class Record:
     """Made before an interruption, and yielded again."""
 
 
-class TrainingDiverged(CourseError):
-    """A loss is not finite. The message gives the step, the last finite losses, likely causes."""
-
-    def __init__(
-        self, step: int, name: str, last: Mapping[str, float], folder: Path | None
-    ) -> None:
-        numbers = ", ".join(f"{key} {value:.4g}" for key, value in last.items()) or "none yet"
-        super().__init__(
-            f"{name} stopped being a finite number at step {step}. Last finite losses: {numbers}.",
-            "Likely causes: a learning rate that is too high; log or sqrt of zero (work with "
-            "logits: softplus(-logit) is -log(sigmoid(logit))); data outside [-1, 1]; a division "
-            "by a standard deviation of zero; half precision without autocast.",
-            "Halve the learning rate or print the first bad batch. "
-            + (f"The last good state is in {folder}." if folder else "Nothing was checkpointed."),
-        )
-        self.step, self.last = step, dict(last)
-
-
 def train(
     step: Callable[[], Mapping[str, Tensor]],
     steps: int,
@@ -61,6 +48,7 @@ def train(
     record_every: int = 50,
     checkpoint_seconds: float = 10.0,
     batches: Any = None,
+    best_by: str | None = None,
     fresh: bool = False,
     title: str = "training",
 ) -> Iterator[Record]:
@@ -72,8 +60,8 @@ def train(
     Parameters
     ----------
     step : callable
-        Takes one step and returns its losses as detached scalar tensors. They are read once per
-        record: reading each would make a GPU wait.
+        Takes one step and returns its losses by name, as scalar tensors or floats. They are
+        detached, and read once per record: reading each would make a GPU wait.
     steps : int
         Steps in all, including those before an interruption.
     keep : mapping
@@ -88,6 +76,9 @@ def train(
         At least this long between checkpoints: the most work a killed kernel can lose.
     batches : Batches, optional
         Has a ``size``: when memory runs out, smaller sizes are tried, to report which fits.
+    best_by : str, optional
+        Keep the state of the record with the lowest value of this number, "distance" for instance
+        (`signs.examine` logs it); `checkpoint.restore_best` loads it.
     fresh : bool
         Start over even if there is a checkpoint. The old one is set aside, not deleted.
 
@@ -98,8 +89,12 @@ def train(
     ValueError
         `steps` or `record_every` is below 1.
     CourseError
-        Memory ran out: the message names the batch size that fits. Or another kernel trains in
-        `folder`. Or its checkpoint does not match `keep`.
+        A step returned something else than losses, or its batches ended. Memory ran out: the
+        message names the batch size that fits. Another kernel trains in `folder`. Its checkpoint
+        does not match `keep`, or there is no number `best_by`.
+    Stopped
+        The run was interrupted. Before this, and before an error of a step is passed on, the last
+        completed step is saved.
     """
     if steps < 1 or record_every < 1:
         raise ValueError(f"steps and record_every must be at least 1, got {steps}, {record_every}")
@@ -107,35 +102,68 @@ def train(
     with checkpoint.alone(folder):
         run = _Run(keep, folder, fresh, steps, title)
         yield from [replace(record, resumed=True) for record in run.records]
-        pending: dict[str, list[Tensor]] = {}
+        pending = run.pending
         began, saved = time.perf_counter() - run.seconds, time.perf_counter()
         with tqdm(total=steps, initial=run.step, desc=title, unit="step", disable=static()) as bar:
             while run.step < steps:
-                try:
-                    losses = step()
-                except (torch.OutOfMemoryError, RuntimeError) as error:
-                    if not _is_out_of_memory(error):
-                        raise
-                    raise _out_of_memory(step, batches, run) from error
+                losses = _take(step, run, batches)
                 run.step += 1
                 bar.update()
                 for name, value in losses.items():
-                    pending.setdefault(name, []).append(torch.as_tensor(value))
-                if run.step % record_every and run.step < steps:
-                    continue
+                    pending.setdefault(name, []).append((run.step, value))
                 run.seconds = time.perf_counter() - began
-                means = _read(pending, run)
+                if run.step % record_every and run.step < steps:
+                    run.remember()
+                    continue
+                means = _read(run, batches)
                 pending.clear()
-                bar.set_postfix({name: f"{value:.3f}" for name, value in means.items()})
+                shown = {name: f"{v:.3f}" for name, v in means.items() if name.startswith("loss")}
+                bar.set_postfix(shown)
                 run.records.append(Record(run.step, run.seconds, means))
+                if best_by:
+                    run.keep_best(best_by)
                 if run.step == steps or time.perf_counter() - saved >= checkpoint_seconds:
                     run.save()
                     saved = time.perf_counter()
+                else:
+                    run.remember()
                 try:
                     yield run.records[-1]
                 except GeneratorExit:  # the caller left its loop: no work is lost
                     run.save()
                     raise
+
+
+def _take(step: Callable[[], Any], run: "_Run", batches: Any) -> dict[str, Tensor]:
+    """One step. Before an error is passed on, the last completed step is saved."""
+    try:
+        return guards.losses_of(step())
+    except KeyboardInterrupt:
+        run.save_remembered()
+        raise Stopped(run.farewell()) from None
+    except Exception as error:
+        if guards.is_out_of_memory(error):
+            raise _out_of_memory(step, batches, run) from error
+        if run.pending:
+            _read(run, batches)  # losses that were not finite came first
+        run.save_remembered()
+        if isinstance(error, StopIteration):
+            raise guards.exhausted(run.step) from None
+        raise
+
+
+def _read(run: "_Run", batches: Any) -> dict[str, float]:
+    """Means since the last record. Where a loss is not finite, the data are searched too."""
+    last = run.records[-1].losses if run.records else {}
+    try:
+        return guards.read(run.pending, run.folder, last)
+    except TrainingDiverged as error:
+        if data := guards.not_finite(batches):
+            name = str(error).split(maxsplit=1)[0]
+            raise TrainingDiverged(
+                error.step, name, error.last, run.folder, data, error.values
+            ) from None
+        raise
 
 
 class _Run:
@@ -146,8 +174,11 @@ class _Run:
     ) -> None:
         self.keep, self.folder, self.title, self.steps = keep, folder, title, steps
         self.step, self.seconds, self.records = 0, 0.0, list[Record]()
+        self.pending: dict[str, list[tuple[int, Tensor]]] = {}
         self.mark = checkpoint.fingerprint(keep)
         self.saved, self.warned = 0, False
+        self.memory: tuple[int, float, Any] | None = None
+        self.memory_seconds, self.began = 0.0, time.perf_counter()
         found = checkpoint.read(folder) if folder else None
         if folder and found and (fresh or found["mark"] != self.mark or found["step"] > steps):
             why = "as asked" if fresh else \
@@ -178,50 +209,84 @@ class _Run:
             ) from error
         self.step, self.seconds = found["step"], found["seconds"]
         self.records = [Record(**record) for record in found["records"]]
+        self.pending = {
+            name: [(step, torch.tensor(value)) for step, value in history]
+            for name, history in found.get("pending", {}).items()
+        }
         self.saved = self.step
 
+    def remember(self) -> None:
+        """Copy the state, to be saved if the next step fails; at most 3 % of the time goes there.
+
+        A step that fails half-way has already changed a part of the state.
+        """
+        now = time.perf_counter()
+        if self.folder is None or self.memory_seconds > 0.5 + 0.03 * (now - self.began):
+            return
+        try:
+            self.memory = (self.step, self.seconds, checkpoint.copy_of(self.keep))
+        except (torch.OutOfMemoryError, MemoryError):
+            self.memory, self.memory_seconds = None, math.inf
+        self.memory_seconds += time.perf_counter() - now
+
+    def save_remembered(self) -> None:
+        """Write the state of the last completed step that was remembered, if it is newer."""
+        if self.memory and self.memory[0] > self.saved:
+            step, seconds, state = self.memory
+            self.write(step, seconds, state)
+
+    def farewell(self) -> str:
+        """What to say when training is interrupted."""
+        at = f"{self.title} stopped at step {self.step:,} of {self.steps:,}"
+        if self.folder is None:
+            return f"{at}. It has no folder for checkpoints: run again, it starts from step 0."
+        return (
+            f"{at}; the last checkpoint is step {self.saved:,}. Run the cell again to resume there."
+        )
+
     def save(self) -> None:
+        """Write a checkpoint of the present state."""
+        self.write(self.step, self.seconds, checkpoint.state_of(self.keep))
+
+    def write(self, step: int, seconds: float, state: Any) -> None:
         """Write a checkpoint; if that fails, print a notice the first and the last time."""
         if self.folder is None:
             return
         content = {
-            "mark": self.mark, "step": self.step, "seconds": self.seconds,
-            "records": [asdict(record) for record in self.records],
-            "state": checkpoint.state_of(self.keep),
+            "mark": self.mark, "step": step, "seconds": seconds,
+            "records": [asdict(r) for r in self.records if r.step <= step],
+            "pending": {
+                name: [(n, value.item()) for n, value in history if n <= step]
+                for name, history in self.pending.items()
+            },
+            "state": state,
         }  # fmt: skip
         try:
             checkpoint.write(self.folder, content)
         except OSError as error:
-            if not self.warned or self.step == self.steps:
-                print(f"{self.title}: step {self.step} could not be saved in {self.folder}: "
+            if not self.warned or step == self.steps:
+                print(f"{self.title}: step {step} could not be saved in {self.folder}: "
                       f"{error.strerror or error}. Training continues; if this kernel ends, all "
                       f"after step {self.saved} is lost. Free some space, or choose another "
                       "folder with GANCOURSE_RUNS.")  # fmt: skip
             self.warned = True
             return
         if self.warned:
-            print(f"{self.title}: step {self.step} could be saved again.")
-        self.saved, self.warned = self.step, False
+            print(f"{self.title}: step {step} could be saved again.")
+        self.saved, self.warned = step, False
 
-
-def _read(pending: Mapping[str, list[Tensor]], run: _Run) -> dict[str, float]:
-    """Means of the pending losses: the only place where training waits for the device."""
-    values = {name: torch.stack(list_).double().cpu() for name, list_ in pending.items()}
-    for name, history in values.items():
-        bad = (~history.isfinite()).nonzero()
-        if len(bad):
-            i = int(bad[0])
-            last = {key: float(h[i - 1]) for key, h in values.items()} if i else (
-                run.records[-1].losses if run.records else {}
-            )  # fmt: skip
-            raise TrainingDiverged(run.step - len(history) + i + 1, name, last, run.folder)
-    return {name: history.mean().item() for name, history in values.items()}
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    if isinstance(error, torch.OutOfMemoryError):
-        return True
-    return any(text in str(error) for text in ("DefaultCPUAllocator", "not enough memory"))
+    def keep_best(self, by: str) -> None:
+        """Store the state of the last record in a file of its own if its number is the lowest."""
+        values = [r.losses[by] for r in self.records if by in r.losses]
+        if not values:
+            known = ", ".join(self.records[-1].losses)
+            raise CourseError(
+                f"There is no number {by!r} among those logged.", f"There is: {known}."
+            )
+        if self.folder and self.records[-1].losses.get(by) == min(values):
+            state = {"step": self.step, by: min(values), "state": checkpoint.state_of(self.keep)}
+            with contextlib.suppress(OSError):  # save() reports a full disk
+                checkpoint.write(self.folder, state, checkpoint.BEST)
 
 
 def _out_of_memory(step: Callable[[], Any], batches: Any, run: _Run) -> CourseError:
@@ -239,7 +304,7 @@ def _out_of_memory(step: Callable[[], Any], batches: Any, run: _Run) -> CourseEr
             step()
             fits = trial
         except (torch.OutOfMemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not guards.is_out_of_memory(error):
                 raise
             trial //= 2
     batches.size = size

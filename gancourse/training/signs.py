@@ -1,10 +1,11 @@
-"""Signs of a training run: a few numbers that a step logs in addition to its losses.
+"""Signs of a training run: numbers that a step logs in addition to its losses.
 
 `diagnosis` reads them. In most cases ``step = examine(step, G, D)`` is enough: train as usual.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,9 +15,17 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from gancourse.errors import CourseError
 from gancourse.shapes import Scalar
+from gancourse.training.listening import Heard, Listener, gradient_norms, norm
+from gancourse.training.loss_terms import terms
+from gancourse.training.origins import FAKE
+from gancourse.training.turns import INSTEAD, Turns, turns
 
-FLOOR = 1e-12  # of a distance in a denominator: all real examples may be equal
 PAIRS = 64  # examples of a batch between which distances are measured
+ENDS = ("sigmoid", "softmax", "logsigmoid", "relu")
+"""Functions that a discriminator should not end in, where its outputs are used as logits."""
+
+LIMITS = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "relu": (0.0, None)}
+"""The lowest and highest value of a generator that ends in this function."""
 
 
 @torch.no_grad()
@@ -44,43 +53,70 @@ def measure_signs(
     dict[str, Tensor]
         Detached scalars; nothing is read from the device.
 
-        - ``logit_real``, ``logit_fake``: mean logits.
+        - ``logit_real``, ``logit_fake``: mean logits; ``low_logit``, ``high_logit``: the smallest
+          and the largest. ``ahead``: the share of pairs of a real
+          example and a fake in which the real one has the higher logit; 0.5 if D is undecided.
         - ``grad_G``, ``grad_first``, ``grad_last``: norms of the gradient of G, of its first and
           of its last weight matrix.
-        - ``range_real``, ``range_fake``: largest absolute values.
+        - ``range_real``, ``range_fake``: largest absolute values; ``low_real``, ``high_real``,
+          ``low_fake``, ``high_fake``: smallest and largest values.
+        - ``flat``: the share of real examples whose values are all equal.
+        - ``limit_real``, ``limit_fake``: the share of values within 1 % of -1 or 1, or outside.
         - ``fakes_graph``: 1 if the fakes of D's turn carry a graph that leads back into G.
         - ``batch``: examples in it. ``batch_norm``: layers in training mode, of both networks.
 
         With two or more examples also these, in units of distances between real examples. They
-        are Euclidean, between 64 examples of each kind at most.
+        are Euclidean, between 64 examples of each kind at most. All are 0 where the real examples
+        are equal: there is no unit then.
 
+        - ``variety``: mean distance between two real examples, in the data's own unit.
         - ``spread``: see `spread`. 1: fakes are as varied as the data; 0: all alike.
         - ``distance``: the energy distance of fakes and data, :math:`2E|x-y| - E|x-x'| - E|y-y'|`
           (Székely and Rizzo, 2013). 0 on average if they have the same distribution.
         - ``stray``: from a fake to the nearest real example; ``reach``: from a real example to
           the nearest fake. Their unit is the distance from a real example to the next real one.
     """
-    weights = [p for p in G.parameters() if p.dim() > 1]
+    carries = fakes.requires_grad
+    x, fakes, real, fake = (t.detach().float() for t in (x, fakes, real, fake))
     norms = sum(isinstance(m, _BatchNorm) and m.training for m in (*G.modules(), *D.modules()))
+    whole, first, last = gradient_norms(G)
     result = {
-        "logit_real": real.float().mean(),
-        "logit_fake": fake.float().mean(),
-        "grad_G": _norm(list(G.parameters()), x),
-        "grad_first": _norm(weights[:1], x),
-        "grad_last": _norm(weights[-1:], x),
-        "range_real": x.float().abs().max(),
-        "range_fake": fakes.float().abs().max(),
-        "fakes_graph": torch.tensor(float(fakes.requires_grad)),
+        "logit_real": real.mean(),
+        "logit_fake": fake.mean(),
+        "low_logit": torch.minimum(real.min(), fake.min()),
+        "high_logit": torch.maximum(real.max(), fake.max()),
+        "ahead": _ahead(real, fake),
+        "grad_G": whole,
+        "grad_first": first,
+        "grad_last": last,
+        "range_real": x.abs().max(),
+        "range_fake": fakes.abs().max(),
+        "low_real": x.min(),
+        "high_real": x.max(),
+        "low_fake": fakes.min(),
+        "high_fake": fakes.max(),
+        "flat": _flat(x),
+        "limit_real": (x.abs() > 0.99).float().mean(),
+        "limit_fake": (fakes.abs() > 0.99).float().mean(),
+        "fakes_graph": torch.tensor(float(carries)),
         "batch": torch.tensor(float(len(x))),
         "batch_norm": torch.tensor(float(norms)),
     }
     return result | (_distances(x[:PAIRS], fakes[:PAIRS]) if min(len(x), len(fakes)) > 1 else {})
 
 
-def _norm(weights: Sequence[Tensor], like: Tensor) -> Scalar:
-    """Norm of the gradient of some weights together; 0 if there is none."""
-    norms = [p.grad.float().norm() for p in weights if p.grad is not None]
-    return torch.stack(norms).norm() if norms else torch.zeros((), device=like.device)
+def _flat(x: Tensor) -> Scalar:
+    """The share of examples whose values are all equal; 0 if each is a single number."""
+    x = x.flatten(1)
+    same = (x.amax(dim=1) == x.amin(dim=1)).float().mean()
+    return same if x.shape[1] > 1 else torch.zeros_like(same)
+
+
+def _ahead(real: Tensor, fake: Tensor) -> Scalar:
+    """The share of pairs, one of each kind, in which the real example's mean logit is higher."""
+    r, f = (t.reshape(len(t), -1).mean(dim=1)[:PAIRS] if t.dim() else t[None] for t in (real, fake))
+    higher = r[:, None] - f[None]
+    return ((higher > 0).float() + (higher == 0).float() / 2).mean()
 
 
 def spread(x: Float[Tensor, " n *example"], fakes: Float[Tensor, " m *example"]) -> Scalar:
@@ -95,7 +131,7 @@ def spread(x: Float[Tensor, " n *example"], fakes: Float[Tensor, " m *example"])
     -------
     Tensor
         Mean Euclidean distance between two different fakes, divided by that between two different
-        real examples. 0: all fakes alike.
+        real examples. 0: all fakes alike, or all real examples.
 
     Raises
     ------
@@ -104,58 +140,172 @@ def spread(x: Float[Tensor, " n *example"], fakes: Float[Tensor, " m *example"])
     """
     if min(len(x), len(fakes)) < 2:
         raise ValueError(f"a distance needs two examples, got {len(x)} real, {len(fakes)} fake")
-    between = F.pdist(x.float().flatten(1)).mean().clamp(min=FLOOR)
-    return F.pdist(fakes.float().flatten(1)).mean() / between
+    return _ratio(*(F.pdist(t.float().flatten(1)).mean() for t in (fakes, x)))
+
+
+def _ratio(a: Scalar, b: Scalar) -> Scalar:
+    """The quotient a / b, or 0 where b is 0."""
+    return torch.where(b > 0, a / torch.where(b > 0, b, 1), 0)
 
 
 def _distances(
     x: Float[Tensor, " n *example"], fakes: Float[Tensor, " m *example"]
 ) -> dict[str, Scalar]:
     """Distances between and within real examples and fakes."""
-    relative = spread(x, fakes)
-    x, y = x.float().flatten(1), fakes.float().flatten(1)
+    x, y = x.flatten(1), fakes.flatten(1)
     exact = "donot_use_mm_for_euclid_dist"  # the faster mode rounds small distances to 0
     xx, xy = (torch.cdist(x, other, compute_mode=exact) for other in (x, y))
     itself = torch.eye(len(x), device=x.device, dtype=torch.bool)
-    nearest = xx.masked_fill(itself, math.inf).min(dim=1).values.mean().clamp(min=FLOOR)
-    between = (xx.sum() / (len(x) * (len(x) - 1))).clamp(min=FLOOR)
+    nearest = xx.masked_fill(itself, math.inf).min(dim=1).values.mean()
+    between = xx.sum() / (len(x) * (len(x) - 1))
+    relative = _ratio(F.pdist(y).mean(), between)
     return {
+        "variety": between,
         "spread": relative,
-        "distance": 2 * xy.mean() / between - 1 - relative,
-        "stray": xy.min(dim=0).values.mean() / nearest,
-        "reach": xy.min(dim=1).values.mean() / nearest,
+        "distance": _ratio(2 * xy.mean() - between - relative * between, between),
+        "stray": _ratio(xy.min(dim=0).values.mean(), nearest),
+        "reach": _ratio(xy.min(dim=1).values.mean(), nearest),
     }
 
 
-def examine(
-    step: Callable[[], Mapping[str, Tensor]], G: nn.Module, D: nn.Module
-) -> Callable[[], dict[str, Tensor]]:
-    """The same step, with `measure_signs` added to what it returns.
+def examine(step: Callable[[], Any], G: nn.Module, D: nn.Module) -> Callable[[], Any]:
+    """The same step, with its signs added to what it returns; training is not changed.
 
-    A forward hook records D's calls: the first must be on the real batch, the second on the fakes,
-    as in `papers.gan.gan_step`. Other steps call `measure_signs` themselves.
+    Hooks hear what G and D are given and return, and which optimizers step. Real examples and fakes
+    are told apart by their origin: what is computed from an output of G is fake. So D may be called
+    in any order, any number of times, with both kinds in one batch.
+
+    Parameters
+    ----------
+    step : callable
+        Takes one training step, of any GAN with one G and one D, and returns its losses. Those
+        named "loss_D" and "loss_G" are compared with the logits that were heard.
+    G, D : nn.Module
+        The modules that the step calls.
+
+    Returns
+    -------
+    callable
+        It returns the losses, `measure_signs`, `terms` of losses, and these scalars. For each
+        network, with its name at the end:
+
+        - ``update_``, ``weight_``, ``moved_``: norms of the change by the step and of the weights
+          before it, and their ratio. ``grad_``: norm of the gradient as its optimizer steps;
+        - ``steps_``, ``optimizers_``: how many updates, by how many optimizers; ``held_``: the
+          share of its trainable weights that they update; ``copy_``: 1 if an optimizer stepped
+          that holds weights of the same shapes, but not these;
+        - ``reached_``, ``stale_``, ``both_``: 1 if a gradient reached it, if it was mixed with
+          an older one, if it reached the other network too; see `listening.Update`;
+        - ``eval_``: layers of batch norm in eval mode as it is trained.
+
+        Of the whole step:
+
+        - ``missing_real``, ``missing_fake``: 1 if D's turn had none; ``cut_off``: 1 if no output of
+          G reached D at all; ``cut_G``: 1 if the fakes of G's turn have no graph;
+        - ``frozen_D``: 1 if no weight of D required a gradient in its turn; ``mixed_D``: 1 if the
+          gradient of D's step holds that of G's loss;
+        - ``noise``: the mean distance of G's inputs, over their mean length;
+        - ``low_limit``, ``high_limit``: of the function that G ends in; ``sigmoid_D`` and others:
+          1 if D ends in one of `ENDS`;
+        - ``repeats``: the share of pairs of real examples, of the first step and this, that are
+          equal.
 
     Raises
     ------
     CourseError
-        From the step, if D was called in another order.
+        From the step, if real examples and fakes can't be told apart: the message says why.
     """
+    listener, first = Listener(G, D), list[Tensor]()
 
-    def examined() -> dict[str, Tensor]:
-        calls: list[tuple[Tensor, Tensor]] = []
-        hook = D.register_forward_hook(lambda _, inputs, out: calls.append((inputs[0], out)))
-        try:
+    def examined() -> Any:
+        before = {name: _copy(net) for name, net in listener.nets.items()}
+        with listener.step() as heard:
             losses = step()
-        finally:
-            hook.remove()
-        if len(calls) < 2 or calls[0][0].shape != calls[1][0].shape:
+        if not isinstance(losses, Mapping):
+            return losses  # `train` says what a step has to return
+        found = turns(heard)
+        x, fakes = found.real.x, found.fake.x
+        if x.shape[1:] != fakes.shape[1:]:
             raise CourseError(
-                f"This step can't be examined: D was called {len(calls)} times, on batches of "
-                f"shapes {[tuple(inputs.shape) for inputs, _ in calls]}.",
-                "Its first two calls should be on a real batch and on fakes, of the same size.",
-                "Call measure_signs(G, D, x, fakes, real, fake) in the step and return its result.",
+                "This step can't be examined: D received real examples of shape "
+                f"{tuple(x.shape[1:])} and fakes of shape {tuple(fakes.shape[1:])}.",
+                "D can tell such batches apart by their shape alone.",
+                f"Give both the same shape. For networks where that is intended: {INSTEAD}",
             )
-        (x, real), (fakes, fake) = calls[:2]
-        return {**losses, **measure_signs(G, D, x, fakes, real, fake)}
+        signs = measure_signs(G, D, x, fakes, found.real.logits, found.fake.logits)
+        signs |= _movement(heard, listener.nets, before) | _state(heard, found)
+        if len(first):
+            signs["repeats"] = _repeats(first[0], x)
+        else:
+            first.append(x[:PAIRS].clone())
+        logits = (found.real, found.fake, found.real_G, found.fake_G)
+        return {**losses, **signs, **terms(*(call.logits for call in logits))}
 
     return examined
+
+
+def _copy(net: nn.Module) -> list[Tensor]:
+    return [p.detach().clone() for p in net.parameters()]
+
+
+def _repeats(a: Tensor, b: Tensor) -> Scalar:
+    """The share of pairs that are equal: 1 / n if examples are drawn from n."""
+    a, b = (t.float().flatten(1) for t in (a, b[:PAIRS]))
+    return (torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist") == 0).float().mean()
+
+
+def _movement(
+    heard: Heard, nets: Mapping[str, nn.Module], before: Mapping[str, Sequence[Tensor]]
+) -> dict[str, Tensor]:
+    """How the weights of each network moved in a step, and what its optimizer followed."""
+    signs: dict[str, Tensor | float] = {}
+    for name, net in nets.items():
+        weights = list(net.parameters())
+        pairs = zip(weights, before[name], strict=True)
+        update, weight = norm(w.detach() - old for w, old in pairs), norm(before[name])
+        signs[f"update_{name}"], signs[f"weight_{name}"] = update, weight
+        signs[f"moved_{name}"] = _ratio(update, weight)
+        own = [update for update in heard.updates if update.owner == name]
+        signs[f"steps_{name}"] = len(own)
+        shares = {update.optimizer: update.held[name] for update in own}
+        signs[f"held_{name}"] = min(1.0, sum(shares.values()))
+        signs[f"copy_{name}"] = any(update.like == name for update in heard.updates)
+        signs[f"optimizers_{name}"] = len(shares)
+        if own:
+            last = own[-1]
+            signs[f"grad_{name}"] = last.gradients[0]
+            if name == "G":
+                signs["grad_first"], signs["grad_last"] = last.gradients[1:]
+            signs[f"stale_{name}"] = last.stale
+            signs[f"both_{name}"] = last.both
+            signs[f"reached_{name}"] = last.reached
+    return {name: torch.as_tensor(value, dtype=torch.float32) for name, value in signs.items()}
+
+
+def _state(heard: Heard, found: Turns) -> dict[str, Tensor]:
+    """Modes, noise, and what the networks end in."""
+    carries = found.fake.graph and not found.missing
+    last = next((update for update in heard.updates[::-1] if update.owner == "D"), None)
+    reaches_G = last.both if last else carries
+    signs: dict[str, Tensor | float] = {
+        "fakes_graph": carries and reaches_G,
+        "mixed_D": reaches_G and not carries,
+        "missing_real": found.missing == "real",
+        "missing_fake": found.missing == "fake",
+        "cut_G": not found.fake_G.graph,
+        "batch_norm": sum(heard.norm.values()),
+        "frozen_D": found.real.frozen and found.fake.frozen,
+        "cut_off": not any(call.origin == FAKE for call in heard.calls),
+        **{f"{end}_D": heard.last.get("D", "") == end for end in ENDS},
+        "eval_G": heard.eval_norm,
+        "eval_D": max(found.real.eval_norm, found.fake.eval_norm),
+    }
+    for limit, value in zip(
+        ("low_limit", "high_limit"), LIMITS.get(heard.last.get("G"), (None, None)), strict=True
+    ):
+        signs |= {} if value is None else {limit: value}
+    z = heard.noise[-1].detach().float()[:PAIRS] if heard.noise else torch.zeros(0)
+    if len(z) > 1:
+        z = z.flatten(1)
+        signs["noise"] = _ratio(F.pdist(z).mean(), z.norm(dim=1).mean())
+    return {name: torch.as_tensor(value, dtype=torch.float32) for name, value in signs.items()}

@@ -104,7 +104,7 @@ def test_a_wrong_label_in_the_generators_turn():
         return {"loss_D": loss_D.detach(), "loss_G": loss_G.detach()}
 
     finding = diagnose(play(helps_the_discriminator, steps=160))[0]
-    assert finding.name == "wrong labels" and "Otherwise G's label" in finding.next_step
+    assert finding.name == "wrong labels" and "G's label (or sign) is wrong" in finding.next_step
 
 
 def test_a_generator_that_is_cut_off():
@@ -119,7 +119,7 @@ def test_a_generator_that_is_cut_off():
         return {"loss_D": loss_D.detach(), "loss_G": loss_G.detach()}
 
     finding = diagnose(play(fakes_made_once, steps=160))[0]
-    assert finding.name == "vanishing gradient" and "remove a detach" in finding.next_step
+    assert finding.name == "vanishing gradient" and "fakes of G's turn are detached" in str(finding)
 
 
 def test_a_collapse_to_three_modes_that_lie_far_apart(rng):
@@ -130,7 +130,8 @@ def test_a_collapse_to_three_modes_that_lie_far_apart(rng):
         mode = torch.cdist(fakes, RING.centres).argmin(dim=1)
         fakes = fakes[(mode == 0) | (mode == 3) | (mode == 5)][:64]
         signs = measure_signs(G, D, x, fakes, D(x), D(fakes))
-        records.append(Record(i, i, {n: v.item() for n, v in signs.items() if "grad" not in n}))
+        facts = {n: v.item() for n, v in signs.items() if not n.startswith(("grad", "fakes"))}
+        records.append(Record(i, i, facts))
     assert summary(records)["spread"] > 0.8
     assert names(records) == ["mode collapse"]
 
@@ -160,7 +161,7 @@ def test_what_is_not_there_is_not_invented(healthy):
 def test_a_run_that_stands_still_is_not_called_healthy():
     still = {"loss_D": 1.38, "loss_G": 0.7, "distance": 0.5, "spread": 0.9, "stray": 2, "reach": 2}
     (finding,) = diagnose([Record(i, i, still) for i in range(20)])
-    assert finding.name == "unclear" and "no nearer" in finding.evidence
+    assert finding.name == "unclear" and "not converged" in finding.evidence
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -187,4 +188,4 @@ def test_an_unknown_fault_is_refused():
     with pytest.raises(ValueError, match=r"no such fault: 'flu'.*mode collapse"):
         faulty_step("flu")
     assert set(FAULTS) == ({*STEPS} - {"healthy"}) | {"oscillation"}
-    assert {rule.name for rule in RULES} == set(FAULTS)
+    assert {rule.name for rule in RULES} >= set(FAULTS)
