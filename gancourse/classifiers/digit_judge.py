@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gancourse import env
-from gancourse.papers.blocks import Rng, configured
+from gancourse.papers.blocks import Rng, configured, require_size
 from gancourse.papers.gan import descend
 from gancourse.shapes import ClassLogits, Images
 from gancourse.training.loop import train
@@ -49,6 +49,7 @@ class SmallClassifier(nn.Module):
         self.head = nn.Linear(128, classes)
 
     def forward(self, x: Images) -> ClassLogits:
+        require_size(x, 32)
         return self.head(self.features(x))
 
 

@@ -74,7 +74,7 @@ def ssim(x: Images, real: Images, border: int = 4) -> Float[Tensor, " batch"]:
 
     def one(a: Tensor, b: Tensor) -> float:
         return structural_similarity(
-            a.double().cpu().numpy(), b.double().cpu().numpy(), data_range=255,
+            a.cpu().double().numpy(), b.cpu().double().numpy(), data_range=255,
             gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
         )  # fmt: skip
 

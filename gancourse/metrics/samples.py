@@ -57,7 +57,7 @@ def inception_score(probabilities: Float[Tensor, "n classes"]) -> float:
     """
     if len(probabilities) == 0:
         raise ValueError("a score needs at least one sample")
-    p = probabilities.double()
+    p = probabilities.cpu().double()  # not every GPU computes in double precision
     marginal = p.mean(dim=0)
     divergence = (torch.special.xlogy(p, p) - torch.special.xlogy(p, marginal)).sum(dim=1)
     return divergence.mean().exp().item()
@@ -88,7 +88,7 @@ def frechet_distance(a: Float[Tensor, "n features"], b: Float[Tensor, "m feature
     """
     if min(len(a), len(b)) < 2:
         raise ValueError(f"a covariance needs at least two rows, got {len(a)} and {len(b)}")
-    a, b = a.detach().double().cpu(), b.detach().double().cpu()
+    a, b = a.detach().cpu().double(), b.detach().cpu().double()
     C_a, C_b = torch.atleast_2d(torch.cov(a.T)), torch.atleast_2d(torch.cov(b.T))
     # tr (C_a C_b)^(1/2) = sum of roots of eigenvalues of R C_b R, symmetric, with R = C_a^(1/2)
     values, vectors = torch.linalg.eigh(C_a)
@@ -122,7 +122,7 @@ def kernel_distance(a: Float[Tensor, "n features"], b: Float[Tensor, "m features
     """
     if min(len(a), len(b)) < 2:
         raise ValueError(f"needs at least two rows each, got {len(a)} and {len(b)}")
-    a, b = a.detach().double(), b.detach().double()
+    a, b = a.detach().cpu().double(), b.detach().cpu().double()
 
     def kernel(x: Tensor, y: Tensor) -> Tensor:
         return (x @ y.T / x.shape[1] + 1) ** 3

@@ -89,6 +89,19 @@ def init_normal(net: nn.Module, rng: torch.Generator, std: float = 0.02) -> nn.M
     return net
 
 
+def require_size(x: Tensor, size: int) -> None:
+    """ValueError unless images (B, C, H, W) have sides of `size` pixels.
+
+    A discriminator of convolutions alone would return a map of logits for larger images, and a
+    training with it goes on without a word.
+    """
+    if x.dim() != 4 or x.shape[2:] != (size, size):
+        raise ValueError(
+            f"this network was built for batches of images of {size} x {size} pixels, got a tensor "
+            f"of shape {tuple(x.shape)}: resize the images, or build the network for their size"
+        )
+
+
 def swap(net: nn.Module, kind: type[nn.Module], by: Callable[[nn.Module], nn.Module]) -> nn.Module:
     """Replace every layer of a kind, in place, and return the network.
 

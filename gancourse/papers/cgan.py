@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 from torch.optim import Optimizer
 
-from gancourse.papers.blocks import Rng, configured, down_block, up_block
+from gancourse.papers.blocks import Rng, configured, down_block, require_size, up_block
 from gancourse.papers.gan import gan_step, saturating_loss
 from gancourse.shapes import Images, Labels, Latent, Logits
 
@@ -166,6 +166,7 @@ class Discriminator(nn.Module):
         )  # fmt: skip
 
     def forward(self, x: Images, c: Condition) -> Logits:
+        require_size(x, 32)
         return self.judge(join_maps(self.look(x), c))
 
 

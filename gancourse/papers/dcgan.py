@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from torch import nn
 
-from gancourse.papers.blocks import Rng, configured, down_block, up_block
+from gancourse.papers.blocks import Rng, configured, down_block, require_size, up_block
 from gancourse.shapes import Images, Latent, Logits
 
 
@@ -71,11 +71,13 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Image to logit: each block halves the side; no batch norm on the input layer (Section 3).
 
-    Returns one logit per image, shape (B,). Parameters as in `Generator`.
+    Returns one logit per image, shape (B,). Parameters as in `Generator`. Images of another size
+    raise ValueError.
     """
 
     def __init__(self, channels: int = 3, width: int = 64, size: int = 64, rng: Rng = None) -> None:
         super().__init__()
+        self.size = size
         w = [width * 2**i for i in range(doublings(size))]  # w, 2w, 4w, 8w for 64
         self.layers = nn.Sequential(
             *down_block(channels, w[0], norm=False),                          #  w x 32 x 32
@@ -85,4 +87,5 @@ class Discriminator(nn.Module):
         )  # fmt: skip
 
     def forward(self, x: Images) -> Logits:
+        require_size(x, self.size)
         return self.layers(x)

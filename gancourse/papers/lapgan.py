@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gancourse.papers.blocks import Rng, configured, up_block
+from gancourse.papers.blocks import Rng, configured, require_size, up_block
 from gancourse.shapes import Images, Labels, Latent, Logits
 
 RESIDUAL_SCALE = 5
@@ -171,6 +171,7 @@ class CoarseDiscriminator(nn.Module):
         )  # fmt: skip
 
     def forward(self, x: Images, c: Labels | None = None) -> Logits:
+        require_size(x, 8)
         if self.classes:  # a plane of ones for the image's class, planes of zeros for the others
             planes = F.one_hot(c, self.classes).to(x)[:, :, None, None]
             x = torch.cat([x, planes.expand(-1, -1, *x.shape[2:])], dim=1)
@@ -227,6 +228,7 @@ class LevelDiscriminator(nn.Module):
 
     def __init__(self, channels: int = 3, width: int = 32, side: int = 16, rng: Rng = None) -> None:
         super().__init__()
+        self.side = side
         layers: list[nn.Module] = []
         c_in, c_out = 2 * channels, width
         while side > 4:
@@ -235,6 +237,7 @@ class LevelDiscriminator(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Conv2d(c_in, 1, side), nn.Flatten(0))
 
     def forward(self, residual: Images, low: Images) -> Logits:
+        require_size(residual, self.side)
         return self.layers(torch.cat([low + residual, RESIDUAL_SCALE * residual], dim=1))
 
 

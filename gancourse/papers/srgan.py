@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn, no_grad
 from torch.optim import Optimizer
 
-from gancourse.papers.blocks import Rng, configured
+from gancourse.papers.blocks import Rng, configured, require_size
 from gancourse.papers.gan import discriminator_loss, frozen, non_saturating_loss
 from gancourse.shapes import Images, Scalar
 
@@ -166,6 +166,7 @@ class Discriminator(nn.Module):
 
     def __init__(self, width: int = 64, side: int = 96, rng: Rng = None) -> None:
         super().__init__()
+        self.side = side
         layers: list[nn.Module] = []
         c_in = 3
         for n, times in enumerate((1, 1, 2, 2, 4, 4, 8, 8)):
@@ -182,6 +183,7 @@ class Discriminator(nn.Module):
         )
 
     def forward(self, x: Images) -> Float[Tensor, " batch"]:
+        require_size(x, self.side)
         return self.layers(x)
 
 

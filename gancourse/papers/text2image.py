@@ -20,7 +20,7 @@ from torch.optim import Optimizer
 
 from gancourse.errors import CourseError
 from gancourse.papers import dcgan
-from gancourse.papers.blocks import Rng, configured
+from gancourse.papers.blocks import Rng, configured, require_size
 from gancourse.papers.cgan import Conditioned, join_maps
 from gancourse.papers.gan import descend, frozen, non_saturating_loss
 from gancourse.shapes import Images, Latent, Logits, Scalar
@@ -191,6 +191,7 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         self.project = nn.Sequential(nn.Linear(text_dim, condition_dim), nn.LeakyReLU(0.2))
+        self.size = size
         trunk = dcgan.Discriminator(channels, width, size).layers
         maps = trunk[-2].in_channels
         self.look = trunk[:-2]  # without its last layer and the flattening
@@ -202,6 +203,7 @@ class Discriminator(nn.Module):
         )
 
     def forward(self, x: Images, phi: Embedding) -> Logits:
+        require_size(x, self.size)
         return self.judge(join_maps(self.look(x), self.project(phi)))
 
 
