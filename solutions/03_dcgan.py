@@ -31,6 +31,7 @@
 # | 7 | How good are the samples? | 10 |
 # | 8 | What does each guideline contribute? | 15 |
 # | 9 | A first look inside | 5 |
+# | 10 | Another data set | 5 |
 #
 # It builds on notebook 02: the game, `discriminator_loss`, `non_saturating_loss`, `gan_step`.
 
@@ -39,6 +40,7 @@
 
 # %%
 import copy
+import os
 from collections.abc import Callable
 
 import torch
@@ -46,8 +48,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gancourse.classifiers.digit_judge import train_judge
-from gancourse.datasets import digits
+from gancourse.datasets import digits, named
 from gancourse.datasets.batches import Batches
+from gancourse.errors import CourseError
 from gancourse.exercises import check
 from gancourse.figures import panels, plot_bars, plot_records, show, show_images, show_live
 from gancourse.metrics.samples import confident_share, frechet_distance, in_batches
@@ -80,10 +83,12 @@ show(ax, alt="Two rows of handwritten digits, white on black")
 # `game` makes the step of a run. At every eighth step it adds the **R1 penalty** on D's gradient at real images (notebook 02's `r1_penalty`; Mescheder et al. 2018) to D's loss, computed on eight images of the batch. Applied this rarely, it needs little time; Karras et al. (2020) call this lazy regularization. (R1 is meant for a D that treats each image separately. Batch norm, introduced below, makes the eight logits depend on all eight images, so the gradient that is penalized is that of the sum of the logits.)
 
 # %%
-def game(G: Player, D: Player, seed: int, gamma: float = 0.1) -> tuple[Callable, dict]:
+def game(
+    G: Player, D: Player, seed: int, gamma: float = 0.1, images: Tensor = real.images
+) -> tuple[Callable, dict]:
     """The step of a run, and what a checkpoint must keep. gamma is R1's weight; 0: no penalty."""
     rng = env.rng(seed)
-    batches, sample_z = Batches(real.images, size=32, rng=rng), env.noise(NOISE, rng)
+    batches, sample_z = Batches(images, size=32, rng=rng), env.noise(NOISE, rng)
     r1 = lazy_r1(gamma, every=8, examples=8)
 
     def step() -> dict[str, Tensor]:
@@ -887,6 +892,32 @@ networks.save(judge, folder / "judge.safetensors")
 again = networks.load(folder / "G.safetensors", env.device())
 assert torch.allclose(again(Z[:4]), in_batches(average, Z[:4]), atol=1e-2)
 print("saved: G, D, judge")
+
+# %% [markdown]
+# ## 10. Another data set
+#
+# The same networks learn photographs. Name a set below, and the cell trains a DCGAN on it: `"clothing"` (about 3,800 photos, public domain), `"fashion_mnist"`, `"cifar10"`, `"celeba"` or `"flowers102"`. The first time it is downloaded and verified, which takes from seconds to an hour; `gancourse fetch` lists the sizes and licences. Training takes as many steps as in Section 5. For your own images, replace `named.load(...)` by `folder.load("path", 32)` (`from gancourse.datasets import folder`).
+
+# %% tags=["training", "nbval-ignore-output"]
+DATA_SET = os.environ.get("GANCOURSE_SET", "")  # for example "clothing"
+other = None
+try:
+    if DATA_SET:
+        other = named.load(DATA_SET, 32, limit=env.budget(smoke=500, cpu=20_000, gpu=None))
+except CourseError as problem:
+    print(problem)
+if other:
+    print(other.source)
+    channels, start = other.images.shape[1], env.rng(10, "cpu")
+    G_net = init_normal(dcgan.Generator(NOISE, channels, WIDTH, 32), start)
+    D_net = init_normal(dcgan.Discriminator(channels, WIDTH, 32), start)
+    players = Player(G_net, lr=2e-3, steps=STEPS, ema=0.999), Player(D_net, lr=2e-3, steps=STEPS)
+    step, keep = game(*players, seed=10, images=other.images)
+    list(train(step, STEPS, keep, env.run_dir(f"03_dcgan_{DATA_SET}"), title=DATA_SET))
+    images = torch.cat([to_float(other.images[:32]), in_batches(players[0].average, Z[:32])])
+    show(show_images(images, columns=16), alt="Two rows of real images, and two of samples")
+else:
+    print("Name a data set in DATA_SET, and run this cell again.")
 
 # %% [markdown]
 # ## What we measured, and what the paper says

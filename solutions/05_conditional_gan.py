@@ -39,6 +39,7 @@
 
 # %%
 import math
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -48,8 +49,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gancourse.classifiers import digit_judge, pretrained
-from gancourse.datasets import digits, emoji
+from gancourse.datasets import digits, emoji, named
 from gancourse.datasets.batches import Batches
+from gancourse.errors import CourseError
 from gancourse.exercises import check
 from gancourse.figures import panels, plot_bars, plot_curves, show, show_images, show_live
 from gancourse.metrics.samples import in_batches
@@ -526,6 +528,40 @@ def view(label: int = 7, first: int = 0) -> None:
 
 
 explore(view, stills=[{"label": 7}, {"label": 4}], label=[*range(10)], first=(0, 1988, 1, 0))
+
+# %% [markdown]
+# Nothing here is special to digits. Name a set with labels below, `"fashion_mnist"`, `"cifar10"` or `"clothing"`, and the cell trains the package's networks on it; the first time it is downloaded and verified (`gancourse fetch` lists sizes and licences).
+
+# %% tags=["training", "nbval-ignore-output"]
+DATA_SET = os.environ.get("GANCOURSE_SET", "")  # for example "fashion_mnist"
+other = None
+try:
+    if DATA_SET:
+        other = named.load(DATA_SET, 32, limit=env.budget(smoke=500, cpu=20_000, gpu=None))
+except CourseError as problem:
+    print(problem)
+if other and other.labels is None:
+    print(f"{DATA_SET} has no labels.")
+elif other:
+    print(other.source)
+    count, channels = len(other.classes), other.images.shape[1]
+    start, rng = env.rng(20, "cpu"), env.rng(20)
+    G_net = init_normal(cgan.Generator(NOISE, count, channels, 24), start)
+    D_net = init_normal(cgan.Discriminator(count, channels, 24), start)
+    players = Player(G_net, lr=2e-3, steps=STEPS, ema=0.999), Player(D_net, lr=2e-3, steps=STEPS)
+    batches = Batches(other.images, one_hot(other.labels, count), size=32, rng=rng)
+
+    def mislead(c: Tensor) -> Tensor:
+        return one_hot(mislabel(c.argmax(dim=1), count, rng), count)
+
+    step, keep = game(*players, batches, rng, mislead)
+    list(train(step, STEPS, keep, env.run_dir(f"05_{DATA_SET}"), title=DATA_SET))
+    c = one_hot(torch.arange(min(count, 10), device=device).repeat_interleave(12), count)
+    images = draw(players[0].average, Z[:12].repeat(len(c) // 12, 1), c)
+    show(show_images(images, columns=12), alt="Each row: samples of one class, in the order below")
+    print("from the top:", ", ".join(other.classes[:10]))
+else:
+    print("Name a data set in DATA_SET, and run this cell again.")
 
 # %% [markdown]
 # ## 6. What did D learn to reject?

@@ -112,8 +112,8 @@ STATE = (
 # Do the weights move? ----------------------------------------------------------------------------
 def _still(net: str) -> Callable[[Signs], bool]:
     def test(s: Signs) -> bool:
-        if net == "G" and s["cut_G"] > 0.5 and s["steps_G"] > 0:
-            return False
+        if net == "G" and s["steps_G"] > 0 and max(s["cut_G"], s["flat_G"]) > 0.5:
+            return False  # "vanishing gradient" explains it
         # a player that has moved and whose gradient has become 0 has another problem
         never, idle = s[f"jump_{net}"] < STILL, not s[f"steps_{net}"]
         return s[f"moved_{net}"] < STILL and (never or idle or s[f"grad_{net}"] > 1e-3)
@@ -154,8 +154,8 @@ def _why_still(net: str) -> Callable[[Signs], str]:
         if not s[f"grad_{net}"]:
             return (
                 "A gradient arrives, but is 0 as the optimizer steps: zero_grad() comes between "
-                "backward() and step(). The order is zero_grad(), backward(), step(). (Or the "
-                "loss is flat: do all units of a layer always return 0?)"
+                "backward() and step(). The order is zero_grad(), backward(), step(). (Or "
+                "something on the way has no gradient: a rounding, units that are always 0.)"
             )
         if s[f"jump_{net}"] > 30 * s[f"moved_{net}"]:
             return (
@@ -210,6 +210,14 @@ def _zero_grad(s: Signs) -> str:
 MOVEMENT = (
     *(_movement_rule(net) for net in "GD"),
     *(_part_rule(net) for net in "GD"),
+    Rule(
+        "one optimizer for both",
+        lambda s: s["shared"] > 0.5,
+        "in {shared:.0%} of the steps an optimizer stepped that holds weights of G and of D: each "
+        "turn also moves the other player, towards the wrong goal.",
+        "Build two: opt_G = Adam(G.parameters(), ...) and opt_D = Adam(D.parameters(), ...).",
+        needs=1,
+    ),
     Rule(
         "G is cut off from D",
         lambda s: s["cut_off"] > 0.9,

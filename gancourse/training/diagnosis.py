@@ -31,12 +31,14 @@ def summary(records: Sequence[Record]) -> Signs:
 
     - the mean of each number that was logged, by its own name;
     - what `loss_terms.identify` finds about the losses;
-    - ``worst``: the largest absolute value of a loss or a mean logit in the whole run, in nats;
+    - ``worst``: the largest absolute value of a loss or a mean logit in the whole run;
     - ``above_log4``: the share of records in which D's loss is above log 4;
     - ``swing``: standard deviation of D's loss; ``turns``: how often it crosses its own mean;
     - ``lead``: the share of pairs of a real example and a fake that D orders as its loss wants;
     - ``jump_G``, ``jump_D``: the largest change by a step, relative to the weights, of a record;
       ``moved_G`` and ``moved_D`` are the means of the second half;
+    - ``alone``: the share of records in which only one player moved, if both were such;
+    - ``limit_start``: the share of values at the limits in the first record;
     - ``examples``: about how many different real examples there are;
     - ``distance_before``, ``distance_end``: the distance in the first and the last tenth.
 
@@ -54,8 +56,8 @@ def summary(records: Sequence[Record]) -> Signs:
         signs["above_log4"] = sum(v > LOG_4 for v in nats["D"]) / len(nats["D"])
         signs["swing"] = pstdev(nats["D"])
         signs["turns"] = sum((a > mean) != (b > mean) for a, b in pairwise(nats["D"]))
-        in_nats = [n for n in names if n.startswith(("loss", "logit"))]
-        signs["worst"] = max(abs(v) for n in in_nats for v in _finite(records, n))
+    large = [abs(v) for n in names if n.startswith(("loss", "logit")) for v in _finite(records, n)]
+    signs["worst"] = max(large, default=math.nan)
     if nats["G"]:
         signs["nats_G"] = fmean(nats["G"])
     signs["lead"] = 1 - signs["ahead"] if signs["wants_D"] == -1 else signs["ahead"]
@@ -63,6 +65,10 @@ def summary(records: Sequence[Record]) -> Signs:
     for net in "GD":
         if moved := _finite(records, f"moved_{net}"):
             signs[f"jump_{net}"] = max(moved)
+    idle = {net: [r.losses.get(f"moved_{net}", 1) == 0 for r in late] for net in "GD"}
+    alone = [g != d for g, d in zip(idle["G"], idle["D"], strict=True)]
+    signs["alone"] = fmean(alone) if any(idle["G"]) and any(idle["D"]) else 0.0
+    signs["limit_start"] = records[0].losses.get("limit_fake", math.nan)
     if signs["repeats"] > 0:
         signs["examples"] = 1 / signs["repeats"]
     if "low_limit" in signs:

@@ -120,6 +120,8 @@ def read(pending: Pending, folder: Path | None, last: Mapping[str, float]) -> di
         for name, numbers in values.items()
         if not all(map(math.isfinite, numbers))
     }
+    if any(name.startswith("loss") for name in bad):  # other numbers may overflow sooner
+        bad = {name: i for name, i in bad.items() if name.startswith(("loss", *DATA))}
     if not bad:
         return {name: math.fsum(numbers) / len(numbers) for name, numbers in values.items()}
     steps = {name: pending[name][i][0] for name, i in bad.items()}

@@ -64,6 +64,8 @@ class Update:
     """Whether a backward pass in it has reached the other network too."""
     reached: bool
     """Whether a backward pass has reached the owner since its step before."""
+    leaked: bool
+    """Of G: whether the gradient contains that of D's loss."""
 
 
 class Gradients:
@@ -81,6 +83,8 @@ class Gradients:
         self.reached: dict[str, set[int]] = {name: set() for name in nets}
         """For each network the passes that reached it."""
         self.clear = dict.fromkeys(nets, True)
+        self.followed: dict[str, set[int]] = {name: set() for name in nets}
+        """For each network the passes that its last step followed."""
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
@@ -128,7 +132,13 @@ class Gradients:
         return any(steps == self.steps[name] for _, steps in self.inside[name])
 
     def stepped(self, name: str) -> None:
+        """Count a step of a network's optimizer."""
         self.steps[name] += 1
+        self.followed[name] = {now for now, _ in self.inside[name]}
+
+    def leaked(self) -> bool:
+        """Whether G's gradient contains that of D's loss, which D's last step has followed."""
+        return any(now in self.followed["D"] for now, _ in self.inside["G"])
 
 
 @dataclass
@@ -214,13 +224,15 @@ class Listener:
         rows = self.origins.rows(x)
         heard.last["D"] = last_function(out) or heard.last.get("D", "")
         graph, probe = x.requires_grad and not x.is_leaf, x.requires_grad and x.is_leaf
-        place, off, begin = len(heard.updates), self._norms_off(heard, "D"), 0
+        place, off = len(heard.updates), self._norms_off(heard, "D")
         frozen = not any(p.requires_grad for p in self.nets["D"].parameters())
-        for n, origin in rows:
-            part = slice(begin, begin + n) if len(logits) == len(x) else slice(None)
+        kinds = [kind for n, kind in rows for _ in range(n)]
+        for origin in dict.fromkeys(kinds):
+            part: Any = slice(None)
+            if len(rows) > 1 and len(logits) == len(x):
+                part = [i for i, kind in enumerate(kinds) if kind == origin]
             seen = (x.detach()[part], logits.detach()[part])
             heard.calls.append(Call(origin, *seen, graph, probe, place, off, frozen))
-            begin += n
         if rows == ((len(x), REAL),):
             self.origins.mark(x, REAL)
 
@@ -254,7 +266,10 @@ class Listener:
             stale, both = self.gradients.stale(owner), self.gradients.both(owner)
             reached = self.gradients.fresh(owner)
         norms = gradient_norms(self.nets[owner]) if owner != STRANGER else (torch.zeros(()),) * 3
-        heard.updates.append(Update(owner, like, id(optimizer), held, norms, stale, both, reached))
+        leaked = owner == "G" and self.gradients.leaked()
+        heard.updates.append(
+            Update(owner, like, id(optimizer), held, norms, stale, both, reached, leaked)
+        )
 
     def _hear_end(self, heard: Heard, *_: Any) -> None:
         if heard.updates[-1].owner != STRANGER:

@@ -16,7 +16,10 @@ REAL, FAKE, MIXED = "real", "fake", "mixed"
 CONCATENATE = {"cat", "concat", "concatenate", "vstack", "stack", "hstack"}
 KINDS = (Tensor, tuple, list)
 BY_ROWS = CONCATENATE - {"stack", "hstack"}
-REORDER = {"__getitem__", "index_select", "gather", "take_along_dim", "flip", "roll", "sort"}
+REORDER = {
+    *("__getitem__", "index_select", "gather", "take_along_dim", "flip", "roll", "sort", "chunk"),
+    *("split", "unbind"),
+}
 
 Rows = tuple[tuple[int, str], ...]
 """A batch in parts: numbers of examples, each with its origin, in order."""
@@ -73,11 +76,28 @@ class Origins(TorchFunctionMode):
         if len(kinds) == 1:
             return ((len(x), kinds.pop()),)
         joint = {self.marks[source] for source in marked}
-        if len(joint) == 1 and name not in REORDER:
-            (rows,) = joint
-            if sum(n for n, _ in rows) == len(x):
-                return rows
-        return ((len(x), MIXED),)
+        rows = _chosen(joint.pop(), name, args) if len(joint) == 1 else ()
+        return rows if sum(n for n, _ in rows) == len(x) else ((len(x), MIXED),)
+
+
+def _chosen(rows: Rows, name: str, args: tuple) -> Rows:
+    """The rows of a joint batch after a function; () if they can't be followed."""
+    if name not in REORDER:
+        return rows
+    if name == "__getitem__":
+        index = args[1][0] if isinstance(args[1], tuple) and args[1] else args[1]
+    elif name == "index_select" and len(args) == 3 and isinstance(args[1], int) and not args[1]:
+        index = args[2]
+    else:
+        return ()
+    if isinstance(index, Tensor) and index.dim() == 1:
+        index = index.tolist() if index.dtype != torch.bool else index.nonzero()[:, 0].tolist()
+    kinds = [kind for n, kind in rows for _ in range(n)]
+    if isinstance(index, slice):
+        return _merged(tuple((1, kind) for kind in kinds[index]))
+    if isinstance(index, list) and all(isinstance(i, int) for i in index):
+        return _merged(tuple((1, kinds[i]) for i in index))
+    return ()
 
 
 def _merged(rows: Rows) -> Rows:

@@ -24,6 +24,9 @@ PAIRS = 64  # examples of a batch between which distances are measured
 ENDS = ("sigmoid", "softmax", "logsigmoid", "relu")
 """Functions that a discriminator should not end in, where its outputs are used as logits."""
 
+FLAT = ("round", "floor", "ceil", "trunc", "sign")
+"""Functions without a gradient: a generator that ends in one can't be trained."""
+
 LIMITS = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "relu": (0.0, None)}
 """The lowest and highest value of a generator that ends in this function."""
 
@@ -200,12 +203,14 @@ def examine(step: Callable[[], Any], G: nn.Module, D: nn.Module) -> Callable[[],
 
         Of the whole step:
 
+        - ``shared``: 1 if an optimizer that stepped holds weights of both networks;
         - ``missing_real``, ``missing_fake``: 1 if D's turn had none; ``cut_off``: 1 if no output of
           G reached D at all; ``cut_G``: 1 if the fakes of G's turn have no graph;
         - ``frozen_D``: 1 if no weight of D required a gradient in its turn; ``mixed_D``: 1 if the
           gradient of D's step holds that of G's loss;
         - ``noise``: the mean distance of G's inputs, over their mean length;
-        - ``low_limit``, ``high_limit``: of the function that G ends in; ``sigmoid_D`` and others:
+        - ``low_limit``, ``high_limit``: of the function that G ends in; ``flat_G``: 1 if that
+          is one of `FLAT`; ``sigmoid_D`` and others:
           1 if D ends in one of `ENDS`;
         - ``repeats``: the share of pairs of real examples, of the first step and this, that are
           equal.
@@ -258,7 +263,9 @@ def _movement(
     heard: Heard, nets: Mapping[str, nn.Module], before: Mapping[str, Sequence[Tensor]]
 ) -> dict[str, Tensor]:
     """How the weights of each network moved in a step, and what its optimizer followed."""
-    signs: dict[str, Tensor | float] = {}
+    signs: dict[str, Tensor | float] = {
+        "shared": any(min(update.held.values()) > 0 for update in heard.updates)
+    }
     for name, net in nets.items():
         weights = list(net.parameters())
         pairs = zip(weights, before[name], strict=True)
@@ -268,11 +275,11 @@ def _movement(
         own = [update for update in heard.updates if update.owner == name]
         signs[f"steps_{name}"] = len(own)
         shares = {update.optimizer: update.held[name] for update in own}
-        signs[f"held_{name}"] = min(1.0, sum(shares.values()))
         signs[f"copy_{name}"] = any(update.like == name for update in heard.updates)
         signs[f"optimizers_{name}"] = len(shares)
         if own:
             last = own[-1]
+            signs[f"held_{name}"] = min(1.0, sum(shares.values()))
             signs[f"grad_{name}"] = last.gradients[0]
             if name == "G":
                 signs["grad_first"], signs["grad_last"] = last.gradients[1:]
@@ -287,12 +294,14 @@ def _state(heard: Heard, found: Turns) -> dict[str, Tensor]:
     carries = found.fake.graph and not found.missing
     last = next((update for update in heard.updates[::-1] if update.owner == "D"), None)
     reaches_G = last.both if last else carries
+    leaked = any(update.leaked for update in heard.updates)
     signs: dict[str, Tensor | float] = {
-        "fakes_graph": carries and reaches_G,
+        "fakes_graph": carries and reaches_G and (len(heard.fakes) > 1 or leaked),
         "mixed_D": reaches_G and not carries,
         "missing_real": found.missing == "real",
         "missing_fake": found.missing == "fake",
         "cut_G": not found.fake_G.graph,
+        "flat_G": heard.last.get("G") in FLAT,
         "batch_norm": sum(heard.norm.values()),
         "frozen_D": found.real.frozen and found.fake.frozen,
         "cut_off": not any(call.origin == FAKE for call in heard.calls),

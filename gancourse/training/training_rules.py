@@ -70,7 +70,7 @@ LOSSES = (
         lambda s: (
             s["worst"] > 50 or (max(s["jump_G"], s["jump_D"]) > 0.2 and s["distance_end"] > 0.25)
         ),
-        "the largest loss or mean logit was {worst:.3g} nats; a step changed the weights by "
+        "the largest loss or mean logit was {worst:.3g}; a step changed the weights by "
         "up to {jump_G:.0%} (G) and {jump_D:.0%} (D) of their norm.",
         "Divide the learning rates by 10; look for a log or a division that needs a lower bound.",
         needs=1,
@@ -80,6 +80,11 @@ LOSSES = (
 
 # The course of training --------------------------------------------------------------------------
 def _vanishing(s: Signs) -> str:
+    if s["flat_G"] > 0.5:
+        return (
+            "G ends in a rounding, whose gradient is 0: leave it out in training; round what you "
+            "show or save."
+        )
     if s["cut_G"] > 0.5:
         return (
             "The fakes of G's turn are detached, or made under no_grad() or in D's turn: use "
@@ -90,6 +95,10 @@ def _vanishing(s: Signs) -> str:
         "for units that are always 0. Otherwise use (leaky) ReLU between layers, batch norm, and "
         "an initialization that keeps the scale."
     )
+
+
+def _saturated(s: Signs) -> bool:
+    return s["limit_fake"] > 0.8 and s["limit_fake"] > s["limit_real"] + 0.4
 
 
 def _collapse(s: Signs) -> str:
@@ -121,9 +130,9 @@ TRAINING = (
         "the gradient has norm {grad_first:.2g} at G's first layer, {grad_last:.2g} at its last.",
         _vanishing,
     ),
-    Rule(
+    Rule(  # from the start; later it is a consequence
         "saturated outputs",
-        lambda s: s["limit_fake"] > 0.8 and s["limit_fake"] > s["limit_real"] + 0.4,
+        lambda s: s["limit_start"] > 0.5 and _saturated(s),
         "{limit_fake:.0%} of the fakes' values are within 1 % of -1 or 1, or beyond; of the data's "
         "{limit_real:.0%}. A tanh is flat there, so G hardly gets a gradient.",
         "Smaller initial weights in G (standard deviation 0.02), a lower learning rate, or batch "
@@ -156,6 +165,13 @@ TRAINING = (
         "(energy distance {distance:.2f}).",
         "Lower D's learning rate or its steps k, raise G's; add R1, spectral norm, or input noise.",
     ),
+    Rule(  # of players that take turns at every step, none stands still for a whole record
+        "oscillation",
+        lambda s: s["alone"] > 0.3,
+        "in {alone:.0%} of the later records only one of the players moved: they train in long "
+        "turns, so each adapts to an outdated opponent.",
+        "Take turns at every step: k steps of D, with a k of 1 to 5, then one of G.",
+    ),
     Rule(  # healthy losses drift by a tenth of a nat; five crossings are no trend. Where all fakes
         # are one point, D's loss oscillates because the point jumps: again a collapse
         "oscillation",
@@ -171,6 +187,14 @@ TRAINING = (
         "loss_D is above log 4 = 1.39 in {above_log4:.0%} of the later records ({nats_D:.2f} on "
         "average), though fakes and data are far apart (energy distance {distance:.2f}).",
         "Raise D's learning rate, width, or steps k; check that its optimizer steps at all.",
+    ),
+    Rule(
+        "saturated outputs",
+        lambda s: _saturated(s) and not s["limit_start"] > 0.5,
+        "{limit_fake:.0%} of the fakes' values are within 1 % of -1 or 1, or beyond; of the data's "
+        "{limit_real:.0%}. A tanh is flat there, so G hardly gets a gradient.",
+        "Smaller initial weights in G (standard deviation 0.02), a lower learning rate, or batch "
+        "norm before the last layer.",
     ),
     Rule(  # healthy runs had a spread near 1, and a reach no larger than stray
         "mode collapse",

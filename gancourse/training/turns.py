@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from gancourse.errors import CourseError
 from gancourse.training.listening import STRANGER, Call, Heard
-from gancourse.training.origins import FAKE, REAL
+from gancourse.training.origins import FAKE, MIXED, REAL
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ def turns(heard: Heard) -> Turns:
     fake_D = ([call for call in in_D if not call.graph] or in_D or fake or real)[-1]
     fake_G = (in_G or in_D or fake or real)[-1]
     missing = "real" if not real else "" if in_D else "fake"
+    if missing and any(call.origin == MIXED and not call.probe for call in heard.calls):
+        raise CourseError(f"This step can't be examined: {MIXED_UP}", "", INSTEAD)
     return Turns(
         _nearest(real, fake_D, heard), fake_D, _nearest(real, fake_G, heard), fake_G, missing
     )
@@ -53,6 +55,12 @@ def turns(heard: Heard) -> Turns:
 
 INSTEAD = (
     "Call measure_signs(G, D, x, fakes, real, fake) in the step and add its result to the losses."
+)
+
+
+MIXED_UP = (
+    "real examples and fakes are mixed in D's batches, so their logits can't be told apart. "
+    "torch.cat([x, fakes]) can be read, and an index of its rows, such as a permutation."
 )
 
 
@@ -67,10 +75,7 @@ def _why_not(heard: Heard) -> str:
             "G was not called. Pass the very module that the step calls (after a cell that creates "
             "G again, the step may still hold the older one)."
         )
-    return (
-        "real examples and fakes are mixed in D's batches, by an index or a permutation, so their "
-        "logits can't be told apart. torch.cat([x, fakes]) without shuffling can be read."
-    )
+    return MIXED_UP
 
 
 def _player(call: Call, fakes: list[Call], heard: Heard) -> str:
