@@ -189,7 +189,7 @@ def total_foreign(setups: dict[str, dict]) -> dict[str, float]:
     faulty = [row for row in setups.values() if row["fault"]]
     healthy = [row["named"] for row in setups.values() if not row["fault"]]
     runs = max(1, sum(sum(row["named"].values()) for row in faulty))
-    right = sum(row["named"].get(name, 0) for row in faulty for name in RIGHT[row["fault"]])
+    right = sum(row["right"] for row in faulty)
     calm = sum(named.get("healthy", 0) + named.get("unclear", 0) for named in healthy)
     every = max(1, sum(sum(named.values()) for named in healthy))
     return {
@@ -265,7 +265,7 @@ def measure_all_foreign(names: list[str]) -> None:
         if each.name not in setups and (not names or each.name in names):
             setups[each.name] = measure_foreign(each)
             write(foreign=setups)
-    print(total_foreign(setups))
+    print(total_foreign(stored()["foreign"]))
 
 
 def stored() -> dict[str, dict]:
@@ -278,6 +278,9 @@ def write(**measured: dict) -> None:
     """Add to the file; what another process has written meanwhile stays."""
     both, plan = stored() | measured, EVALUATION
     tasks, setups = both["tasks"], both["foreign"]
+    for row in setups.values():
+        good = RIGHT[row["fault"]] if row["fault"] else {"healthy"}
+        row["right"] = sum(row["named"].get(name, 0) for name in good)
     complete = all(set(possible(name)) <= set(tasks.get(name, ())) for name in plan["tasks"])
     found = {
         "command": "python benchmarks/diagnosis.py",

@@ -16,6 +16,8 @@ def _range_rule(name: str, low: float, high: float, ends_in: str) -> Rule:
         looks = math.isnan(s["low_limit"]) and high == 1 and low == -1 and s["range_fake"] <= 1.001
         # what D receives may have been augmented: then fakes exceed G's limits too
         below, above = min(low, s["low_fake"]), max(high, s["high_fake"])
+        if s["missing_fake"] > 0.9:
+            return False  # what D got in their place counts as real
         return (known or looks) and (s["low_real"] < below - 0.05 or s["high_real"] > above + 0.05)
 
     return Rule(

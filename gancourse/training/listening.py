@@ -124,8 +124,8 @@ class Gradients:
 
     def both(self, name: str) -> bool:
         """Whether one of the passes in a network's gradient has reached the other network."""
-        others = set().union(*(passes for net, passes in self.reached.items() if net != name))
-        return any(now in others for now, _ in self.inside[name])
+        others = [passes for net, passes in self.reached.items() if net != name]
+        return any(now in passes for now, _ in self.inside[name] for passes in others)
 
     def fresh(self, name: str) -> bool:
         """Whether a pass has reached a network since its last step."""

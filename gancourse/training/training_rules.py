@@ -64,11 +64,12 @@ LOSSES = (
         "sum is 1.39 or more. Mean logits: real {logit_real:.2g}, fake {logit_fake:.2g}.",
         _labels,
     ),
-    Rule(  # exp(-50): no data justify such certainty. At any time of the run, since networks that
-        # have diverged often stop changing, with all units saturated
+    Rule(  # exp(-50): no data justify such certainty, where losses are in nats. At any time of the
+        # run, since networks that have diverged often stop changing, with all units saturated
         "divergence",
         lambda s: (
-            s["worst"] > 50 or (max(s["jump_G"], s["jump_D"]) > 0.2 and s["distance_end"] > 0.25)
+            (s["worst"] > 50 and s["nats_D"] >= 0)
+            or (max(s["jump_G"], s["jump_D"]) > 0.2 and s["distance_end"] > 0.25)
         ),
         "the largest loss or mean logit was {worst:.3g}; a step changed the weights by "
         "up to {jump_G:.0%} (G) and {jump_D:.0%} (D) of their norm.",
@@ -97,8 +98,19 @@ def _vanishing(s: Signs) -> str:
     )
 
 
-def _saturated(s: Signs) -> bool:
-    return s["limit_fake"] > 0.8 and s["limit_fake"] > s["limit_real"] + 0.4
+def _saturated(at_start: bool) -> Rule:
+    """From the start it is a cause, of initial weights; later a consequence."""
+    return Rule(
+        "saturated outputs",
+        lambda s: (
+            s["limit_fake"] > max(0.8, s["limit_real"] + 0.4)
+            and (s["limit_start"] > 0.5) == at_start
+        ),
+        "{limit_fake:.0%} of the fakes' values are within 1 % of -1 or 1, or beyond; of the data's "
+        "{limit_real:.0%}. A tanh is flat there, so G hardly gets a gradient.",
+        "Smaller initial weights in G (standard deviation 0.02), a lower learning rate, or batch "
+        "norm before the last layer.",
+    )
 
 
 def _collapse(s: Signs) -> str:
@@ -130,14 +142,7 @@ TRAINING = (
         "the gradient has norm {grad_first:.2g} at G's first layer, {grad_last:.2g} at its last.",
         _vanishing,
     ),
-    Rule(  # from the start; later it is a consequence
-        "saturated outputs",
-        lambda s: s["limit_start"] > 0.5 and _saturated(s),
-        "{limit_fake:.0%} of the fakes' values are within 1 % of -1 or 1, or beyond; of the data's "
-        "{limit_real:.0%}. A tanh is flat there, so G hardly gets a gradient.",
-        "Smaller initial weights in G (standard deviation 0.02), a lower learning rate, or batch "
-        "norm before the last layer.",
-    ),
+    _saturated(at_start=True),
     Rule(  # the derivative of log(1 - D) by the logit is -D(G(z)): 0 where loss_G is near 0
         "saturation",
         lambda s: -0.25 < s["nats_G"] <= 0 and s["nats_D"] < 0.4,
@@ -188,14 +193,7 @@ TRAINING = (
         "average), though fakes and data are far apart (energy distance {distance:.2f}).",
         "Raise D's learning rate, width, or steps k; check that its optimizer steps at all.",
     ),
-    Rule(
-        "saturated outputs",
-        lambda s: _saturated(s) and not s["limit_start"] > 0.5,
-        "{limit_fake:.0%} of the fakes' values are within 1 % of -1 or 1, or beyond; of the data's "
-        "{limit_real:.0%}. A tanh is flat there, so G hardly gets a gradient.",
-        "Smaller initial weights in G (standard deviation 0.02), a lower learning rate, or batch "
-        "norm before the last layer.",
-    ),
+    _saturated(at_start=False),
     Rule(  # healthy runs had a spread near 1, and a reach no larger than stray
         "mode collapse",
         lambda s: s["variety"] != 0 and (s["spread"] < 0.4 or s["reach"] > 3 * s["stray"]),

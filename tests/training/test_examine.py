@@ -5,6 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from gancourse.errors import CourseError
+from gancourse.training.diagnosis import diagnose
+from gancourse.training.loop import train
 from gancourse.training.signs import examine
 
 bce = nn.functional.binary_cross_entropy_with_logits
@@ -308,6 +310,35 @@ def test_mistakes_that_no_loss_shows(name):
     for _ in range(3):
         signs = step()
     assert {key: float(signs[key]) for key in wanted} == pytest.approx(wanted)
+
+
+CAUSES = {
+    "opt_G of an older G": ("G does not move", "opt_G was built before G was created again"),
+    "opt_D of an older D": ("D does not move", "opt_D was built before D was created again"),
+    "opt_G holds D": ("G does not move", "opt_G was built with D.parameters()"),
+    "opt_G holds a bias": ("part of G is not trained", "holds 16% of G's trainable weights"),
+    "zero_grad of D forgotten": ("zero_grad", "call opt_D.zero_grad() before each backward()"),
+    "zero_grad of G forgotten": ("zero_grad", "call opt_G.zero_grad() before each backward()"),
+    "missing detach": ("missing detach", "pass fakes.detach() to D"),
+    "detach in G's turn": ("vanishing gradient", "fakes of G's turn are detached"),
+    "zero_grad after backward": ("D does not move", "between backward() and step()"),
+    "G's loss in D's gradient": ("zero_grad", "also holds that of G's loss"),
+    "no fakes for D": ("no fakes in D's turn", "D(G(z).detach())"),
+    "fakes rebuilt": ("G is cut off from D", "has lost its graph"),
+    "D frozen": ("D does not move", "requires_grad_(False)"),
+}
+
+
+@pytest.mark.parametrize("name", CAUSES)
+def test_the_diagnosis_names_mistake_and_cause(name, monkeypatch):
+    monkeypatch.setenv("GANCOURSE_STATIC", "1")
+    b = Bench()
+    make, _ = MISTAKES[name]
+    b.x = lambda: torch.randn(6, 2).clamp(-1, 1)  # within G's range
+    records = list(train(examine(make(b), b.G, b.D), 8, {}, record_every=1))
+    first = diagnose(records)[0]
+    kind, cause = CAUSES[name]
+    assert first.name == kind and cause in str(first), first
 
 
 def test_gradients_may_be_accumulated_and_taken_by_hand():
