@@ -42,7 +42,6 @@
 import importlib.util
 import math
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from statistics import fmean, stdev, variance
@@ -941,7 +940,7 @@ def spread(x: Tensor, fakes: Tensor) -> Tensor:
 spread = check("10.7", spread)
 
 # %% [markdown]
-# `examine(step, G, D)` turns any step into one that also logs this sign and many others, without changing the training. It hears what G and D receive and return, and what their optimizers do. What is computed from an output of G counts as fake, so a step may call D in any order. And `faulty_step(name)` returns a step with one injected fault. (Read `gancourse/training/faults.py` when you are done.) Here is a small ring inside [-1, 1], and a G that ends in a tanh, as for images:
+# `examine(step, G, D)` turns any step into one that also logs this sign and a dozen others, without changing the training: a forward hook on D records its inputs and logits. And `faulty_step(name)` returns a step with one injected fault. (Read `gancourse/training/faults.py` when you are done.) Here is a small ring inside [-1, 1], and a G that ends in a tanh, as for images:
 
 # %%
 small_ring = toy.Ring(modes=8, radius=0.7, std=0.02)
@@ -1000,10 +999,10 @@ env.expect(
 )
 
 # %% [markdown]
-# A finding has a name, evidence and a next step. The first finding is the likely cause; the others may be its consequences. Nothing here is learned. `diagnosis.RULES` is a table of tests, ordered from causes to consequences: first mistakes in the data and the code, which are facts; then losses and the course of training, with thresholds and their reasons in comments:
+# A finding has a name, evidence and a next step. The first finding is the likely cause; the others may be its consequences. Nothing here is learned. `diagnosis.RULES` is a table of thresholds, each with its reason in a comment, ordered from causes to consequences:
 
 # %%
-print(*dict.fromkeys(rule.name for rule in RULES), sep="\n")
+print(*(rule.name for rule in RULES), sep="\n")
 
 # %% [markdown]
 # Some rules follow from theory. An example: for a fake, D's loss contains $-\log(1 - D(G(z)))$, and G's loss is $-\log D(G(z))$. They can't both be small: their sum is least at $D(G(z)) = 1/2$, and there it is log 4. Keep that in mind for the last run, whose fault you name.
@@ -1067,8 +1066,7 @@ answer = check("10.8", answer)
 # %%
 table = load_table("diagnosis")
 kinds = list(table["tasks"]["faces"])
-rows = [row for part in table["tasks"].values() for row in part.values()]
-names = list(dict.fromkeys([*kinds, *(name for row in rows for name in row["named"])]))
+names = [*kinds, "unclear"]
 counts = torch.zeros(len(kinds), len(names), dtype=torch.long)
 for task, rows in table["tasks"].items():
     for kind, row in rows.items():
@@ -1088,28 +1086,7 @@ show(ax, alt="A table of counts: a row per injected fault, a column per first fi
 assert counts.sum() == table["runs"]
 
 # %% [markdown]
-# *Rows: the injected fault; columns: the first finding of the diagnosis; on the diagonal the two agree.*
-#
-# These faults are our own, injected into our own step. The harder test is other people's code. Somebody who had not seen the diagnosis wrote set-ups with other networks, other losses and other orders of calls, healthy ones and faulty ones, after what users report (`benchmarks/foreign.py`). Each ran with three seeds.
-
-# %%
-setups = table["foreign"]
-for kind in ("healthy", "faulty"):
-    runs = Counter()
-    for name, row in setups.items():
-        if bool(row["fault"]) == (kind == "faulty"):
-            runs.update(row["named"])
-            runs["right"] += row["right"]
-            if row["right"] < table["foreign_seeds"]:
-                print(f"{kind}: {name} ({row['fault']}): {row['named']}")
-    total = sum(runs.values()) - runs["right"]
-    print(f"--- {kind}: {total} runs, {runs['right']} named rightly, "
-          f"{runs['healthy']} called healthy, {runs['unclear']} unclear\n")  # fmt: skip
-figures = ("foreign_accuracy", "foreign_called_healthy", "foreign_false_alarm_rate")
-env.report(**{key: table[key] for key in figures})
-
-# %% [markdown]
-# One fault is never named: on the moons, the first fakes already lie among the data. Even a D that learns far too fast can't recognize all of them, so its loss doesn't fall below the rule's threshold. Don't conclude too much from such a table. These faults are strong and injected one at a time; in practice they are mild and mixed. The rules hold for cross-entropy losses only. And if only losses were logged, the diagnosis may be "unclear", because losses can't show a collapse.
+# *Rows: the injected fault; columns: the first finding of the diagnosis; on the diagonal the two agree.* One fault is never named: on the moons, the first fakes already lie among the data. Even a D that learns far too fast can't recognize all of them, so its loss doesn't fall below the rule's threshold. Don't conclude too much from such a table. These faults are strong and injected one at a time; in practice they are mild and mixed. The rules hold for cross-entropy losses only. And if only losses were logged, the diagnosis may be "unclear", because losses can't show a collapse.
 
 # %% [markdown]
 # ## What we measured, and what the papers report

@@ -116,9 +116,10 @@ def _still(net: str) -> Callable[[Signs], bool]:
     def test(s: Signs) -> bool:
         if net == "G" and s["steps_G"] > 0 and max(s["cut_G"], s["flat_G"]) > 0.5:
             return False  # "vanishing gradient" explains it
-        # a player that has moved and whose gradient has become 0 has another problem
+        # a player that has moved, and whose gradient has become small, has another problem
         never, idle = s[f"jump_{net}"] < STILL, not s[f"steps_{net}"]
-        return s[f"moved_{net}"] < STILL and (never or idle or s[f"grad_{net}"] > 1e-3)
+        decayed = s[f"grad_{net}"] > 1e-3 and s[f"jump_{net}"] > 30 * s[f"moved_{net}"]
+        return s[f"moved_{net}"] < STILL and (never or idle or decayed)
 
     return test
 
