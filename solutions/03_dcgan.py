@@ -916,6 +916,7 @@ if other:
     list(train(step, STEPS, keep, env.run_dir(f"03_dcgan_{DATA_SET}"), title=DATA_SET))
     images = torch.cat([to_float(other.images[:32]), in_batches(players[0].average, Z[:32])])
     show(show_images(images, columns=16), alt="Two rows of real images, and two of samples")
+    assert images.isfinite().all()
 else:
     print("Name a data set in DATA_SET, and run this cell again.")
 

@@ -560,6 +560,7 @@ elif other:
     images = draw(players[0].average, Z[:12].repeat(len(c) // 12, 1), c)
     show(show_images(images, columns=12), alt="Each row: samples of one class, in the order below")
     print("from the top:", ", ".join(other.classes[:10]))
+    assert images.isfinite().all()
 else:
     print("Name a data set in DATA_SET, and run this cell again.")
 

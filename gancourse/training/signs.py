@@ -4,7 +4,7 @@
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -249,8 +249,8 @@ def examine(step: Callable[[], Any], G: nn.Module, D: nn.Module) -> Callable[[],
     return examined
 
 
-def _copy(net: nn.Module) -> list[Tensor]:
-    return [p.detach().clone() for p in net.parameters()]
+def _copy(net: nn.Module) -> dict[nn.Parameter, Tensor]:
+    return {p: p.detach().clone() for p in net.parameters()}
 
 
 def _repeats(a: Tensor, b: Tensor) -> Scalar:
@@ -260,16 +260,18 @@ def _repeats(a: Tensor, b: Tensor) -> Scalar:
 
 
 def _movement(
-    heard: Heard, nets: Mapping[str, nn.Module], before: Mapping[str, Sequence[Tensor]]
+    heard: Heard,
+    nets: Mapping[str, nn.Module],
+    before: Mapping[str, Mapping[nn.Parameter, Tensor]],
 ) -> dict[str, Tensor]:
     """How the weights of each network moved in a step, and what its optimizer followed."""
     signs: dict[str, Tensor | float] = {
         "shared": any(min(update.held.values()) > 0 for update in heard.updates)
     }
     for name, net in nets.items():
-        weights = list(net.parameters())
-        pairs = zip(weights, before[name], strict=True)
-        update, weight = norm(w.detach() - old for w, old in pairs), norm(before[name])
+        was = before[name]  # a step may replace layers
+        update = norm(w.detach() - was[w] for w in net.parameters() if w in was)
+        weight = norm(was.values())
         signs[f"update_{name}"], signs[f"weight_{name}"] = update, weight
         signs[f"moved_{name}"] = _ratio(update, weight)
         own = [update for update in heard.updates if update.owner == name]

@@ -379,6 +379,18 @@ def test_what_the_networks_end_in_and_their_modes():
     assert limits == [0, 1, 1, 1, 0]
 
 
+def test_a_step_may_replace_layers():
+    b = Bench()
+
+    def step() -> dict:
+        b.G[2] = nn.Linear(8, 2)
+        b.opt_G = sgd("G")(b)
+        return usual(b)
+
+    signs = examine(step, b.G, b.D)()
+    assert float(signs["update_G"]) > 0 and float(signs["held_G"]) == 1
+
+
 def test_how_varied_noise_and_data_are():
     b, x = Bench(), torch.randn(5, 2)
     b.x = lambda: x[torch.tensor([0, 1, 2, 3, 4, 0])]
