@@ -146,7 +146,10 @@ def read(pending: Pending, folder: Path | None, last: Mapping[str, float]) -> di
 
 def _numbers(history: Sequence[tuple[int, Tensor]]) -> list[float]:
     """Read from the device in one transfer. Double precision on the CPU: not every GPU has it."""
-    return torch.stack([value.float() for _, value in history]).cpu().double().tolist()
+    values = [value.detach().float() for _, value in history]
+    if len({value.device for value in values}) > 1:  # a step may return both kinds
+        values = [value.cpu() for value in values]
+    return torch.stack(values).cpu().double().tolist()
 
 
 def not_finite(batches: Any) -> str:

@@ -19,6 +19,7 @@ from torch.optim.optimizer import (
     register_optimizer_step_post_hook,
     register_optimizer_step_pre_hook,
 )
+from torch.overrides import _get_current_function_mode, _pop_mode_temporarily
 
 from gancourse.training.origins import FAKE, REAL, Origins, tensors
 
@@ -180,7 +181,8 @@ class Listener:
             stack.callback(deaf.close)
 
             def pause(*_: Any) -> None:
-                deaf.enter_context(torch._C.DisableTorchFunction())
+                if _get_current_function_mode() is self.origins:
+                    deaf.enter_context(_pop_mode_temporarily())
 
             def after(listen: Callable) -> Callable:
                 def hook(*seen: Any) -> None:

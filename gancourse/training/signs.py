@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -143,7 +142,17 @@ def spread(x: Float[Tensor, " n *example"], fakes: Float[Tensor, " m *example"])
     """
     if min(len(x), len(fakes)) < 2:
         raise ValueError(f"a distance needs two examples, got {len(x)} real, {len(fakes)} fake")
-    return _ratio(*(F.pdist(t.float().flatten(1)).mean() for t in (fakes, x)))
+    return _ratio(*(_mean_distance(t.float().flatten(1)) for t in (fakes, x)))
+
+
+def _mean_distance(x: Tensor) -> Scalar:
+    """Between two different rows."""
+    return _distances_to(x, x).sum() / (len(x) * (len(x) - 1))
+
+
+def _distances_to(x: Tensor, y: Tensor) -> Tensor:
+    """Between all rows. torch's faster mode rounds small distances to 0."""
+    return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def _ratio(a: Scalar, b: Scalar) -> Scalar:
@@ -156,12 +165,11 @@ def _distances(
 ) -> dict[str, Scalar]:
     """Distances between and within real examples and fakes."""
     x, y = x.flatten(1), fakes.flatten(1)
-    exact = "donot_use_mm_for_euclid_dist"  # the faster mode rounds small distances to 0
-    xx, xy = (torch.cdist(x, other, compute_mode=exact) for other in (x, y))
+    xx, xy = _distances_to(x, x), _distances_to(x, y)
     itself = torch.eye(len(x), device=x.device, dtype=torch.bool)
     nearest = xx.masked_fill(itself, math.inf).min(dim=1).values.mean()
     between = xx.sum() / (len(x) * (len(x) - 1))
-    relative = _ratio(F.pdist(y).mean(), between)
+    relative = _ratio(_mean_distance(y), between)
     return {
         "variety": between,
         "spread": relative,
@@ -256,7 +264,7 @@ def _copy(net: nn.Module) -> dict[nn.Parameter, Tensor]:
 def _repeats(a: Tensor, b: Tensor) -> Scalar:
     """The share of pairs that are equal: 1 / n if examples are drawn from n."""
     a, b = (t.float().flatten(1) for t in (a, b[:PAIRS]))
-    return (torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist") == 0).float().mean()
+    return (_distances_to(a, b) == 0).float().mean()
 
 
 def _movement(
@@ -318,5 +326,5 @@ def _state(heard: Heard, found: Turns) -> dict[str, Tensor]:
     z = heard.noise[-1].detach().float()[:PAIRS] if heard.noise else torch.zeros(0)
     if len(z) > 1:
         z = z.flatten(1)
-        signs["noise"] = _ratio(F.pdist(z).mean(), z.norm(dim=1).mean())
+        signs["noise"] = _ratio(_mean_distance(z), z.norm(dim=1).mean())
     return {name: torch.as_tensor(value, dtype=torch.float32) for name, value in signs.items()}

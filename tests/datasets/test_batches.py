@@ -39,3 +39,12 @@ def test_generator_is_the_only_state():
 def test_what_cannot_be_drawn_from_is_refused(tensors, size, rng):
     with pytest.raises(CourseError, match="can't be drawn"):
         Batches(*tensors, size=size, rng=rng)
+
+
+def test_only_images_are_converted(rng):
+    images = torch.full((4, 1, 2, 2), 255, dtype=torch.uint8)
+    labels, one_hot = torch.tensor([0, 1, 2, 9]).byte(), torch.eye(4).byte()
+    x, y, c, masks = next(Batches(images, labels, one_hot, images, size=6, rng=rng))
+    assert x.dtype == masks.dtype == torch.float32 and (x == 1).all()
+    assert y.dtype == c.dtype == torch.uint8 and set(y.tolist()) <= {0, 1, 2, 9}
+    assert next(Batches(images.flatten(1), size=2, rng=rng)).tolist() == [[1.0] * 4] * 2

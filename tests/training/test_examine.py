@@ -3,8 +3,10 @@
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from gancourse.errors import CourseError
+from gancourse.simulated_cuda import Device, on_cuda
 from gancourse.training.diagnosis import diagnose
 from gancourse.training.loop import train
 from gancourse.training.signs import examine
@@ -428,3 +430,29 @@ def test_an_error_of_a_step_leaves_no_hooks():
         examine(step, b.G, b.D)()
     assert not b.D._forward_hooks and not b.D[-1].bias._backward_hooks
     assert float(examine(lambda: usual(b), b.G, b.D)()["update_D"]) > 0
+
+
+class NoDoublePrecision(TorchFunctionMode):
+    """Apple's MPS has no float64; the CPU, where numbers are read, has."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor) and result.is_cuda and result.dtype == torch.float64:
+            raise TypeError("the device doesn't support float64")
+        return result
+
+
+def test_on_a_device_without_double_precision(monkeypatch):
+    monkeypatch.setenv("GANCOURSE_STATIC", "1")
+    b = Bench()
+    b.G, b.D = on_cuda(b.G), on_cuda(b.D)
+    b.opt_G, b.opt_D = sgd("G")(b), sgd("D")(b)
+    x, z = on_cuda(torch.randn(6, 2)), on_cuda(torch.randn(6, 3))
+    b.x, b.fakes = lambda: x.clone(), lambda: b.G(z)
+    with Device(), NoDoublePrecision():
+        step = examine(lambda: usual(b), b.G, b.D)
+        signs = step()
+        assert signs["logit_real"].is_cuda and signs["distance"].is_cuda
+        records = list(train(step, 8, {}, record_every=1))
+    assert diagnose(records)[0].name == "too few examples"
+    assert 0 < records[-1].losses["update_G"] < 1
