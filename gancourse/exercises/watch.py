@@ -9,8 +9,10 @@ fail.
 import _thread
 import contextlib
 import copy
+import ctypes
 import inspect
 import linecache
+import signal
 import threading
 import time
 import traceback
@@ -242,8 +244,17 @@ class TimeLimit:
             clock = time.monotonic() - begin
             if time.process_time() - used > self.seconds or clock > 10 * self.seconds:
                 self.over = True
-                _thread.interrupt_main()
+                _interrupt_main()
                 return
+
+
+def _interrupt_main() -> None:
+    """Raise KeyboardInterrupt in the main thread, also where SIGINT is ignored, as under nohup."""
+    if callable(signal.getsignal(signal.SIGINT)):
+        _thread.interrupt_main()
+    else:
+        main = ctypes.c_ulong(threading.main_thread().ident or 0)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(main, ctypes.py_object(KeyboardInterrupt))
 
 
 def raised_at(error: BaseException) -> str:

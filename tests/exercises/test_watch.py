@@ -1,6 +1,7 @@
 """What a call changes, where it would fail on a GPU, and that it ends."""
 
 import copy
+import signal
 import time
 from collections.abc import Callable
 from typing import Any
@@ -147,6 +148,18 @@ def test_an_endless_answer_is_stopped_and_its_line_is_quoted():
     assert "had not ended after" in verdict.message and verdict.points == 0
     assert time.monotonic() - start < 60
     assert assess(TOTAL, total, seed=0).points  # and nothing is interrupted later
+
+
+def test_an_endless_answer_is_stopped_where_sigint_is_ignored(monkeypatch):
+    def answer(x, y):
+        while True:
+            x = x + 1
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as of a process started by nohup
+    try:
+        assert "had not ended" in assess(TOTAL, answer, seed=0, seconds=0.3).message
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_the_line_that_raised_is_quoted(tmp_path):
