@@ -16,16 +16,16 @@ from typing import Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import ConcatDataset, Dataset
 from torchvision import datasets as torchvision_sets
-from torchvision.datasets.folder import default_loader
 from torchvision.transforms.v2 import functional as resizing
 from tqdm.auto import tqdm
 
 from gancourse import env
 from gancourse.datasets import digits, downloads, folder, lowres, photos
+from gancourse.datasets import images as images_
 from gancourse.errors import CourseError
 from gancourse.shapes import Bytes, Labels
 
@@ -210,8 +210,8 @@ def _squares(
     labels: list[int | None] = []
     for row, i in enumerate(tqdm(picks, desc="reading photos", disable=len(picks) < 500)):
         photo, label = read(i)
-        square = ImageOps.fit(photo.convert("RGB"), (size, size), Image.Resampling.LANCZOS)
-        images[row] = torch.from_numpy(np.array(square)).permute(2, 0, 1)
+        pixels = images_.square(photo.convert("RGB"), size)
+        images[row] = torch.from_numpy(pixels.copy()).permute(2, 0, 1)
         labels.append(label)
     return images, None if None in labels else torch.tensor(labels)
 
@@ -271,7 +271,7 @@ def _celeba(split: str) -> _Part:
     files = [name for name, part in map(str.split, filter(None, lines)) if part in numbers]
 
     def read(i: int) -> tuple[Image.Image, None]:
-        return default_loader(root / "img_align_celeba" / files[i]), None
+        return images_.read(root / "img_align_celeba" / files[i]), None
 
     return _Part("CelebA", (), len(files), 3, partial(_squares, read))
 

@@ -281,6 +281,4 @@ def horse2zebra(size: int, device: torch.device | str | None = None) -> Domains:
     CourseError
         If it is not there and can't be downloaded.
     """
-    root = downloads.fetch("horse2zebra")
-    inside = next((p.parent for p in sorted(root.rglob("trainA")) if p.is_dir()), root)
-    return of_folder(inside, size, device=device)
+    return of_folder(downloads.fetch("horse2zebra") / "horse2zebra", size, device=device)

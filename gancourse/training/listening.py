@@ -150,8 +150,8 @@ class Heard:
     updates: list[Update] = field(default_factory=list)
     noise: list[Tensor] = field(default_factory=list)
     """G's inputs."""
-    fakes: list[Tensor] = field(default_factory=list)
-    """G's outputs."""
+    generated: int = 0
+    """How often G was called."""
     last: dict[str, str] = field(default_factory=dict)
     """By network, the last function that computed its output: "tanh", "sigmoid", ..."""
     eval_norm: int = 0
@@ -215,7 +215,7 @@ class Listener:
             heard.eval_norm = max(heard.eval_norm, off)
         heard.last["G"] = last_function(out) or heard.last.get("G", "")
         heard.noise += [z for z in tensors((args, kwargs)) if z.is_floating_point()][:1]
-        heard.fakes += [x.detach() for x in tensors(out)][:1]
+        heard.generated += 1
 
     def _hear_discriminator(self, heard: Heard, args: tuple, kwargs: dict, out: Any) -> None:
         given = [x for x in tensors((args, kwargs)) if x.is_floating_point() and x.dim()]

@@ -102,45 +102,57 @@ def train(
     with checkpoint.alone(folder):
         run = _Run(keep, folder, fresh, steps, title)
         yield from [replace(record, resumed=True) for record in run.records]
-        pending = run.pending
-        began, saved = time.perf_counter() - run.seconds, time.perf_counter()
-        with tqdm(total=steps, initial=run.step, desc=title, unit="step", disable=static()) as bar:
-            while run.step < steps:
-                losses = _take(step, run, batches)
-                run.step += 1
-                bar.update()
-                for name, value in losses.items():
-                    pending.setdefault(name, []).append((run.step, value))
-                run.seconds = time.perf_counter() - began
-                if run.step % record_every and run.step < steps:
-                    run.remember()
-                    continue
-                means = _read(run, batches)
-                pending.clear()
-                shown = {name: f"{v:.3f}" for name, v in means.items() if name.startswith("loss")}
-                bar.set_postfix(shown)
-                run.records.append(Record(run.step, run.seconds, means))
-                if best_by:
-                    run.keep_best(best_by)
-                if run.step == steps or time.perf_counter() - saved >= checkpoint_seconds:
-                    run.save()
-                    saved = time.perf_counter()
-                else:
-                    run.remember()
-                try:
-                    yield run.records[-1]
-                except GeneratorExit:  # the caller left its loop: no work is lost
-                    run.save()
-                    raise
+        try:
+            yield from _loop(step, run, record_every, checkpoint_seconds, batches, best_by)
+        except GeneratorExit:  # the caller left its loop: no work is lost
+            run.save()
+            raise
+        except KeyboardInterrupt:  # on a GPU mostly where losses are read: there the loop waits
+            run.save_remembered()
+            raise Stopped(run.farewell()) from None
+
+
+def _loop(
+    step: Callable[[], Any],
+    run: "_Run",
+    record_every: int,
+    checkpoint_seconds: float,
+    batches: Any,
+    best_by: str | None,
+) -> Iterator[Record]:
+    """The steps that are left; arguments as for `train`."""
+    begin, saved = time.perf_counter() - run.seconds, time.perf_counter()
+    bar = tqdm(total=run.steps, initial=run.step, desc=run.title, unit="step", disable=static())
+    with bar:
+        while run.step < run.steps:
+            losses = _take(step, run, batches)
+            run.step += 1
+            bar.update()
+            for name, value in losses.items():
+                run.pending.setdefault(name, []).append((run.step, value))
+            run.seconds = time.perf_counter() - begin
+            if run.step % record_every and run.step < run.steps:
+                run.remember()
+                continue
+            means = _read(run, batches)
+            run.pending = {}  # a new one: what is remembered may need the old one
+            shown = {name: f"{v:.3f}" for name, v in means.items() if name.startswith("loss")}
+            bar.set_postfix(shown)
+            run.records.append(Record(run.step, run.seconds, means))
+            if best_by:
+                run.keep_best(best_by)
+            if run.step == run.steps or time.perf_counter() - saved >= checkpoint_seconds:
+                run.save()
+                saved = time.perf_counter()
+            else:
+                run.remember()
+            yield run.records[-1]
 
 
 def _take(step: Callable[[], Any], run: "_Run", batches: Any) -> dict[str, Tensor]:
     """One step. Before an error is passed on, the last completed step is saved."""
     try:
         return guards.losses_of(step())
-    except KeyboardInterrupt:
-        run.save_remembered()
-        raise Stopped(run.farewell()) from None
     except Exception as error:
         if guards.is_out_of_memory(error):
             raise _out_of_memory(step, batches, run) from error
@@ -177,7 +189,7 @@ class _Run:
         self.pending: dict[str, list[tuple[int, Tensor]]] = {}
         self.mark = checkpoint.fingerprint(keep)
         self.saved, self.warned = 0, False
-        self.memory: tuple[int, float, Any] | None = None
+        self.memory: tuple[int, float, Any, guards.Pending] | None = None
         self.memory_seconds, self.began = 0.0, time.perf_counter()
         found = checkpoint.read(folder) if folder else None
         if folder and found and (fresh or found["mark"] != self.mark or found["step"] > steps):
@@ -224,7 +236,8 @@ class _Run:
         if self.folder is None or self.memory_seconds > 0.5 + 0.03 * (now - self.began):
             return
         try:
-            self.memory = (self.step, self.seconds, checkpoint.copy_of(self.keep))
+            state = checkpoint.copy_of(self.keep)
+            self.memory = (self.step, self.seconds, state, self.pending)
         except (torch.OutOfMemoryError, MemoryError):
             self.memory, self.memory_seconds = None, math.inf
         self.memory_seconds += time.perf_counter() - now
@@ -232,8 +245,7 @@ class _Run:
     def save_remembered(self) -> None:
         """Write the state of the last completed step that was remembered, if it is newer."""
         if self.memory and self.memory[0] > self.saved:
-            step, seconds, state = self.memory
-            self.write(step, seconds, state)
+            self.write(*self.memory)
 
     def farewell(self) -> str:
         """What to say when training is interrupted."""
@@ -246,9 +258,9 @@ class _Run:
 
     def save(self) -> None:
         """Write a checkpoint of the present state."""
-        self.write(self.step, self.seconds, checkpoint.state_of(self.keep))
+        self.write(self.step, self.seconds, checkpoint.state_of(self.keep), self.pending)
 
-    def write(self, step: int, seconds: float, state: Any) -> None:
+    def write(self, step: int, seconds: float, state: Any, pending: guards.Pending) -> None:
         """Write a checkpoint; if that fails, print a notice the first and the last time."""
         if self.folder is None:
             return
@@ -257,7 +269,7 @@ class _Run:
             "records": [asdict(r) for r in self.records if r.step <= step],
             "pending": {
                 name: [(n, value.item()) for n, value in history if n <= step]
-                for name, history in self.pending.items()
+                for name, history in pending.items()
             },
             "state": state,
         }  # fmt: skip

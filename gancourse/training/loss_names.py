@@ -95,9 +95,10 @@ def _generator_versions() -> list[Version]:
 VERSIONS = {"D": _discriminator_versions(), "G": _generator_versions()}
 
 
+UNBOUNDED = {"Wasserstein", "hinge"}
 TOGETHER = (
     {"cross-entropy"}, {f"cross-entropy {PROBABILITIES}"}, {"least squares"},
-    {"Wasserstein", "hinge"}, {"relativistic"}, {"relativistic average"},
+    UNBOUNDED, {"relativistic"}, {"relativistic average"},
 )  # fmt: skip
 """Losses of D and G that make one game: a hinge loss of D goes with Wasserstein's of G."""
 
@@ -206,7 +207,7 @@ def with_penalty(logged: Sequence[float], columns: Columns, loss_G: str) -> Vers
     for version in VERSIONS["D"]:
         if version.loss not in family or not version.wants:
             continue
-        if version.wants < 0 and version.loss not in TOGETHER[3]:
+        if version.wants < 0 and version.loss not in UNBOUNDED:
             continue  # others are at least 0, like a penalty: the wrong one may fit by chance
         values = _values(version, "D", columns)
         for scale in (1.0, 0.5):

@@ -69,7 +69,7 @@ class Origins(TorchFunctionMode):
     def _of(self, x: Tensor, name: str, marked: list[Tensor], args: tuple, kwargs: dict) -> Rows:
         """The origin of a result."""
         dim = kwargs.get("dim", kwargs.get("axis", args[1] if len(args) > 1 else 0))
-        if name in BY_ROWS and dim == 0:
+        if name in BY_ROWS and dim in (0, -x.dim()):
             parts = [self.rows(part) for part in kwargs.get("tensors", args[0] if args else ())]
             return _merged(tuple(row for rows in parts for row in rows))
         kinds = {kind for source in marked for _, kind in self.marks[source]}

@@ -205,8 +205,8 @@ def examine(step: Callable[[], Any], G: nn.Module, D: nn.Module) -> Callable[[],
         - ``steps_``, ``optimizers_``: how many updates, by how many optimizers; ``held_``: the
           share of its trainable weights that they update; ``copy_``: 1 if an optimizer stepped
           that holds weights of the same shapes, but not these;
-        - ``reached_``, ``stale_``, ``both_``: 1 if a gradient reached it, if it was mixed with
-          an older one, if it reached the other network too; see `listening.Update`;
+        - ``reached_``, ``stale_``: 1 if a gradient has reached it, if that was added to an older
+          one; see `listening.Update`;
         - ``eval_``: layers of batch norm in eval mode as it is trained.
 
         Of the whole step:
@@ -294,7 +294,6 @@ def _movement(
             if name == "G":
                 signs["grad_first"], signs["grad_last"] = last.gradients[1:]
             signs[f"stale_{name}"] = last.stale
-            signs[f"both_{name}"] = last.both
             signs[f"reached_{name}"] = last.reached
     return {name: torch.as_tensor(value, dtype=torch.float32) for name, value in signs.items()}
 
@@ -306,7 +305,7 @@ def _state(heard: Heard, found: Turns) -> dict[str, Tensor]:
     reaches_G = last.both if last else carries
     leaked = any(update.leaked for update in heard.updates)
     signs: dict[str, Tensor | float] = {
-        "fakes_graph": carries and reaches_G and (len(heard.fakes) > 1 or leaked),
+        "fakes_graph": carries and reaches_G and (heard.generated > 1 or leaked),
         "mixed_D": reaches_G and not carries,
         "missing_real": found.missing == "real",
         "missing_fake": found.missing == "fake",

@@ -117,8 +117,8 @@ def _collapse(s: Signs) -> str:
     if s["noise"] < STEADY:
         return (
             f"G's inputs hardly differ: {s['noise']:.1%} of their length, where normal noise has "
-            "141 %. Draw every row anew: torch.randn(m, n), not expand(), a constant or a tiny "
-            "factor."
+            "141 %. Draw new noise for every row: torch.randn(m, n), not expand(), a constant "
+            "or a tiny factor."
         )
     if s["spread"] < 1e-3:
         return (

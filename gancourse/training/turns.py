@@ -38,7 +38,7 @@ def turns(heard: Heard) -> Turns:
     fake = [call for call in heard.calls if call.origin == FAKE]
     # a leaf that requires a gradient, made of fakes, is a point of a gradient penalty
     fake = [call for call in fake if not call.probe] or fake
-    if not heard.fakes or not (real or fake):
+    if not heard.generated or not (real or fake):
         raise CourseError(f"This step can't be examined: {_why_not(heard)}", "", INSTEAD)
     whose = {id(call): _player(call, fake, heard) for call in fake}
     in_D = [call for call in fake if "D" in whose[id(call)]]
@@ -70,7 +70,7 @@ def _why_not(heard: Heard) -> str:
             "D was not called. Pass the very module that the step calls; a call of D.forward(x) "
             "can't be heard, D(x) can."
         )
-    if not heard.fakes:
+    if not heard.generated:
         return (
             "G was not called. Pass the very module that the step calls (after a cell that creates "
             "G again, the step may still hold the older one)."
