@@ -896,7 +896,7 @@ print("saved: G, D, judge")
 # %% [markdown]
 # ## 10. Another data set
 #
-# The same networks learn photographs. Name a set below, and the cell trains a DCGAN on it: `"clothing"` (about 3,800 photos, public domain), `"fashion_mnist"`, `"cifar10"`, `"celeba"` or `"flowers102"`. The first time it is downloaded and verified, which takes from seconds to an hour; `gancourse fetch` lists the sizes and licences. Training takes as many steps as in Section 5. For your own images, replace `named.load(...)` by `folder.load("path", 32)` (`from gancourse.datasets import folder`).
+# The same code trains on photographs. Name a set below, or in the environment variable `GANCOURSE_SET`: `"clothing"` (about 3,800 photos, public domain), `"fashion_mnist"`, `"cifar10"`, `"celeba"` or `"flowers102"`. The first time it is downloaded and verified; `gancourse fetch` lists the sizes and licences. Training takes as many steps as in Section 5.
 
 # %% tags=["training", "nbval-ignore-output"]
 DATA_SET = os.environ.get("GANCOURSE_SET", "")  # for example "clothing"

@@ -1134,7 +1134,7 @@ env.expect("names of unseen emoji are matched better than by chance", recall > 1
 # %% [markdown]
 # Compare the recall with chance, and with that of the flowers. A name that shares its words with names of the training set ("cat", "face", "clock") may be found. But even for "moon viewing ceremony", although the training set has many moons, most of the five images are usually something else. And about a new word such as "castle" a network that reads letters has no information. This is one reason why later systems use language models that are trained on text from the web.
 #
-# **Your own captions.** The paper's flowers are the 8,189 photographs of Oxford-102; its sentences were written for them by people. torchvision downloads the images (`torchvision.datasets.Flowers102`). The captions you supply yourself, in a text file with one sentence per line: path of the image, a tab, the sentence. The docstring of `folder.load_captioned` shows an example. Fill in the two paths: the cell then trains the encoder on EfficientNet's features, and GAN-CLS. On a GPU that takes minutes; 32 x 32 pixels on a CPU give a first impression.
+# **Your own captions.** The paper's flowers are the 8,189 photographs of Oxford-102; its sentences were written for them by people. `gancourse fetch flowers102` downloads the images. The captions you supply yourself, in a text file with one sentence per line: path of the image, a tab, the sentence. The docstring of `folder.load_captioned` shows an example. Fill in the two paths: the cell then trains the encoder on EfficientNet's features, and GAN-CLS. On a GPU that takes minutes; 32 x 32 pixels on a CPU give a first impression.
 
 # %% tags=["nbval-ignore-output"]
 OWN_IMAGES, OWN_CAPTIONS = "", ""  # a folder; a text file

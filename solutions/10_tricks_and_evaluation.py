@@ -940,7 +940,7 @@ def spread(x: Tensor, fakes: Tensor) -> Tensor:
 spread = check("10.7", spread)
 
 # %% [markdown]
-# `examine(step, G, D)` turns any step into one that also logs this sign and a dozen others, without changing the training: a forward hook on D records its inputs and logits. And `faulty_step(name)` returns a step with one injected fault. (Read `gancourse/training/faults.py` when you are done.) Here is a small ring inside [-1, 1], and a G that ends in a tanh, as for images:
+# `examine(step, G, D)` turns any step into one that also logs this sign and many others, without changing the training. It records what G and D receive and return, and what their optimizers do. What is computed from an output of G counts as fake, so a step may call D in any order. And `faulty_step(name)` returns a step with one injected fault. (Read `gancourse/training/faults.py` when you are done.) Here is a small ring inside [-1, 1], and a G that ends in a tanh, as for images:
 
 # %%
 small_ring = toy.Ring(modes=8, radius=0.7, std=0.02)
@@ -999,7 +999,7 @@ env.expect(
 )
 
 # %% [markdown]
-# A finding has a name, evidence and a next step. The first finding is the likely cause; the others may be its consequences. Nothing here is learned. `diagnosis.RULES` is a table of thresholds, each with its reason in a comment, ordered from causes to consequences:
+# A finding has a name, evidence and a next step. The first finding is the likely cause; the others may be its consequences. Nothing here is learned. `diagnosis.RULES` is a table of tests, ordered from causes to consequences: first mistakes in the data and the code, which are facts; then losses and the course of training, with thresholds whose reasons are in comments. A name can stand for several tests:
 
 # %%
 print(*(rule.name for rule in RULES), sep="\n")
@@ -1086,7 +1086,7 @@ show(ax, alt="A table of counts: a row per injected fault, a column per first fi
 assert counts.sum() == table["runs"]
 
 # %% [markdown]
-# *Rows: the injected fault; columns: the first finding of the diagnosis; on the diagonal the two agree.* One fault is never named: on the moons, the first fakes already lie among the data. Even a D that learns far too fast can't recognize all of them, so its loss doesn't fall below the rule's threshold. Don't conclude too much from such a table. These faults are strong and injected one at a time; in practice they are mild and mixed. The rules hold for cross-entropy losses only. And if only losses were logged, the diagnosis may be "unclear", because losses can't show a collapse.
+# *Rows: the injected fault; columns: the first finding of the diagnosis; on the diagonal the two agree.* One fault is never named: on the moons, the first fakes already lie among the data. Even a D that learns far too fast can't recognize all of them, so its loss doesn't fall below the rule's threshold. Don't conclude too much from such a table. These faults are strong and injected one at a time; in practice they are mild and mixed. The rules about losses hold for cross-entropy only; whether a loss is one is checked with the logits. And if only losses were logged, the diagnosis may be "unclear", because losses can't show a collapse.
 
 # %% [markdown]
 # ## What we measured, and what the papers report
