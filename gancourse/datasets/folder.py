@@ -27,17 +27,8 @@ MODES = {1: "L", 3: "RGB"}
 FEW = 50
 """Below so many images a GAN memorizes them."""
 
-HEADER = {
-    "image",
-    "images",
-    "img",
-    "file",
-    "filename",
-    "file_name",
-    "image_name",
-    "image_id",
-    "path",
-}
+HEADER = set("image images img file filename file_name image_name image_id path".split())
+"""First fields of a line that is no caption but a header."""
 
 
 @dataclass(frozen=True)
