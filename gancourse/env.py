@@ -18,11 +18,14 @@ from typing import Literal, TypeVar
 import torch
 from torch import Tensor
 
+from gancourse import __version__
 from gancourse.errors import CourseError
 from gancourse.shapes import Latent
 
 T = TypeVar("T")
 PROFILES = ("smoke", "cpu", "gpu")
+DRIVE = Path("/content/drive")
+"""Where Colab shows Google Drive."""
 
 
 def _choice(variable: str, allowed: tuple[str, ...]) -> str | None:
@@ -173,8 +176,62 @@ def run_dir(name: str) -> Path:
     return Path(os.environ.get("GANCOURSE_RUNS") or root() / "runs") / name
 
 
-def start() -> None:
-    """Print where this notebook runs: called by the first cell of every notebook."""
+def on_colab() -> bool:
+    """Whether this is Google Colab, whose files are lost when it disconnects."""
+    return "COLAB_RELEASE_TAG" in os.environ
+
+
+def keep_on_drive(folder: str = "gancourse-runs") -> Path:
+    """Keep checkpoints and networks on Google Drive (Colab asks for access), for later notebooks.
+
+    Call it before training, in every notebook that should find the networks of an earlier one.
+
+    Parameters
+    ----------
+    folder : str
+        A folder in your Drive; created if needed.
+
+    Returns
+    -------
+    Path
+        Where runs are kept from now on, in this notebook.
+
+    Raises
+    ------
+    CourseError
+        If this is not Colab, or Drive gives no access.
+    """
+    try:
+        from google.colab import drive
+    except ImportError as error:
+        raise CourseError(
+            "Google Drive can only be used on Colab.",
+            "Elsewhere runs are kept on the disk, and nothing is lost.",
+            "To keep them in another folder, set GANCOURSE_RUNS to it before Jupyter starts.",
+        ) from error
+    try:
+        drive.mount(str(DRIVE))
+        place = DRIVE / "MyDrive" / folder
+        place.mkdir(parents=True, exist_ok=True)
+    except Exception as error:  # Colab raises ValueError, a MessageError of its own, or OSError
+        raise CourseError(
+            "Google Drive gives no access.",
+            f"{type(error).__name__}: {error}",
+            "Run this cell again and allow the access. Without it the notebook works as well, but "
+            "its runs are lost when Colab disconnects.",
+        ) from error
+    os.environ["GANCOURSE_RUNS"] = str(place)
+    return place
+
+
+def start(notebook: str = __version__) -> None:
+    """Print where this notebook runs: called by the first cell of every notebook.
+
+    Parameters
+    ----------
+    notebook : str
+        The version of the course that the notebook was built from.
+    """
     place = device()
     if place.type == "cuda":
         machine = torch.cuda.get_device_name()
@@ -187,6 +244,17 @@ def start() -> None:
     print(f"device     {place.type} ({machine}), {precision()}; torch {torch.__version__}")
     print(f"profile    {profile()} (GANCOURSE_PROFILE = smoke, cpu or gpu overrides)")
     print(f"data       {', '.join(found)}")
+    if on_colab() and place.type != "cuda":
+        print("GPU        none; for one: Runtime > Change runtime type > T4 GPU")
+    if on_colab() and "GANCOURSE_RUNS" not in os.environ:
+        print(
+            "runs       lost when Colab disconnects; env.keep_on_drive() keeps them on your Drive"
+        )
+    if notebook != __version__:
+        print(
+            f"NOTICE: this notebook belongs to gancourse {notebook}, and {__version__} is "
+            "installed. If a cell fails, install that version, or open the notebook of this one."
+        )
 
 
 def report(**figures: float | Tensor) -> None:

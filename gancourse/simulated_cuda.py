@@ -22,6 +22,11 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 CUDA = torch.device("cuda:0")
 MAY_MIX = {"_has_compatible_shallow_copy_type", "copy_", "__set__", "__get__", "type_as"}
 """What CUDA does with tensors of both devices."""
+READS = {
+    *("item", "tolist", "numpy", "__array__", "__bool__", "__int__", "__float__", "__index__"),
+    *("__contains__", "nonzero", "masked_select", "unique", "equal", "allclose"),
+}
+"""For these a program waits until the GPU has computed everything so far."""
 MIXED = (
     "Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu!"
 )
@@ -80,6 +85,9 @@ class CudaTensor(Tensor):
         )
 
     __array__ = numpy
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item() if self.dim() == 0 else to_cpu(self), spec)
 
     def __deepcopy__(self, memo: dict) -> Tensor:
         if id(self) not in memo:
@@ -173,11 +181,21 @@ def _called_on_cpu(function: Callable[..., Any]) -> Callable[..., Any]:
 class Device(TorchFunctionMode):
     """Within it, ``device="cuda"``, ``.to("cuda")`` and ``.cuda()`` give simulated tensors.
 
-    `unsure` is True once torch.func's transforms (vmap, grad) were used: nobody knows the device of
-    what they return.
+    Attributes
+    ----------
+    unsure : bool
+        Whether torch.func's transforms (vmap, grad) were used: nobody knows the device of what they
+        return.
+    reads : list[str]
+        Functions that read values from the device, in the order of the calls. On a GPU each of them
+        waits until all that was asked for is computed, so a training step should have none.
     """
 
     unsure = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads: list[str] = []
 
     def __enter__(self):
         self.overwrite = torch.__future__.get_overwrite_module_params_on_conversion()
@@ -191,6 +209,8 @@ class Device(TorchFunctionMode):
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs, name = dict(kwargs or {}), getattr(func, "__name__", "")
         self.unsure |= _wrapped()
+        if _reads(name, args, kwargs):
+            self.reads.append(name)
         if name in ("to", "cpu", "cuda") and isinstance(args[0], Tensor):
             return _move(func, name, *args, **kwargs)
         tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
@@ -213,6 +233,21 @@ class Device(TorchFunctionMode):
             return result
         needs = result.requires_grad and result.is_leaf
         return to_cuda(result.detach() if needs else result).requires_grad_(result.requires_grad)
+
+
+def _reads(name: str, args: tuple, kwargs: Mapping[str, Any]) -> bool:
+    """Whether a function makes the program wait for a value of the device."""
+    if name in READS:
+        return any(isinstance(x, CudaTensor) for x in tree_leaves((args, kwargs)))
+    if name in ("__getitem__", "__setitem__"):  # by a mask: how many are true?
+        index = [x for x in tree_leaves(args[1]) if isinstance(x, CudaTensor)]
+        return any(x.dtype == torch.bool for x in index)
+    if name == "copy_":
+        return not isinstance(args[0], CudaTensor) and isinstance(args[1], CudaTensor)
+    if name in ("to", "cpu") and isinstance(args[0], CudaTensor):
+        place = args[1] if len(args) > 1 else kwargs.get("device", "cpu" if name == "cpu" else None)
+        return isinstance(place, (str, torch.device)) and torch.device(place).type == "cpu"
+    return False
 
 
 def _move(func: Any, name: str, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:

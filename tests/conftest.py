@@ -2,7 +2,10 @@
 
 import contextlib
 import os
+import re
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import matplotlib
@@ -19,6 +22,8 @@ matplotlib.use("Agg")  # set here and not by MPLBACKEND: the kernels of notebook
 settings.register_profile("course", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("course")
 
+PAGE = b"<!DOCTYPE html><html><head><title>Google Drive - Quota exceeded</title></head></html>"
+STATUSES = {"gone": 404, "refused": 403, "often": 429, "busy": 503}
 VARIABLES = ("GANCOURSE_PROFILE", "GANCOURSE_DEVICE", "GANCOURSE_PRECISION", "GANCOURSE_REPORT")
 
 
@@ -163,3 +168,67 @@ def small_course(tmp_path) -> Path:
         "# Small\n\n<!-- notebooks:begin -->\n<!-- notebooks:end -->\n\nThe end.\n"
     )
     return tmp_path
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A mirror on this machine. The first folder of an address says how it behaves."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            manner = self.path.split("/")[1]
+            asked.append((manner, self.headers.get("Range")))
+            if manner in STATUSES:
+                return self.send_error(STATUSES[manner])
+            if manner == "stale" and self.headers.get("Range"):
+                return self.send_error(416)
+            if manner == "circle":
+                self.send_response(302)
+                self.send_header("Location", self.path)
+                self.send_header("Content-Length", "0")
+                return self.end_headers()
+            if manner == "silent":
+                return over.wait(10)
+            body = bodies.get(self.path.split("/", 2)[2], b"")
+            body = {"wrong": body[::-1], "long": body * 2, "page": PAGE}.get(manner, body)
+            start = 0
+            if manner in ("ranges", "stalls") and self.headers.get("Range"):
+                start = int(re.match(r"bytes=(\d+)-", self.headers["Range"])[1])
+            self.send_response(206 if start else 200)
+            if start:
+                self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+            if manner != "endless":
+                self.send_header("Content-Length", str(len(body) - start))
+            self.end_headers()
+            body = body[start:] * (2 if manner == "endless" else 1)
+            self.wfile.write(body[: len(body) // 2] if manner in ("cut", "stalls") else body)
+            if manner == "stalls":
+                over.wait(10)
+            return None
+
+        def do_HEAD(self):
+            manner, _, name = self.path[1:].partition("/")
+            if manner in STATUSES:
+                return self.send_error(STATUSES[manner])
+            if manner == "silent":
+                return over.wait(10)
+            self.send_response(200)
+            if manner != "endless":
+                self.send_header("Content-Length", str(len(bodies.get(name, b""))))
+            return self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    asked, bodies, over = [], {}, threading.Event()
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "127.0.0.1")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        httpd.asked, httpd.bodies = asked, bodies
+        httpd.url = f"http://127.0.0.1:{httpd.server_port}/"
+        yield httpd
+        over.set()
+        httpd.shutdown()
+        thread.join()

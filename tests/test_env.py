@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+import types
 
 import pytest
 import torch
@@ -103,6 +104,31 @@ def test_start_says_where_it_runs(capsys):
     env.start()
     out = capsys.readouterr().out
     assert "device" in out and "profile" in out and "data" in out
+
+
+def test_start_says_what_colab_users_need(monkeypatch, capsys):
+    monkeypatch.delenv("GANCOURSE_RUNS")
+    env.start("99.0")
+    out = capsys.readouterr().out
+    assert "Change runtime type" not in out and "Drive" not in out
+    assert f"belongs to gancourse 99.0, and {env.__version__} is installed" in out
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab")
+    env.start()
+    out = capsys.readouterr().out
+    assert "Change runtime type" in out and "env.keep_on_drive()" in out and "NOTICE" not in out
+
+
+def test_runs_are_kept_on_drive(tmp_path, monkeypatch):
+    with pytest.raises(CourseError, match="only be used on Colab"):
+        env.keep_on_drive()
+    drive = types.ModuleType("google.colab")
+    drive.drive = types.SimpleNamespace(mount=lambda place: (tmp_path / "MyDrive").mkdir())
+    monkeypatch.setitem(sys.modules, "google.colab", drive)
+    monkeypatch.setattr(env, "DRIVE", tmp_path)
+    assert env.keep_on_drive() == tmp_path / "MyDrive" / "gancourse-runs"
+    assert env.run_dir("03_dcgan") == tmp_path / "MyDrive" / "gancourse-runs" / "03_dcgan"
+    with pytest.raises(CourseError, match="allow the access"):  # mounting fails the second time
+        env.keep_on_drive()
 
 
 def test_resources_are_plausible():

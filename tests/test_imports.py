@@ -14,8 +14,8 @@ FILES = sorted((ROOT / "gancourse").rglob("*.py"))
 BASE = {"shapes", "env", "errors"}
 CORE = BASE | {"papers", "datasets", "metrics", "figures", "widgets", "training", "classifiers"}
 MAY_IMPORT = {  # besides `BASE` and modules of the same folder
-    "training": {"papers"},
-    "classifiers": {"papers", "training"},
+    "training": {"papers", "datasets"},
+    "classifiers": {"papers", "training", "datasets"},
     "widgets": {"figures"},
     "exercises": CORE | {"simulated_cuda"},
     "notebooks": {"exercises"},

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gancourse.datasets import transfer
 from gancourse.errors import CourseError
 from gancourse.shapes import ClassLogits, Images
 
@@ -99,27 +100,35 @@ def classifier() -> Classifier:
 def torchvision_classifier(name: str) -> Classifier:
     """One of torchvision's ImageNet classifiers, by name ("resnet50"); its weights are downloaded.
 
+    They are kept in torch's own cache. A file there that is truncated or damaged is replaced.
+
     Raises
     ------
     CourseError
-        If torchvision has none of that name, or the download fails (offline).
+        If torchvision has none of that name, or the weights can't be had: no network, a server that
+        does not answer in time, another file in their place, a full disk.
     """
     from torchvision import models
 
     try:
         weights = models.get_model_weights(name).DEFAULT
-        net = models.get_model(name, weights=weights)
     except ValueError as error:
         raise CourseError(
             f"torchvision has no model {name!r}.",
             str(error),
             "See torchvision.models.list_models().",
         ) from error
-    except OSError as error:  # urllib's errors are among them
+    net = models.get_model(name, weights=None)
+    try:
+        cache = Path(torch.hub.get_dir(), "checkpoints")
+        cache.mkdir(parents=True, exist_ok=True)
+        path = transfer.get(transfer.named_by_checksum(weights.url, cache), cache, cache, name)
+        net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except (OSError, RuntimeError) as error:
         raise CourseError(
-            f"The weights of {name} could not be downloaded.",
+            f"The weights of {name} could not be loaded.",
             f"The error is: {error}",
-            "Continue without them, or run this cell again with a network connection.",
+            "Continue without them, or free some space and run this cell again.",
         ) from error
     preset = weights.transforms()
     return Classifier(net, class_names(), tuple(preset.mean), tuple(preset.std))

@@ -35,7 +35,7 @@ class File:
     size: int
     """Bytes."""
     checksum: str
-    """"sha256:..." or "md5:..."; as hexadecimal digits."""
+    """"sha256:..." or "md5:..."; as hexadecimal digits: all of them, or the first eight or more."""
     mirrors: Sequence[str]
     """URLs, tried in this order."""
     unpack: str = ""
@@ -49,7 +49,43 @@ def valid(file: File, path: Path) -> bool:
     if not path.is_file() or path.stat().st_size != file.size:
         return False
     kind, _, digits = file.checksum.partition(":")
-    return pooch.file_hash(str(path), alg=kind) == digits
+    return pooch.file_hash(str(path), alg=kind).startswith(digits)
+
+
+def named_by_checksum(url: str, cache: Path) -> File:
+    """A file whose name has the first digits of its SHA-256, as PyTorch's: ``vgg19-dcbb9e9d.pth``.
+
+    Parameters
+    ----------
+    url : str
+        Its address; asked for the size, unless the file is in `cache` already.
+    cache : Path
+        Where it would be.
+
+    Raises
+    ------
+    CourseError
+        If the server does not give the size.
+    """
+    name = url.rpartition("/")[2]
+    checksum = "sha256:" + name.rpartition("-")[2].partition(".")[0]
+    if (cache / name).is_file():
+        there = File(name, (cache / name).stat().st_size, checksum, [url])
+        if valid(there, cache / name):
+            return there
+    try:
+        answer = requests.head(url, timeout=TIMEOUT, allow_redirects=True)
+        answer.raise_for_status()
+        size = int(answer.headers["Content-Length"])
+    except (requests.RequestException, KeyError, ValueError) as error:
+        known = isinstance(error, requests.RequestException)
+        reason = _reason(error, "0 bytes")[0] if known else "the server does not give its size"
+        raise CourseError(
+            f"{name} could not be downloaded.",
+            f"{url}: {reason}",
+            "Run this cell again with a network connection, or continue without it.",
+        ) from error
+    return File(name, size, checksum, [url])
 
 
 class _FailedError(Exception):

@@ -18,6 +18,7 @@ import jupytext
 import nbformat
 from nbformat import NotebookNode
 
+import gancourse
 from gancourse.errors import CourseError
 from gancourse.exercises import of_notebook
 from gancourse.exercises.base import Exercise
@@ -28,22 +29,25 @@ except ModuleNotFoundError:  # Python 3.10; jupytext brings its predecessor ther
     import tomli as tomllib
 
 SETUP = """\
-# The same in every notebook. On Colab this installs the course; torch stays as it is.
+# The same in every notebook. On Colab and Kaggle this installs the course; torch stays as it is.
 import importlib
 import importlib.util
 import subprocess
 import sys
 
-if importlib.util.find_spec("gancourse") is None:
-    course = "gancourse @ git+{repository}"
+found = importlib.util.find_spec("gancourse")
+if found is None or found.origin is None:  # without an origin it is only a folder of that name
+    course = "gancourse @ git+{repository}@{tag}"
     if subprocess.run([sys.executable, "-m", "pip", "install", "-q", course]).returncode:
         raise RuntimeError("The course could not be installed. On your own machine: make lab")
     importlib.invalidate_caches()
 
 from gancourse import env
 
-env.start()"""
+env.start("{version}")"""
 METADATA = {
+    "accelerator": "GPU",  # these two are read by Colab
+    "colab": {"gpuType": "T4", "provenance": []},
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
@@ -65,6 +69,8 @@ class Course:
     measured: dict = field(default_factory=dict)
     """``benchmarks/measured.json``: profile -> command, machine, notebooks."""
     exercises: Callable[[str], Sequence[Exercise]] = of_notebook
+    version: str = gancourse.__version__
+    """Its tag is "v" and this: badges open the notebooks of the tag, which install its package."""
 
     @classmethod
     def at(cls, root: Path) -> "Course":
@@ -107,13 +113,19 @@ def read(course: Course, source: Path) -> NotebookNode:
             title, _, rest = cell.source.partition("\n")
             cell.source = "\n\n".join([title, *_under_title(course, source.stem), rest.strip()])
         if "setup" in tags(cell):
-            cell.source = SETUP.format(repository=course.repository)
+            cell.source = setup(course)
             cell.metadata["tags"] = ["setup", "nbval-ignore-output"]
     seen: Counter[str] = Counter()
     for cell, name in zip(cells, _names(cells), strict=True):
         cell.id = f"{name}-{seen[name]}" if seen[name] else name
         seen[name] += 1
     return nbformat.v4.new_notebook(cells=cells, metadata=METADATA)
+
+
+def setup(course: Course) -> str:
+    """The second cell of every notebook."""
+    tag, version = f"v{course.version}", course.version
+    return SETUP.format(repository=course.repository, tag=tag, version=version)
 
 
 def tags(cell: NotebookNode) -> list[str]:
@@ -178,13 +190,15 @@ def is_sealed(notebook: NotebookNode) -> bool:
 def with_outputs(fresh: NotebookNode, executed: Path) -> NotebookNode | None:
     """A solved notebook with the outputs of its executed version, or None if that is out of date.
 
-    That is so where the code differs, or where somebody edited it: it has to be executed again.
+    That is so where the code differs, or where somebody edited it: it has to be executed again. The
+    setup cell is not compared: what follows does not depend on where the course comes from.
     """
     if not executed.exists():
         return None
     old = nbformat.read(executed, as_version=4)
     before, after = ([c for c in n.cells if c.cell_type == "code"] for n in (old, fresh))
-    if not is_sealed(old) or [c.source for c in before] != [c.source for c in after]:
+    old_code, new_code = ([c.source for c in n if "setup" not in tags(c)] for n in (before, after))
+    if not is_sealed(old) or old_code != new_code:
         return None
     for cell, executed_cell in zip(after, before, strict=True):
         cell.outputs = executed_cell.outputs
@@ -272,7 +286,7 @@ def _badge(course: Course, name: str) -> str:
     path = course.repository.removeprefix("https://github.com/")
     colab = "https://colab.research.google.com"
     image = f"[![Open in Colab]({colab}/assets/colab-badge.svg)]"
-    return f"{image}({colab}/github/{path}/blob/main/notebooks/{name}.ipynb)"
+    return f"{image}({colab}/github/{path}/blob/v{course.version}/notebooks/{name}.ipynb)"
 
 
 def _measured(course: Course, profile: str, name: str) -> dict:

@@ -26,19 +26,24 @@ RENAMED = {"told": "condition_dim", "squeeze": "project"}
 """Old names of arguments and of layers, likewise."""
 
 
-def save(net: nn.Module, path: Path | str, like: nn.Module | None = None) -> Path:
-    """Write a network's weights and configuration to one file, atomically; returns the path.
+def save(net: nn.Module, path: Path | str, like: nn.Module | None = None) -> Path | None:
+    """Write a network's weights and configuration to one file, atomically.
 
     Parameters
     ----------
     net : nn.Module
         The network.
     path : Path
-        Ends in ``.safetensors``. Folders are created; an existing file is replaced. Where nothing
-        can be written, a notice says so, and an existing file stays.
+        Ends in ``.safetensors``. Folders are created; an existing file is replaced.
     like : nn.Module, optional
         A network of the package with the same layers in the same order. The weights are stored
         under its names, so that a class that a student wrote can be loaded by another notebook.
+
+    Returns
+    -------
+    Path or None
+        The path. None where nothing could be written (a full disk, a folder that is read-only): a
+        notice says so, an existing file stays, and the notebook can go on with `net`.
 
     Raises
     ------
@@ -73,6 +78,7 @@ def save(net: nn.Module, path: Path | str, like: nn.Module | None = None) -> Pat
         print(f"NOTICE: {path} could not be saved ({error}). This notebook continues; others that "
               "load it will not find it. Free some space, or choose another folder with "
               "GANCOURSE_RUNS, and run this cell again.")  # fmt: skip
+        return None
     return path
 
 

@@ -1,11 +1,13 @@
+import hashlib
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
 from gancourse.classifiers import pretrained
-from gancourse.datasets import photos
+from gancourse.datasets import photos, transfer
 from gancourse.errors import CourseError
 
 TABLE = {
@@ -77,15 +79,81 @@ def test_weights_that_do_not_fit_are_refused(monkeypatch):
         pretrained.classifier()
 
 
-def test_torchvision_offline_is_an_expected_failure(monkeypatch):
+class Small(nn.Linear):
+    """In place of a network of torchvision, so that its file is small."""
+
+    def __init__(self) -> None:
+        super().__init__(3, 2)
+
+
+@pytest.fixture
+def weights(monkeypatch, server, tmp_path):
+    """Weights of `Small`, named by their checksum, on a mirror that torchvision uses: at(manner)."""
     from torchvision import models
 
-    def refuse(*_, **__):
-        raise OSError("no route to host")
+    torch.save(Small().state_dict(), tmp_path / "small.pth")
+    body = (tmp_path / "small.pth").read_bytes()
+    name = f"small-{hashlib.sha256(body).hexdigest()[:8]}.pth"
+    server.bodies[name] = body
+    preset = SimpleNamespace(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 
-    monkeypatch.setattr(models, "get_model", refuse)
-    with pytest.raises(CourseError, match="no route to host"):
-        pretrained.torchvision_classifier("resnet18")
+    def at(manner: str) -> None:
+        known = SimpleNamespace(url=f"{server.url}{manner}/{name}", transforms=lambda: preset)
+        monkeypatch.setattr(
+            models, "get_model_weights", lambda name: SimpleNamespace(DEFAULT=known)
+        )
+
+    monkeypatch.setattr(models, "get_model", lambda name, weights: Small())
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    monkeypatch.setattr(transfer, "TIMEOUT", (1, 0.5))
+    return SimpleNamespace(at=at, cached=tmp_path / "hub" / "checkpoints" / name, body=body)
+
+
+BAD = {
+    "gone": "no longer there", "busy": "server has a problem", "silent": "no answer within",
+    "wrong": "wrong checksum", "page": "web page", "cut": "truncated", "stalls": "stalled",
+    "endless": "does not give its size",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("manner", BAD)
+def test_weights_that_do_not_arrive_are_an_expected_failure(weights, manner):
+    weights.at(manner)
+    with pytest.raises(CourseError, match=BAD[manner]):
+        pretrained.torchvision_classifier("small")
+    assert not weights.cached.exists()
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"<html>", lambda body: body[:-9], lambda body: body[::-1]]
+)
+def test_a_damaged_file_in_the_cache_is_replaced(weights, server, damage):
+    weights.cached.parent.mkdir(parents=True)
+    weights.cached.write_bytes(damage(weights.body) if callable(damage) else damage)
+    weights.at("gone")
+    with pytest.raises(CourseError):
+        pretrained.torchvision_classifier("small")
+    weights.at("good")
+    assert isinstance(pretrained.torchvision_classifier("small").net, Small)
+    asked = len(server.asked)
+    pretrained.torchvision_classifier("small")  # from the cache
+    assert len(server.asked) == asked and weights.cached.read_bytes() == weights.body
+
+
+def test_weights_on_a_full_disk_are_an_expected_failure(weights, monkeypatch):
+    weights.at("good")
+    monkeypatch.setattr(transfer.shutil, "disk_usage", lambda path: SimpleNamespace(free=10))
+    with pytest.raises(CourseError, match="more than is free"):
+        pretrained.torchvision_classifier("small")
+
+
+def test_weights_of_another_network_are_an_expected_failure(weights, monkeypatch):
+    from torchvision import models
+
+    weights.at("good")
+    monkeypatch.setattr(models, "get_model", lambda name, weights: nn.Linear(4, 4))
+    with pytest.raises(CourseError, match="could not be loaded"):
+        pretrained.torchvision_classifier("small")
 
 
 def test_torchvision_unknown_name():

@@ -1,6 +1,5 @@
 import ast
 import json
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,6 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+import gancourse
 from gancourse.errors import CourseError
 from gancourse.exercises.base import Exercise
 from gancourse.notebooks import build, lint, measured
@@ -84,9 +84,10 @@ def test_ids_are_equal_in_both_versions_and_stay_when_cells_move(course, source)
 def test_links_come_from_the_one_address(course, source):
     header, setup, *_ = build.student(course, source).cells
     assert header.source.startswith("# 90 A small course\n\n[![Open in Colab](")
-    assert "github/someone/some-course/blob/main/notebooks/90_small.ipynb" in header.source
+    tag = f"v{gancourse.__version__}"
+    assert f"github/someone/some-course/blob/{tag}/notebooks/90_small.ipynb" in header.source
     assert "https://github.com/someone/some-course/blob/main/solutions/" in header.source
-    assert '"gancourse @ git+https://github.com/someone/some-course"' in setup.source
+    assert f'"gancourse @ git+https://github.com/someone/some-course@{tag}"' in setup.source
     assert "Measured" not in header.source
 
 
@@ -100,24 +101,38 @@ def test_measured_seconds_are_under_the_title(course, source):
     )
 
 
-def test_the_setup_cell_installs_where_the_package_is_missing(tmp_path):
+@pytest.mark.parametrize("there", ["nothing", "a clone", "the package"])
+def test_the_setup_cell_installs_where_the_package_is_missing(course, tmp_path, there):
     """Run as on Colab, with a pip that writes down what it is asked, and fails."""
     pip = "import sys, pathlib; pathlib.Path('asked').write_text(repr(sys.argv[1:])); sys.exit(1)"
     (tmp_path / "pip.py").write_text(pip)
-    (tmp_path / "setup_cell.py").write_text(build.SETUP.format(repository="https://host/a/b"))
-    hide = "import importlib.util as u; found = u.find_spec\n"
-    hide += "u.find_spec = lambda name: None if name == 'gancourse' else found(name)\n"
-    code = hide + "exec(open('setup_cell.py').read())"
+    package = tmp_path / "gancourse"
+    if there == "a clone":  # /content/gancourse, which has the package inside
+        (package / "gancourse").mkdir(parents=True)
+        (package / "gancourse" / "__init__.py").touch()
+    elif there == "the package":
+        package.mkdir()
+        (package / "__init__.py").touch()
+        (package / "env.py").write_text("start = print")
+    cell = build.setup(replace(course, version="1.2"))
     done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
+        [sys.executable, "-S", "-c", cell], cwd=tmp_path, capture_output=True, text=True
     )
+    if there == "the package":
+        assert done.stdout == "1.2\n" and not (tmp_path / "asked").exists()
+        return
     assert "On your own machine: make lab" in done.stderr
     asked = ast.literal_eval((tmp_path / "asked").read_text())
-    assert asked == ["install", "-q", "gancourse @ git+https://host/a/b"]
+    assert asked == ["install", "-q", "gancourse @ git+https://github.com/someone/some-course@v1.2"]
+
+
+def test_a_solved_notebook_keeps_its_outputs_when_the_version_is_raised(course, source):
+    path = course.root / "solutions" / "90_small.ipynb"
+    path.write_text(nbformat.writes(build.seal(build.solved(course, source))))
+    later = build.solved(replace(course, version="9.9"), source)
+    assert build.with_outputs(later, path) is not None
+    change(source, "return 2 * x", "return x + x")
+    assert build.with_outputs(build.solved(course, source), path) is None
 
 
 def test_a_course_in_step_has_no_findings(built):
@@ -220,7 +235,7 @@ def test_widgets_leave_nothing_in_the_saved_notebook(course, source):
     notebook.metadata["widgets"] = {"state": {}}
     kept = build.seal(notebook)
     assert [o.data for o in kept.cells[1].outputs] == [{"text/plain": "kept"}]
-    assert set(kept.metadata) == {"kernelspec", "language_info", "gancourse"}
+    assert set(kept.metadata) == {*build.METADATA, "gancourse"}
 
 
 def test_notebooks_are_chosen_by_number_or_name(course):
