@@ -15,6 +15,11 @@ from hypothesis import settings
 from jaxtyping import install_import_hook
 
 install_import_hook("gancourse", "annotations.check")
+
+import simulated_device  # noqa: E402 - after the hook, which checks annotations
+
+from gancourse.simulated_cuda import Device  # noqa: E402
+
 torch.set_num_threads(1)  # tests use tiny tensors: a second thread only waits
 matplotlib.use("Agg")  # set here and not by MPLBACKEND: the kernels of notebooks draw inline
 
@@ -30,12 +35,21 @@ VARIABLES = ("GANCOURSE_PROFILE", "GANCOURSE_DEVICE", "GANCOURSE_PRECISION", "GA
 def pytest_addoption(parser: pytest.Parser) -> None:
     text = "how often each exercise's cases are drawn for its wrong answers (default: 15)"
     parser.addoption("--draws", type=int, default=15, help=text)
+    text = "run every notebook on the simulated device, not only the short ones"
+    parser.addoption("--every-notebook", action="store_true", help=text)
 
 
 @pytest.fixture
 def draws(request: pytest.FixtureRequest) -> int:
     """How often a test draws the cases of an exercise for each wrong answer."""
     return request.config.getoption("--draws")
+
+
+@pytest.fixture
+def device() -> Iterator[Device]:
+    """The simulated device in place of the course's."""
+    with simulated_device.replaced() as device:
+        yield device
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ class Small(nn.Linear):
 
 @pytest.fixture
 def weights(monkeypatch, server, tmp_path):
-    """Weights of `Small`, named by their checksum, on a mirror that torchvision uses: at(manner)."""
+    """Weights of `Small` on a mirror, named by their checksum; `at(manner)` sets its address."""
     from torchvision import models
 
     torch.save(Small().state_dict(), tmp_path / "small.pth")

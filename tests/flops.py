@@ -1,0 +1,234 @@
+"""The arithmetic of a notebook's training, counted for any profile without doing it.
+
+Counted are the formulas of torch's ``FlopCounterMode``: products of matrices and convolutions, each
+multiplication and each addition as one operation, forward and backward. Not counted are elementwise
+operations, normalization, activation functions, optimizers, pooling, resizing and ``torch.linalg``:
+they take time, but little arithmetic. (The mode itself also tracks modules, and this fails where a
+notebook calls ``torch.autograd.grad``; so only its formulas are used.)
+
+The notebook runs with the sizes of the profile, but most of the work is left out:
+
+- Only cells that train run, and the cells that define what these use.
+- Of every ``train(...)`` and of every long loop only the first `CYCLE` steps are taken. They are
+  counted as often as the loop would repeat them.
+- Large products are counted but not computed: noise takes the place of their results. The formulas
+  depend on shapes only.
+- Drawn data sets are small, and nothing is downloaded or saved.
+"""
+
+import re
+import symtable
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pytest
+import torch
+from nbformat import NotebookNode
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
+from torch.utils.flop_counter import flop_registry
+
+from gancourse import exercises
+from gancourse.classifiers import pretrained
+from gancourse.datasets import captions, flowers, two_domains
+from gancourse.notebooks import build
+from gancourse.papers import adversarial
+from gancourse.training import loop
+
+ROOT = Path(__file__).resolve().parents[1]
+CYCLE = 8
+"""Steps repeat after so many: the R1 penalty is applied at every eighth."""
+LONG = 24
+"""Shorter loops over a range run in full, and are not counted as training."""
+LARGE = 1e8
+"""Floating-point operations of a product that is not computed."""
+IMAGES = 300
+"""The size of drawn data sets, which changes no step."""
+
+
+class Counter(TorchDispatchMode):
+    """Within it, products are counted while a step runs, and large ones are not computed."""
+
+    def __init__(self, large: float = LARGE, cycle: int = CYCLE) -> None:
+        super().__init__()
+        self.large, self.cycle = large, cycle
+        self.flop = self.steps = self.depth = 0
+        self.noise = torch.randn(4099, generator=torch.Generator().manual_seed(0))
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        formula = flop_registry.get(func._overloadpacket)
+        if formula is None:
+            return func(*args, **kwargs)
+        shapes = func(*tree_map_only(Tensor, lambda x: x.to("meta"), args), **kwargs)
+        flop = formula(*args, **kwargs, out_val=shapes)
+        self.flop += flop if self.depth else 0
+        if flop < self.large:
+            return func(*args, **kwargs)
+        return tree_map_only(Tensor, self._like, shapes)
+
+    def _like(self, x: Tensor) -> Tensor:
+        repeated = self.noise.repeat(-(-x.numel() // len(self.noise)))[: x.numel()]
+        return repeated.as_strided(x.shape, x.stride()).to(x.dtype)
+
+    def measured(self, step: Callable[[], Any]) -> tuple[Any, int]:
+        """The result of a step, and its floating-point operations."""
+        before, self.depth = self.flop, self.depth + 1
+        try:
+            return step(), self.flop - before
+        finally:
+            self.depth -= 1
+
+    def take(self, step: Callable[[], Any], run: Any, batches: Any) -> Any:
+        """In place of `loop._take`: one step of a run, taken or only counted."""
+        taken = vars(run).setdefault("taken", [])
+        if len(taken) < self.cycle:
+            run.losses, flop = self.measured(lambda: TAKE(step, run, batches))
+            taken.append(flop)
+        else:
+            self.flop += taken[run.step % self.cycle]
+        self.steps += 1
+        return run.losses
+
+    def range(self, *limits: int) -> Sequence[int] | Iterator[int]:
+        """In place of `range`."""
+        numbers = range(*limits)
+        return self._some(numbers) if len(numbers) > max(LONG, self.cycle) else numbers
+
+    def _some(self, numbers: range) -> Iterator[int]:
+        """The first numbers, if the loop's body has products; else all."""
+        taken = []
+        for number in numbers[: self.cycle]:
+            before, self.depth = self.flop, self.depth + 1
+            try:
+                yield number
+            finally:
+                self.depth -= 1
+            taken.append(self.flop - before)
+        if not any(taken):
+            yield from numbers[self.cycle :]
+            return
+        self.flop += sum(taken[i % self.cycle] for i in range(self.cycle, len(numbers)))
+        self.steps += len(numbers)
+
+
+TAKE = loop._take
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one cell trains."""
+
+    cell: int
+    """Among the code cells, from 1."""
+    title: str
+    steps: int
+    flop: int
+
+
+def count(source: Path, profile: str, counter: Counter | None = None) -> list[Row]:
+    """The cells of a notebook that train, with their steps and floating-point operations."""
+    cells = build.solved(build.Course.at(ROOT), source).cells
+    cells = [cell for cell in cells if cell.cell_type == "code"]
+    return count_cells(cells, profile, counter or Counter())
+
+
+def count_cells(cells: Sequence[NotebookNode], profile: str, counter: Counter) -> list[Row]:
+    rows, needed = [], training(cells)
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        prepare(patch, profile, counter)
+        names = {"__name__": "__main__", "range": counter.range}
+        for i in needed:
+            flop, steps = counter.flop, counter.steps
+            code = compile(cells[i].source, f"cell {i + 1}", "exec", optimize=1)  # no assertions
+            with counter:
+                exec(code, names)
+            plt.close("all")
+            if counter.steps > steps:
+                title = cells[i].source.splitlines()[0]
+                rows.append(Row(i + 1, title, counter.steps - steps, counter.flop - flop))
+    return rows
+
+
+def prepare(patch: pytest.MonkeyPatch, profile: str, counter: Counter) -> None:
+    """The environment of a notebook, and the functions of the package that would take long."""
+    patch.chdir(ROOT / "solutions")
+    for name, value in {
+        "PROFILE": profile,
+        "DEVICE": "cpu",
+        "PRECISION": "fp32",
+        "STATIC": "1",
+    }.items():
+        patch.setenv(f"GANCOURSE_{name}", value)
+    patch.setattr(loop, "_take", counter.take)
+    for save in ("remember", "write"):
+        patch.setattr(loop._Run, save, lambda *args: None)
+    patch.setattr(adversarial, "range", counter.range, raising=False)
+    patch.setattr(exercises, "check", lambda id, answer: answer)
+    patch.setattr(pretrained, "torchvision_classifier", untrained)
+    patch.setattr(two_domains, "horse2zebra", horses_and_zebras)
+    patch.setattr(flowers, "draw", lambda looks, size, dusk=False: images(len(looks), size))
+    for drawn in (captions, flowers):
+        patch.setattr(drawn, "load", fewer(drawn.load))
+
+
+def fewer(load: Callable) -> Callable:
+    """A loader that draws at most `IMAGES` images."""
+    return lambda count, *args, **options: load(min(count, IMAGES), *args, **options)
+
+
+def images(count: int, size: int) -> Tensor:
+    return torch.randint(256, (count, 3, size, size), dtype=torch.uint8)
+
+
+def horses_and_zebras(size: int) -> two_domains.Domains:
+    """In place of the download."""
+    return two_domains.Domains(*(images(16, size) for _ in range(4)), ("horse", "zebra"), False)
+
+
+def untrained(name: str) -> pretrained.Classifier:
+    """A network of torchvision, without the weights that would be downloaded."""
+    from torchvision import models
+
+    return pretrained.Classifier(models.get_model(name, weights=None), pretrained.class_names())
+
+
+def training(cells: Sequence[NotebookNode]) -> list[int]:
+    """Which cells train, or make what these use; without checks of exercises.
+
+    A cell trains if it is tagged so, or if it uses `train`, `descend`, or a function that does.
+    """
+    trainers, roots = {"train", "descend"}, set()
+    uses = [names_in(cell.source) for cell in cells]
+    for i, (_, used, functions) in enumerate(uses):
+        trainers |= {name for name, inside in functions.items() if inside & trainers}
+        if used & trainers or "training" in build.tags(cells[i]):
+            roots.add(i)
+    chosen, wanted = [], set()
+    for i, (made, used, _) in reversed([*enumerate(uses)]):
+        if not build.CHECK.search(cells[i].source) and (i in roots or made & wanted):
+            chosen.append(i)
+            wanted = wanted - made | (used - made)
+    return chosen[::-1]
+
+
+def names_in(source: str) -> tuple[set[str], set[str], dict[str, set[str]]]:
+    """Names that a cell binds, names that it uses, and names that each of its functions uses."""
+    top = symtable.symtable(re.sub(r"^%.*$", "", source, flags=re.M), "cell", "exec")
+    symbols = top.get_symbols()
+    made = {s.get_name() for s in symbols if s.is_assigned() or s.is_imported()}
+    functions = {part.get_name(): outer_names(part) for part in top.get_children()}
+    used = {s.get_name() for s in symbols if s.is_referenced()}.union(*functions.values())
+    return made, used, functions
+
+
+def outer_names(table: symtable.SymbolTable) -> set[str]:
+    """Names that a function uses and does not bind, with those of functions inside it."""
+    names = {s.get_name() for s in table.get_symbols() if s.is_global() and s.is_referenced()}
+    return names.union(*(outer_names(part) for part in table.get_children()))
