@@ -117,7 +117,7 @@ class Counter(TorchDispatchMode):
         self.steps += len(numbers)
 
 
-TAKE = loop._take
+TAKE, LOOP = loop._take, loop._loop
 
 
 @dataclass(frozen=True)
@@ -167,6 +167,7 @@ def prepare(patch: pytest.MonkeyPatch, profile: str, counter: Counter) -> None:
     }.items():
         patch.setenv(f"GANCOURSE_{name}", value)
     patch.setattr(loop, "_take", counter.take)
+    patch.setattr(loop, "_loop", few_records)
     for save in ("remember", "write"):
         patch.setattr(loop._Run, save, lambda *args: None)
     patch.setattr(adversarial, "range", counter.range, raising=False)
@@ -176,6 +177,11 @@ def prepare(patch: pytest.MonkeyPatch, profile: str, counter: Counter) -> None:
     patch.setattr(flowers, "draw", lambda looks, size, dusk=False: images(len(looks), size))
     for drawn in (captions, flowers):
         patch.setattr(drawn, "load", fewer(drawn.load))
+
+
+def few_records(step: Callable, run: Any, record_every: int, *more: Any) -> Iterator[loop.Record]:
+    """In place of `loop._loop`: notebooks draw something at each record."""
+    return LOOP(step, run, max(record_every, run.steps // 10), *more)
 
 
 def fewer(load: Callable) -> Callable:

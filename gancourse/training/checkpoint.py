@@ -100,7 +100,8 @@ def restore(keep: Mapping[str, Any], state: Mapping[str, Any]) -> None:
             thing.load_state_dict(state[name])
     torch.set_rng_state(state["torch"])
     if torch.cuda.is_available() and "torch.cuda" in state:
-        torch.cuda.set_rng_state_all(state["torch.cuda"])
+        known = state["torch.cuda"][: torch.cuda.device_count()]  # saved where there were more
+        torch.cuda.set_rng_state_all(known)
 
 
 def fingerprint(keep: Mapping[str, Any]) -> str:

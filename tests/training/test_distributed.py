@@ -21,7 +21,7 @@ from torch import nn
 from gancourse.errors import CourseError
 from gancourse.papers import dcgan
 from gancourse.papers.blocks import swap
-from gancourse.training import checkpoint, distributed
+from gancourse.training import checkpoint, distributed, processes
 from gancourse.training.player import Player
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,9 +81,9 @@ class Threads:
                 raise
 
         with monkeypatch.context() as patch:
-            patch.setattr(distributed, "rank", lambda: self.here.rank)
-            patch.setattr(distributed, "world", lambda: self.number)
-            patch.setattr(distributed, "all_reduce", self.all_reduce)
+            patch.setattr(processes, "rank", lambda: self.here.rank)
+            patch.setattr(processes, "world", lambda: self.number)
+            patch.setattr(processes, "all_reduce", self.all_reduce)
             threads = [threading.Thread(target=work, args=(i,)) for i in range(self.number)]
             for thread in threads:
                 thread.start()
@@ -100,7 +100,7 @@ def double():
     torch.set_default_dtype(torch.float32)
 
 
-def trained(norm=distributed.JointBatchNorm2d.like) -> dict:
+def trained(norm=processes.JointBatchNorm2d.like) -> dict:
     """Ten steps, the first and the ninth with R1: weights, EMA, buffers, losses, generator."""
     rng = torch.Generator().manual_seed(1)
     x = torch.rand(40, 1, 16, 16, generator=rng) * 2 - 1
@@ -247,7 +247,7 @@ def test_lost_connection_is_a_course_error(monkeypatch):
     def lost(x) -> None:
         raise RuntimeError("Connection closed by peer")
 
-    monkeypatch.setattr(distributed, "world", lambda: 2)
+    monkeypatch.setattr(processes, "world", lambda: 2)
     monkeypatch.setattr(dist, "all_reduce", lost)
     with pytest.raises(CourseError, match="Process 0 of 2 lost the connection"):
-        distributed.all_reduce(torch.zeros(1))
+        processes.all_reduce(torch.zeros(1))
