@@ -28,7 +28,7 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 from nbformat import NotebookNode
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import flop_registry
@@ -36,6 +36,7 @@ from torch.utils.flop_counter import flop_registry
 from gancourse import exercises
 from gancourse.classifiers import pretrained
 from gancourse.datasets import captions, flowers, two_domains
+from gancourse.metrics import samples
 from gancourse.notebooks import build
 from gancourse.papers import adversarial
 from gancourse.training import loop
@@ -45,8 +46,8 @@ CYCLE = 8
 """Steps repeat after so many: the R1 penalty is applied at every eighth."""
 LONG = 24
 """Shorter loops over a range run in full, and are not counted as training."""
-LARGE = 1e8
-"""Floating-point operations of a product that is not computed."""
+LARGE = 20_000
+"""Products of tensors with so many elements are not computed."""
 IMAGES = 300
 """The size of drawn data sets, which changes no step."""
 
@@ -54,9 +55,9 @@ IMAGES = 300
 class Counter(TorchDispatchMode):
     """Within it, products are counted while a step runs, and large ones are not computed."""
 
-    def __init__(self, large: float = LARGE, cycle: int = CYCLE) -> None:
+    def __init__(self, large: int = LARGE) -> None:
         super().__init__()
-        self.large, self.cycle = large, cycle
+        self.large = large
         self.flop = self.steps = self.depth = 0
         self.noise = torch.randn(4099, generator=torch.Generator().manual_seed(0))
 
@@ -65,59 +66,49 @@ class Counter(TorchDispatchMode):
         formula = flop_registry.get(func._overloadpacket)
         if formula is None:
             return func(*args, **kwargs)
-        shapes = func(*tree_map_only(Tensor, lambda x: x.to("meta"), args), **kwargs)
-        flop = formula(*args, **kwargs, out_val=shapes)
-        self.flop += flop if self.depth else 0
-        if flop < self.large:
-            return func(*args, **kwargs)
-        return tree_map_only(Tensor, self._like, shapes)
+        small = max(x.numel() for x in args if isinstance(x, Tensor)) < self.large
+        inputs = args if small else tree_map_only(Tensor, lambda x: x.to("meta"), args)
+        result = func(*inputs, **kwargs)
+        self.flop += formula(*args, **kwargs, out_val=result) if self.depth else 0
+        return result if small else tree_map_only(Tensor, self._like, result)
 
     def _like(self, x: Tensor) -> Tensor:
         repeated = self.noise.repeat(-(-x.numel() // len(self.noise)))[: x.numel()]
         return repeated.as_strided(x.shape, x.stride()).to(x.dtype)
 
-    def measured(self, step: Callable[[], Any]) -> tuple[Any, int]:
-        """The result of a step, and its floating-point operations."""
-        before, self.depth = self.flop, self.depth + 1
-        try:
-            return step(), self.flop - before
-        finally:
-            self.depth -= 1
-
     def take(self, step: Callable[[], Any], run: Any, batches: Any) -> Any:
         """In place of `loop._take`: one step of a run, taken or only counted."""
-        taken = vars(run).setdefault("taken", [])
-        if len(taken) < self.cycle:
-            run.losses, flop = self.measured(lambda: TAKE(step, run, batches))
-            taken.append(flop)
+        if run.step < 2:
+            before, self.depth = self.flop, self.depth + 1
+            run.losses = TAKE(step, run, batches)
+            self.depth -= 1
+            run.taken = [*vars(run).get("taken", []), self.flop - before]
         else:
-            self.flop += taken[run.step % self.cycle]
+            self.flop += run.taken[run.step % CYCLE > 0]
         self.steps += 1
         return run.losses
 
     def range(self, *limits: int) -> Sequence[int] | Iterator[int]:
         """In place of `range`."""
         numbers = range(*limits)
-        return self._some(numbers) if len(numbers) > max(LONG, self.cycle) else numbers
+        return self._some(numbers) if len(numbers) > LONG else numbers
 
     def _some(self, numbers: range) -> Iterator[int]:
-        """The first numbers, if the loop's body has products; else all."""
+        """The first two numbers, if the loop's body has products; else all."""
         taken = []
-        for number in numbers[: self.cycle]:
+        for number in numbers[:2]:
             before, self.depth = self.flop, self.depth + 1
-            try:
-                yield number
-            finally:
-                self.depth -= 1
+            yield number
+            self.depth -= 1
             taken.append(self.flop - before)
         if not any(taken):
-            yield from numbers[self.cycle :]
+            yield from numbers[2:]
             return
-        self.flop += sum(taken[i % self.cycle] for i in range(self.cycle, len(numbers)))
+        self.flop += taken[1] * (len(numbers) - 2)
         self.steps += len(numbers)
 
 
-TAKE, LOOP = loop._take, loop._loop
+TAKE, LOOP, IN_BATCHES = loop._take, loop._loop, samples.in_batches
 
 
 @dataclass(frozen=True)
@@ -170,6 +161,7 @@ def prepare(patch: pytest.MonkeyPatch, profile: str, counter: Counter) -> None:
     patch.setattr(loop, "_loop", few_records)
     for save in ("remember", "write"):
         patch.setattr(loop._Run, save, lambda *args: None)
+    patch.setattr(samples, "in_batches", on_a_few)
     patch.setattr(adversarial, "range", counter.range, raising=False)
     patch.setattr(exercises, "check", lambda id, answer: answer)
     patch.setattr(pretrained, "torchvision_classifier", untrained)
@@ -182,6 +174,13 @@ def prepare(patch: pytest.MonkeyPatch, profile: str, counter: Counter) -> None:
 def few_records(step: Callable, run: Any, record_every: int, *more: Any) -> Iterator[loop.Record]:
     """In place of `loop._loop`: notebooks draw something at each record."""
     return LOOP(step, run, max(record_every, run.steps // 10), *more)
+
+
+def on_a_few(net: nn.Module, inputs: Tensor, size: int = 0) -> Tensor:
+    """In place of `samples.in_batches`: outputs for the first inputs, repeated."""
+    part = IN_BATCHES(net, inputs[:20])
+    times = -(-len(inputs) // len(part))
+    return part.repeat(times, *[1] * (part.dim() - 1))[: len(inputs)]
 
 
 def fewer(load: Callable) -> Callable:

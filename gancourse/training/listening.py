@@ -176,10 +176,12 @@ class Listener:
     def step(self) -> Iterator[Heard]:
         """Hear one step, from its begin to its end."""
         heard = Heard()
-        with contextlib.ExitStack() as stack, self.gradients.watching(), self.origins:
-            deaf = contextlib.ExitStack()  # inside networks and optimizers there is nothing to mark
-            stack.callback(deaf.close)
-
+        with (
+            contextlib.ExitStack() as stack,
+            self.gradients.watching(),
+            self.origins,
+            contextlib.ExitStack() as deaf,  # closed first: an error may come while it is open
+        ):  # inside networks and optimizers there is nothing to mark
             def pause(*_: Any) -> None:
                 if _get_current_function_mode() is self.origins:
                     deaf.enter_context(_pop_mode_temporarily())

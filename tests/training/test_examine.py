@@ -432,6 +432,22 @@ def test_an_error_of_a_step_leaves_no_hooks():
     assert float(examine(lambda: usual(b), b.G, b.D)()["update_D"]) > 0
 
 
+def test_an_error_inside_a_network_or_an_optimizer_is_passed_on():
+    b = Bench()
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        examine(lambda: b.D(torch.zeros(4, 5)), b.G, b.D)()
+
+    class Failing(torch.optim.SGD):
+        def step(self, closure=None):
+            raise KeyError("mine")
+
+    good, b.opt_D = b.opt_D, Failing(b.D.parameters())
+    with pytest.raises(KeyError, match="mine"):
+        examine(lambda: usual(b), b.G, b.D)()
+    b.opt_D = good
+    assert float(examine(lambda: usual(b), b.G, b.D)()["loss_D"]) > 0
+
+
 class NoDoublePrecision(TorchFunctionMode):
     """Apple's MPS has no float64; the CPU, where numbers are read, has."""
 
