@@ -181,6 +181,11 @@ def _called_on_cpu(function: Callable[..., Any]) -> Callable[..., Any]:
 class Device(TorchFunctionMode):
     """Within it, ``device="cuda"``, ``.to("cuda")`` and ``.cuda()`` give simulated tensors.
 
+    Parameters
+    ----------
+    float64 : bool
+        Whether the device computes in double precision. CUDA does, Apple's MPS refuses.
+
     Attributes
     ----------
     unsure : bool
@@ -193,8 +198,9 @@ class Device(TorchFunctionMode):
 
     unsure = False
 
-    def __init__(self) -> None:
+    def __init__(self, float64: bool = True) -> None:
         super().__init__()
+        self.float64 = float64
         self.reads: list[str] = []
 
     def __enter__(self):
@@ -207,6 +213,12 @@ class Device(TorchFunctionMode):
         return super().__exit__(*error)
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
+        result = self._run(func, args, kwargs)
+        if not self.float64 and isinstance(result, CudaTensor) and result.dtype == torch.float64:
+            raise TypeError("Cannot convert a MPS Tensor to float64 dtype: use float32 instead.")
+        return result
+
+    def _run(self, func: Any, args: tuple, kwargs: Mapping[str, Any] | None) -> Any:
         kwargs, name = dict(kwargs or {}), getattr(func, "__name__", "")
         self.unsure |= _wrapped()
         if _reads(name, args, kwargs):

@@ -411,7 +411,8 @@ show(show_images(drawn, columns=15), alt="Thirty generated digits, white on blac
 #   PyTorch gives different results. A cell prints a `NOTE` if a run has an unusual result.
 # - **Long training is saved** under `runs/`, from notebook 03 on. If you interrupt such a cell, run it
 #   again: it resumes where it stopped. To train again from the start, delete that notebook's folder
-#   there. Runs of a few seconds always start from the beginning.
+#   there. Runs of a few seconds always start from the beginning. On Colab files are lost when it
+#   disconnects; `env.keep_on_drive()` after the first cell keeps them on your Google Drive.
 # - **Your own data**: put MNIST's files into `data/`, or run `.venv/bin/gancourse fetch mnist`, and the
 #   digits notebooks use all of it. `gancourse.datasets.folder.load` loads any folder of images.
 #

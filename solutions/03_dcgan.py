@@ -883,15 +883,18 @@ explore(walk, stills=stills, start=(0, 63, 1, 0), end=(0, 63, 1, 5))
 # %% [markdown]
 # *Two walks.* Within a digit the strokes change gradually. From one digit to another the change can be quick, within a step or two, because few shapes in between would look real. A few walks are not enough to decide; notebook 04 measures many.
 #
-# We save the networks: notebook 04 examines G and D, and later notebooks use the judge.
+# We save the networks: notebook 04 examines G and D, and later notebooks use the judge. On Colab each notebook has a disk of its own, which is lost when it disconnects. To keep the networks on your Google Drive, call `env.keep_on_drive()` after the first cell, in this notebook and in those that use them.
 
 # %%
-networks.save(average, folder / "G.safetensors", like=dcgan.Generator(NOISE, 1, WIDTH, 32))
-networks.save(D.net, folder / "D.safetensors", like=dcgan.Discriminator(1, WIDTH, 32))
-networks.save(judge, folder / "judge.safetensors")
-again = networks.load(folder / "G.safetensors", env.device())
-assert torch.allclose(again(Z[:4]), in_batches(average, Z[:4]), atol=1e-2)
-print("saved: G, D, judge")
+paths = [
+    networks.save(average, folder / "G.safetensors", like=dcgan.Generator(NOISE, 1, WIDTH, 32)),
+    networks.save(D.net, folder / "D.safetensors", like=dcgan.Discriminator(1, WIDTH, 32)),
+    networks.save(judge, folder / "judge.safetensors"),
+]
+if all(paths):  # a path is None if its file could not be written
+    again = networks.load(paths[0], env.device())
+    assert torch.allclose(again(Z[:4]), in_batches(average, Z[:4]), atol=1e-2)
+    print("saved:", ", ".join(path.stem for path in paths))
 
 # %% [markdown]
 # ## 10. Another data set
@@ -914,7 +917,8 @@ if other:
     players = Player(G_net, lr=2e-3, steps=STEPS, ema=0.999), Player(D_net, lr=2e-3, steps=STEPS)
     step, keep = game(*players, seed=10, images=other.images)
     list(train(step, STEPS, keep, env.run_dir(f"03_dcgan_{DATA_SET}"), title=DATA_SET))
-    images = torch.cat([to_float(other.images[:32]), in_batches(players[0].average, Z[:32])])
+    some = other.images[torch.linspace(0, len(other.images) - 1, 32).long()]  # of every class
+    images = torch.cat([to_float(some), in_batches(players[0].average, Z[:32])])
     show(show_images(images, columns=16), alt="Two rows of real images, and two of samples")
     assert images.isfinite().all()
 else:

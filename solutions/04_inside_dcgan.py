@@ -61,7 +61,7 @@ from gancourse.widgets import explore
 # %% [markdown]
 # ## 1 Three networks to open
 #
-# If you have run notebook 03 to its end, its G, D and judge are loaded from your runs folder. If not, they are trained now by the same recipe with fewer steps, which takes a few more minutes. `train_gan` is that recipe: learning-rate decay, the R1 penalty at every eighth step, and an exponential moving average (EMA) of G's weights, which generates the samples.
+# If you have run notebook 03 to its end, its G, D and judge are loaded from your runs folder. If not, they are trained now by the same recipe with fewer steps, which takes a few more minutes. (On Colab each notebook has a disk of its own: call `env.keep_on_drive()` after the first cell, here and in notebook 03, and the networks are found.) `train_gan` is that recipe: learning-rate decay, the R1 penalty at every eighth step, and an exponential moving average (EMA) of G's weights, which generates the samples.
 
 # %%
 NOISE = 24  # length of a latent vector z

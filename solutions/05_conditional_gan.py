@@ -85,7 +85,7 @@ show(ax, alt="Ten handwritten digits in a row, from 0 to 9, white on black")
 print("labels of these images:", real.labels[first].tolist())
 
 # %% [markdown]
-# To measure which digit an image shows, we use notebook 03's judge, a classifier that is trained on real digits only. If you have run notebook 03, its judge is loaded; if not, the cell trains one with the same settings.
+# To measure which digit an image shows, we use notebook 03's judge, a classifier that is trained on real digits only. If you have run notebook 03, its judge is loaded; if not, the cell trains one with the same settings. On Colab each notebook has a disk of its own: call `env.keep_on_drive()` after the first cell, here and in notebook 03, and its judge is found.
 
 # %% tags=["training", "nbval-ignore-output"]
 judge_file = env.run_dir("03_dcgan") / "judge.safetensors"

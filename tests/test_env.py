@@ -118,6 +118,21 @@ def test_start_says_what_colab_users_need(monkeypatch, capsys):
     assert "Change runtime type" in out and "env.keep_on_drive()" in out and "NOTICE" not in out
 
 
+def test_start_sets_what_is_fast_on_a_gpu(monkeypatch, capsys):
+    before = torch.backends.cudnn.benchmark, torch.get_float32_matmul_precision()
+    monkeypatch.setattr(env, "device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Tesla T4")
+    monkeypatch.setenv("GANCOURSE_PRECISION", "fp32")
+    try:
+        env.start()
+        assert torch.backends.cudnn.benchmark
+        assert torch.get_float32_matmul_precision() == "high"
+        assert "cuda (Tesla T4), fp32" in capsys.readouterr().out
+    finally:
+        torch.backends.cudnn.benchmark = before[0]
+        torch.set_float32_matmul_precision(before[1])
+
+
 def test_runs_are_kept_on_drive(tmp_path, monkeypatch):
     with pytest.raises(CourseError, match="only be used on Colab"):
         env.keep_on_drive()
