@@ -14,7 +14,13 @@ import torch
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
-install_import_hook("gancourse", "annotations.check")
+ROOT = Path(__file__).resolve().parents[1]
+OFTEN = {"gancourse.training.listening", "gancourse.training.origins"}
+"""Called for every function of torch while a step is examined: checking them takes minutes."""
+MODULES = {
+    ".".join(p.relative_to(ROOT).with_suffix("").parts) for p in ROOT.glob("gancourse/**/*.py")
+}
+install_import_hook(sorted(MODULES - OFTEN), "annotations.check")
 
 import simulated_device  # noqa: E402 - after the hook, which checks annotations
 

@@ -13,7 +13,7 @@ import pytest
 from gancourse.notebooks.runner import environment
 
 TESTS = Path(__file__).resolve().parent
-SHORT = {("00", "T4"), ("00", "MPS"), ("09", "T4")}
+SHORT = {("00", "T4"), ("09", "T4")}
 RUNS = {
     "T4": [f"{n:02}" for n in range(11)],
     "L4": ["03", "05", "08", "09"],

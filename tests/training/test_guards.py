@@ -70,7 +70,15 @@ def test_batches_that_end_are_named_and_the_run_goes_on(tmp_path, capsys):
     assert "resumes at step 7" in capsys.readouterr().out
 
 
-def test_the_stop_button_gives_one_line_and_loses_no_step(tmp_path):
+@pytest.fixture
+def interruptible():
+    """Ctrl-C raises KeyboardInterrupt, also where the tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_the_stop_button_gives_one_line_and_loses_no_step(tmp_path, interruptible):
     step = Counter(13, lambda: signal.raise_signal(signal.SIGINT))
     with pytest.raises(Stopped) as caught:
         list(train(step, 20, step.keep, tmp_path, record_every=5, title="DCGAN"))
