@@ -151,9 +151,15 @@ TRAINING = (
         "Let G minimize -log D(G(z)); then check whether D is too strong.",
     ),
     Rule(  # D is right with a probability of exp(-0.125) = 0.88 on each example, or better. A
-        # single fake is easy to recognize: that is a collapse, whichever player wins
+        # single fake is easy to recognize: that is a collapse, whichever player wins. While fakes
+        # come much nearer to the data, G still learns from such a D
         "D too strong",
-        lambda s: s["nats_D"] < 0.25 and s["nats_G"] > 2 and not s["spread"] < ALIKE,
+        lambda s: (
+            s["nats_D"] < 0.25
+            and s["nats_G"] > 2
+            and not s["spread"] < ALIKE
+            and not s["distance"] < s["distance_before"] / 4
+        ),
         "loss_D is {nats_D:.2g} nats (1.39 for an undecided D), loss_G is {nats_G:.2g}: D "
         "recognizes nearly every fake.",
         "Lower D's learning rate or its steps k, raise G's; add R1, spectral norm, or input noise.",
