@@ -822,7 +822,7 @@ def plain_discriminator(G: nn.Module, D: nn.Module) -> None:
 # The last two rows change what *we* added: one uses the paper's learning rate, one omits the penalty. (Learning-rate decay and the EMA matter late in training; a short run can't show their effect.) Each distance is computed from at most 1,000 samples, so compare only within this table.
 
 # %% tags=["training", "nbval-ignore-output"]
-ABLATION_STEPS = env.budget(smoke=2, cpu=200, gpu=3000)
+ABLATION_STEPS = env.budget(smoke=2, cpu=200, gpu=1000)
 SEEDS = range(env.budget(smoke=1, cpu=2, gpu=5))
 rows = {  # what is undone, learning rate, weight of R1
     "all five guidelines": (unchanged, 2e-3, 0.1),

@@ -593,7 +593,7 @@ print(text2image.Discriminator().judge)
 
 # %%
 NOISE = 16  # length of z; the paper has 100
-WIDTH = env.budget(smoke=8, cpu=24, gpu=64)
+WIDTH = env.budget(smoke=8, cpu=24, gpu=48)
 C_NOISE, Z_WEIGHT = 0.6, 5.0  # for Section 8
 
 
@@ -674,7 +674,7 @@ def mismatch_rejected(D: nn.Module) -> Tensor:
 
 
 # %% tags=["training", "nbval-ignore-output"]
-STEPS = env.budget(smoke=16, cpu=2600, gpu=15000)
+STEPS = env.budget(smoke=16, cpu=2600, gpu=10000)
 step, players = new_run(STEPS, seed=0, keep_noise=True)
 G, D, figure = players["G"].average, players["D"].net, None
 place, every = env.run_dir("07_text_to_image") / "gan_cls", max(1, STEPS // 13)
@@ -764,7 +764,7 @@ between = check("7.5", between)
 # Now the paper's four variants, short runs of equal length and with the same seed: with and without wrong sentences, with and without interpolated ones. `gan_cls_step` interpolates with $\beta = 1/2$; in G's turn this adds half a batch.
 
 # %% tags=["training", "nbval-ignore-output"]
-SHORT = env.budget(smoke=6, cpu=550, gpu=4000)
+SHORT = env.budget(smoke=6, cpu=550, gpu=2000)
 VARIANTS = {"GAN": (False, False), "GAN-CLS": (True, False),  # wrong sentences, interpolated ones
             "GAN-INT": (False, True), "GAN-INT-CLS": (True, True)}
 

@@ -450,7 +450,7 @@ def gain(images: Mapping[str, Tensor]) -> list[float]:
 # A batch is 16 crops of 24 x 24 low-resolution pixels with the 96 x 96 that they were made from (the paper's sizes), at random positions, rotated and flipped at random. Photographs with much detail are drawn more often: grass most, and the smooth retina least, though it is the largest.
 
 # %% tags=["training", "nbval-ignore-output"]
-STEPS = env.budget(smoke=8, cpu=1700, gpu=6000)
+STEPS = env.budget(smoke=8, cpu=1700, gpu=5000)
 folder = env.run_dir("08_srgan") / "srresnet"
 srresnet, seconds = train_srresnet(new_generator(), STEPS, folder=folder, title="SRResNet")
 enlarged["SRResNet"] = enlarge_all(enlarger(srresnet))
@@ -861,7 +861,7 @@ env.expect("the content loss starts between 0.015 and 0.06 on other crops", 0.01
 
 # %% tags=["training", "nbval-ignore-output"]
 GAN_STEPS, GAN_BATCH, D_WIDTH, GAN_LR = env.budget(
-    smoke=(6, 2, 4, 2e-4), cpu=(650, 8, 16, 2e-4), gpu=(2000, 16, 64, 1e-4)
+    smoke=(6, 2, 4, 2e-4), cpu=(650, 8, 16, 2e-4), gpu=(1800, 8, 64, 1e-4)
 )
 
 

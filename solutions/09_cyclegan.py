@@ -622,7 +622,7 @@ for name, weight in WEIGHTS.items():
 # The next cell defines a training run. As in the paper: Adam with $\beta_1 = 0.5$, a pool of 50, learning-rate decay (constant for half of the steps, then linear to 0). Not as in the paper: batches of 4, a higher learning rate (we train for minutes, they trained for 200 epochs), and an EMA of the generators. One `Player` holds both generators, another both discriminators.
 
 # %%
-WIDTH, BLOCKS, HALVINGS = env.budget(smoke=(8, 1, 1), cpu=(16, 4, 1), gpu=(64, 6, 2))
+WIDTH, BLOCKS, HALVINGS = env.budget(smoke=(8, 1, 1), cpu=(16, 4, 1), gpu=(32, 6, 2))
 STEPS, RATE = env.budget(smoke=(6, 1e-3), cpu=(750, 1e-3), gpu=(1200, 5e-4))
 
 

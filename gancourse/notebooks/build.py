@@ -6,6 +6,7 @@ noticed. Badges, the setup cell, measured seconds and README's table are filled 
 each: ``[project.urls]`` in pyproject.toml and ``benchmarks/measured.json``.
 """
 
+import ast
 import hashlib
 import json
 import re
@@ -190,20 +191,33 @@ def is_sealed(notebook: NotebookNode) -> bool:
 def with_outputs(fresh: NotebookNode, executed: Path) -> NotebookNode | None:
     """A solved notebook with the outputs of its executed version, or None if that is out of date.
 
-    That is so where the code differs, or where somebody edited it: it has to be executed again. The
-    setup cell is not compared: what follows does not depend on where the course comes from.
+    That is so where the code differs, or where somebody edited it: it has to be executed again. Not
+    compared is what can't change the outputs: the setup cell, comments, and budgets of the profile
+    `gpu`, since notebooks are executed with the profile `cpu`.
     """
     if not executed.exists():
         return None
     old = nbformat.read(executed, as_version=4)
     before, after = ([c for c in n.cells if c.cell_type == "code"] for n in (old, fresh))
-    old_code, new_code = ([c.source for c in n if "setup" not in tags(c)] for n in (before, after))
-    if not is_sealed(old) or old_code != new_code:
+    compared = ([_executed(c) for c in n if "setup" not in tags(c)] for n in (before, after))
+    if not is_sealed(old) or len(set(map(tuple, compared))) > 1:
         return None
     for cell, executed_cell in zip(after, before, strict=True):
         cell.outputs = executed_cell.outputs
         cell.execution_count = executed_cell.execution_count
     return seal(fresh)
+
+
+def _executed(cell: NotebookNode) -> str:
+    """A cell's code without comments, and without `gpu=` in calls of `env.budget`."""
+    try:
+        tree = ast.parse(cell.source)
+    except SyntaxError:  # an IPython command
+        return cell.source
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "env.budget":
+            call.keywords = [option for option in call.keywords if option.arg != "gpu"]
+    return ast.unparse(tree)
 
 
 def table(course: Course) -> str:

@@ -126,13 +126,25 @@ def test_the_setup_cell_installs_where_the_package_is_missing(course, tmp_path, 
     assert asked == ["install", "-q", "gancourse @ git+https://github.com/someone/some-course@v1.2"]
 
 
-def test_a_solved_notebook_keeps_its_outputs_when_the_version_is_raised(course, source):
+@pytest.mark.parametrize(
+    "old, new, kept",
+    [
+        ("return 2 * x", "return 2 * x  # twice", True),
+        ("return 2 * x", "return x * env.budget(smoke=2, cpu=2, gpu=5)", True),
+        ("return 2 * x", "return x * env.budget(smoke=2, cpu=3, gpu=4)", False),
+        ("return 2 * x", "return x + x", False),
+    ],
+)
+def test_a_solved_notebook_keeps_outputs_that_a_change_does_not_touch(
+    course, source, old, new, kept
+):
+    change(source, old, "return x * env.budget(smoke=2, cpu=2, gpu=4)" if "budget" in new else old)
     path = course.root / "solutions" / "90_small.ipynb"
     path.write_text(nbformat.writes(build.seal(build.solved(course, source))))
-    later = build.solved(replace(course, version="9.9"), source)
-    assert build.with_outputs(later, path) is not None
-    change(source, "return 2 * x", "return x + x")
-    assert build.with_outputs(build.solved(course, source), path) is None
+    later = replace(course, version="9.9")  # in the setup cell
+    assert build.with_outputs(build.solved(later, source), path) is not None
+    change(source, "return x * env.budget(smoke=2, cpu=2, gpu=4)" if "budget" in new else old, new)
+    assert (build.with_outputs(build.solved(later, source), path) is not None) == kept
 
 
 def test_a_course_in_step_has_no_findings(built):
