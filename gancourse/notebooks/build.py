@@ -50,8 +50,16 @@ env.start("{version}")"""
 METADATA = {
     "accelerator": "GPU",  # these two are read by Colab
     "colab": {"gpuType": "T4", "provenance": []},
-    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
+    # What JupyterLab writes on opening with the kernel of `make lab`: then nothing is to be saved.
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {
+        "codemirror_mode": {"name": "ipython", "version": 3},
+        "file_extension": ".py",
+        "mimetype": "text/x-python",
+        "name": "python",
+        "nbconvert_exporter": "python",
+        "pygments_lexer": "ipython3",
+    },
 }
 PERCENT = {"extension": ".py", "format_name": "percent", "comment_magics": False}
 CHECK = re.compile(r'^[^#\n]*\bcheck\("([^"]+)",', re.MULTILINE)
@@ -72,7 +80,7 @@ class Course:
     """``benchmarks/measured.json``: profile -> command, machine, notebooks."""
     exercises: Callable[[str], Sequence[Exercise]] = of_notebook
     version: str = gancourse.__version__
-    """Its tag is "v" and this: links to Colab open the notebooks of the tag, which install its package."""
+    """Its tag is "v" and this: links to Colab open that tag's notebooks, which install its package."""
 
     @classmethod
     def at(cls, root: Path) -> "Course":

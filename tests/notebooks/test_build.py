@@ -14,6 +14,7 @@ from gancourse.errors import CourseError
 from gancourse.exercises.base import Exercise
 from gancourse.notebooks import build, lint, measured
 
+ROOT = Path(__file__).resolve().parents[2]
 DOUBLE = Exercise("1.1", "Double", 2, 1, lambda x: 2 * x, lambda rng: [])
 ENTRY = {"seconds": 61.4, "peak_mb": 1234, "profile": "cpu", "device": "cpu", "figures": {}}
 
@@ -102,6 +103,14 @@ def test_links_come_from_the_one_address(course, source):
     assert "[solved, with outputs](../solutions/90_small.ipynb)" in header.source
     assert f'"gancourse @ git+https://github.com/someone/some-course@{tag}"' in setup.source
     assert "Measured" not in header.source
+
+
+def test_opening_a_notebook_changes_nothing():
+    """JupyterLab writes what the kernel says into it; make lab's kernel says what is there."""
+    script = ROOT / "tools" / "lab" / "ipython_kernel_config.py"
+    code = f"exec(open({str(script)!r}).read()); print(IPythonKernel.language_info)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ast.literal_eval(said.stdout) == build.METADATA["language_info"]
 
 
 def test_measured_seconds_are_under_the_title(course, source):
