@@ -80,7 +80,7 @@ class Course:
     """``benchmarks/measured.json``: profile -> command, machine, notebooks."""
     exercises: Callable[[str], Sequence[Exercise]] = of_notebook
     version: str = gancourse.__version__
-    """Its tag is "v" and this: links to Colab open that tag's notebooks, which install its package."""
+    """Its tag is "v" and this: links to Colab open that tag's notebooks, which install it."""
 
     @classmethod
     def at(cls, root: Path) -> "Course":

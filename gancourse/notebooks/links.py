@@ -13,7 +13,7 @@ CARD = re.compile(
 CAPTION = re.compile(r"^\*(?=Figure (\d+\.\d+)\b)", re.M)
 KEPT = re.compile(
     r"^<a .*?</a>\*Figure [\d.]+\d|"
-    r"```.*?```|`[^`\n]*`|\$\$.*?\$\$|\$[^$\n]+\$|!?\[[^\]\n]*\]\([^)\n]*\)|<[^>\n]+>|^#.*$",
+    r"```.*?```|`[^`\n]*`|\$\$.*?\$\$|\$[^$\n]+\$|!?\[[^\]\n]*\]\([^)\n]*\)|<[^>\n]+>|^#[^\n]*",
     re.S | re.M,
 )
 """Code, formulas, links, HTML tags, headings and a caption's own number are left as they are."""

@@ -22,7 +22,7 @@ GAME = "[notebook 02](02_minimax_game.ipynb)"
         ("2014, arXiv 1406.2661.", "2014, [arXiv 1406.2661](https://arxiv.org/abs/1406.2661)."),
         ("`notebook 02` $notebook 02$", "`notebook 02` $notebook 02$"),
         ("[in notebook 02](x.md) ![notebook 02](x.png)",) * 2,
-        ("# From notebook 02",) * 2,
+        ("# From notebook 02\n\nand notebook 02", f"# From notebook 02\n\nand {GAME}"),
         ('<img alt="notebook 02">',) * 2,
         ("```\nnotebook 02\n```\nnotebook 02", f"```\nnotebook 02\n```\n{GAME}"),
         ("*Figure 6.2. As in Figure 6.1.*",
