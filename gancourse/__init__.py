@@ -4,7 +4,8 @@
 - ``datasets``: arrays and batches. ``classifiers``: the digit judge, pretrained ImageNet networks.
 - ``training``: the loop, players (network, optimizer, schedule, EMA), checkpoints, saved networks,
   many seeds in parallel, diagnosis of a run.
-- ``metrics``, ``figures``, ``widgets``: arrays or records in, numbers or figures out.
+- ``metrics``, ``figures``, ``widgets``, ``slider``, ``progress``: arrays or records in, numbers or
+  figures out.
 - ``env``, ``errors``, ``shapes``: machine, profile and seeds; expected failures; names of shapes.
 - ``simulated_cuda``: a CUDA device in name only, to find code that mixes devices without a GPU.
 - ``exercises``: one file per exercise, and ``check``. ``results``: tables measured by benchmarks.

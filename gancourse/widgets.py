@@ -159,10 +159,10 @@ def _widget(control: Any) -> Any:
     import ipywidgets
 
     if isinstance(control, tuple):
+        from gancourse.slider import Slider
+
         low, high, step, start = control
-        whole = all(isinstance(v, int) for v in control)
-        kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
-        return kind(value=start, min=low, max=high, step=step, continuous_update=False)
+        return Slider(value=start, min=low, max=high, step=step)
     if isinstance(control, list):
         return ipywidgets.Dropdown(options=control)
     return ipywidgets.Text(value=control, continuous_update=False)

@@ -16,7 +16,7 @@ CORE = BASE | {"papers", "datasets", "metrics", "figures", "widgets", "training"
 MAY_IMPORT = {  # besides `BASE` and modules of the same folder
     "training": {"papers", "datasets"},
     "classifiers": {"papers", "training", "datasets"},
-    "widgets": {"figures"},
+    "widgets": {"figures", "slider"},
     "exercises": CORE | {"simulated_cuda"},
     "notebooks": {"exercises"},
     "grading": {"exercises"},
@@ -31,7 +31,8 @@ LAYERS = {  # folders whose files may import only what comes earlier
     "grading": ("answers", "sandbox", "judging", "gradebook", "reports"),
 }
 ONLY_IN = {  # packages that one part of the course uses
-    "ipywidgets": {"widgets"},
+    "ipywidgets": {"widgets", "slider"},
+    "anywidget": {"slider"},
     "typer": {"cli"},
     "jupytext": {"notebooks"},
     "nbformat": {"notebooks", "cli"},

@@ -66,10 +66,15 @@ HOSTILE = {
 }
 
 
+RETIRED = {"0.3", "2.4", "4.3", "5.1", "7.1", "7.8", "8.3", "8.8", "9.5"}
+"""Exercises that were dropped. Gradebooks and answers out there name them, so no other gets them."""
+
+
 def test_ids_are_in_order_and_belong_to_their_notebook():
     for number in NOTEBOOKS:
         ids = [exercise.id for exercise in exercises.of_notebook(number)]
-        assert ids == [f"{int(number)}.{n + 1}" for n in range(len(ids))]
+        numbers = [int(id.removeprefix(f"{int(number)}.")) for id in ids]
+        assert numbers == sorted(set(numbers)) and numbers[0] >= 1
 
 
 def test_ids_and_titles_are_unique():
