@@ -73,8 +73,8 @@ show(fig, alt="The same digit is written in different ways, with different slant
 # values. Often one question has many right answers, and a sample is one of them: a sentence can be
 # *spoken* in many ways, a small image can come from many large ones (*super-resolution*, notebook 08),
 # a sentence describes many images (notebook 07), and a horse can become many zebras (notebook 09).
-# GANs have since been used, among others, for faces (StyleGAN, 2019), speech (HiFi-GAN, 2020) and
-# rain forecasts (Ravuri et al., 2021).
+# Since 2014 GANs have been used for faces (Karras et al., 2019), speech (Kong et al., 2020) and rain
+# forecasts (Ravuri et al., 2021), among others.
 #
 # Three models, each using more of the data than the one before:
 #
@@ -394,5 +394,12 @@ show(fig, alt="Thirty generated digits: look whether strokes are half visible, a
 # differ from each other? Do the half-visible strokes go away? Afterwards put 25 back in both places, and
 # run these cells again.
 #
-# **Reference.** I. Goodfellow, J. Pouget-Abadie, M. Mirza, B. Xu, D. Warde-Farley, S. Ozair,
-# A. Courville, Y. Bengio: *Generative Adversarial Nets*. NeurIPS 2014. The game is its Eq. 1.
+# **References**
+# - Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville, Bengio (2014), *Generative
+#   adversarial nets*, arXiv 1406.2661. The game is its Equation 1.
+# - Karras, Laine, Aila (2019), *A style-based generator architecture for generative adversarial
+#   networks*, arXiv 1812.04948.
+# - Kong, Kim, Bae (2020), *HiFi-GAN: Generative adversarial networks for efficient and high fidelity
+#   speech synthesis*, arXiv 2010.05646.
+# - Ravuri and others (2021), *Skilful precipitation nowcasting using deep generative models of radar*,
+#   arXiv 2104.00954.
