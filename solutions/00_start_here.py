@@ -9,18 +9,18 @@
 # After this notebook you can
 # - **say** what a generative model is for, and what a generator's input and output are,
 # - **distinguish** a copy from a new example by a measurement,
-# - **use** the three conventions of the course: images in [-1, 1], a random generator for each source
-#   of noise, logits instead of probabilities,
+# - **use** the conventions of the course: images in [-1, 1], a random generator for each source of
+#   noise, logits instead of probabilities,
 # - **work** with the checks, the hints and the profiles.
 #
 # **You build:** the simplest generator of digits, with sliders, using every tool of the course once.
 #
 # | | Section | Minutes |
 # |---|---|---|
-# | 1 | Draw something new | 3 |
+# | 1 | Draw something new | 4 |
 # | 2 | A generator with sliders | 2 |
 # | 3 | New, or copied? | 2 |
-# | 4 | Three exercises | 8 |
+# | 4 | Two exercises | 7 |
 #
 # It needs only a little PyTorch: tensors, functions, indexing.
 
@@ -39,7 +39,7 @@ from torch import Tensor
 
 from gancourse.datasets import digits
 from gancourse.exercises import check, verdict
-from gancourse.figures import show, show_images
+from gancourse.figures import panels, show, show_images
 from gancourse.shapes import to_float
 from gancourse.widgets import explore
 
@@ -58,13 +58,23 @@ x = to_float(train.images)  # (n, 1, 28, 28), bytes 0..255 to floats in [-1, 1]
 real = x[torch.randperm(len(x), generator=rng)[:16]]
 print(tuple(x.shape[1:]), "per image, values from", x.min().item(), "to", x.max().item())
 
-show(show_images(real, columns=16), alt="Sixteen handwritten digits, white on black")
+fig, (ax,) = panels(1, width=8.8, height=0.7)
+show_images(real, columns=16, ax=ax)
+show(fig, alt="The same digit is written in different ways, with different slants and strokes")
 
 # %% [markdown]
+# *Figure 0.1. Real digits.*
+#
 # A *discriminative* model answers a question about an image: which digit is this? A *generative* model
-# creates an image. Such models fill holes in photographs, increase their resolution, turn a sentence
-# into an image or a horse into a zebra. All of them learn an approximation of the distribution of the
-# data, and sample from it.
+# creates an image. It learns an approximation of the distribution of the data, and samples from it.
+#
+# **What is that good for?** An agent can try out plans in a *simulation* that was learned from data,
+# before it acts. Missing data, such as a hole in a photograph or a label, can be filled in with likely
+# values. Often one question has many right answers, and a sample is one of them: a sentence can be
+# *spoken* in many ways, a small image can come from many large ones (*super-resolution*, notebook 08),
+# a sentence describes many images (notebook 07), and a horse can become many zebras (notebook 09).
+# Since 2014 GANs have been used for faces (Karras et al., 2019), speech (Kong et al., 2020) and rain
+# forecasts (Ravuri et al., 2021), among others.
 #
 # Three models, each using more of the data than the one before:
 #
@@ -115,20 +125,22 @@ pixelwise = (x.mean(0) + x.std(0) * torch.randn(n, 1, 28, 28, generator=rng)).cl
 labels = [i % 10 for i in range(n)]  # the digits 0 to 9, then 0 to 5
 joint = torch.cat([G(torch.randn(1, G.noise_dim, generator=rng), digit) for digit in labels])
 
+fig, (ax,) = panels(1, width=8.8, height=2.4)
+show_images(torch.cat([uniform, pixelwise, joint, real]), columns=16, ax=ax)
 show(
-    show_images(torch.cat([uniform, pixelwise, joint, real]), columns=16),
-    alt="Four rows of sixteen images: noise, a cloud of dots in the middle, blurred digits, "
-    "and real digits",
+    fig, alt="Only the third model draws digits, and they are more blurred than the real ones in "
+    "the last row; the first draws noise, the second a cloud of dots",
 )
 
 # %% [markdown]
-# *From the top: the three models, then real digits. In the second row the mean and standard deviation
-# of each pixel are about right, yet no digit is visible: the correlations between pixels are missing.*
+# *Figure 0.2. From the top: the three models, then real digits. In the second row the mean and standard
+# deviation of each pixel are about right, yet no digit is visible: the correlations between pixels are
+# missing.*
 #
-# The third row is readable, and was fitted in a moment. It is also blurred, with strokes that are
-# half visible. Look at a 4 or a 7: in a real digit a pen stroke is in one place or in another. The model
-# adds images, so it draws a little of both. **The sum of two digits is usually not a digit.** No choice
-# of $W_c$ changes that, since $G$ is linear in $z$. We need a nonlinear generator: a neural network.
+# The third row is readable. It is also blurred, with strokes that are half visible. Look at a 4 or a 7:
+# in a real digit a pen stroke is in one place or in another. The model adds images, so it draws a
+# little of both. **The sum of two digits is usually not a digit.** No choice of $W_c$ changes that,
+# since $G$ is linear in $z$. We need a nonlinear generator: a neural network.
 
 # %% [markdown]
 # ## 2 A generator with sliders
@@ -145,7 +157,7 @@ def draw(digit: int, first: float, second: float) -> None:
     where = f"first {first - 1:g} to {first + 1:g}, second {second:g}"
     show(
         show_images(G(z, digit), columns=5, title=where),
-        alt=f"Five images of the digit {digit}, each a small step from the previous one: {where}",
+        alt=f"Each digit {digit} differs a little from its neighbour; compare the ends: {where}",
     )
 
 
@@ -159,9 +171,9 @@ explore(
 )
 
 # %% [markdown]
-# *Each row shows five neighbours. A saved notebook shows three rows; in a running one there are sliders
-# below them. Along the first component the slant of the 7 changes, although no label describes slant.
-# Try a 1, then a 4, and look where the strokes dissolve.*
+# *Figure 0.3. Each row shows five neighbours. A saved notebook shows three rows; in a running one there
+# are sliders below them. Along the first component the slant of the 7 changes, although no label
+# describes slant. Try a 1, then a 4, and look where the strokes dissolve.*
 
 # %% [markdown]
 # ## 3 New, or copied?
@@ -195,19 +207,23 @@ for name, images in samples.items():
     print(f"{name:20}{to_seen:12.2f}{to_unseen:15.2f}")
 
 # %% [markdown]
-# The third model's samples are closer to real digits than those of the other two, and about as far from
-# its training images as from held-out ones: it has not copied. Copies show as 0.00 in the first column.
+# In this table the third model's samples are closer to real digits than those of the other two, and
+# about as far from its training images as from held-out ones: it has not copied. Copies show as 0.00
+# in the first column.
 #
-# One number is surprising: its samples are *closer* to held-out digits than real digits are (last row,
-# second column), and they are certainly not better. A blurred image is fairly close to many images.
-# Pixel distances favour blur, so the course uses better metrics: the predictions of a classifier, the
-# Fréchet distance, and, in training, a second network. This **discriminator** classifies an image as
-# real or fake, and the generator is trained by its gradient.
+# But its samples are also *closer* to held-out digits than real digits are (last row, second column),
+# and Figure 0.2 shows that they are not better. A blurred image is fairly close to many images. Pixel
+# distances favour blur, so the course uses better metrics: the predictions of a classifier, the Fréchet
+# distance, and, in training, a second network. This **discriminator** classifies an image as real or
+# fake, and the generator is trained by its gradient. Its output is a **logit**: any number, positive
+# for "real", 0 for "undecided", negative for "fake"; the probability of "real" is
+# `torch.sigmoid(logit)`. Losses computed from logits remain accurate where a probability would round to
+# 0 or 1.
 
 # %% [markdown]
-# ## 4 Three exercises
+# ## 4 Two exercises
 #
-# Every notebook has exercises like the three below. They work like this:
+# Every notebook has exercises like the two below. They work like this:
 #
 # - You fill in a cell that ends in `raise NotImplementedError`, and run the cell after it: the
 #   **check**. It tests your answer on fresh random inputs. Run it as often as you like.
@@ -323,67 +339,20 @@ print("rows 1 and 2 are equal:", torch.equal(rows[0], rows[1]))
 print("rows 2 and 3 are equal:", torch.equal(rows[1], rows[2]))
 show(
     show_images(torch.cat(rows), columns=10),
-    alt="Three rows with the digits 0 to 9 as the generator draws them; rows one and two are equal",
+    alt="The digits of rows one and two, drawn with the same seed, are equal; row three differs",
 )
 
 # %% [markdown]
-# **Exercise 0.3** · *Logits to probabilities* · difficulty ●●○○○ · importance ●●●●○ · 2 minutes · 1 point
+# *Figure 0.4. Rows 1 and 2: the same seed. Row 3: another one.*
 #
-# A discriminator estimates how real an image looks. Its output is a **logit**: any number, positive for
-# "real", 0 for "undecided", negative for "fake". The probability of "real" follows from it,
-#
-# $$p = \frac{1}{1 + e^{-\text{logit}}},$$
-#
-# but the networks here return logits: losses computed from logits remain accurate where $p$ would
-# round to 0 or 1.
-#
-# - Return the probability for each logit, in the same shape.
-# - It must also be right for logits of -100 and 100.
-#
-# <details><summary>Hint 1</summary>
-#
-# The formula is the logistic function, also called the sigmoid. torch has it.
-#
-# </details>
-#
-# <details><summary>Hint 2</summary>
-#
-# If you write it out, consider overflow: $e^{100}$ is infinite in float32, and $1/\infty = 0$ is
-# harmless, but $\infty/\infty$ is not.
-#
-# </details>
-#
-# <details><summary>Hint 3</summary>
-#
-# `torch.sigmoid(logits)`, or `1 / (1 + torch.exp(-logits))`.
-#
-# </details>
-
-
-# %% tags=["exercise"]
-def probability(logits: Tensor) -> Tensor:
-    """The probability of "real" for each logit; same shape."""
-    # BEGIN SOLUTION
-    return torch.sigmoid(logits)
-    # END SOLUTION
-
-
-# %%
-probability = check("0.3", probability)
-
-# %%
-for logit in (-6.0, -1.0, 0.0, 1.0, 6.0):
-    print(f"logit {logit:4.0f}   probability of real {probability(torch.tensor(logit)).item():.4f}")
-
-# %% [markdown]
 # ## What comes next
 #
 # A normal distribution per digit draws readable but blurred digits. They are not copies, and the
 # distance between pixels does not detect the blur. The next three notebooks lead to a better generator:
 #
-# - **01** fools a classifier by the gradient with respect to an *image*.
-# - **02** turns that into a game between two networks, and measures what the 2014 paper proves.
-# - **03** trains convolutional networks in this game on these digits. Below are samples of your own
+# - Notebook 01 fools a classifier by the gradient with respect to an *image*.
+# - Notebook 02 turns that into a game between two networks, and measures what the 2014 paper proves.
+# - Notebook 03 trains convolutional networks in this game on these digits. Below are samples of your own
 #   network, once you have run notebook 03; until then, of the generator of this notebook.
 
 # %% tags=["nbval-ignore-output"]
@@ -399,9 +368,13 @@ else:
     drawn = torch.cat([G(draw_noise(3, G.noise_dim, rng), digit) for digit in range(10)])
     print("notebook 03 was not run here yet; samples of the linear generator:")
 assert drawn.isfinite().all() and drawn.abs().max() <= 1
-show(show_images(drawn, columns=15), alt="Thirty generated digits, white on black")
+fig, (ax,) = panels(1, width=8.8, height=1.3)
+show_images(drawn, columns=15, ax=ax)
+show(fig, alt="Thirty generated digits: look whether strokes are half visible, as in Figure 0.2")
 
 # %% [markdown]
+# *Figure 0.5. Samples of the network or generator that the line above names.*
+#
 # ### Practical information
 #
 # - **Profiles** set how long a notebook trains: `cpu` (a laptop, within 5 minutes per notebook), `gpu`
@@ -417,9 +390,16 @@ show(show_images(drawn, columns=15), alt="Thirty generated digits, white on blac
 #   digits notebooks use all of it. `gancourse.datasets.folder.load` loads any folder of images.
 #
 # **A mistake worth making.** In the cell that defines `fit`, set `components` to 2, then to 200, and run
-# it and the two cells after it again (`noise_dim` must be the same number). With few components all
-# samples of a digit look alike. With many, the half-visible strokes get sharper but remain: more
-# components don't help a linear model.
+# it and the two cells after it again (`noise_dim` must be the same number). Do the samples of one digit
+# differ from each other? Do the half-visible strokes go away? Afterwards put 25 back in both places, and
+# run these cells again.
 #
-# **Reference.** I. Goodfellow, J. Pouget-Abadie, M. Mirza, B. Xu, D. Warde-Farley, S. Ozair,
-# A. Courville, Y. Bengio: *Generative Adversarial Nets*. NeurIPS 2014. The game is its Eq. 1.
+# **References**
+# - Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville, Bengio (2014), *Generative
+#   adversarial nets*, arXiv 1406.2661. The game is its Equation 1.
+# - Karras, Laine, Aila (2019), *A style-based generator architecture for generative adversarial
+#   networks*, arXiv 1812.04948.
+# - Kong, Kim, Bae (2020), *HiFi-GAN: Generative adversarial networks for efficient and high fidelity
+#   speech synthesis*, arXiv 2010.05646.
+# - Ravuri and others (2021), *Skilful precipitation nowcasting using deep generative models of radar*,
+#   arXiv 2104.00954.
