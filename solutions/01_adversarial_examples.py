@@ -348,7 +348,7 @@ def draw(photo: str, eps: float) -> None:
     fig, axes = panels(2, width=3.6, height=3.0)
     show_images(attacked, columns=1, title=f"{photo}, eps = {eps:g} grey levels", ax=axes[0])
     show_top(probabilities(attacked)[0], model.names, ax=axes[1])
-    show(fig, alt=f"Compare the most probable classes of {photo} after {eps:g} grey levels with the photo")
+    show(fig, alt=f"After {eps:g} grey levels: is the first class still right for {photo}?")
 
 
 explore(draw, photo=names, eps=(0.0, 16.0, 0.25, 2.0))
@@ -412,7 +412,7 @@ curves = {"FGSM": by_fgsm, "random signs (50 draws)": by_random}
 ax = plot_curves(sizes, curves, xlabel="number of inputs n", ylabel="change of the logit")
 ax.set(xscale="log", yscale="log")
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-show(ax, alt="On logarithmic axes FGSM's effect grows with slope one, that of random signs with a half")
+show(ax, alt="FGSM's effect grows like n, that of random signs like the root of n")
 print(f"n = {n:,}: FGSM / random signs {by_fgsm[-1] / by_random[-1]:.0f}; root of n {n**0.5:.0f}")
 
 # %% [markdown]
