@@ -89,6 +89,8 @@ fig, axes = panels(len(names), width=1.75, height=2.2)
 for ax, name, image, p in zip(axes, names, x, p_clean, strict=True):
     show_images(image[None], columns=1, title=f"{name}:\n{top_class(p)}", ax=ax)
 show(fig, alt="The classifier's first class is right for all five photos")
+top = zip(*p_clean[names.index("cat")].topk(2), strict=True)
+print("the cat:", *(f"{model.names[i]} {p:.2f};" for p, i in top))
 correct = p_clean.argmax(dim=1) == y
 env.report(clean_correct=correct.sum())
 assert correct.all()
@@ -759,7 +761,7 @@ env.expect(
 #
 # Our digits are few and the networks small, so the accuracies are far below the paper's.
 #
-# **A mistake worth making.** Many networks need normalized images, $(x - \text{mean})/\text{std}$. If you do this *outside* the model and attack the result, `eps` is in other units: with ImageNet's std of 0.229 for red, 8/255 means $8 \cdot 0.229 = 1.8$ grey levels instead of 8. PyTorch's own tutorial on FGSM made the opposite mistake: it gave images that were not normalized to a network trained on normalized ones (pytorch/tutorials, issue 1032). The course keeps the normalization inside the model (`pretrained.Classifier`).
+# **A common mistake.** Many networks need normalized images, $(x - \text{mean})/\text{std}$. If you do this *outside* the model and attack the result, `eps` is in other units: with ImageNet's std of 0.229 for red, 8/255 means $8 \cdot 0.229 = 1.8$ grey levels instead of 8. PyTorch's own tutorial on FGSM made the opposite mistake: it gave images that were not normalized to a network trained on normalized ones (pytorch/tutorials, issue 1032). The course keeps the normalization inside the model (`pretrained.Classifier`).
 #
 # ## References
 #
