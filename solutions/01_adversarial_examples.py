@@ -683,11 +683,11 @@ env.expect(
 )
 
 # %% [markdown]
-# *Figure 1.8. Accuracy on test digits against the size of the attack, in units of [-1, 1]; means over the networks.* In the run recorded here:
+# *Figure 1.8. Accuracy on test digits against the size of the attack, in units of [-1, 1]; means over the networks.* Compare the printed means and ranges:
 #
-# - At `eps` 0 the adversarially trained networks are *better* on clean digits (compare the ranges). The paper found the same on MNIST: it reports a clean error of 0.84 % instead of 0.94 %. (Don't mistake it for the error on attacked images, reported as 17.9 %.)
-# - At `eps` 0.5 FGSM reduces the plain networks' accuracy almost to 0, and the adversarially trained ones' to less than half.
-# - **A limit of this defence**: twenty steps, still inside the same box, leave about half of the accuracy that FGSM left. The networks were trained against FGSM only. So test a defence with the strongest attack that you have, and one that takes the defence into account: Athalye et al. (2018) broke seven of nine published defences in this way, six completely and one partly.
+# - At `eps` 0: are the adversarially trained networks better on clean digits, and do the ranges overlap? The paper reports that they are on MNIST: a clean error of 0.84 % instead of 0.94 %. (Don't mistake it for the error on attacked images, reported as 17.9 %.)
+# - At `eps` 0.5: how much accuracy does FGSM leave to each kind? Usually almost none to the plain networks.
+# - **A limit of this defence**: twenty steps, still inside the same box, usually leave much less than FGSM. The networks were trained against FGSM only. So test a defence with the strongest attack that you have, and one that takes the defence into account: Athalye et al. (2018) broke seven of nine published defences in this way, six completely and one partly.
 #
 # Madry et al. (2018) train against a stronger attack, PGD, and write the objective as a saddle-point problem, a **game**:
 #
@@ -757,7 +757,7 @@ env.expect(
 # | network and images | EfficientNet-Lite0, five photos | GoogLeNet, one panda |
 # | one step | 2 levels: 5 of 5 fooled, mostly with low confidence | 0.007, one level: gibbon with 99.3 % |
 # | random noise of that size | one photo fooled, a near tie | - |
-# | adversarial training, clean digits | better | better: 0.94 to 0.84 % error |
+# | adversarial training, clean digits | Figure 1.8 | better: 0.94 to 0.84 % error |
 #
 # Our digits are few and the networks small, so the accuracies are far below the paper's.
 #
