@@ -1,4 +1,4 @@
-"""Exercise 1.3: the gradient in the picture."""
+"""Exercise 1.3: the gradient with respect to the image."""
 
 import math
 from collections.abc import Callable
@@ -88,7 +88,7 @@ def gradient_cases(rng: torch.Generator) -> list[Case]:
     model, x, y = inputs(rng, 4)
     plain = Case((model.forward, x, y), note="where the model is a plain function")
     model, x, y = inputs(rng, 2)
-    note = "where x was computed by a network, as in Section 9"
+    note = "where x was computed by a network, as in Section 8"
     return [
         Case(inputs(rng, 6), note="with a batch of 6 images"),
         Case(inputs(rng, 1), note="with a single image"),
@@ -104,7 +104,7 @@ def one_hot(y: Tensor) -> Tensor:
 
 EXERCISE = Exercise(
     id="1.3",
-    title="The gradient in the picture",
+    title="The gradient with respect to the image",
     points=2,
     minutes=10,
     reference=input_gradient,
@@ -192,7 +192,7 @@ EXERCISE = Exercise(
             after(lambda model: model.requires_grad_(False).requires_grad_(True)),
             after(lambda model: list(model.parameters())),
         ],
-        "In Section 9 a network computes x, and then its requires_grad can't be switched off. "
+        "In Section 8 a network computes x, and then its requires_grad can't be switched off. "
         "Leave x alone: start from x.detach().requires_grad_().": gradient_restored,
     },
     alternatives=(

@@ -226,7 +226,7 @@ def observe_attack(answer: Callable[..., Any], case: Case) -> Observation:
                 "start at x itself."
             )
     if isinstance(results[0], Tensor) and results[0].requires_grad:
-        text = "Your result has a graph, through which Section 9 would backpropagate: return "
+        text = "Your result has a graph, through which Section 8 would backpropagate: return "
         seen = {**seen, f"{FACT}{text}x_adv.detach().": torch.tensor(True)}
     return seen
 
