@@ -761,7 +761,7 @@ def draw(G: nn.Module, n: int = 10_000) -> Tensor:
 
 def plot_moments(samples: dict[int, Tensor], eighths: tuple[int, ...], alt: str) -> None:
     """Samples after some of the eighths of a run; titles give modes and the share near one."""
-    fig, axes = panels(len(eighths), width=2.2, height=2.6, sharey=True)
+    fig, axes = panels(len(eighths), width=2.2, height=3.1, sharey=True)
     for ax, eighth in zip(axes, eighths):
         step, points = list(samples.items())[eighth - 1]
         scatter(ax, points, "step {}\n{} modes, {:.0%}".format(step, *score(points)))
