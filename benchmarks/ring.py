@@ -115,9 +115,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", type=int, default=5)
     args = parser.parse_args()
+    torch.set_num_threads(1)  # the networks are tiny
     settings = {
         "ring_steps": RING_STEPS, "line_steps": LINE_STEPS, "samples": SAMPLES,
-        "torch": torch.__version__, "machine": platform.machine(),
+        "threads": 1, "torch": torch.__version__, "machine": platform.machine(),
     }  # fmt: skip
     known = json.loads(FILE.read_text()) if FILE.exists() else {}
     rows = known.get("rows", {}) if known.get("settings") == settings else {}
