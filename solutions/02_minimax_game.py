@@ -233,18 +233,18 @@ def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
 # %% [markdown]
 # **Zero-sum games.** What D gains, G loses: the game is *zero-sum*. A pair of strategies is a **Nash equilibrium** if neither player can gain by changing only its own. Take matching pennies: G and D each show a side of a coin; D gains 1 if the sides match and loses 1 otherwise. Whoever shows first loses, so min max V = 1, max min V = -1, and there is no equilibrium. With *probabilities* the order does not matter: 1/2 for both is an equilibrium, with V = 0. By the **minimax theorem** (von Neumann, 1928) every finite zero-sum game has min max = max min over probabilities. Generalizations hold if V is convex in one strategy and concave in the other. Ours is concave in the function D and linear in $p_g$, but neither in the *weights* of two networks: for them nothing is guaranteed.
 #
-# Gradient steps can miss an equilibrium that exists. With $V = g\,d$ it is (0, 0). Let g descend and d ascend:
+# Gradient steps can miss an equilibrium. With $V = g\,d$ it is (0, 0). Let g descend and d ascend:
 
 # %%
 g, d, path = 0.5, 0.5, []
 for _ in range(200):
     g, d = g - 0.1 * d, d + 0.1 * g  # both gradients are taken at the same point
     path.append((g, d))
-print(f"distance from (0, 0): {math.hypot(0.5, 0.5):.2f} at the start, ", end="")
-print(f"{math.hypot(g, d):.2f} after 200 steps; of the path's mean {np.hypot(*np.mean(path, 0)):.2f}")
+distances = math.hypot(0.5, 0.5), math.hypot(g, d), np.hypot(*np.mean(path, axis=0))
+print("distance from (0, 0): {:.2f} first, {:.2f} last; of the mean {:.2f}".format(*distances))
 
 # %% [markdown]
-# The path is a spiral away from the equilibrium, but its *mean* stays near it. Section 6 uses this.
+# The path spirals away from the equilibrium, but its *mean* stays nearer to it. Section 6 uses this.
 #
 # ## 3. The best discriminator, and the best generator against it
 #
@@ -535,7 +535,7 @@ show(
 assert len(frames) == len(records) + 1  # and one before the first step
 
 # %% [markdown]
-# *Figure 2.4. Figure 1 of Goodfellow et al. (2014) from our own run: densities of data and fakes, and D; below, arrows from evenly spaced z to G(z).* D becomes larger where there are more data than fakes, and G moves its samples to where D is larger. In the last panel compare the fakes with the data, and D with 1/2. Many maps from z give the same $p_g$, so arrows may cross. Now the mean and standard deviation of 100,000 fresh samples, and the losses:
+# *Figure 2.4. Figure 1 of Goodfellow et al. (2014) from our own run: densities of data and fakes, and D; below, arrows from evenly spaced z to G(z).* D becomes larger where there are more data than fakes, and G moves its samples to where D is larger. In the last panel compare fakes with data, and D with 1/2. Arrows may cross: many maps give the same $p_g$. Now 100,000 fresh samples, and the losses:
 
 # %% tags=["nbval-ignore-output"]
 with torch.no_grad():
@@ -543,6 +543,10 @@ with torch.no_grad():
 mean, std = fakes.mean().item(), fakes.std().item()
 print(f"data: mean {p.mean:.3f}, std {p.std:.3f}; G: mean {mean:.3f}, std {std:.3f}")
 mean_error, std_error = abs(mean - p.mean) / p.std, abs(std - p.std) / p.std
+env.expect(
+    "G has the mean and standard deviation of the data", max(mean_error, std_error) <= 0.05,
+    f"the errors are {mean_error:.1%} and {std_error:.1%} of std; usually they are below 5 %.",
+)
 ax = plot_records(records)
 for height in (math.log(4), math.log(2)):
     ax.axhline(height, color="grey", linewidth=0.8)
@@ -590,7 +594,7 @@ answer = check("2.7", answer)
 # %% [markdown] tags=["solution"]
 # <details><summary>Why b</summary>
 #
-# The losses say that D returns 1/2 for every input. A perfect G is one reason; a D that never learned anything is another. (a) would need the best D. (c) loss_D would fall as soon as D saw a difference. (d) At logit 0 neither loss of G is flat. (e) Such a D still separates the two.
+# The losses say that D returns 1/2 for every input: because G is perfect, or because D never learned anything. (a) needs the best D. (c) loss_D would fall. (d) At logit 0 neither loss of G is flat. (e) Such a D still separates the two.
 #
 # </details>
 
@@ -646,7 +650,7 @@ def scatter(ax: Axes, points: Tensor, title: str) -> None:
 # - **modes found**: how many centres have at least `least` points within `radius` of them;
 # - **share of points** (0 to 1) that lie within `radius` of some centre.
 #
-# `points` is (n, 2), `centres` is (modes, 2). Distances are Euclidean. Circles don't overlap.
+# `points` is (n, 2), `centres` (modes, 2). Distances are Euclidean; circles don't overlap.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -825,12 +829,12 @@ env.expect(
 )
 
 # %% [markdown]
-# *Figure 2.7. Samples with all remedies, after an eighth, a quarter, half and all of the run.* The bridges between modes can't vanish: G is continuous and the distribution of z has no gaps.
+# *Figure 2.7. Samples with all remedies, after an eighth, a quarter, half and all of the run.* The bridges between modes can't vanish: G is continuous, and z has no gaps.
 #
 # ## What we measured, and what the paper says
 #
 # - **Theorem 1**: V is -log 4 = -1.386 at the end of the game. Section 6 measures V of a fresh D against our trained G (`value_at_equilibrium`) and the untrained one (`value_before_training`).
-# - **Proposition 2**: the game converges if D reaches its optimum at each step and $p_g$ itself is improved. Gradient steps on two networks meet neither condition.
+# - **Proposition 2** proves convergence if D reaches its optimum at each step and $p_g$ itself is improved; gradient steps on weights do neither.
 # - **k**: the authors used 1, as the least expensive option (caption of Algorithm 1); we do the same for images.
 #
 # **A mistake worth making.** In your `r1_penalty` (exercise 2.9) leave out `create_graph=True`, run that cell but not its check, and run the cell of the long run again. There is no error, but for D the penalty is now a constant, and the run is that of `gamma=0`. How would you notice? Afterwards put the line back, and run its cell, its check and the long run again.
