@@ -9,7 +9,7 @@
 # %% [markdown] tags=["header"]
 # # 02 The minimax game: learning to draw samples from nothing but samples
 #
-# In 2014 Goodfellow and colleagues trained a network to produce samples without ever writing down a density. Two networks play against each other; at the equilibrium of this game, the samples have the distribution of the data. Here you train both, reproduce the paper's Figure 1, and measure whether theory and practice agree.
+# In 2014 Goodfellow and colleagues trained a network to produce samples without a density. Two networks play against each other; at the equilibrium of this game, the samples have the distribution of the data. Here you train both, reproduce the paper's Figure 1, and measure whether theory and practice agree.
 #
 # **You build:** the value function, the best discriminator, the generator's loss, one iteration of Algorithm 1, and the R1 penalty; then a generator that covers the eight modes of a ring.
 #
@@ -63,7 +63,7 @@ from gancourse.training.player import linear_decay
 # %% [markdown]
 # ## 1. Discriminative and generative models
 #
-# Here are points in the plane with two labels, and two models of them. A **discriminative** model learns only $p(y\mid x)$, the probability of a label at a given point. A **generative** one learns $p(x, y)$, the joint distribution of points and labels. From $p(x, y)$ follows $p(y\mid x)$, but not the reverse.
+# Here are two models of points with two labels. A **discriminative** model learns only $p(y\mid x)$, the probability of a label at a given point. A **generative** one learns $p(x, y)$, the joint distribution of points and labels. From $p(x, y)$ follows $p(y\mid x)$, but not the reverse.
 
 # %%
 x_train, y_train = make_moons(600, noise=0.1, random_state=0)
@@ -184,7 +184,7 @@ env.expect(
 #   data     ────────► x, real     ──┘
 # ```
 #
-# We write $p_g$ for the distribution of the samples of the **generator** G. The **discriminator** D returns the probability that a sample is real. **Real is 1 and fake is 0**, as in the paper, here and in every notebook that follows. The authors compare G to counterfeiters, and D to the police (Section 1 of the paper). The game is defined by its value (Equation 1):
+# We write $p_g$ for the distribution of the samples of the **generator** G. The **discriminator** D returns the probability that a sample is real. **Real is 1 and fake is 0**, as in the paper and in all later notebooks. The authors compare G to counterfeiters, and D to the police (Section 1 of the paper). The game is defined by its value (Equation 1):
 #
 # $$\min_G \max_D V(D, G) = \mathbb{E}_{x\sim p_\mathrm{data}}[\log D(x)] + \mathbb{E}_{z\sim p(z)}[\log(1 - D(G(z)))]$$
 #
@@ -192,7 +192,7 @@ env.expect(
 #
 # **Exercise 2.2** · *Value of the game* · difficulty ●●○○○ · importance ●●●●● · 8 minutes · 2 points
 #
-# - `real`: logits of D on real samples, shape (m,); `fake`: logits on fakes, shape (m,).
+# - `real`, `fake`: logits of D on real samples and on fakes, each of shape (m,).
 # - Return V as one number (a tensor without dimensions); each expectation is estimated by the mean. The logarithm is the natural one, so the unit is the *nat*.
 # - The result must be finite **and right** for logits of any size, without a clamp or an added epsilon.
 #
@@ -223,7 +223,7 @@ def value(real: Tensor, fake: Tensor) -> Tensor:
 value = check("2.2", value)
 
 # %% [markdown]
-# D descends -V, the sum of two binary cross-entropies: real samples have label 1, fakes 0.
+# D descends -V, the sum of two binary cross-entropies, with labels 1 for real and 0 for fake.
 
 # %%
 def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
@@ -252,7 +252,7 @@ print("distance from (0, 0): {:.2f} first, {:.2f} last; of the mean {:.2f}".form
 #
 # $$V = \int \big[\, p(x)\log D(x) + q(x)\log(1 - D(x)) \,\big]\, dx$$
 #
-# Each x can be treated separately: maximize $p\log D + q\log(1-D)$ over one number D. That is concave in D, so the best D is where its derivative vanishes:
+# Treat each x separately: maximize $p\log D + q\log(1-D)$ over one number D. That is concave in D, so at the best D its derivative vanishes:
 #
 # $$\frac{p}{D} - \frac{q}{1-D} = 0$$
 #
@@ -558,7 +558,7 @@ show(ax, alt="Look whether both losses settle: D's usually near log 4, and G's n
 #
 # **Exercise 2.7** · *What flat losses mean* · difficulty ●●●○○ · importance ●●●●● · 4 minutes · 1 point
 #
-# Another run, which you have not seen, shows loss_D = 1.386 and loss_G = 0.693 from early on to its end. What do you know?
+# Another run shows loss_D = 1.386 and loss_G = 0.693 from early on to its end. What do you know?
 #
 # - a: Its samples have the distribution of the data: V is at its minimum.
 # - b: Its D can't tell its fakes from data. Whether they differ, you don't know yet.
@@ -682,7 +682,7 @@ def mode_coverage(
 mode_coverage = check("2.8", mode_coverage)
 
 # %% [markdown]
-# To see whether the modes get equal shares, we also measure the **emptiest mode**: the number of points near it, divided by an eighth of all points.
+# We also measure the **emptiest mode**: the number of points near it, divided by an eighth of all points.
 
 # %%
 def score(points: Tensor) -> tuple[int, float, float]:
@@ -743,11 +743,11 @@ from gancourse.papers.gan import gan_step
 
 
 def ring_game(
-    steps: int, seed: int = 0, layers: int = 3, gamma: float = 0.3, **changes: float
+    steps: int, seed: int = 0, gamma: float = 0.3, **changes: float
 ) -> tuple[nn.Module, dict[int, Tensor]]:
     """Train on the ring; returns the EMA of G, and 2,000 samples after each eighth of the run."""
-    rng, hidden = env.rng(seed, "cpu"), [64] * layers
-    G, D = MLP(2, *hidden, 2, rng=rng), MLPDiscriminator(2, *hidden, rng=rng)
+    rng = env.rng(seed, "cpu")
+    G, D = MLP(2, 64, 64, 64, 2, rng=rng), MLPDiscriminator(2, 64, 64, 64, rng=rng)
     settings = {"lr_G": 3e-3, "lr_D": 3e-3, "decay": 0.995, "size": 256, "every": steps // 8}
     if gamma:
         settings["penalty"] = lambda D, x: gamma / 2 * r1_penalty(D, x)
@@ -776,8 +776,7 @@ def plot_moments(samples: dict[int, Tensor], eighths: tuple[int, ...], alt: str)
 
 # %% tags=["training", "nbval-ignore-output"]
 RING_STEPS = env.budget(smoke=24, cpu=1600, gpu=1600)
-DEFAULTS = {"momentum": 0.9, "gamma": 0.0, "hold": 1.0, "decay": 0.0}
-G, samples = ring_game(RING_STEPS, **DEFAULTS)
+G, samples = ring_game(RING_STEPS, gamma=0.0, momentum=0.9, hold=1.0, decay=0.0)
 plot_moments(
     samples, (2, 4, 6, 8), alt="Compare the four moments of the run with default settings: usually "
     "other modes hold samples each time",
@@ -791,14 +790,14 @@ env.expect(
 # %% [markdown]
 # *Figure 2.6. Samples after each quarter of a run with default settings; circles of 3 standard deviations mark the modes; titles count modes and give the share of samples near one.* Do other modes hold samples each time? D learns to recognize what G produces most; G moves these samples elsewhere, and D adapts again. If modes stay empty, this is called **mode collapse**.
 #
-# **What helps?** Four remedies: no momentum, R1, learning-rate decay with an EMA of G, and three hidden layers (which the baseline has too). We remove one at a time: an **ablation**. Each row is five runs of 1,600 steps, made by `python benchmarks/ring.py`.
+# **What helps?** Four remedies: no momentum, R1, learning-rate decay with an EMA of G, and three hidden layers instead of two. We remove one at a time: an **ablation**. Each row is five runs of 1,600 steps, made by `python benchmarks/ring.py`.
 
 # %%
 table = load_table("ring")["rows"]
 
 
 def spread(name: str, number: str) -> str:
-    """Mean and range of a number over the runs of a row."""
+    """Mean and range over the runs of a row."""
     values = [run[number] for run in table[name]]
     return f"{np.mean(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
@@ -808,7 +807,7 @@ for name in table:
     print(f"{name:25} {spread(name, 'share'):22} {spread(name, 'emptiest')}")
 
 # %% [markdown]
-# Momentum lowers the share of samples near a mode most of all single changes. Without R1 this share is even a little higher, but the emptiest mode is emptier: one number is not enough. Without any one of the remedies the emptiest mode holds less than in all runs with the four. The last row lacks the first three; the emptiest mode is almost empty.
+# Of the single changes, momentum lowers the share of samples near a mode most. Without R1 this share is even a little higher, but the emptiest mode is emptier: one number is not enough. Without any one remedy the emptiest mode holds less than in every run with all four. The default settings lack the first three.
 #
 # Now all four remedies, for more steps.
 
