@@ -192,7 +192,7 @@ env.expect(
 #
 # **Exercise 2.2** · *Value of the game* · difficulty ●●○○○ · importance ●●●●● · 8 minutes · 2 points
 #
-# - `real`, `fake`: logits of D on real samples and on fakes, each of shape (m,).
+# - `real`, `fake`: logits of D on real samples and on fakes, of shape (m,).
 # - Return V as one number (a tensor without dimensions); each expectation is estimated by the mean. The logarithm is the natural one, so the unit is the *nat*.
 # - The result must be finite **and right** for logits of any size, without a clamp or an added epsilon.
 #
@@ -252,7 +252,7 @@ print("distance from (0, 0): {:.2f} first, {:.2f} last; of the mean {:.2f}".form
 #
 # $$V = \int \big[\, p(x)\log D(x) + q(x)\log(1 - D(x)) \,\big]\, dx$$
 #
-# Treat each x separately: maximize $p\log D + q\log(1-D)$ over one number D. That is concave in D, so at the best D its derivative vanishes:
+# Treat each x separately: maximize $p\log D + q\log(1-D)$ over one number D. That is concave in D, so at the best D the derivative vanishes:
 #
 # $$\frac{p}{D} - \frac{q}{1-D} = 0$$
 #
