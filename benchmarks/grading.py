@@ -37,12 +37,6 @@ ANSWERS = {  # id: stub's name, a right answer, a wrong one, what nbgrader asser
         "def optimal_discriminator(p, q):\n    return q / (p + q)",
         "p, q = torch.rand(2, 64)\nassert torch.allclose(optimal_discriminator(p, q), p / (p + q))",
     ),
-    "2.4": (
-        "value_at_the_end",
-        "value_at_the_end = -1.3863",
-        "value_at_the_end = 0.5",
-        "assert abs(value_at_the_end + 1.3863) < 1e-2",
-    ),
     "2.5": (
         "generator_loss",
         "def generator_loss(fake):\n    return F.softplus(-fake).mean()",
@@ -50,6 +44,17 @@ ANSWERS = {  # id: stub's name, a right answer, a wrong one, what nbgrader asser
         "f = torch.randn(64)\nassert torch.isclose(generator_loss(f), -f.sigmoid().log().mean())",
     ),
     "2.7": ("choice", 'choice = "b"', 'choice = "a"', 'assert choice == "b"'),
+    "2.9": (
+        "r1_penalty",
+        "def r1_penalty(D, x):\n    x = x.detach().requires_grad_()\n"
+        "    (g,) = torch.autograd.grad(D(x).sum(), x, create_graph=True)\n"
+        "    return g.flatten(1).square().sum(1).mean()",
+        "def r1_penalty(D, x):\n    x = x.detach().requires_grad_()\n"
+        "    (g,) = torch.autograd.grad(D(x).mean(), x, create_graph=True)\n"
+        "    return g.flatten(1).square().sum(1).mean()",
+        "D = torch.nn.Linear(2, 1)\n"
+        "assert torch.isclose(r1_penalty(D, torch.randn(8, 2)), D.weight.square().sum())",
+    ),
 }
 IMPORTS = (
     "import torch\nfrom torch.nn import functional as F\nfrom torch.nn.functional import logsigmoid"

@@ -9,29 +9,27 @@
 # %% [markdown] tags=["header"]
 # # 02 The minimax game: learning to draw samples from nothing but samples
 #
-# In 2014 Goodfellow and colleagues trained a network to produce samples without ever writing down a density. Two networks play against each other; at the equilibrium of this game, the samples have the distribution of the data. Their Figure 1 sketches this in one dimension. In this notebook you train both networks, reproduce the figure from your own run, and measure whether theory and practice agree.
+# In 2014 Goodfellow and colleagues trained a network to produce samples without a density. Two networks play against each other; at the equilibrium of this game, the samples have the distribution of the data. Here you train both, reproduce the paper's Figure 1, and measure whether theory and practice agree.
 #
-# **You build:** the value function, the best discriminator, the generator's loss, and one iteration of Algorithm 1; then a generator that covers all eight modes of a ring.
+# **You build:** the value function, the best discriminator, the generator's loss, one iteration of Algorithm 1, and the R1 penalty; then a generator that covers the eight modes of a ring.
 #
 # After this notebook you can
-# - **distinguish** a generative model from a discriminative one by the questions that each can answer;
-# - **derive** the best discriminator and **check** a trained one against it;
-# - **explain** which of the generator's two losses saturates, where, and by how much;
-# - **write** a training step in which each network is updated alone;
+# - **explain** the game, its value and its Nash equilibrium;
+# - **derive** the best discriminator, and **choose** a loss for the generator;
+# - **write** a training step in which each network is updated alone, and a gradient penalty;
 # - **measure** whether G's samples have the distribution of the data, and **recognize** mode collapse.
 #
-# | section | what | minutes |
+# | | section | minutes |
 # |---|---|---|
-# | 1 | Two kinds of models, one data set | 15 |
-# | 2 | The game and its value | 15 |
-# | 3 | The best discriminator, and the best generator against it | 25 |
-# | 4 | Two losses for the generator | 15 |
+# | 1 | Discriminative and generative models | 10 |
+# | 2 | The game and its value | 22 |
+# | 3 | The best discriminator, and the best generator against it | 20 |
+# | 4 | Two losses for the generator | 12 |
 # | 5 | Algorithm 1, line by line | 25 |
-# | 6 | Figure 1, from a real run | 20 |
-# | 7 | Eight modes on a ring | 25 |
-# | 8 | Play the game yourself | 10 |
+# | 6 | Figure 1, from a real run | 18 |
+# | 7 | Eight modes on a ring | 38 |
 #
-# It builds on notebook 01, where you changed images by a classifier's gradient. Here a network is trained by a classifier's gradient, and the classifier is trained on that network's output.
+# It builds on notebook 01: there a classifier's gradient changed images, here it trains a network. All networks are small and run on the CPU.
 
 # %% tags=["setup"]
 # written by gancourse build
@@ -48,8 +46,6 @@ from matplotlib.patches import Circle
 from sklearn.datasets import make_moons
 from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import GaussianMixture
-from sklearn.naive_bayes import GaussianNB
-from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
@@ -57,105 +53,53 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from gancourse.datasets import toy
 from gancourse.exercises import check
-from gancourse.figures import PALETTE, panels, plot_bars, plot_curves, plot_records, show
+from gancourse.figures import PALETTE, panels, plot_curves, plot_records, show
 from gancourse.papers.blocks import MLP, MLPDiscriminator
-from gancourse.papers.gan import descend, ema_update, r1_penalty, saturating_loss
+from gancourse.papers.gan import descend, ema_update, saturating_loss
+from gancourse.results import load_table
 from gancourse.training.loop import Record, train
 from gancourse.training.player import linear_decay
-from gancourse.widgets import explore
 
 # %% [markdown]
-# The networks of this notebook have a few thousand weights, so everything runs on the CPU in single precision, even if there is a GPU.
+# ## 1. Discriminative and generative models
 #
-# ## 1. Two kinds of models, one data set
-#
-# *What can a model of the data do that a classifier can't?* Here are points in the plane with two labels, and four models of them. Two learn only $p(y\mid x)$, the probability of a label at a given point; such models are called **discriminative**. The other two learn $p(x, y)$, the joint distribution of points and labels; they are called **generative**. From $p(x, y)$ follows $p(y\mid x) = p(x, y) / \sum_{y'} p(x, y')$, but from $p(y\mid x)$ alone $p(x, y)$ can't be computed.
+# Here are two models of points with two labels. A **discriminative** model learns only $p(y\mid x)$, the probability of a label at a given point. A **generative** one learns $p(x, y)$, the joint distribution of points and labels. From $p(x, y)$ follows $p(y\mid x)$, but not the reverse.
 
 # %%
 x_train, y_train = make_moons(600, noise=0.1, random_state=0)
-x_test, y_test = make_moons(2000, noise=0.1, random_state=1)
-x_new, _ = make_moons(2000, noise=0.1, random_state=2)
+logistic = LogisticRegression().fit(x_train, y_train)
+mixtures = [GaussianMixture(6, random_state=0).fit(x_train[y_train == y]) for y in (0, 1)]
+samples = np.concatenate([mixture.sample(300)[0] for mixture in mixtures])
 
 
-class ClassMixtures:
-    """A Gaussian mixture for the points of each label: a density that can be sampled."""
-
-    def fit(self, x: np.ndarray, y: np.ndarray) -> "ClassMixtures":
-        self.parts = [GaussianMixture(6, random_state=0).fit(x[y == label]) for label in (0, 1)]
-        return self
-
-    def log_joint(self, x: np.ndarray) -> np.ndarray:
-        """log p(x, y) for both labels, shape (n, 2); each label has probability 1/2."""
-        return np.stack([part.score_samples(x) for part in self.parts], axis=1) + np.log(0.5)
-
-    def log_density(self, x: np.ndarray) -> np.ndarray:
-        """log p(x): the sum over labels."""
-        return np.logaddexp(*self.log_joint(x).T)
-
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        """The label with the larger p(x, y), which is also the one with the larger p(y | x)."""
-        return self.log_joint(x).argmax(axis=1)
-
-    def sample(self, n: int) -> np.ndarray:
-        """n points, half of each label."""
-        return np.concatenate([part.sample(n // 2)[0] for part in self.parts])
+def log_density(x: np.ndarray) -> np.ndarray:
+    """log p(x) of the mixtures; each label has probability 1/2."""
+    return np.logaddexp(*[mixture.score_samples(x) for mixture in mixtures]) + np.log(0.5)
 
 
-def sample_naive_bayes(model: GaussianNB, n: int) -> np.ndarray:
-    """Naive Bayes fits one Gaussian with independent coordinates to the points of each label."""
-    draw, std = np.random.default_rng(0).normal, model.var_**0.5
-    return np.concatenate([draw(model.theta_[y], std[y], (n // 2, 2)) for y in (0, 1)])
+star = np.array([[3.0, -1.5]])
+print(f"at the star: the classifier's probability is {logistic.predict_proba(star).max():.1%}")
+lowest = log_density(x_train).min()
+print(f"log p(x) is {log_density(star)[0]:.0f} there, and {lowest:.1f} or more at training points")
 
-
-models = LogisticRegression(), KNeighborsClassifier(20), GaussianNB(), ClassMixtures()
-for model in models:
-    accuracy = (model.fit(x_train, y_train).predict(x_test) == y_test).mean()
-    print(f"{type(model).__name__:20} right label for {accuracy:.0%} of test points")
-logistic, _, naive_bayes, mixture = models
-
-# %% [markdown]
-# As classifiers, the best models of the two kinds are equally good. Now we want new points. Logistic regression can't provide them: it doesn't model where points lie. Nearest neighbours could only repeat points of the training set. The other two models can be sampled. Which share of 2,000 samples lies on the moons, that is, within 0.05 of a test point? As a reference we compute the same share for real points that no model has seen:
-
-# %%
-samples = {"naive Bayes": sample_naive_bayes(naive_bayes, 2000), "mixture": mixture.sample(2000)}
-nearest = KNeighborsClassifier(1).fit(x_test, y_test)
-for name, points in {**samples, "real points": x_new}.items():
-    near = (nearest.kneighbors(points)[0] < 0.05).mean()  # of distances
-    print(f"{name:11} {near:.0%} of samples lie on the moons")
-
-far = np.array([[3.0, -1.5]])
-print(f"\nlogistic regression at (3, -1.5): probability {logistic.predict_proba(far).max():.1%}")
-lowest = mixture.log_density(x_train).min()
-print(f"log p(x): {mixture.log_density(far).item():.0f} there, {lowest:.1f} or more in training")
-
-# %% [markdown]
-# By this metric the mixture's samples are as good as real points. More than half of naive Bayes' samples lie on the moons too, but only because they are spread over the whole region, as the figure shows.
-
-# %%
-side_1, side_2 = np.linspace(-2.2, 3.7, 120), np.linspace(-2.2, 2.2, 120)
-grid = np.stack(np.meshgrid(side_1, side_2), axis=-1).reshape(-1, 2)
-p_label, log_p = logistic.predict_proba(grid)[:, 1], mixture.log_density(grid).clip(-12)
-fig, axes = panels(4, width=2.9, sharex=True, sharey=True)
-for ax, heights in zip(axes, (p_label, log_p)):
-    ax.contourf(side_1, side_2, heights.reshape(120, 120), levels=12, cmap="Greys", alpha=0.6)
-    for y, marker in ((0, "o"), (1, "^")):
-        points = x_train[y_train == y][::4]
-        ax.scatter(*points.T, s=14, c="black", marker=marker, ec="white", lw=0.4, label=y)
-axes[0].contour(side_1, side_2, p_label.reshape(120, 120), levels=[0.5], colors="black")
-axes[0].legend(title="label", loc="lower left")
-for ax, points, colour in zip(axes[2:], samples.values(), PALETTE):
-    ax.scatter(*points[::3].T, s=3, color=colour)
-titles = ["p(y = 1 | x), logistic regression", "log p(x), mixture, cut at -12"]
-for ax, title in zip(axes, titles + [f"samples, {name}" for name in samples]):
-    ax.plot(*far[0], "*", color=PALETTE[2], markersize=12)
-    ax.set(title=title, xlabel="x1", ylabel="x2")
+sides = np.linspace(-2.2, 3.7, 120), np.linspace(-2.2, 2.2, 120)
+grid = np.stack(np.meshgrid(*sides), axis=-1).reshape(-1, 2)
+fig, axes = panels(3, width=2.9, sharex=True, sharey=True)
+for ax, heights in zip(axes, (logistic.predict_proba(grid)[:, 1], log_density(grid).clip(-12))):
+    ax.contourf(*sides, heights.reshape(120, 120), levels=12, cmap="Greys", alpha=0.6)
+names = ("p(y = 1 | x), classifier", "log p(x), mixtures", "samples, mixtures")
+for ax, points, title in zip(axes, (x_train, x_train, samples), names):
+    ax.scatter(*points.T, s=3, color=PALETTE[0])
+    ax.plot(*star[0], "*", color=PALETTE[1], markersize=12)
+    ax.set(xlabel="x1", title=title)
+axes[0].set_ylabel("x2")
 show(
-    fig, alt="Four maps: a classifier's probabilities; a density, high on two crescents; samples "
-    "of naive Bayes, one shapeless cloud; samples of the mixture, two crescents",
+    fig, alt="The classifier is most confident far from all data; the mixtures' density is high on "
+    "the two moons only, and their samples form the same two moons",
 )
 
 # %% [markdown]
-# *From left to right: a classifier divides the whole plane and is most confident far away, where there are no data (star). A density shows where points are likely to occur. Samples show what a model has learned: those of naive Bayes, as good a classifier as logistic regression, are a shapeless cloud; those of the mixture are moons.*
+# *Figure 2.1. Left: a classifier divides the whole plane and is most confident (white or dark) far from all data, as at the star. Middle: a density shows where points are likely to occur (dark). Right: samples of the density.*
 #
 # **Exercise 2.1** · *What a classifier can't tell* · difficulty ●○○○○ · importance ●●●●○ · 4 minutes · 1 point
 #
@@ -174,7 +118,7 @@ show(
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# For each x, $p(y\mid x)$ sums to 1 over the labels. What does that do to the information about how frequent x itself is?
+# For each x, $p(y\mid x)$ sums to 1 over the labels, however frequent x itself is.
 #
 # </details>
 # <details><summary>Hint 3</summary>
@@ -195,32 +139,42 @@ answer = check("2.1", answer)
 # %% [markdown] tags=["solution"]
 # <details><summary>Why c</summary>
 #
-# a, b and d only compare $p(y\mid x)$ between labels at given points, and e averages the larger of the two over given points. How likely the point itself is, p(x), cancels out of $p(y\mid x)$: a classifier never learns it.
+# a, b and d compare $p(y\mid x)$ between labels at given points, and e averages the larger of the two. How likely the point itself is, p(x), cancels out of $p(y\mid x)$.
 #
 # </details>
 
 # %% [markdown]
-# So why not fit mixtures to everything? In the plane few models do better. With images, mixtures have a problem: the covariance matrix of one component over $n$ pixels has $n(n+1)/2$ different numbers. (Notebook 00 therefore kept only 25 principal components (PCA) per digit, and its samples were blurred.)
+# Why not fit mixtures to everything? One covariance matrix of 64 x 64 grey images has 4096 · 4097 / 2, or 8.4 million, different numbers. Other models have other limits:
+#
+# | family | density p(x) | sampling |
+# |---|---|---|
+# | mixtures; hidden Markov models (HMM) of sequences | exact | easy |
+# | latent Dirichlet allocation (LDA), topics of documents | lower bound | easy |
+# | restricted Boltzmann machines (RBM) | up to an unknown constant | Markov chain, slow |
+# | autoregressive models | exact | one pixel after the other |
+# | variational autoencoders; diffusion models | lower bound | one pass; many passes |
+# | **GANs** | **none** | one pass |
+#
+# A GAN has only the sampler: a network G that turns a **latent vector** z (noise) into a sample. Without p(x) there is no likelihood to maximize. **Why not minimize the mean squared error?** No z belongs to a certain x, so we can only form random pairs. The loop has two lines:
 
-# %%
-for side in (2, 28, 64):
-    numbers = side**2 * (side**2 + 1) // 2
-    print(f"{side:2} x {side:2} grey pixels: {numbers:12,} numbers in one covariance matrix")
+# %% tags=["training", "nbval-ignore-output"]
+G, rng = MLP(2, 64, 2, rng=env.rng(0, "cpu")), env.rng(1, "cpu")
+opt, points = Adam(G.parameters(), lr=3e-3), torch.tensor(x_train, dtype=torch.float32)
+for _ in range(env.budget(smoke=20, cpu=1000, gpu=1000)):
+    z, x = torch.randn(256, 2, generator=rng), points[torch.randint(600, (256,), generator=rng)]
+    descend(opt, F.mse_loss(G(z), x))
+with torch.no_grad():
+    fakes = G(torch.randn(2000, 2, generator=rng))
+for name, cloud in (("data", points), ("G(z)", fakes)):
+    mean, std = (list(map("{:.2f}".format, x)) for x in (cloud.mean(dim=0), cloud.std(dim=0)))
+    print(f"{name}: mean ({', '.join(mean)}), standard deviation ({', '.join(std)})")
+env.expect(
+    "mean squared error gives the mean point", (fakes.std(dim=0) < 0.3 * points.std(dim=0)).all(),
+    "G's samples keep more than 30 % of the data's spread; usually they keep much less.",
+)
 
 # %% [markdown]
-# Every family of generative models gives something up:
-#
-# | family | density p(x) | sampling | what it gives up |
-# |---|---|---|---|
-# | Gaussian mixtures, kernel densities | exact | easy | images: too many dimensions |
-# | Boltzmann machines | up to a constant that can't be computed | by a Markov chain, slowly | exact sampling |
-# | autoregressive models | exact, pixel by pixel | one pixel after the other | speed |
-# | normalizing flows | exact | one pass | every layer must be invertible |
-# | variational autoencoders | a lower bound | one pass | exactness |
-# | diffusion models | a lower bound | many passes | speed |
-# | **GANs** | **none** | one pass | the density, and a loss that measures progress |
-#
-# A GAN has only the sampler. Without p(x) it can't be trained by maximum likelihood: the density of the training data under the model is unknown. The idea of 2014 is to train it with the output of a classifier that distinguishes samples from data.
+# If z and x are independent, the output with the least mean squared error is $\mathbb{E}[x]$ for every z: here one point between the moons, where there are no data; for images, the mean image. The idea of 2014 is to *learn* a loss: a classifier that distinguishes samples from data.
 #
 # ## 2. The game and its value
 #
@@ -230,17 +184,17 @@ for side in (2, 28, 64):
 #   data     ────────► x, real     ──┘
 # ```
 #
-# The **generator** G turns a **latent vector** z (noise) into a sample; we write $p_g$ for the distribution of its samples. The **discriminator** D takes a sample and returns the probability that it is real. **Real is 1 and fake is 0**, as in the paper, here and in every notebook that follows. D is a two-class classifier like those above; G produces the examples of one class. Goodfellow et al. (2014, Equation 1) define the game by its value:
+# We write $p_g$ for the distribution of the samples of the **generator** G. The **discriminator** D returns the probability that a sample is real. **Real is 1 and fake is 0**, as in the paper and in all later notebooks. The authors compare G to counterfeiters, and D to the police (Section 1 of the paper). The game is defined by its value (Equation 1):
 #
 # $$\min_G \max_D V(D, G) = \mathbb{E}_{x\sim p_\mathrm{data}}[\log D(x)] + \mathbb{E}_{z\sim p(z)}[\log(1 - D(G(z)))]$$
 #
-# D maximizes V, which takes $D(x)$ near 1 and $D(G(z))$ near 0. G minimizes V, and can only do so through the second term. Our networks return *logits* $\ell$, with $D = \mathrm{sigmoid}(\ell)$, as everywhere in this course.
+# G can lower V through the second term only. Our networks return *logits* $\ell$, with $D = \mathrm{sigmoid}(\ell)$.
 #
 # **Exercise 2.2** · *Value of the game* · difficulty ●●○○○ · importance ●●●●● · 8 minutes · 2 points
 #
-# - `real`: logits of D on real samples, shape (m,); `fake`: logits on fakes, shape (m,).
-# - Return V as one number (a tensor without dimensions), estimating each expectation by the mean. With the natural logarithm, as always here, its unit is the *nat*.
-# - The result must be finite **and right** for logits of any size, without a clamp or an added epsilon: D may be very confident.
+# - `real`, `fake`: logits of D on real samples and on fakes, of shape (m,).
+# - Return V as one number (a tensor without dimensions); each expectation is estimated by the mean. The logarithm is the natural one, so the unit is the *nat*.
+# - The result must be finite **and right** for logits of any size, without a clamp or an added epsilon.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -249,7 +203,7 @@ for side in (2, 28, 64):
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# $1 - \mathrm{sigmoid}(\ell) = \mathrm{sigmoid}(-\ell)$. In float32 `1 - torch.sigmoid(tensor(20.))` is 0; `F.logsigmoid` never forms the probability and does not have this problem.
+# $1 - \mathrm{sigmoid}(\ell) = \mathrm{sigmoid}(-\ell)$. In float32 `1 - torch.sigmoid(tensor(20.))` is 0; `F.logsigmoid` never forms the probability.
 #
 # </details>
 # <details><summary>Hint 3</summary>
@@ -268,33 +222,37 @@ def value(real: Tensor, fake: Tensor) -> Tensor:
 # %%
 value = check("2.2", value)
 
-# %%
-for case, logit in (("confident, right", 5.0), ("undecided", 0.0), ("confident, wrong", -5.0)):
-    real, fake = torch.tensor([logit]), torch.tensor([-logit])
-    print(f"D is {case:17} V = {value(real, fake):8.3f}")
-
 # %% [markdown]
-# V is always negative, and close to 0 for a D that is confident and right. To train D by gradient descent, we take -V as its loss. It is the sum of two binary cross-entropies: one on real samples with label 1, one on fakes with label 0.
+# D descends -V, the sum of two binary cross-entropies, with labels 1 for real and 0 for fake.
 
 # %%
 def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
     """-V: what D minimizes."""
     return -value(real, fake)
 
+# %% [markdown]
+# **Zero-sum games.** What D gains, G loses: the game is *zero-sum*. A pair of strategies is a **Nash equilibrium** if neither player can gain by changing only its own. Take matching pennies: G and D each show a side of a coin; D gains 1 if the sides match and loses 1 otherwise. Whoever shows first loses, so min max V = 1, max min V = -1, and there is no equilibrium. With *probabilities* the order does not matter: 1/2 for both is an equilibrium, with V = 0. By the **minimax theorem** (von Neumann, 1928) every finite zero-sum game has min max = max min over probabilities. Generalizations hold if V is convex in one strategy and concave in the other. Ours is concave in the function D and linear in $p_g$, but neither in the *weights* of two networks: for them nothing is guaranteed.
+#
+# Gradient steps can miss an equilibrium. With $V = g\,d$ it is (0, 0). Let g descend and d ascend:
 
-real, fake = torch.randn(2, 64, generator=env.rng(0, "cpu"))
-bce = F.binary_cross_entropy_with_logits
-by_labels = bce(real, torch.ones(64)) + bce(fake, torch.zeros(64))
-print(f"-V = {discriminator_loss(real, fake):.4f}; with labels 1 and 0: {by_labels:.4f}")
+# %%
+g, d, path = 0.5, 0.5, []
+for _ in range(200):
+    g, d = g - 0.1 * d, d + 0.1 * g  # both gradients are taken at the same point
+    path.append((g, d))
+distances = math.hypot(0.5, 0.5), math.hypot(g, d), np.hypot(*np.mean(path, axis=0))
+print("distance from (0, 0): {:.2f} first, {:.2f} last; of the mean {:.2f}".format(*distances))
 
 # %% [markdown]
+# The path spirals away from the equilibrium, but its *mean* stays nearer to it. Section 6 uses this.
+#
 # ## 3. The best discriminator, and the best generator against it
 #
-# *If G is fixed, what is the best D?* Write both expectations as integrals over x, with p for $p_\mathrm{data}$ and q for $p_g$ (a latent z, sent through G, is an x drawn from $p_g$):
+# If G is fixed, what is the best D? Write both expectations as integrals over x, with p for $p_\mathrm{data}$ and q for $p_g$:
 #
 # $$V = \int \big[\, p(x)\log D(x) + q(x)\log(1 - D(x)) \,\big]\, dx$$
 #
-# If D may take any value at each x, each x can be treated separately: maximize $p\log D + q\log(1-D)$ over one number D. That sum is concave in D, so the best D is where its derivative vanishes:
+# Treat each x separately: maximize $p\log D + q\log(1-D)$ over one number D. That is concave in D, so at the best D the derivative vanishes:
 #
 # $$\frac{p}{D} - \frac{q}{1-D} = 0$$
 #
@@ -305,7 +263,7 @@ print(f"-V = {discriminator_loss(real, fake):.4f}; with labels 1 and 0: {by_labe
 #
 # <details><summary>Hint 1</summary>
 #
-# Solve the equation above for D. Multiply by $D(1-D)$ first.
+# Multiply the equation above by $D(1-D)$, and solve it for D.
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -315,7 +273,7 @@ print(f"-V = {discriminator_loss(real, fake):.4f}; with labels 1 and 0: {by_labe
 # </details>
 # <details><summary>Hint 3</summary>
 #
-# It is Bayes' rule for a sample that is real or fake with equal prior probability: the share of p in p + q.
+# It is Bayes' rule with equal prior probabilities: the share of p in p + q.
 #
 # </details>
 
@@ -330,7 +288,7 @@ def optimal_discriminator(p: Tensor, q: Tensor) -> Tensor:
 optimal_discriminator = check("2.3", optimal_discriminator)
 
 # %% [markdown]
-# The proof allows any function D. Ours is a network with two hidden layers of 64 units, trained on samples, without p or q. How close does it come? We take data $p = N(1, 0.5)$ (mean 1, standard deviation 0.5), put a fixed $q = N(0.2, 0.8)$ in G's place, and train D alone. **Learning-rate decay** helps it to settle: `LambdaLR` multiplies the initial learning rate by a factor that depends on the step, here one that decays linearly from 1 to 0.
+# The proof allows any function D. How close does a trained network come? The data are $p = N(1, 0.5)$ (mean 1, standard deviation 0.5), and a fixed $q = N(0.2, 0.8)$ takes G's place. **Learning-rate decay** helps D to settle: `LambdaLR` multiplies the initial rate by a factor, here one that decays linearly from 1 to 0.
 
 # %%
 p = toy.Normal(mean=1.0, std=0.5)
@@ -344,162 +302,50 @@ def train_discriminator(sample_fake: Callable[[int], Tensor], rng: torch.Generat
     """Train a new D alone, on data p and fakes from a distribution that doesn't change."""
     D = MLPDiscriminator(1, 64, 64, rng=rng)
     opt = Adam(D.parameters(), lr=3e-3, betas=(0.5, 0.99), fused=True)
-    schedule = LambdaLR(opt, lambda done: (D_STEPS - done) / D_STEPS)
-
-    def step() -> dict[str, Tensor]:
-        loss = discriminator_loss(D(p.sample(512, rng)), D(sample_fake(512)))
-        descend(opt, loss)  # zero_grad, backward, step
+    schedule = LambdaLR(opt, lambda done: 1 - done / D_STEPS)
+    for _ in range(D_STEPS):
+        real, fake = D(p.sample(512, rng)), D(sample_fake(512))
+        descend(opt, discriminator_loss(real, fake))  # zero_grad, backward, step
         schedule.step()
-        return {"loss_D": loss.detach()}
-
-    keep = {"D": D, "opt": opt, "schedule": schedule, "rng": rng}
-    for _ in train(step, D_STEPS, keep, title="D alone"):
-        pass
     return D
 
-# %% [markdown]
-# The error is the mean of $|D - D^*|$ over the mixture $(p+q)/2$, that is, over examples like those that D is trained on.
-
 # %% tags=["training", "nbval-ignore-output"]
-def discriminator_error(D_x: Tensor, p_x: Tensor, q_x: Tensor) -> float:
-    """Mean |D - D*| over the mixture of real and fake, by a sum over the line."""
-    gap = (D_x - optimal_discriminator(p_x, q_x)).abs()
-    weight = (p_x + q_x) / 2
-    occurs = weight > 1e-12  # elsewhere D* is 0/0
-    return (weight * gap)[occurs].sum().item() * 0.01  # points are 0.01 apart
-
-
 rng = env.rng(0, "cpu")
 D = train_discriminator(lambda m: q.sample(m, rng), rng)
 with torch.no_grad():
     D_x = D(x_line).sigmoid()
 curves = {"p, data": p_x, "q, fixed fakes": q_x}
 curves |= {"D* = p / (p + q)": optimal_discriminator(p_x, q_x), "D, trained on samples": D_x}
-ax = plot_curves(x_line[:, 0], curves, xlabel="x", ylabel="density, or probability of real")
-show(ax, alt="Two bell curves, p and a wider q; D*, with a peak near x = 1.5; and the trained D")
-error = discriminator_error(D_x, p_x, q_x)
+fig, axes = panels(1, width=8, height=3)
+plot_curves(x_line[:, 0], curves, xlabel="x", ylabel="density, or probability", ax=axes[0])
+axes[0].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+show(
+    fig, alt="D* rises to a peak near x = 1.5 and falls again on the right. Compare the trained D: "
+    "it usually follows D* where there are samples, and may leave it at the right end",
+)
+gap, weight = (D_x - curves["D* = p / (p + q)"]).abs(), (p_x + q_x) / 2
+error = (gap * weight).sum().item() * 0.01  # the mean over real and fake; points are 0.01 apart
 env.report(optimal_d_error=error)
 env.expect(
     "trained D is close to D*", error <= 0.03, f"mean |D - D*| is {error:.3f}, usually below 0.01."
 )
 
 # %% [markdown]
-# *Compare the trained D with D\* where there are samples, and at the right end.* On the right $D^*$ falls again: q is the wider of the two, so far enough out it is larger than p. There D may differ from $D^*$ almost without effect on its loss, because almost no samples lie there. Such errors matter once G moves samples there: G's gradient comes from D.
+# *Figure 2.2. The best D for two fixed distributions, and a D that was trained on their samples.* On the right $D^*$ falls again, since q is wider. There D may differ from $D^*$ almost without effect on its loss, because almost no samples lie there.
 #
-# *Now let G choose q, and let D always be D\*. What is the best q?* Put $D^*$ into V:
+# Now let G choose q, and let D always be $D^*$. Put it into V:
 #
 # $$C(q) = \int \Big[\, p\log\frac{p}{p+q} + q\log\frac{q}{p+q} \,\Big]\, dx .$$
 #
-# **Exercise 2.4** · *The value at the end of the game* · difficulty ●●○○○ · importance ●●●●○ · 4 minutes · 1 point
-#
-# G has reached $p_g = p_\mathrm{data}$, and D is the best that it can be. What is V, in nats? Give a number.
-#
-# <details><summary>Hint 1</summary>
-#
-# What is D\* at every x if p = q?
-#
-# </details>
-# <details><summary>Hint 2</summary>
-#
-# D\* = 1/2. Both expectations are then of a constant.
-#
-# </details>
-# <details><summary>Hint 3</summary>
-#
-# log(1/2) + log(1 - 1/2)
-#
-# </details>
-
-# %% tags=["exercise"]
-value_at_the_end = ...  # a number
-# BEGIN SOLUTION
-value_at_the_end = -math.log(4)
-# END SOLUTION
-
-# %%
-value_at_the_end = check("2.4", value_at_the_end)
-
-# %% [markdown]
-# Is this the minimum over G? Let $m = (p+q)/2$. Then $\frac{p}{p+q} = \frac12\cdot\frac pm$, so each of the two terms gives a $\log\frac12$ and a *Kullback-Leibler divergence*, $\mathrm{KL}(p\,\|\,m) = \int p\log\frac pm\,dx$, which is never negative. The mean of the two divergences is called the Jensen-Shannon divergence:
+# If $q = p$, then $D^* = 1/2$ everywhere and $C = \log\frac12 + \log\frac12 = -\log 4 = -1.386$. Is this the minimum? Let $m = (p+q)/2$. Then $\frac{p}{p+q} = \frac12\cdot\frac pm$, so each of the two terms gives a $\log\frac12$ and a *Kullback-Leibler divergence* $\mathrm{KL}(p\,\|\,m) = \int p\log\frac pm\,dx$, which is never negative. The mean of the two is the *Jensen-Shannon divergence*:
 #
 # $$C(q) = -\log 4 + \mathrm{KL}(p\,\|\,m) + \mathrm{KL}(q\,\|\,m) = -\log 4 + 2\,\mathrm{JSD}(p \,\|\, q) .$$
 #
-# JSD is 0 if q equals p, positive otherwise, and never more than log 2. So $p_g = p_\mathrm{data}$ is the only minimum (the paper's Theorem 1).
-#
-# What does this function look like? We shift $q = N(1 + d, 0.5)$ away from p and compute V at $D^*$ by a sum over the line; next to it, $-\log 4 + 2\,\mathrm{JSD}$ with JSD by its definition.
-
-# %%
-x_wide = torch.linspace(-6, 12, 18001, dtype=torch.double)[:, None]  # 0.001 apart
-
-
-def best_value(p_x: Tensor, q_x: Tensor) -> float:
-    """C(q): V with D = D*, by a sum over the line."""
-    D_star = optimal_discriminator(p_x, q_x)
-    rest = optimal_discriminator(q_x, p_x)  # 1 - D* by symmetry; the difference would round to 0
-    return (torch.xlogy(p_x, D_star) + torch.xlogy(q_x, rest)).sum().item() * 0.001
-
-
-def jensen_shannon(p_x: Tensor, q_x: Tensor) -> float:
-    """JSD(p || q) in nats: the mean of both divergences from m."""
-    m_x = (p_x + q_x) / 2
-    return (torch.xlogy(p_x, p_x / m_x) + torch.xlogy(q_x, q_x / m_x)).sum().item() * 0.001 / 2
-
-
-def densities(shift: float) -> tuple[Tensor, Tensor]:
-    """p and q = N(1 + shift, 0.5) along the line."""
-    return p.density(x_wide), toy.Normal(1.0 + shift, 0.5).density(x_wide)
-
-
-print("shift d    V at D*    -log 4 + 2 JSD")
-for d in (0.0, 0.25, 0.5, 1.0, 2.0, 4.0):
-    direct, by_jsd = best_value(*densities(d)), 2 * jensen_shannon(*densities(d)) - math.log(4)
-    print(f"{d:7.2f} {direct:10.4f} {by_jsd:17.4f}")
-    assert abs(direct - by_jsd) < 1e-6
-
-# %%
-shifts = np.linspace(0, 4, 81)
-values = [best_value(*densities(d)) for d in shifts]
-curves = {"V at D*": values, "-log 4": [-math.log(4)] * 81, "0": [0.0] * 81}
-ax = plot_curves(shifts, curves, xlabel="shift d of the fakes", ylabel="V (nats)")
-show(ax, alt="V at the best D rises from -log 4 at shift 0, and is flat just below 0 beyond 2.5")
-slopes = np.gradient(values, shifts)
-print(f"slope of V at d = 0.5: {slopes[10]:.2f} nats per unit; at d = 3.5: {slopes[70]:.3f}")
-
-# %% [markdown]
-# *V against the distance between fakes and data.* There is one minimum, -log 4 at d = 0 (negative shifts are the mirror image). On the right is a plateau: where fakes and data hardly overlap, V at the best D gives G almost no gradient. At the start of training that is often so.
+# JSD is 0 if q equals p and positive otherwise, so $p_g = p_\mathrm{data}$ is the only minimum (Theorem 1). It is never more than log 2, and reaches that wherever p and q don't overlap, near or far: at the best D, V then gives G no gradient. At the start of training that is often nearly so.
 #
 # ## 4. Two losses for the generator
 #
-# *How large is G's gradient while its samples are bad?* In Algorithm 1 G descends its own term of V, $\mathbb{E}_z[\log(1 - D(G(z)))]$. Here is $\log(1 - D)$ as a function of the logit of one fake, and its slope, computed by automatic differentiation.
-
-# %%
-logits = torch.linspace(-8, 8, 161)
-
-
-def slope(loss: Callable[[Tensor], Tensor], logit: float) -> float:
-    """Derivative of a loss of one fake by its logit."""
-    at = torch.tensor([logit], requires_grad=True)
-    return torch.autograd.grad(loss(at), at)[0].item()
-
-
-def plot_losses(losses: dict[str, Callable[[Tensor], Tensor]], alt: str) -> None:
-    """Losses over the logit of a fake, and their slopes in a second panel."""
-    fig, axes = panels(2, width=4)
-    curves = {name: [loss(v[None]).item() for v in logits] for name, loss in losses.items()}
-    slopes = {name: [slope(loss, v.item()) for v in logits] for name, loss in losses.items()}
-    label = "logit of a fake (left: D is confident)"
-    plot_curves(logits, curves, xlabel=label, ylabel="loss of G (nats)", ax=axes[0])
-    plot_curves(logits, slopes, xlabel=label, ylabel="slope of the loss", ax=axes[1])
-    for ax in axes:
-        ax.axvline(-6, color="grey", linewidth=0.8)
-    show(fig, alt=f"Loss and slope over the logit; a grey line marks logit -6. {alt}")
-
-
-plot_losses({"log(1 - D)": saturating_loss}, alt="log(1 - D) is flat on the left")
-print(f"slope of log(1 - D) at logit -6: {slope(saturating_loss, -6.0):.4f}")
-
-# %% [markdown]
-# *Left panel: the loss log(1 - D); right panel: its slope.* Where D is confident that a sample is fake (at the left end of both panels), the loss is flat: it **saturates**. The gradient is smallest where the samples are worst. At the end of their Section 3 the authors therefore propose another loss with the same aim: instead of lowering the log-probability of "fake", G raises the log-probability of "real", that is, it descends $-\mathbb{E}_z[\log D(G(z))]$.
+# In the paper's Algorithm 1 G descends its own term of V, $\mathbb{E}_z[\log(1 - D(G(z)))]$. Where D is confident that a sample is fake, this loss is flat (Figure 2.3): it **saturates**. The gradient is smallest where the samples are worst. At the end of their Section 3 the authors therefore propose another loss with the same aim: G descends $-\mathbb{E}_z[\log D(G(z))]$.
 #
 # **Exercise 2.5** · *A loss for the generator that does not saturate* · difficulty ●●○○○ · importance ●●●●● · 6 minutes · 1 point
 #
@@ -533,55 +379,49 @@ def generator_loss(fake: Tensor) -> Tensor:
 generator_loss = check("2.5", generator_loss)
 
 # %%
-losses = {"log(1 - D), saturates": saturating_loss, "-log D, does not": generator_loss}
-plot_losses(losses, alt="log(1 - D) is flat on the left, -log D on the right")
-slopes = [round(slope(loss, -6.0), 4) for loss in losses.values()]
-env.report(slope_saturating=slopes[0], slope_nonsaturating=slopes[1])
+logits = torch.linspace(-8, 8, 161, requires_grad=True)
+slopes = {}
+for name, loss in (("log(1 - D)", saturating_loss), ("-log D", generator_loss)):
+    slopes[name] = torch.autograd.grad(sum(loss(v[None]) for v in logits), logits)[0]
+ax = plot_curves(logits.detach(), slopes, xlabel="logit of a fake", ylabel="slope of G's loss")
+ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+show(ax, alt="At logit -6 the slope of log(1 - D) is almost 0, and that of -log D almost -1")
+at_6 = [round(y[20].item(), 4) for y in slopes.values()]  # logits[20] is -6
+env.report(slope_saturating=at_6[0], slope_nonsaturating=at_6[1])
 
 # %% [markdown]
-# *Both losses fall as the logit rises, so they agree on the direction.* At logit 0, where D is undecided, their slopes are equal. At logit -6 they differ by the factor $e^6$, about 400. The two are sometimes called the same loss; they have the same fixed point, but not the same gradient. Be careful with signs and labels when you read code: four loss functions are in use, and each can be written as a cross-entropy with a label.
-#
-# | network | descends | cross-entropy with label | slope vanishes where |
-# |---|---|---|---|
-# | D, on real samples | $-\log D(x)$ | 1 | D is right |
-# | D, on fakes | $-\log(1 - D(G(z)))$ | 0 | D is right |
-# | G, minimax | $\log(1 - D(G(z)))$ | 0, with the sign flipped | D is right: G's samples are bad |
-# | G, non-saturating | $-\log D(G(z))$ | 1 | D is wrong: G's samples are good |
+# *Figure 2.3. Slopes of both losses of G; on the left D is confident that the sample is fake.* At logit 0 they are equal; at -6 they differ by the factor $e^6$, about 400. In code, $\log(1 - D)$ is a cross-entropy with label 0 and its sign flipped, $-\log D$ one with label 1.
 #
 # ## 5. Algorithm 1, line by line
 #
-# *When is each network updated?* The paper's Algorithm 1, with what each line becomes in PyTorch:
+# The paper's Algorithm 1, with what each line becomes in PyTorch:
 #
 # | Algorithm 1 (in our words) | code |
 # |---|---|
-# | for each training iteration | the loop around `gan_step` |
-# | &nbsp;&nbsp;repeat k times: | `for _ in range(k):` |
-# | &nbsp;&nbsp;&nbsp;&nbsp;draw m examples of the data | `x = next(batches)`; m is `len(x)` |
-# | &nbsp;&nbsp;&nbsp;&nbsp;draw m latent vectors | `z = sample_z(m)`, `fakes = G(z)` without gradient |
-# | &nbsp;&nbsp;&nbsp;&nbsp;move D up the gradient of V | descend `discriminator_loss(D(x), D(fakes))` with `opt_D` |
-# | &nbsp;&nbsp;draw m latent vectors, fresh ones | `z = sample_z(m)` |
-# | &nbsp;&nbsp;move G down the gradient of its term | descend `generator_loss(D(G(z)))` with `opt_G` (exercise 2.5's loss) |
+# | repeat k times: | `for _ in range(k):` |
+# | &nbsp;&nbsp;draw m examples of the data | `x = next(batches)`; m is `len(x)` |
+# | &nbsp;&nbsp;draw m latent vectors | `fakes = G(sample_z(m))`, without gradient |
+# | &nbsp;&nbsp;move D up the gradient of V | descend `discriminator_loss(D(x), D(fakes))` |
+# | draw m fresh latent vectors | `z = sample_z(m)` |
+# | move G down the gradient of its loss | descend `generator_loss(D(G(z)))` |
 #
-# Two points need care; both are about where gradients flow.
-#
-# - In **D's turn** G is a fixed sampler. The fakes must not carry a graph back into G: make them under `torch.no_grad()`, or `.detach()` them.
-# - In **G's turn** the gradient must flow *through* D, since D(G(z)) depends on G only that way. So no `detach` here. D's parameters receive gradients as a by-product; `opt_G` does not use them, but they must be cleared before D's next turn. (`frozen` in the package's `papers.gan` avoids computing them at all.)
+# In **D's turn** G is a fixed sampler: make the fakes under `torch.no_grad()`, or `.detach()` them. In **G's turn** the gradient must flow *through* D, so no `detach` here. D's parameters receive gradients as a by-product, which must be cleared before D's next turn.
 #
 # **Exercise 2.6** · *One iteration of Algorithm 1* · difficulty ●●●○○ · importance ●●●●● · 20 minutes · 4 points
 #
-# - `batches` is an endless iterator: `next(batches)` gives m real examples. `sample_z(m)` gives m latent vectors. m is not an argument: take it from the batch.
+# - `next(batches)` gives m real examples, without end; `sample_z(m)` gives m latent vectors. Take m from the batch.
 # - k steps of D, each on a fresh batch and fresh noise; then one step of G on m fresh latent vectors.
 # - Use `discriminator_loss` and `generator_loss` from above, and clear old gradients before each `backward()`.
 # - Return the last of D's losses and G's loss as `{"loss_D": ..., "loss_G": ...}`, detached.
 #
 # <details><summary>Hint 1</summary>
 #
-# Two blocks of four lines each: make fakes, compute the loss, `zero_grad` and `backward`, `step`. The first is in a loop over k.
+# Two blocks: make fakes, compute the loss, `zero_grad`, `backward`, `step`. The first is in a loop over k.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `descend(opt, loss)`, imported above, does `opt.zero_grad(); loss.backward(); opt.step()`. D's turn: `with torch.no_grad(): fakes = G(sample_z(len(x)))`, then `descend(opt_D, discriminator_loss(D(x), D(fakes)))`.
+# `descend(opt, loss)`, imported above, does the last three. D's turn: `with torch.no_grad(): fakes = G(sample_z(len(x)))`, then `descend(opt_D, discriminator_loss(D(x), D(fakes)))`.
 #
 # </details>
 # <details><summary>Hint 3</summary>
@@ -614,13 +454,11 @@ gan_step = check("2.6", gan_step)
 # %% [markdown]
 # ## 6. Figure 1, from a real run
 #
-# *Does the game end where the theorem says?* The data are $N(1, 0.5)$ again; G (an `MLP`) and D (a `MLPDiscriminator`: an MLP with one logit per point) have two hidden layers of 32 units. A latent z and an output of G have one dimension each. Three choices make training more stable:
+# The data are $N(1, 0.5)$ again; G and D have two hidden layers of 32 units, and z has one dimension. Three choices are meant to stabilize training:
 #
-# - **k = 3**: the theory assumes D near its optimum. For the same reason D's learning rate is twice G's. We measure the effect of k below.
-# - **no momentum** (Adam with $\beta_1 = 0$): momentum averages over gradients that were computed with older weights of the other network. Section 7 measures the effect.
-# - **learning-rate decay** (`linear_decay`: constant for half of the run, then linear to 0), and an **exponential moving average (EMA)** of G's weights: in a game the weights tend to circle around the equilibrium, and their average is nearer to it than most points of the orbit.
-#
-# `game` builds every part once by hand: optimizers, schedules, EMA and step. From notebook 03 on a `Player` bundles the parts that belong to one network.
+# - **k = 3**, and a learning rate of D twice that of G: the theory assumes D near its optimum.
+# - **No momentum** (Adam with $\beta_1 = 0$; the authors used momentum): momentum averages over gradients that were computed with older weights of the other network.
+# - **Learning-rate decay** (`linear_decay`: constant for half of the run, then linear to 0), and an **exponential moving average (EMA)** of G's weights, like the mean of the spiral in Section 2.
 
 # %%
 def game(
@@ -630,58 +468,42 @@ def game(
 ) -> Iterator[tuple[Record, nn.Module]]:
     """Train G and D on batches of `data`; yields a record and the EMA of G at every few steps.
 
-    `momentum` is Adam's beta_1. The learning rates are constant for the share `hold` of the steps
-    (1: throughout). `decay` is that of the EMA (0: it is G itself). `options` are for `gan_step`.
+    `momentum` is Adam's beta_1, `hold` the share of steps with a constant learning rate, `decay`
+    that of the EMA (0: it is G itself). `options` are for `gan_step`.
     """
-    opt_G = Adam(G.parameters(), lr_G, betas=(momentum, 0.9), fused=True)
-    opt_D = Adam(D.parameters(), lr_D, betas=(momentum, 0.9), fused=True)
-    schedule_G, schedule_D = linear_decay(opt_G, steps, hold), linear_decay(opt_D, steps, hold)
+    players = ((G, lr_G), (D, lr_D))
+    opts = [Adam(N.parameters(), lr, betas=(momentum, 0.9), fused=True) for N, lr in players]
+    schedules = [linear_decay(opt, steps, hold) for opt in opts]
     average = copy.deepcopy(G)
     batches, sample_z = toy.batches(data, size, rng), env.noise(G[0].in_features, rng)
 
     def step() -> dict[str, Tensor]:
-        losses = gan_step(G, D, opt_G, opt_D, batches, sample_z, **options)
-        schedule_G.step()
-        schedule_D.step()
+        losses = gan_step(G, D, *opts, batches, sample_z, **options)
+        for schedule in schedules:
+            schedule.step()
         ema_update(average, G, decay)  # average = decay * average + (1 - decay) * G
         return losses
 
-    keep = {"G": G, "D": D, "average": average, "opt_G": opt_G, "opt_D": opt_D}
-    keep |= {"schedule_G": schedule_G, "schedule_D": schedule_D, "rng": rng}
-    for record in train(step, steps, keep, record_every=every, title="game"):
+    for record in train(step, steps, {}, record_every=every, title="game"):
         yield record, average
 
 # %%
 LINE_STEPS = env.budget(smoke=24, cpu=2500, gpu=2500)
-z_fixed = torch.randn(4000, 1, generator=env.rng(9, "cpu"))  # the same for every frame
+z_fixed = torch.randn(4000, 1, generator=env.rng(9, "cpu"))
 z_arrows = torch.linspace(-2, 2, 17)[:, None]
 
 
 @torch.no_grad()
 def snapshot(G: nn.Module, D: nn.Module, step: int) -> dict:
-    """What Figure 1 shows of one step: D and p_g along the line, and G(z) for some z."""
-    x, width = G(z_fixed)[:, 0], 0.06  # p_g: a narrow Gaussian on each sample (kernel estimate)
-    bells = [torch.exp(-0.5 * ((x_line - part) / width) ** 2).sum(dim=1) for part in x.split(250)]
-    p_g = sum(bells) / (len(x) * width * math.sqrt(2 * math.pi))
-    return {"step": step, "D": D(x_line).sigmoid(), "p_g": p_g, "x": G(z_arrows)[:, 0]}
-
-
-def line_game(k: int) -> tuple[nn.Module, list[dict], list[Record]]:
-    """Train on the line; returns the EMA of G, frames for the figure, and records."""
-    rng = env.rng(0, "cpu")
-    G, D = MLP(1, 32, 32, 1, rng=rng), MLPDiscriminator(1, 32, 32, rng=rng)
-    frames, records = [snapshot(G, D, 0)], []
-    settings = {"lr_G": 1e-3, "lr_D": 2e-3, "every": max(1, LINE_STEPS // 125), "k": k}
-    for record, average in game(p, G, D, LINE_STEPS, rng, size=1024, **settings):
-        frames.append(snapshot(G, D, record.step))
-        records.append(record)
-    return average, frames, records
+    """What Figure 1 shows of one step."""
+    return {"step": step, "D": D(x_line).sigmoid(), "fakes": G(z_fixed), "x": G(z_arrows)[:, 0]}
 
 
 def draw_frame(frame: dict, ax: Axes) -> None:
     """One panel of Figure 1: densities and D above, arrows from z to G(z) below."""
     ax.plot(x_line, p_x, color="black", linestyle=":", label="data p")
-    ax.plot(x_line, frame["p_g"], color=PALETTE[2], linestyle="-", label="fakes $p_g$")
+    bars = {"bins": 80, "range": (-3, 4), "density": True, "histtype": "step"}
+    ax.hist(frame["fakes"][:, 0].numpy(), **bars, color=PALETTE[1], label="fakes $p_g$")
     ax.plot(x_line, frame["D"], color=PALETTE[0], linestyle="--", label="D")
     ax.axhline(0.5, color="grey", linewidth=0.5)
     for height, name in ((-0.25, "x = G(z)"), (-0.75, "z")):
@@ -689,70 +511,54 @@ def draw_frame(frame: dict, ax: Axes) -> None:
         ax.text(-2.9, height + 0.05, name)
     for z, x in zip(z_arrows[:, 0].tolist(), frame["x"].tolist(), strict=True):
         ax.annotate("", (x, -0.25), (z, -0.75), arrowprops={"arrowstyle": "->", "linewidth": 0.6})
-    ax.set(xlim=(-3, 4), ylim=(-0.9, 2.2), yticks=[0, 0.5, 1, 1.5, 2], xlabel="x (and z)")
-    ax.set(ylabel="density; D", title=f"step {frame['step']:,}")
+    ax.set(xlim=(-3, 4), ylim=(-0.9, 2.2), yticks=[0, 1, 2], xlabel="x (and z)")
+    ax.set_title(f"step {frame['step']:,}")
 
 
 # %% tags=["training", "nbval-ignore-output"]
-G_line, frames, records = line_game(k=3)
-fig, axes = panels(4, width=3.1, height=3.2, sharey=True)
+rng = env.rng(0, "cpu")
+G, D = MLP(1, 32, 32, 1, rng=rng), MLPDiscriminator(1, 32, 32, rng=rng)
+frames, records = [snapshot(G, D, 0)], []
+settings = {"lr_G": 1e-3, "lr_D": 2e-3, "size": 1024, "every": max(1, LINE_STEPS // 125), "k": 3}
+for record, G_line in game(p, G, D, LINE_STEPS, rng, **settings):  # G_line: the EMA of G
+    frames.append(snapshot(G, D, record.step))
+    records.append(record)
+fig, axes = panels(4, width=2.2, height=3.2, sharey=True)
 for ax, frame in zip(axes, [*frames[:2], frames[5], frames[-1]]):
     draw_frame(frame, ax)
-axes[0].legend(loc="upper left", fontsize=8)
-show(fig, alt="Figure 1 at four moments: densities of data and fakes, D, and arrows from z to G(z)")
+    ax.label_outer()
+fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+show(
+    fig, alt="Figure 1 at four moments. Compare the last panel with the first: usually the fakes' "
+    "density has moved onto that of the data, and D is near 1/2 where there are samples",
+)
 assert len(frames) == len(records) + 1  # and one before the first step
 
 # %% [markdown]
-# *Figure 1 of Goodfellow et al. (2014) from our own run: data (black, dotted), fakes (green, solid), D (blue, dashed); below, arrows from evenly spaced z to G(z).* In the first panel nothing is trained. Then D becomes larger where there are more data than fakes, and G moves its samples to where D is larger. In the last panel compare the fakes with the data, and D with 1/2 where there are samples. The arrows show *how* G does it: they end close together where the density should be high. They may cross: many maps from z give the same $p_g$, and the theory is about $p_g$ only. With the slider below you can go through the whole run.
-
-# %%
-def line_at(frame: int) -> None:
-    """Draw one stored frame."""
-    _, axes = panels(1, width=6, height=3.4)
-    draw_frame(frames[frame], axes[0])
-    axes[0].legend(loc="upper left", ncols=3, fontsize=8)
-    show(axes[0], alt=f"Frame {frame} of the run: both densities, D, and arrows from z to G(z)")
-
-
-explore(line_at, frame=(0, len(frames) - 1, 1, 2))
-
-# %% [markdown]
-# Now the numbers. First the mean and standard deviation of 100,000 fresh samples of G, compared with those of the data. Both errors are given as fractions of the data's standard deviation.
+# *Figure 2.4. Figure 1 of Goodfellow et al. (2014) from our own run: densities of data and fakes, and D; below, arrows from evenly spaced z to G(z).* D becomes larger where there are more data than fakes, and G moves its samples to where D is larger. In the last panel compare fakes with data, and D with 1/2. Arrows may cross: many maps give the same $p_g$. Now 100,000 fresh samples, and the losses:
 
 # %% tags=["nbval-ignore-output"]
 with torch.no_grad():
     fakes = G_line(torch.randn(100_000, 1, generator=env.rng(10, "cpu")))
 mean, std = fakes.mean().item(), fakes.std().item()
-mean_error, std_error = abs(mean - p.mean) / p.std, abs(std - p.std) / p.std
 print(f"data: mean {p.mean:.3f}, std {p.std:.3f}; G: mean {mean:.3f}, std {std:.3f}")
-env.report(generator_mean_error=mean_error, generator_std_error=std_error)
+mean_error, std_error = abs(mean - p.mean) / p.std, abs(std - p.std) / p.std
 env.expect(
     "G has the mean and standard deviation of the data", max(mean_error, std_error) <= 0.05,
-    f"errors are {mean_error:.1%} and {std_error:.1%}; usually they are below 5 %.",
+    f"the errors are {mean_error:.1%} and {std_error:.1%} of std; usually they are below 5 %.",
 )
-
-# %% [markdown]
-# And the two losses:
-
-# %% tags=["nbval-ignore-output"]
 ax = plot_records(records)
 for height in (math.log(4), math.log(2)):
     ax.axhline(height, color="grey", linewidth=0.8)
-show(ax, alt="The losses of D and G over the run; grey lines mark log 4 and log 2")
-late = records[len(records) // 2 :]
-loss_D, loss_G = (np.mean([r.losses[name] for r in late]) for name in ("loss_D", "loss_G"))
-print(f"second half of the run, on average: loss_D {loss_D:.3f}, loss_G {loss_G:.3f}")
-env.expect(
-    "losses settle at log 4 and log 2", max(abs(loss_D - 1.386), abs(loss_G - 0.693)) < 0.05,
-    "one of the losses is more than 0.05 from log 4 or log 2; usually both are closer.",
-)
+ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+show(ax, alt="Look whether both losses settle: D's usually near log 4, and G's near log 2")
 
 # %% [markdown]
-# *Losses of both networks; grey lines at log 4 = 1.386 and log 2 = 0.693, the values for D = 1/2.* The losses start elsewhere and usually settle near these lines. Neither decreases steadily: training approaches an equilibrium, not a minimum. What can we conclude from losses at these lines?
+# *Figure 2.5. Losses of both networks; grey lines at log 4 = 1.386 and log 2 = 0.693, the values for D = 1/2.* Training approaches an equilibrium, not a minimum of a loss.
 #
 # **Exercise 2.7** · *What flat losses mean* · difficulty ●●●○○ · importance ●●●●● · 4 minutes · 1 point
 #
-# Another run, which you have not seen, shows loss_D = 1.386 and loss_G = 0.693 from early on to its end. What do you know?
+# Another run shows loss_D = 1.386 and loss_G = 0.693 from early on to its end. What do you know?
 #
 # - a: Its samples have the distribution of the data: V is at its minimum.
 # - b: Its D can't tell its fakes from data. Whether they differ, you don't know yet.
@@ -767,7 +573,7 @@ env.expect(
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# A D that returns 1/2 for every input. A D that never learned anything about its samples can do that too.
+# 1/2 for every input. A D that never learned anything can return that too.
 #
 # </details>
 # <details><summary>Hint 3</summary>
@@ -788,12 +594,12 @@ answer = check("2.7", answer)
 # %% [markdown] tags=["solution"]
 # <details><summary>Why b</summary>
 #
-# The two losses say that D returns 1/2 for every input, and no more. A perfect G is one reason. A D that never learned anything is another. (a) would need the best D. In (c) loss_D would fall below log 4 as soon as D saw a difference. (d) log 2 is a loss at logit 0, where neither of G's losses is flat. (e) A D with swapped labels still learns to separate the two, so loss_D leaves log 4.
+# The losses say that D returns 1/2 for every input: because G is perfect, or because D never learned anything. (a) needs the best D. (c) loss_D would fall. (d) At logit 0 neither loss of G is flat. (e) Such a D still separates the two.
 #
 # </details>
 
 # %% [markdown]
-# So these losses prove nothing about the samples. The theory suggests another test: freeze G, and train a **fresh, larger D** against it, with learning-rate decay. Its V on samples that it was not trained on estimates $C(p_g) = -\log 4 + 2\,\mathrm{JSD}$ from below, since it may not be the best D. As a control we train another fresh D against the generator as it was *before* training: a useful test must show the difference.
+# So these losses prove nothing about the samples. The theory suggests another test: freeze G, and train a **fresh, larger D** against it. Its V on new samples estimates $C(p_g) = -\log 4 + 2\,\mathrm{JSD}$ from below, since it may not be the best D. The control is a fresh D against the *untrained* generator.
 
 # %% tags=["training", "nbval-ignore-output"]
 def fresh_value(G: nn.Module) -> float:
@@ -805,40 +611,24 @@ def fresh_value(G: nn.Module) -> float:
         return value(D(p.sample(100_000, rng)), D(G(sample_z(100_000)))).item()
 
 
-before = fresh_value(MLP(1, 32, 32, 1, rng=env.rng(0, "cpu")))
-after = fresh_value(G_line)
-print(f"V of a fresh D: {before:.4f} against the untrained G, {after:.4f} against the trained one")
-jsd = max(0.0, after + math.log(4)) / 2
-print(f"-log 4 = {-math.log(4):.4f}; JSD(data, fakes) is about {jsd:.4f} of at most 0.6931 nats")
-env.report(value_at_equilibrium=after, value_before_training=before)
+before, after = fresh_value(MLP(1, 32, 32, 1, rng=env.rng(0, "cpu"))), fresh_value(G_line)
+print(f"V of a fresh D: {before:.4f} against the untrained G, {after:.4f} against the trained one;")
+print(f"-log 4 is {-math.log(4):.4f}")
+env.report(
+    generator_mean_error=mean_error, generator_std_error=std_error,
+    value_at_equilibrium=after, value_before_training=before,
+)
 env.expect(
     "V falls to -log 4", abs(after + math.log(4)) <= 0.05 and before > after + 0.1,
     f"V is {before:.3f} before and {after:.3f} after training; usually it falls to about -1.386.",
 )
 
 # %% [markdown]
-# The higher V is above -log 4, the better a fresh D separates fakes from data. Compare the two values: the closer the second is to -log 4, the less difference is left. At $p_g = p_\mathrm{data}$ there is none, as Theorem 1 says.
-#
-# *What is the effect of k = 3?* In each frame of the run we know $D^*$ for that moment's fakes (p exactly, $p_g$ by the kernel estimate), so we can measure how far D is from it. We train once more with k = 1, and compare over the first half of the run, before the learning rates decay.
-
-# %% tags=["training", "nbval-ignore-output"]
-lags = {
-    f"k = {k}": [discriminator_error(frame["D"], p_x, frame["p_g"]) for frame in run[1:]]
-    for k, run in ((1, line_game(k=1)[1]), (3, frames))
-}
-ax = plot_curves([r.step for r in records], lags, xlabel="step of G", ylabel="mean |D - D*|")
-show(ax, alt="Distance of D from the best D over the run, one curve for k = 1 and one for k = 3")
-lag_1, lag_3 = (np.mean(errors[: len(frames) // 2]) for errors in lags.values())
-print(f"mean |D - D*| over the first half: {lag_1:.3f} with k = 1, {lag_3:.3f} with k = 3")
-env.report(lag_k1=lag_1, lag_k3=lag_3)
-env.expect("k = 3 is closer to D*", lag_3 < lag_1, "k = 1 is closer to D*; usually k = 3 is.")
-
-# %% [markdown]
-# *Distance of D from D\*, during both runs.* More steps usually keep D closer to $D^*$, and each step of G then follows a better estimate of the gradient. The price is k times as many steps of D. The authors took k = 1 in their experiments, as the least expensive option (caption of Algorithm 1), and we do the same for images.
+# The closer the second value is to -log 4, the less difference is left.
 #
 # ## 7. Eight modes on a ring
 #
-# *What if the data have gaps?* The usual test is a ring of eight Gaussians in the plane (Metz et al., 2017). Each is a **mode**, a peak of the density. Between them there are almost no data, but G is a continuous function of z and has to distribute its samples over separate regions. First the data.
+# The usual test for data with gaps is a ring of eight Gaussians (Metz et al., 2017). Each is a **mode**, a peak of the density. A continuous function G has to distribute its samples over them.
 
 # %%
 ring = toy.Ring(modes=8, radius=2.0, std=0.1)
@@ -850,20 +640,17 @@ def scatter(ax: Axes, points: Tensor, title: str) -> None:
         ax.add_patch(Circle(centre, 3 * ring.std, fill=False, color="grey", linewidth=0.8))
     ax.scatter(*points.T, s=3, color=PALETTE[0], alpha=0.3, linewidths=0)
     ax.set(title=title, xlim=(-3, 3), ylim=(-3, 3), xlabel="x1", ylabel="x2", aspect="equal")
+    ax.label_outer()
 
-
-fig, axes = panels(1, width=3.2, height=3.2)
-scatter(axes[0], ring.sample(2000, env.rng(0, "cpu")), "data")
-show(fig, alt="Eight round clusters of points, evenly spaced on a circle of radius 2")
 
 # %% [markdown]
 # **Exercise 2.8** · *Counting modes* · difficulty ●●●○○ · importance ●●●●○ · 12 minutes · 2 points
 #
-# A scatter plot of samples is easily misread, so we need metrics. Write a function that returns two numbers:
+# Scatter plots are easily misread, so we need metrics. Write a function that returns two numbers:
 # - **modes found**: how many centres have at least `least` points within `radius` of them;
 # - **share of points** (0 to 1) that lie within `radius` of some centre.
 #
-# `points` is (n, 2), `centres` is (modes, 2). Distances are Euclidean. Circles don't overlap.
+# `points` is (n, 2), `centres` (modes, 2). Distances are Euclidean; circles don't overlap.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -872,7 +659,7 @@ show(fig, alt="Eight round clusters of points, evenly spaced on a circle of radi
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `near = distances <= radius` has the answer to both questions: sum it over points for the first, apply `any` over centres for the second.
+# `near = distances <= radius`: sum it over points for the first number, apply `any` over centres for the second.
 #
 # </details>
 # <details><summary>Hint 3</summary>
@@ -895,44 +682,72 @@ def mode_coverage(
 mode_coverage = check("2.8", mode_coverage)
 
 # %% [markdown]
-# The two numbers don't say whether the modes get equal shares. So we also measure the **emptiest mode**: the number of points near it, divided by an eighth of all points. Real points don't reach 100 % either, since a few lie outside the circles and by chance some mode has fewer points than the others.
+# We also measure the **emptiest mode**: the number of points near it, divided by an eighth of all points.
 
 # %%
 def score(points: Tensor) -> tuple[int, float, float]:
-    """Modes, share of points near one, emptiest mode; near means within 3 standard deviations.
-
-    A mode counts if at least a fifth of an eighth of the points are near it.
-    """
+    """Modes with a fifth of their share, share of points near one, emptiest mode."""
     modes, quality = mode_coverage(points, ring.centres, 3 * ring.std, least=len(points) // 40)
     near = torch.cdist(points, ring.centres) <= 3 * ring.std
     return modes, quality, near.sum(dim=0).min().item() * 8 / len(points)
 
 
-def describe(points: Tensor) -> str:
-    """The score in words."""
-    return "{} modes, {:.0%} near one, emptiest {:.0%}".format(*score(points))
-
-
-print(f"real points: {describe(ring.sample(10_000, env.rng(1, 'cpu')))}")
-print(f"in theory:   8 modes, {1 - math.exp(-4.5):.0%} near one (a round Gaussian in the plane)")
+modes, quality, emptiest = score(ring.sample(10_000, env.rng(1, "cpu")))
+print(f"real points: {modes} modes, {quality:.0%} near one, emptiest {emptiest:.0%}")
 
 # %% [markdown]
-# From here on we use the package's `gan_step`. It does the same as yours, freezes D in G's turn, and has more options. We need one of them: a `penalty` that is added to D's loss. We use the **R1 gradient penalty** (Mescheder et al., 2018): $\frac{\gamma}{2}\,\mathbb{E}_{x\sim p_\mathrm{data}}\big[\lVert\nabla_x \ell(x)\rVert^2\big]$, with $\ell$ the logit. It keeps D's gradient at the data small. At the equilibrium D should be flat there; otherwise its gradient moves G away from the solution again. The hyperparameters that we vary are arguments of `ring_game`.
+# **A gradient penalty.** At the equilibrium D should be flat at the data; otherwise its gradient moves G away again. The **R1 penalty** (Mescheder et al., 2018) is added to D's loss:
+#
+# $$\frac{\gamma}{2}\, R_1, \qquad R_1 = \mathbb{E}_{x\sim p_\mathrm{data}}\big[\lVert\nabla_x \ell(x)\rVert^2\big], \quad \ell \text{ the logit of D.}$$
+#
+# **Exercise 2.9** · *The R1 penalty* · difficulty ●●●○○ · importance ●●●●○ · 12 minutes · 3 points
+#
+# - `D` returns one logit per example, shape (B,). `x` are real examples, of shape (B, ...): points (B, n), or images (B, C, H, W).
+# - Return $R_1$ as one number, without $\gamma/2$: for each example the sum of the squares of its own gradient, then the mean over the batch.
+# - D is trained by this number, so it must have a gradient with respect to D's weights.
+# - No side effects: don't change `x`, and add nothing to the `.grad` of D's weights.
+#
+# <details><summary>Hint 1</summary>
+#
+# As in exercise 1.3: `x = x.detach().requires_grad_()`, then `torch.autograd.grad` of one number. Which one?
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `torch.autograd.grad(D(x).sum(), x)` returns a tuple with one tensor like x. Without another argument it is a constant for autograd.
+#
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# The argument is `create_graph=True`. Then `gradient.flatten(1).square().sum(dim=1)` has one number for each example.
+#
+# </details>
+
+# %% tags=["exercise"]
+def r1_penalty(D: nn.Module, x: Tensor) -> Tensor:
+    """Mean squared norm of D's gradient at real examples x (B, ...); trains D."""
+    # BEGIN SOLUTION
+    x = x.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(D(x).sum(), x, create_graph=True)
+    return gradient.flatten(1).square().sum(dim=1).mean()
+    # END SOLUTION
+
+# %%
+r1_penalty = check("2.9", r1_penalty)
+
+# %% [markdown]
+# From here on we use the package's `gan_step`, which also adds a `penalty` to D's loss.
 
 # %%
 from gancourse.papers.gan import gan_step
 
 
 def ring_game(
-    steps: int, seed: int = 0, layers: int = 3, gamma: float = 0.3, **changes: float
+    steps: int, seed: int = 0, gamma: float = 0.3, **changes: float
 ) -> tuple[nn.Module, dict[int, Tensor]]:
-    """Train on the ring; returns the EMA of G, and 2,000 samples after each eighth of the run.
-
-    `layers` is the number of hidden layers, of 64 units each, in both networks. `gamma` is the
-    weight of R1 (0: no penalty). `changes` are arguments of `game`.
-    """
-    rng, hidden = env.rng(seed, "cpu"), [64] * layers
-    G, D = MLP(2, *hidden, 2, rng=rng), MLPDiscriminator(2, *hidden, rng=rng)
+    """Train on the ring; returns the EMA of G, and 2,000 samples after each eighth of the run."""
+    rng = env.rng(seed, "cpu")
+    G, D = MLP(2, 64, 64, 64, 2, rng=rng), MLPDiscriminator(2, 64, 64, 64, rng=rng)
     settings = {"lr_G": 3e-3, "lr_D": 3e-3, "decay": 0.995, "size": 256, "every": steps // 8}
     if gamma:
         settings["penalty"] = lambda D, x: gamma / 2 * r1_penalty(D, x)
@@ -950,20 +765,22 @@ def draw(G: nn.Module, n: int = 10_000) -> Tensor:
 
 def plot_moments(samples: dict[int, Tensor], eighths: tuple[int, ...], alt: str) -> None:
     """Samples after some of the eighths of a run; titles give modes and the share near one."""
-    fig, axes = panels(len(eighths), width=2.6, height=2.9, sharey=True)
+    fig, axes = panels(len(eighths), width=2.2, height=3.1, sharey=True)
     for ax, eighth in zip(axes, eighths):
         step, points = list(samples.items())[eighth - 1]
-        scatter(ax, points, "step {}: {} modes, {:.0%}".format(step, *score(points)))
+        scatter(ax, points, "step {}\n{} modes, {:.0%}".format(step, *score(points)))
     show(fig, alt)
 
 # %% [markdown]
-# First the baseline, with default settings: Adam with its usual momentum of 0.9, a constant learning rate, no penalty, no EMA. (The learning rate of 0.003 and $\beta_2 = 0.9$ are the same in all runs on the ring.)
+# First the baseline: Adam with its usual momentum of 0.9, a constant learning rate, no penalty, no EMA.
 
 # %% tags=["training", "nbval-ignore-output"]
 RING_STEPS = env.budget(smoke=24, cpu=1600, gpu=1600)
-DEFAULTS = {"momentum": 0.9, "gamma": 0.0, "hold": 1.0, "decay": 0.0}
-G, samples = ring_game(RING_STEPS, **DEFAULTS)
-plot_moments(samples, (2, 4, 6, 8), alt="Samples after each quarter of a run with default settings")
+G, samples = ring_game(RING_STEPS, gamma=0.0, momentum=0.9, hold=1.0, decay=0.0)
+plot_moments(
+    samples, (2, 4, 6, 8), alt="Compare the four moments of the run with default settings: usually "
+    "other modes hold samples each time",
+)
 emptiest = score(draw(G))[2]
 env.expect(
     "default settings: a mode has less than half of its share", emptiest < 0.5,
@@ -971,47 +788,36 @@ env.expect(
 )
 
 # %% [markdown]
-# *Samples after each quarter of the run; circles of radius 3 standard deviations mark the modes; the title counts modes and gives the share of samples near one.* Compare the panels: usually other modes hold samples each time, and G does not settle. D learns to recognize as fake what G produces most; G moves these samples elsewhere, and D adapts again. If G leaves modes empty, this is called **mode collapse**.
+# *Figure 2.6. Samples after each quarter of a run with default settings; circles of 3 standard deviations mark the modes; titles count modes and give the share of samples near one.* Do other modes hold samples each time? D learns to recognize what G produces most; G moves these samples elsewhere, and D adapts again. If modes stay empty, this is called **mode collapse**.
 #
-# *What helps?* We combine four remedies: no momentum, R1, learning-rate decay with an EMA of G, and three hidden layers (which the baseline has too). Then we remove one at a time, with two seeds each, and measure after the same number of steps. The last row, our baseline, lacks the first three.
+# **What helps?** Four remedies: no momentum, R1, learning-rate decay with an EMA of G, and three hidden layers instead of two. We remove one at a time: an **ablation**. Each row is five runs of 1,600 steps, made by `python benchmarks/ring.py`.
 
-# %% tags=["training", "nbval-ignore-output"]
-VARIANTS = {
-    "all four remedies": {},
-    "with momentum 0.9": {"momentum": 0.9},
-    "no R1 penalty": {"gamma": 0.0},
-    "two hidden layers": {"layers": 2},
-    "constant rates, no EMA": {"hold": 1.0, "decay": 0.0},
-    "default settings": DEFAULTS,
-}
-scores = {}
-for name, changes in VARIANTS.items():
-    pair = [draw(ring_game(RING_STEPS, seed, **changes)[0]) for seed in (1, 2)]
-    scores[name] = [score(points) for points in pair]
-    print(f"{name:23}", "; ".join(describe(points) for points in pair))
+# %%
+table = load_table("ring")["rows"]
 
-fig, axes = panels(3, width=3.6, height=3.0, sharey=True)
-labels = ("modes, of 8", "share of samples near a mode", "emptiest mode, part of its share")
-for i, label in enumerate(labels):
-    bars = {name: [numbers[i] for numbers in pair] for name, pair in scores.items()}
-    plot_bars(bars, xlabel=label, ax=axes[i]).set_xlim(0, (8.5, 1, 1)[i])
-show(fig, alt="Three bar charts, one bar for each variant with a dot for each of two seeds")
-emptiest = {name: np.mean([numbers[2] for numbers in pair]) for name, pair in scores.items()}
-fullest = max(emptiest, key=emptiest.get)
-env.expect(
-    "the emptiest mode is fullest with all four remedies", fullest == "all four remedies",
-    f"the emptiest mode is fullest in the row '{fullest}'; usually it is with all four remedies.",
-)
+
+def spread(name: str, number: str) -> str:
+    """Mean and range over the runs of a row."""
+    values = [run[number] for run in table[name]]
+    return f"{np.mean(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+
+
+print(f"{'mean (range of five runs)':25} {'samples near a mode':22} emptiest mode")
+for name in table:
+    print(f"{name:25} {spread(name, 'share'):22} {spread(name, 'emptiest')}")
 
 # %% [markdown]
-# *Three numbers for each variant; each dot is one seed.* In the run recorded here, momentum is the single change that lowers the share of samples near a mode most. The row without R1 shows why one number is not enough: its share is about as high as with all remedies, but its emptiest mode is emptier. Two hidden layers, or constant rates without an EMA, also make the samples worse, by an amount that differs between seeds. With two seeds, rely only on differences that are much larger than the distance between two dots.
+# Of the single changes, momentum lowers the share of samples near a mode most. Without R1 this share is even a little higher, but the emptiest mode is emptier: one number is not enough. Without any one remedy the emptiest mode holds less than in every run with all four. The default settings lack the first three.
 #
 # Now all four remedies, for more steps.
 
 # %% tags=["training", "nbval-ignore-output"]
 LONG = env.budget(smoke=24, cpu=4000, gpu=6000)
 G_ring, samples = ring_game(LONG)
-plot_moments(samples, (1, 2, 4, 8), alt="Samples at four moments of the long run")
+plot_moments(
+    samples, (1, 2, 4, 8), alt="Look when all eight modes are covered, and how the bridges of "
+    "samples between them fade",
+)
 modes, quality, emptiest = score(draw(G_ring))
 env.report(ring_modes=modes, ring_quality=quality, ring_emptiest=emptiest)
 env.expect(
@@ -1020,51 +826,18 @@ env.expect(
 )
 
 # %% [markdown]
-# *Samples with all remedies, after an eighth, a quarter, half and all of the run.* Look at when all modes are covered, and how the bridges of samples between them fade. They can't vanish: G is continuous and the distribution of z has no gaps, so G can't pass from one mode to another without samples in between. That is one reason why the share of samples near a mode stays below the 99 % of real points. How few samples lie on the bridges depends on training.
-#
-# ## 8. Play the game yourself
-#
-# Move the sliders (in a live notebook; a saved one shows three settings). Each setting trains for 400 iterations, without penalty, decay or EMA, and shows samples and both losses. Try to predict the answers first:
-# - What happens if G's learning rate is ten times D's? And the reverse?
-# - Do more steps of D (k) help or hurt?
-# - Can you find a setting with calm losses and bad samples?
-
-# %%
-def play(k: int, log_lr_G: float, log_lr_D: float, momentum: float, seed: int) -> None:
-    """Train for 400 iterations on the ring; the learning rates are powers of ten."""
-    rng = env.rng(seed, "cpu")
-    G, D = MLP(2, 64, 64, 64, 2, rng=rng), MLPDiscriminator(2, 64, 64, 64, rng=rng)
-    settings = {"momentum": momentum, "hold": 1.0, "decay": 0.0, "size": 256, "k": k}
-    steps, lr_G, lr_D = env.budget(smoke=16, cpu=400, gpu=400), 10**log_lr_G, 10**log_lr_D
-    records = [record for record, _ in game(ring, G, D, steps, rng, lr_G, lr_D, **settings)]
-    points = draw(G, 2000)
-    fig, axes = panels(2, width=3.6, height=3.0)
-    scatter(axes[0], points, "{} modes, {:.0%} near one".format(*score(points)))
-    rates = f"rates {lr_G:.2g} (G), {lr_D:.2g} (D)"
-    plot_records(records, f"k = {k}, momentum {momentum:g}\n{rates}", axes[1])
-    show(fig, alt=f"Samples and losses, k = {k}, {rates}, momentum {momentum:g}")
-
-
-explore(
-    play, stills=[{}, {"log_lr_G": -2.0, "log_lr_D": -3.5}, {"k": 5, "log_lr_G": -3.5}],
-    k=(1, 10, 1, 1), log_lr_G=(-4.0, -1.5, 0.5, -2.5), log_lr_D=(-4.0, -1.5, 0.5, -2.5),
-    momentum=(0.0, 0.9, 0.1, 0.0), seed=(0, 9, 1, 0),
-)
-
-# %% [markdown]
-# *Samples (left) and losses (right) of three settings: equal learning rates; a higher one for G and a lower one for D; a lower one for G and k = 5.* In the second, D is too slow for G: usually loss_G is the calmest of the three, and the fewest samples are near a mode. In the third, D is the better trained network: loss_D is well below log 4 and loss_G far above log 2. G still learns, since its loss does not saturate, and usually more of its samples are near a mode. So the losses don't show which run has the better samples.
+# *Figure 2.7. Samples with all remedies, after an eighth, a quarter, half and all of the run.* The bridges between modes can't vanish: G is continuous, and z has no gaps.
 #
 # ## What we measured, and what the paper says
 #
-# - **The best D** (Proposition 1): a small network trained on samples is compared with $p/(p+q)$ by the mean of |D - D\*| (`optimal_d_error` in Section 3, usually below 0.01).
-# - **Slopes at logit -6**: -0.0025 for $\log(1-D)$, -0.9975 for $-\log D$ (Section 4). The paper gives the argument at the end of its Section 3, without numbers.
-# - **The end of the game** (Theorem 1): -log 4 = -1.386 in theory. Section 6 measures V of a fresh D against our trained G (`value_at_equilibrium`), which is usually close to it, and against the untrained one (`value_before_training`), which is higher.
-# - **Figure 1** of the paper is a drawing. Ours shows a real run, in which D is not always close to $D^*$.
-# - **Proposition 2** of the paper says that the game converges if D is brought to its optimum at each step and $p_g$ itself, not G's weights, is improved. Networks trained by gradient steps meet neither condition; Section 7 shows what can happen then. R1 is from 2018.
+# - **Theorem 1**: V is -log 4 = -1.386 at the end of the game. Section 6 measures V of a fresh D against our trained G (`value_at_equilibrium`) and the untrained one (`value_before_training`).
+# - **Proposition 2** proves convergence if D reaches its optimum at each step and $p_g$ itself is improved; gradient steps on weights do neither.
+# - **k**: the authors used 1, as the least expensive option (caption of Algorithm 1); we do the same for images.
 #
-# **A mistake worth making.** In your own `gan_step` (exercise 2.6), use the same `fakes`, made without gradient, for G's turn as well. Run that cell, skip its check (it would replace your step by the reference solution), run the cell that calls `line_game`, and then the one that plots the losses. The step raises no error, loss_D falls and G never changes: $D(G(z))$ has no graph back to G. How would you notice this from the losses alone? Afterwards correct the step, and run its check and these cells again.
+# **A mistake worth making.** In your `r1_penalty` (exercise 2.9) leave out `create_graph=True`, run that cell but not its check, and run the cell of the long run again. There is no error, but for D the penalty is now a constant, and the run is that of `gamma=0`. How would you notice? Afterwards put the line back, and run its cell, its check and the long run again.
 #
 # **References**
-# - Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville, Bengio (2014), *Generative adversarial nets*, arXiv 1406.2661: Equation 1 (the game), Figure 1, Algorithm 1, Proposition 1 and Equation 2 (the best D), Theorem 1 (-log 4), Proposition 2 (convergence); the loss that does not saturate at the end of Section 3.
-# - Metz, Poole, Pfau, Sohl-Dickstein (2017), *Unrolled generative adversarial networks*, arXiv 1611.02163: the ring of eight Gaussians.
-# - Mescheder, Geiger, Nowozin (2018), *Which training methods for GANs do actually converge?*, arXiv 1801.04406: the R1 penalty, and the orbit around the equilibrium.
+# - Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville, Bengio (2014), *Generative adversarial nets*, arXiv 1406.2661.
+# - von Neumann (1928), *Zur Theorie der Gesellschaftsspiele*, Mathematische Annalen 100.
+# - Metz, Poole, Pfau, Sohl-Dickstein (2017), *Unrolled generative adversarial networks*, arXiv 1611.02163.
+# - Mescheder, Geiger, Nowozin (2018), *Which training methods for GANs do actually converge?*, arXiv 1801.04406.

@@ -62,12 +62,12 @@ ODD = {  # name: cells, and the verdicts that are not "unsolved"
         {"4.4": "wrong"},
     ),
     "a fraction handed out and checked again": (
-        [*exercise("2.4", "number = 0.5"), code('check("2.4", number)')],
-        {"2.4": "wrong"},
+        [*exercise("1.1", "number = 0.5"), code('check("1.1", number)')],
+        {"1.1": "wrong"},
     ),
     "a number handed out, never answered": ([code('n = check("4.4", n)'), code("n")], {}),
     "an answer without its check": ([VALUE[0]], {"2.2": "right"}),
-    "a number without its check": ([code("number = -1.3863", "exercise-2-4")], {"2.4": "right"}),
+    "a number without its check": ([code("number = 6.0863", "exercise-1-1")], {"1.1": "right"}),
     "an answer with a magic, without its check": (
         [code("%%time\n" + RIGHT, "exercise-2-2")],
         {"2.2": "right"},
