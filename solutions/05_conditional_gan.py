@@ -482,7 +482,7 @@ assert record.step == STEPS
 #
 # ## 5. Rows of digits
 #
-# Look down a column of Figure 5.1. What stays the same from digit to digit? Usually the slant and the thickness of the stroke.
+# Look down a column of Figure 5.1. What stays the same from digit to digit? Usually slant and thickness of the stroke.
 #
 # **Does G follow its label?** The judge classifies 200 samples of each label. Below are the twelve samples to whose label it gives the lowest probability.
 
