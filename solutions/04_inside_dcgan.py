@@ -9,15 +9,15 @@
 # %% [markdown] tags=["header"]
 # # 04 Inside a DCGAN
 #
-# A man with glasses, minus a man without glasses, plus a woman without glasses: the result is a woman with glasses (Radford, Metz and Chintala, 2016, Figure 7). All it takes is the latent vectors of a generator that was trained without labels. The second half of that paper asks what the two networks of a GAN have learned. Here you repeat its experiments and measure each result.
+# A man with glasses, minus a man without glasses, plus a woman without glasses: the result is a woman with glasses (Radford, Metz and Chintala, 2016, Figure 7). All it takes is latent vectors of a generator that was trained without labels. The second half of that paper asks what the two networks of a GAN have learned. Here you repeat its experiments and measure each result.
 #
 # **You build:** probes of a generator and a discriminator, and measurements that test them.
 #
 # After this notebook you can
-# - **interpolate** in latent space along an arc, and **measure** what goes wrong on a straight line;
+# - **interpolate** along an arc in latent space, and **measure** what goes wrong on a straight line;
 # - **do** arithmetic with latent vectors, and **test** an explanation of why single samples fail;
 # - **find** a latent direction for an attribute, and **test** whether it changes that attribute;
-# - **remove** an object from a generator by setting feature maps to 0, and **compare** with a fair baseline;
+# - **remove** an object from a generator by dropping feature maps, and **compare** with a fair baseline;
 # - **use** a discriminator as a feature extractor where labels are few.
 #
 # | section | what | minutes |
@@ -46,7 +46,7 @@ from gancourse.classifiers.digit_judge import SmallClassifier, train_judge
 from gancourse.datasets import digits, flowers
 from gancourse.datasets.batches import Batches
 from gancourse.exercises import check
-from gancourse.figures import panels, plot_bars, plot_curves, show, show_images
+from gancourse.figures import panels, plot_bars, show, show_images
 from gancourse.metrics.samples import confident_share, frechet_distance, in_batches
 from gancourse.papers import dcgan, dcgan_probes
 from gancourse.papers.blocks import init_normal
@@ -54,7 +54,6 @@ from gancourse.papers.dcgan_probes import (
     activation_layers, analogy, feature_maps, guided_gradient, lerp, thickness,
 )
 from gancourse.papers.gan import descend, gan_step, lazy_r1
-from gancourse.results import load_table
 from gancourse.shapes import to_float
 from gancourse.training import networks
 from gancourse.training.loop import train
@@ -104,9 +103,7 @@ train_set, test_set = digits.load(32, "train"), digits.load(32, "test")
 files = [env.run_dir("03_dcgan") / f"{name}.safetensors" for name in ("G", "D", "judge")]
 if all(file.exists() for file in files):
     G, D, judge = (networks.load(file, device) for file in files)
-    print("loaded: the networks of notebook 03")
 else:
-    print("The networks of notebook 03 are not here: training by its recipe, with fewer steps.")
     G, D = train_gan(train_set.images, env.budget(smoke=8, cpu=2000, gpu=8000), "digits")
     rng = env.rng(0)
     batches = Batches(train_set.images, train_set.labels, size=100, rng=rng)
@@ -186,7 +183,7 @@ show(fig, alt="Two walks, straight and along the arc: are there sudden changes, 
 assert walks.shape == (2, 12, NOISE)
 
 # %% [markdown]
-# *Figure 4.2. Two walks of twelve steps, side by side; straight above, along the arc below.* Now we measure many walks, at their midpoints.
+# *Figure 4.2. Two walks of twelve steps each; straight above, along the arc below.* Now we measure many walks, at their midpoints.
 
 # %% tags=["nbval-ignore-output"]
 a, b = Z.chunk(2)
@@ -198,7 +195,6 @@ def measure(z: Tensor) -> dict[str, float]:
     x = in_batches(G, z)
     return {
         "length of z": z.norm(dim=1).mean().item(),
-        "its spread": z.norm(dim=1).std().item(),
         "confident share": confident_share(in_batches(judge, x).softmax(1)),
         "Fréchet distance": frechet_distance(in_batches(judge.features, x), real_features),
         "stroke (pixels)": thickness(x).mean().item(),
@@ -220,25 +216,12 @@ env.report(
 assert 0.65 < straight / length < 0.75
 env.expect(
     "halfway, the arc has the smaller Fréchet distance", fid_arc < fid_straight,
-    f"arc {fid_arc:.1f}, straight line {fid_straight:.1f}; usually about 3 and 14.",
+    f"arc {fid_arc:.1f}, straight line {fid_straight:.1f}; usually it is far smaller.",
 )
 
 # %% [markdown]
-# Halfway on the straight line z is shorter by the share that theory predicts, $1 - 1/\sqrt2 \approx 0.29$. What does that do to the images? Compare with the first two rows, which are ordinary samples. In the run recorded here the straight line's midpoint has a far larger Fréchet distance and bolder strokes (`stroke` is twice the ink's area divided by the length of its edges), but the share of confident samples hardly changes: single images look fine, but their *distribution* is wrong. **A metric of single images can miss a change that a metric of the distribution detects**; notebook 10 comes back to this. The same for five generators, trained from five seeds by `python benchmarks/inside_dcgan.py`:
-
-# %%
-def spread(values: list[float]) -> str:
-    """Mean and standard deviation."""
-    return f"{torch.tensor(values).mean():.2f} +- {torch.tensor(values).std():.2f}"
-
-
-repeats = load_table("inside_dcgan")
-for place in ("start", "straight", "arc"):
-    walks = [run["walks"][place] for run in repeats["digits"].values()]
-    distance, confident = ([walk[name] for walk in walks] for name in ("frechet", "confident"))
-    print(f"{place:9} Fréchet distance {spread(distance)}, confident share {spread(confident)}")
-
-# %% [markdown]
+# Halfway on the straight line z is shorter by the share that theory predicts, $1 - 1/\sqrt2 \approx 0.29$. What does that do to the images? Compare with the first two rows, which are ordinary samples. In the run recorded here the straight line's midpoint has a far larger Fréchet distance and bolder strokes (`stroke` is twice the ink's area divided by the length of its edges), but the share of confident samples hardly changes: single images look fine, but their *distribution* is wrong. **A metric of single images can miss a change that a metric of the distribution detects**; notebook 10 comes back to this.
+#
 # ## 3 Measuring an attribute: the slant
 #
 # **Which attributes has G learned without labels?** We take the slant of a digit. Let $m_i$ be the ink of pixel i, from 0 (black) to 1, at column $x_i$ and row $y_i$, and let $\bar x$ and $\bar y$ be means weighted by ink. Then
@@ -387,7 +370,7 @@ env.report(arithmetic_single=single, arithmetic_mean_of_3=three, arithmetic_mean
 env.expect(
     "means of ten succeed more often than single samples, rescaled or not",
     ten > max(rates[1]) + 0.1,
-    f"{ten:.2f} against {max(rates[1]):.2f}; usually twice as often or more.",
+    f"{ten:.2f} against {max(rates[1]):.2f}; usually the first is larger, by far.",
 )
 
 # %% tags=["nbval-ignore-output"]
@@ -401,16 +384,7 @@ show(fig, alt="Leaning 7 - upright 7 + upright 1: are more of the results leanin
 assert lengths == sorted(lengths, reverse=True)
 
 # %% [markdown]
-# *Figure 4.4. Three kinds of samples, and twelve results each for n = 1, 3 and 10.* The shares differ from generator to generator, so here are five, as in Section 2:
-
-# %%
-for n in ("1", "3", "10"):
-    runs = repeats["digits"].values()
-    as_is, rescaled = ([run[name][n] for run in runs] for name in ("success", "rescaled"))
-    print(f"n = {n:2}  success {spread(as_is)}, rescaled {spread(rescaled)}")
-
-# %% [markdown]
-# ARITHTEXT A possible reason, untested here: averaging removes what *else* two single 7s differ in, such as width or thickness.
+# *Figure 4.4. Three kinds of samples, and twelve results each for n = 1, 3 and 10.* Compare the shares in the table: do more vectors in each mean give more successes? And the second column: once their length is right, do single samples succeed as often as means of ten? If not, the length is not the reason. The shares differ widely between generators, so one run can't tell how many samples are enough. A possible reason, untested here: averaging removes what *else* two single 7s differ in, such as width or thickness.
 #
 # ## 5 A turn vector
 #
@@ -451,7 +425,7 @@ def turn_vector(z: Tensor, values: Tensor, n: int) -> Tensor:
 turn_vector = check("4.5", turn_vector)
 
 # %% [markdown]
-# Samples that had no part in finding the direction are moved along it in nine steps, over a length of 3 in all. On the images we measure the slant, its correlation with the position, and how often the judge classifies both ends as the digit in the middle. We compare directions from four samples at each end, as in the paper, and from a hundred. A random direction is the baseline.
+# Samples that had no part in finding the direction are moved along it in nine steps, over a length of 3 in all. On the images we measure the slant, its correlation with the position, and how often the judge classifies both ends as the digit in the middle. We compare directions from four samples at each end, as in the paper, from a hundred, and at random.
 
 # %% tags=["nbval-ignore-output"]
 fresh = env.noise(NOISE, env.rng(3))(env.budget(smoke=50, cpu=200, gpu=200))
@@ -508,7 +482,7 @@ assert lean_direction.shape == (NOISE,)
 #
 # ## 6 Making a generator forget
 #
-# **Are objects stored in separate feature maps?** A *feature map* is one channel of a layer's output. In Section 6.3.1 of the paper a generator of bedrooms is made to omit windows: a logistic regression finds the maps that are active where a window is, and these are set to 0. Some windows vanish, others become doors or mirrors (Figure 6, without a measurement). To measure it, we need an object that can be counted: bees on flowers, drawn by the course. Two networks are trained on them: a generator, by notebook 03's recipe, and a *flower classifier*, which predicts the petal colour and whether there is a bee. If its accuracy on new drawn flowers is close to 1, we can use it to count bees.
+# **Are objects stored in separate feature maps?** A *feature map* is one channel of a layer's output. In Section 6.3.1 of the paper a generator of bedrooms is made to omit windows: a logistic regression finds the maps that are active where a window is, and these are set to 0. Some windows vanish, others become doors or mirrors (Figure 6, without a measurement). We need an object that can be counted: bees on flowers, drawn by the course. Two networks are trained on them: a generator, by notebook 03's recipe, and a *flower classifier*, which predicts the petal colour and whether there is a bee. If it is right about new drawn flowers, it can count bees.
 
 # %% tags=["training", "nbval-ignore-output"]
 def fit(net: nn.Module, images: Tensor, labels: Tensor, steps: int, seed: int = 0) -> None:
@@ -625,10 +599,10 @@ def random_maps(k: int) -> Tensor:
     return torch.randperm(len(weights), generator=rng)[:k]
 
 
-rng, repeats_random = env.rng(9, "cpu"), range(env.budget(smoke=1, cpu=8, gpu=20))
+rng, repeats = env.rng(9, "cpu"), range(env.budget(smoke=1, cpu=8, gpu=20))
 K = len(weights) // 4  # a quarter of the maps
 left = {name: after_dropping(order[:K]) for name, order in ranked.items()}
-left["at random"] = torch.stack([after_dropping(random_maps(K)) for _ in repeats_random]).mean(0)
+left["at random"] = torch.stack([after_dropping(random_maps(K)) for _ in repeats]).mean(0)
 bees, colours = torch.stack(list(left.values())).T.tolist()
 print(f"before: a bee in {bee_before.float().mean():.0%} of the images")
 for name, bee, colour in zip(left, bees, colours, strict=True):
@@ -658,20 +632,11 @@ for ax, (name, chosen) in zip(axes, choices.items(), strict=True):
     x = draw_without(flower_G, second, [int(i) for i in chosen], Z_flowers[with_bee])
     show_images(x, columns=12, ax=ax)
     ax.set_ylabel(name, rotation=0, ha="right", va="center")
-show(fig, alt="Flowers with a bee, and without some maps: what is left of the bees, of the flowers?")
+show(fig, alt="Flowers with and without some maps: what is left of the bees, of the flowers?")
 assert len(with_bee) == 12
 
 # %% [markdown]
-# *Figure 4.6. Twelve samples with a bee, and the same latent vectors without a quarter of the maps, ranked in the two ways or drawn at random.* Are fewer bees left than with random maps, and are more petal colours kept? Again, five generators:
-
-# %%
-for name in ("before", "each alone", "together", "at random"):
-    runs = [run[name] for run in repeats["flowers"].values()]
-    kept = f", same petal colour {spread([r['colour'] for r in runs])}" if name != "before" else ""
-    print(f"{name:10} with a bee {spread([r['bee'] for r in runs])}{kept}")
-
-# %% [markdown]
-# BEETEXT One limit: the flower classifier was not trained on incomplete bees. Where only a pale trace of wings or stripes is left, it may predict "no bee", so look at the images, too.
+# *Figure 4.6. Twelve samples with a bee, and the same latent vectors without a quarter of the maps, ranked in the two ways or drawn at random.* Are fewer bees left than with random maps, and are more petal colours kept? One run of one generator can't tell which of the two fits finds the bee's maps better. And the flower classifier was not trained on incomplete bees: where only a pale trace of wings or stripes is left, it may predict "no bee". Look at the images, too.
 #
 # ## 7 The discriminator as a feature extractor
 #
@@ -720,7 +685,7 @@ pooled_features = check("4.8", pooled_features)
 
 # %% tags=["training", "nbval-ignore-output"]
 def random_discriminator(seed: int) -> nn.Module:
-    """A D with random weights, whose batch norm has seen digits, so that its scales are sensible."""
+    """A D with random weights, whose batch norm has seen digits, for sensible scales."""
     net = dcgan.Discriminator(1, D.config["width"], 32).to(device)
     for layer in init_normal(net, env.rng(seed, "cpu")).modules():
         if isinstance(layer, nn.BatchNorm2d):
@@ -787,7 +752,7 @@ def compare(accuracy: dict[str, list[float]]) -> None:
     for name, values in accuracy.items():
         print(f"{name:30} {torch.tensor(values).mean():.3f} +- {torch.tensor(values).std():.3f}")
     ax = plot_bars(accuracy, xlabel="accuracy on the test digits")
-    show(ax, alt="Accuracies with a dot per draw of the labels: is the lead larger than their spread?")
+    show(ax, alt="Accuracies, a dot per draw of the labels: is the lead larger than their spread?")
 
 
 compare(accuracy)
@@ -814,13 +779,13 @@ env.expect(
 # | K-means features, one and three layers | 80.6 % and 82.0 % right | | |
 # | the same CNN, supervised | | 28.87 % wrong (validation) | `cnn_accuracy`, above |
 #
-# Digits are easier than photographs, we have fewer labels and a far smaller D, and the paper chose its CNN from 64 trials while ours is not tuned, which may explain part of our gap. On SVHN, as here, D was trained on images of the data set that it is tested on; only the CIFAR-10 result shows features that carry over to another data set. In the run recorded here the order agrees with the paper's: with few labels, features learned without labels beat a CNN of the same shape.
+# Digits are easier than photographs, we have fewer labels and a far smaller D, and the paper chose its CNN from 64 trials while ours is not tuned, which may explain part of our gap. On SVHN, as here, D was trained on images like those that it is tested on; only the CIFAR-10 result shows features that carry over to another data set. In the run recorded here the order agrees with the paper's: with few labels, features learned without labels beat a CNN of the same shape.
 #
 # **A mistake worth making.** In Section 6, drop the maps *before* batch norm instead of after the ReLU (hook the layer two places earlier). What does batch norm make of a channel that is 0 everywhere?
 #
 # <details><summary>An answer</summary>
 #
-# In eval mode 0 becomes $\beta - \gamma\mu/\sigma$, a constant that need not be 0: the map is not removed but set to one value everywhere.
+# In eval mode 0 becomes $\beta - \gamma\mu/\sigma$, a constant that need not be 0, the same everywhere: the map is not removed.
 #
 # </details>
 #
@@ -834,7 +799,7 @@ env.expect(
 #             gradient passed on   5    .    .    1     (. is 0)
 # ```
 #
-# The paper's Figure 5 shows that trained filters respond to beds and windows, random ones to nothing in particular. A filter sees only a patch, and digits are in the middle, so part of the gradients lies on ink by chance. We compare D with three random ones, on the nine images to which each filter responds most; `guided_gradient` is the package's.
+# The paper's Figure 5 shows that trained filters respond to beds and windows, random ones to nothing in particular. Digits are in the middle, so part of the gradients lies on ink by chance. We compare D with three random ones, on the nine images to which each filter responds most; `guided_gradient` is the package's.
 
 # %% tags=["nbval-ignore-output"]
 gradients, images, on_ink = {}, {}, {}
