@@ -11,7 +11,7 @@
 #
 # A man with glasses, minus a man without glasses, plus a woman without glasses: the result is a woman with glasses (Radford, Metz and Chintala, 2016, Figure 7). All it takes is latent vectors of a generator that was trained without labels. The second half of that paper asks what the two networks of a GAN have learned. Here you repeat its experiments and measure each result.
 #
-# **You build:** probes of a generator and a discriminator, and measurements that test them.
+# **You build:** probes of G and D, and measurements that test them.
 #
 # After this notebook you can
 # - **interpolate** along an arc in latent space, and **measure** what goes wrong on a straight line;
@@ -31,7 +31,7 @@
 # | 7 | The discriminator as a feature extractor (4.8) | 20 |
 # | optional | What the discriminator's filters respond to | 8 |
 #
-# It builds on notebook 03: its networks, its judge (a classifier of digits), and its training recipe.
+# It builds on notebook 03: its networks, its judge of digits, its training recipe.
 
 # %% tags=["setup"]
 # written by gancourse build
@@ -220,7 +220,7 @@ env.expect(
 )
 
 # %% [markdown]
-# Halfway on the straight line z is shorter by the share that theory predicts, $1 - 1/\sqrt2 \approx 0.29$. What does that do to the images? Compare with the first two rows, which are ordinary samples. In the run recorded here the straight line's midpoint has a far larger Fréchet distance and bolder strokes (`stroke` is twice the ink's area divided by the length of its edges), but the share of confident samples hardly changes: single images look fine, but their *distribution* is wrong. **A metric of single images can miss a change that a metric of the distribution detects**; notebook 10 comes back to this.
+# Halfway on the straight line z is shorter by the share that theory predicts, $1 - 1/\sqrt2 \approx 0.29$. What does that do to the images? The first two rows are ordinary samples. In the run recorded here the straight line's midpoint has a far larger Fréchet distance and bolder strokes (`stroke` is twice the ink's area divided by the length of its edges), but the share of confident samples hardly changes: single images look fine, but their *distribution* is wrong. **A metric of single images can miss a change that a metric of the distribution detects**; notebook 10 comes back to this.
 #
 # ## 3 Measuring an attribute: the slant
 #
@@ -384,7 +384,7 @@ show(fig, alt="Leaning 7 - upright 7 + upright 1: are more of the results leanin
 assert lengths == sorted(lengths, reverse=True)
 
 # %% [markdown]
-# *Figure 4.4. Three kinds of samples, and twelve results each for n = 1, 3 and 10.* Compare the shares in the table: do more vectors in each mean give more successes? And the second column: once their length is right, do single samples succeed as often as means of ten? If not, the length is not the reason. The shares differ widely between generators, so one run can't tell how many samples are enough. A possible reason, untested here: averaging removes what *else* two single 7s differ in, such as width or thickness.
+# *Figure 4.4. Three kinds of samples, and twelve results each for n = 1, 3 and 10.* The shares differ from run to run: in three earlier ones (two are in `benchmarks/portability.json`) single samples succeeded in 28 to 44 % of the trials, means of three in 57 to 89 %, means of ten in 90 to 100 %. Look at the second column: once their length is right, do single samples succeed as often as means of ten? If not, the length is not the reason. Another possible reason, untested here: averaging removes what *else* two single 7s differ in, such as width or thickness.
 #
 # ## 5 A turn vector
 #
@@ -636,7 +636,7 @@ show(fig, alt="Flowers with and without some maps: what is left of the bees, of 
 assert len(with_bee) == 12
 
 # %% [markdown]
-# *Figure 4.6. Twelve samples with a bee, and the same latent vectors without a quarter of the maps, ranked in the two ways or drawn at random.* Are fewer bees left than with random maps, and are more petal colours kept? One run of one generator can't tell which of the two fits finds the bee's maps better. And the flower classifier was not trained on incomplete bees: where only a pale trace of wings or stripes is left, it may predict "no bee". Look at the images, too.
+# *Figure 4.6. Twelve samples with a bee, and the same latent vectors without a quarter of the maps, ranked in the two ways or drawn at random.* In the same three runs a bee was left in 1 to 11 % of the images with maps ranked alone, in 2 to 30 % with those ranked together, and in 44 % with random ones; which of the two rankings was better changed. The flower classifier was not trained on incomplete bees and may miss a pale trace of one, so look at the images, too.
 #
 # ## 7 The discriminator as a feature extractor
 #
@@ -677,7 +677,7 @@ def pooled_features(net: nn.Module, x: Tensor) -> Tensor:
 pooled_features = check("4.8", pooled_features)
 
 # %% [markdown]
-# Four classifiers are trained on the same labelled digits, 10 of each class and then 100, and tested on the same test digits. Five random draws of the labelled digits show the spread.
+# Four classifiers are trained on the same labelled digits, 10 of each class and then 100. Five random draws of these digits show the spread.
 #
 # - **D's features** and those of a **random D**, with a linear SVM (with 100 labels per digit its cost is fixed, to save time);
 # - **raw pixels**, with the same SVM;
