@@ -216,11 +216,11 @@ env.report(
 assert 0.65 < straight / length < 0.75
 env.expect(
     "halfway, the arc has the smaller Fréchet distance", fid_arc < fid_straight,
-    f"arc {fid_arc:.1f}, straight line {fid_straight:.1f}; usually it is far smaller.",
+    f"arc {fid_arc:.1f}, straight line {fid_straight:.1f}; usually it is smaller.",
 )
 
 # %% [markdown]
-# Halfway on the straight line z is shorter by the share that theory predicts, $1 - 1/\sqrt2 \approx 0.29$. What does that do to the images? The first two rows are ordinary samples. In the run recorded here the straight line's midpoint has a far larger Fréchet distance and bolder strokes (`stroke` is twice the ink's area divided by the length of its edges), but the share of confident samples hardly changes: single images look fine, but their *distribution* is wrong. **A metric of single images can miss a change that a metric of the distribution detects**; notebook 10 comes back to this.
+# Halfway on the straight line z is shorter by the share that theory predicts, $1 - 1/\sqrt2 \approx 0.29$. What does that do to the images? The first two rows are ordinary samples. In the run recorded here the straight line's midpoint has a larger Fréchet distance and bolder strokes (`stroke` is twice the ink's area divided by the length of its edges), but the share of confident samples hardly changes: single images look fine, but their *distribution* is wrong. **A metric of single images can miss a change that a metric of the distribution detects**; notebook 10 comes back to this.
 #
 # ## 3 Measuring an attribute: the slant
 #
@@ -370,7 +370,7 @@ env.report(arithmetic_single=single, arithmetic_mean_of_3=three, arithmetic_mean
 env.expect(
     "means of ten succeed more often than single samples, rescaled or not",
     ten > max(rates[1]) + 0.1,
-    f"{ten:.2f} against {max(rates[1]):.2f}; usually the first is larger, by far.",
+    f"{ten:.2f} against {max(rates[1]):.2f}; usually the first is larger.",
 )
 
 # %% tags=["nbval-ignore-output"]
@@ -627,7 +627,7 @@ choices = {
     f"{K}, together": ranked["together"][:K],
     f"{K} at random": random_maps(K),
 }
-fig, axes = panels(1, rows=4, width=8.6, height=0.95)
+fig, axes = panels(1, rows=4, width=8.6, height=0.8)
 for ax, (name, chosen) in zip(axes, choices.items(), strict=True):
     x = draw_without(flower_G, second, [int(i) for i in chosen], Z_flowers[with_bee])
     show_images(x, columns=12, ax=ax)
