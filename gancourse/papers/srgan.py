@@ -74,7 +74,7 @@ def pixel_shuffle(x: Images, r: int) -> Float[Tensor, "batch _ _ _"]:
 def _icnr(c_in: int, c_out: int) -> nn.Module:
     """A sub-pixel convolution whose four sets of weights start equal: Aitken et al. (2017).
 
-    At the start it is the "resize" upsampler: a flat input gives a flat output.
+    At the start it convolves and then copies each pixel: a flat input gives a flat output.
     """
     conv = nn.Conv2d(c_in, 4 * c_out, 3, padding=1)
     with no_grad():

@@ -95,8 +95,8 @@ def test_icnr_and_resize_have_no_pattern_on_a_flat_image_and_the_others_have(rng
     assert min(spread["subpixel"], spread["transposed"]) > 0.01
 
 
-def test_icnr_starts_as_resize(rng):
-    """Aitken et al. (2017), Section 3: a convolution, then each pixel copied four times."""
+def test_icnr_starts_as_a_convolution_whose_pixels_are_copied(rng):
+    """Aitken et al. (2017), the four maps of a block start equal."""
     with initial_weights(rng):
         conv, shuffle = srgan.UPSAMPLERS["icnr"](3, 2)
     x = torch.randn(2, 3, 5, 6, generator=rng)
