@@ -1,12 +1,15 @@
 """Measure SRResNet and SRGAN of notebook 08 with several seeds: srgan.json in gancourse/results.
 
-    python benchmarks/srgan.py [--seeds 5] [--minutes 14] [--pattern]
+    python benchmarks/srgan.py [--seeds 5] [--minutes 14] [--pattern] [--images FOLDER]
 
 The networks, data and numbers of steps are those of the notebook's profile `cpu`, and the metrics
 are means over its three test photos. Seed 0 is the notebook's own. With `--pattern` SRGAN is also
 trained with the paper's sub-pixel convolutions, with and without ICNR, one seed each, for the
 pattern that it draws on flat greys. A finished training is a row; rows with the same settings are
 kept: stop and resume it at any time. After `--minutes` no further training is started.
+
+With `--images` nothing is trained: the PSNR and SSIM of the interpolations and of the networks that
+are stored in the runs' folder are printed for a folder of images, Set5 for instance.
 """
 
 import argparse
@@ -27,7 +30,7 @@ from gancourse.classifiers import pretrained
 from gancourse.datasets import lowres, photos
 from gancourse.metrics.images import perceptual_distance, psnr, ssim
 from gancourse.metrics.samples import frechet_distance
-from gancourse.papers import srgan
+from gancourse.papers import srgan, srgan_photos
 from gancourse.papers.gan import descend
 from gancourse.shapes import to_bytes, to_float
 from gancourse.training import networks
@@ -125,12 +128,34 @@ def measured(G: nn.Module) -> dict[str, float]:
     return means | {"pattern": flat.std(dim=(2, 3)).mean().item()}
 
 
+@torch.no_grad()
+def of_folder(folder: str) -> None:
+    """Print PSNR and SSIM of every method, means over the images of a folder."""
+    methods = {mode: partial(lowres.enlarge, mode=mode) for mode in ("nearest", "bicubic")}
+    for file in sorted(env.run_dir("08_srgan_seeds").glob("*.safetensors")):
+        G = networks.load(file).eval()
+        methods[file.stem] = partial(srgan_photos.tiled, G, tile=192, margin=G.reach)
+    pairs = list(lowres.load_folder(folder).values())
+    for name, enlarge in methods.items():
+        images = [to_float(to_bytes(enlarge(to_float(low)).float())) for low, _ in pairs]
+        scores = [
+            fmean(
+                float(metric(x, to_float(high))) for x, (_, high) in zip(images, pairs, strict=True)
+            )
+            for metric in (psnr, ssim)
+        ]
+        print(f"{name:20} PSNR {scores[0]:.2f} dB, SSIM {scores[1]:.4f}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--pattern", action="store_true")
+    parser.add_argument("--images", default="")
     args = parser.parse_args()
+    if args.images:
+        return of_folder(args.images)
     end = time.monotonic() + 60 * args.minutes
     old = json.loads(FILE.read_text()) if FILE.exists() else {}
     rows = old["rows"] if old.get("settings") == SETTINGS else {}
@@ -138,16 +163,18 @@ def main() -> None:
     jobs += [("subpixel", 0), ("icnr", 0)] if args.pattern else []
     for upsampling, seed in jobs:
         extra = "" if upsampling == "resize" else f" {upsampling}"
-        saved = env.run_dir("08_srgan_seeds") / f"{upsampling}_{seed}.safetensors"
+        folder = env.run_dir("08_srgan_seeds")
         for name in (f"SRResNet{extra}/{seed}", f"SRGAN{extra}/{seed}"):
             if name in rows or time.monotonic() > end:
                 continue
             begin = time.monotonic()
             if name.startswith("SRResNet"):
                 G = train_srresnet(upsampling, seed)
-                networks.save(G, saved)
+                networks.save(G, folder / f"{upsampling}_{seed}.safetensors")
             else:
-                G = train_srgan(networks.load(saved).to(env.device()), seed)
+                start = networks.load(folder / f"{upsampling}_{seed}.safetensors")
+                G = train_srgan(start.to(env.device()), seed)
+                networks.save(G, folder / f"{upsampling}_{seed}_gan.safetensors")
             rows[name] = measured(G)
             machine = f"{platform.machine()}, {torch.get_num_threads()} threads, {env.precision()}"
             new = {"command": "python benchmarks/srgan.py --pattern", "machine": machine}
