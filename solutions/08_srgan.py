@@ -107,7 +107,7 @@ def enlarge_all(method: Callable) -> dict[str, Tensor]:
 def compare(*methods: str, alt: str) -> None:
     """Show the square of each test photo from each method, and the original."""
     columns = {method: enlarged[method] for method in methods} | {"original": truth}
-    fig, axes = panels(len(columns), rows=len(truth), width=8.6 / len(columns), height=2.4)
+    fig, axes = panels(len(columns), rows=len(truth), width=2.15, height=2.4)
     places = [(photo, title) for photo in truth for title in columns]
     for ax, (photo, title) in zip(axes, places):
         show_images(square(photo, columns[title][photo]), columns=1, title=title, ax=ax)
@@ -117,7 +117,7 @@ def compare(*methods: str, alt: str) -> None:
 enlarged = {name: enlarge_all(method) for name, method in BASELINES.items()}
 truth = {name: to_float(high) for name, (_, high) in test_photos.items()}
 compare("nearest", "bicubic", alt="Copied pixels are blocks, and bicubic interpolation is blurred: "
-        "in neither can the cat's fur or the rocket's lattice of the originals be seen.")
+        "neither shows the cat's fur or the rocket's markings of the originals.")
 
 # %% [markdown]
 # *Figure 8.1. Four times larger without a network.* The standard metric of super-resolution is the **peak signal-to-noise ratio** (PSNR): the mean squared error on a logarithmic scale on which higher is better,
@@ -296,7 +296,7 @@ assert max(spread["resize"], spread["icnr"]) < 0.01 < min(spread["subpixel"], sp
 #
 # ## 3. SRResNet: the squared error
 #
-# The paper first trains its generator on the squared error alone, and calls the result SRResNet: 16 blocks of 64 maps, a million steps on 350,000 ImageNet images. The `cpu` profile is made for two cores and about two minutes of training. Its network has 32 maps, 6 blocks, 16 maps in the upsampling stages and a last kernel of 3 x 3. In every profile the output is **added to the bicubic image**, so that the network has to learn only what interpolation misses. A batch is 16 crops of 24 x 24 low-resolution pixels with the 96 x 96 that they were made from (the paper's sizes), rotated and flipped at random. Photographs in which interpolation loses much are drawn more often.
+# The paper first trains its generator on the squared error alone, and calls the result SRResNet: 16 blocks of 64 maps, a million steps on 350,000 ImageNet images. The `cpu` profile's network has 32 maps, 6 blocks, 16 maps in the upsampling stages and a last kernel of 3 x 3. In every profile the output is **added to the bicubic image**, so that the network has to learn only what interpolation misses. A batch is 16 crops of 24 x 24 low-resolution pixels with the 96 x 96 that they were made from (the paper's sizes), rotated and flipped at random. Photographs in which interpolation loses much are drawn more often.
 
 # %% tags=["training", "nbval-ignore-output"]
 SHAPE = env.budget(
@@ -422,28 +422,25 @@ def blurred(x: Tensor) -> Tensor:
     return (x.sum(dim=0) - x) / (len(x) - 1)
 
 
-def decibels(x: Tensor, real: Tensor) -> float:
-    """PSNR of the mean squared error over all pairs and channels."""
-    return (10 * torch.log10(4 / F.mse_loss(x, real))).item()
-
-
 fig, axes = panels(5, rows=len(textures), width=1.72, height=1.95)
 for row, (name, x) in enumerate(textures.items()):
-    others = torch.cat([x.roll(k, 0) for k in range(1, N_ANSWERS)])
-    ann, bob = decibels(others, x.repeat(N_ANSWERS - 1, 1, 1, 1)), decibels(blurred(x), x)
-    print(f"{name:7} Bob's PSNR - Ann's: {bob - ann:.2f} dB")
+    ann = torch.stack([F.mse_loss(x.roll(k, 0), x) for k in range(1, N_ANSWERS)]).mean()
+    better = 10 * torch.log10(ann / F.mse_loss(blurred(x), x)).item()
+    print(f"{name:7} Bob's PSNR - Ann's: {better:.2f} dB")
     low = lowres.enlarge(to_float(lowres.shrink(to_bytes(x[:1]))), "nearest")
     images = torch.cat([low, x[:3], blurred(x)[:1]])[:, None, :, 32:96, 32:96]
     titles = ("low resolution", "the truth", "Ann, one answer", "another", "Bob, the mean")
     for ax, title, image in zip(axes[5 * row :], titles, images):
         show_images(image, columns=1, title=title, ax=ax)
-show(fig, alt="Three sharp images of grass, gravel or brick that differ fit the same low-resolution "
+show(fig,
+          alt="Three sharp images of grass, gravel or brick that differ fit the same low-"
+              "resolution "
      "image; their mean, with the best PSNR, is the only blurred one.")
 
 # %% [markdown]
 # *Figure 8.4. All sharp images of a row have the same low-resolution image. The blurred one has the best PSNR.* With fifteen others to average, Bob is 2.73 dB ahead, whatever the texture ($10 \log_{10} \tfrac{2 \cdot 15}{16}$; the limit is 3.01). This holds for every network: **the answer with the least expected squared error is the mean of all plausible answers**, and the mean of sharp images is not sharp.
 #
-# A metric that compares position by position partly favours Bob's image, on features too. A metric that ignores positions takes the feature vectors at all positions of an image as one set of points, and measures how far apart two such sets are: the Fréchet distance of notebook 03, here divided by the total variance of the original's set. This **texture distance** can tell whether there is fur, but not where. A fifth metric needs no network: the **total variation**, the mean absolute difference of neighbouring pixels, divided by that of the original. Below 1, an image is smoother than the original.
+# A metric that ignores positions takes the feature vectors at all positions of an image as one set of points, and measures how far apart two such sets are: the Fréchet distance of notebook 03, here divided by the total variance of the original's set. This **texture distance** can tell whether there is fur, but not where. A fifth metric needs no network: the **total variation**, the mean absolute difference of neighbouring pixels, here divided by that of the original. Below 1, an image is smoother than the original.
 
 # %%
 texture_features = pretrained.lite0_features((2,)).to(device)  # 144 maps at 1/4 of the side
@@ -719,13 +716,17 @@ def full_size(photo: str, top: int, left: int, *methods: str, alt: str) -> None:
 
 
 full_size("coffee", 60, 160, "bicubic", "SRResNet", "SRGAN", "original",
-          alt="Compare the rim of the cup, the spoon and the grain of the wood: bicubic is blurred, SRResNet has sharper edges on smooth surfaces, and SRGAN has the most contrast.")
+          alt="Compare the rim of the cup, the spoon and the grain of the wood: bicubic is "
+              "blurred, SRResNet has sharper edges on smooth surfaces, and SRGAN has the most"
+              " contrast.")
 
 # %% [markdown]
 # *Figure 8.5. A part of the photo at full size.* Compare the edges of cup and spoon in all four, then the wood. Closer up:
 
 # %%
-compare("bicubic", "SRResNet", "SRGAN", alt="Look for fur and wood that are less smooth in SRGAN's column than in SRResNet's, and for specks that are in no original.")
+compare("bicubic", "SRResNet", "SRGAN",
+          alt="Look for fur and wood that are less smooth in SRGAN's column than in "
+              "SRResNet's, and for specks that are in no original.")
 
 # %% [markdown]
 # *Figure 8.6. SRGAN is SRResNet, trained further with two other losses.* Look at edges and at surfaces: where does SRGAN have detail that SRResNet lacks, and is it the detail of the original?
@@ -735,14 +736,12 @@ compare("bicubic", "SRResNet", "SRGAN", alt="Look for fur and wood that are less
 # %%
 rows = load_table("srgan")["rows"]
 for metric in ("psnr", "ssim", "perceptual", "texture", "variation"):
-    line = f"{metric:11}"
     for method in ("SRResNet", "SRGAN"):
         values = [row[metric] for name, row in rows.items() if name.split("/")[0] == method]
-        line += f" {method} {fmean(values):.3f} ± {stdev(values):.3f}  "
-    print(line)
+        print(f"{metric:11} {method:9} {fmean(values):.3f} ± {stdev(values):.3f}")
 
 # %% [markdown]
-If the intervals of two columns don't overlap, the difference is larger than the spread of the seeds.
+# If the intervals of two columns don't overlap, the difference is larger than the spread of the seeds.
 #
 # Does SRGAN draw a checkerboard pattern? The standard deviation of the output for flat greys tells:
 
@@ -756,7 +755,7 @@ env.report(**patterns)
 assert max(patterns.values()) < 0.5
 
 # %% [markdown]
-A resize convolution turns a flat input into a flat output, so both numbers are 0 up to rounding.
+# A resize convolution turns a flat input into a flat output, so both numbers are 0 up to rounding.
 #
 # And read the first line of the table: the texture distance of "nearest" is better than that of bicubic interpolation, since the edges of its blocks count as detail. Nobody mistakes them for a photograph. **Every metric can be fooled**, those that compare distributions too. That is why the paper asked people.
 #
@@ -834,20 +833,21 @@ env.expect("the strong weight lowers the total variation",
            "the total variation is not lower with the strong weight; usually it is.")
 
 # %%
-compare("TV off", "TV strong", alt="Look for smoother surfaces and weaker specks in the column with a strong weight on total variation.")
+compare("TV off", "TV strong",
+          alt="Look for smoother surfaces and weaker specks in the column with a strong "
+              "weight on total variation.")
 
 # %% [markdown]
 # *Figure 8.7. Trained further without total variation and with a large weight on it.* Total variation penalizes noise and texture alike: compare the printed variation and texture distance.
 #
 # ## 8. A blinded opinion test
 #
-# The paper asked 26 people to rate images from 1 (bad) to 5 (excellent), without telling them how they were made. Do the same with fifteen squares in random order. Where this page has no buttons, they are drawn with numbers: rate them on paper, and enter the ratings in the next cell.
+# The paper asked 26 people to rate images from 1 (bad) to 5 (excellent), without telling them how they were made. Do the same with fifteen squares. Where this page has no buttons, they are drawn with numbers: enter your ratings in the next cell.
 
 # %%
 PLACES.update(cat=(10, 60), coffee=(60, 20), rocket=(55, 0))
-METHODS = ("nearest", "bicubic", "SRResNet", "SRGAN")
-squares = {m: [square(name, enlarged[m][name])[0] for name in truth] for m in METHODS}
-squares["original"] = [square(name, x)[0] for name, x in truth.items()]
+rated = {m: enlarged[m] for m in ("nearest", "bicubic", "SRResNet", "SRGAN")} | {"original": truth}
+squares = {m: [square(name, x)[0] for name, x in images.items()] for m, images in rated.items()}
 opinion = OpinionTest(squares, env.rng(int(time.time()) % 10_000, "cpu"))
 opinion.ask()
 
@@ -893,8 +893,6 @@ assert upscaled.mode[:1] in "RL"
 # | adversarial weight | 0.004 | 0.001 |
 # | SRResNet against bicubic | Section 3 | 3.62 dB on Set5, 2.50 on Set14, 1.64 on BSD100 |
 # | SRGAN against bicubic | Section 6 | 0.97 dB, 0.03 dB, -0.78 dB |
-#
-# Why are our gains in decibels so much smaller? We have thirty thousand times fewer images, some seven hundred times fewer steps, about a tenth of the weights, and other test photographs.
 #
 # **References**
 # - C. Ledig and others, *Photo-realistic single image super-resolution using a generative adversarial network*, 2017, arXiv 1609.04802. Losses in Section 2.2 (Equations 3 to 6), total variation in Section 3.4, results in Tables 1 and 2.
