@@ -168,13 +168,13 @@ def main() -> None:
             if name in rows or time.monotonic() > end:
                 continue
             begin = time.monotonic()
-            if name.startswith("SRResNet"):
+            start = folder / f"{upsampling}_{seed}.safetensors"
+            if name.startswith("SRResNet") or not start.exists():
                 G = train_srresnet(upsampling, seed)
-                networks.save(G, folder / f"{upsampling}_{seed}.safetensors")
-            else:
-                start = networks.load(folder / f"{upsampling}_{seed}.safetensors")
-                G = train_srgan(start.to(env.device()), seed)
-                networks.save(G, folder / f"{upsampling}_{seed}_gan.safetensors")
+                networks.save(G, start)
+            if name.startswith("SRGAN"):
+                G = train_srgan(networks.load(start).to(env.device()), seed)
+                networks.save(G, start.with_stem(f"{start.stem}_gan"))
             rows[name] = measured(G)
             machine = f"{platform.machine()}, {torch.get_num_threads()} threads, {env.precision()}"
             new = {"command": "python benchmarks/srgan.py --pattern", "machine": machine}

@@ -43,7 +43,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from statistics import fmean, stdev
+from statistics import fmean
 
 import torch
 import torch.nn.functional as F
@@ -59,7 +59,6 @@ from gancourse.metrics.samples import frechet_distance
 from gancourse.papers import srgan, srgan_photos
 from gancourse.papers.blocks import count_parameters, initial_weights
 from gancourse.papers.gan import descend, non_saturating_loss
-from gancourse.results import load_table
 from gancourse.shapes import to_bytes, to_float
 from gancourse.training.loop import train
 from gancourse.training.player import Player
@@ -731,19 +730,9 @@ compare("bicubic", "SRResNet", "SRGAN",
 # %% [markdown]
 # *Figure 8.6. SRGAN is SRResNet, trained further with two other losses.* Look at edges and at surfaces: where does SRGAN have detail that SRResNet lacks, and is it the detail of the original?
 #
-# In the table above, PSNR and SSIM measure distortion, and the texture distance compares distributions. There is a bias: in the `cpu` profile the content loss uses the same network as both distances of features. Total variation had no part in the training. `benchmarks/srgan.py` repeats both trainings with five seeds and the sizes of the `cpu` profile:
-
-# %%
-rows = load_table("srgan")["rows"]
-for metric in ("psnr", "ssim", "perceptual", "texture", "variation"):
-    for method in ("SRResNet", "SRGAN"):
-        values = [row[metric] for name, row in rows.items() if name.split("/")[0] == method]
-        print(f"{metric:11} {method:9} {fmean(values):.3f} ± {stdev(values):.3f}")
-
-# %% [markdown]
-# If the intervals of two columns don't overlap, the difference is larger than the spread of the seeds.
+# In the table above, PSNR and SSIM measure distortion, and the texture distance compares distributions. There is a bias: in the `cpu` profile the content loss uses the same network as both distances of features. Total variation had no part in the training. And it is one run: `benchmarks/srgan.py` repeats both trainings with other seeds.
 #
-# Does SRGAN draw a checkerboard pattern? The standard deviation of the output for flat greys tells:
+# Does SRGAN draw a checkerboard pattern? The standard deviation of the output for flat greys, in grey levels of 0 to 255:
 
 # %% tags=["nbval-ignore-output"]
 greys = torch.linspace(-0.8, 0.8, 9, device=device).view(-1, 1, 1, 1).expand(-1, 3, 40, 40)
