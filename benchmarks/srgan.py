@@ -41,8 +41,8 @@ SHAPE = {"width": 32, "blocks": 6, "tail": 16, "ends": (9, 3), "on_bicubic": Tru
 SETTINGS = {
     "resnet": {"steps": 1400, "batch": 16, "side": 24, "lr": 2e-3},
     "gan": {"steps": 500, "batch": 8, "side": 20, "lr": 2e-4, "D": 16},
-    "adversarial": 1e-3,
-    "stages": [1, 2, 3, 5],
+    "adversarial": 4e-3,
+    "stages": [3, 5],
 }
 """Those of the notebook."""
 
