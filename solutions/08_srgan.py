@@ -9,7 +9,7 @@
 # %% [markdown] tags=["header"]
 # # 08 SRGAN: sixteen pixels from one
 #
-# Make a photograph four times as wide and four times as high, and 15 of every 16 pixels have to be invented. Ledig et al. (2017) trained one network for this task twice: to minimize the squared error of the pixels, and with a discriminator, so that its images look like photographs. The first had the better scores in the usual metrics. On two of three test sets, 26 raters rated the second above every other method that was compared.
+# Make a photograph four times as wide and four times as high, and 15 of every 16 pixels have to be invented. Ledig et al. (2017) trained one network for this task twice: to minimize the squared error of the pixels, and with a discriminator, so that its images look like photographs. The first had the better scores in the usual metrics. On two of three test sets, 26 raters rated the second above all other methods.
 #
 # **You build:** a network that enlarges any image four times, trained with and without a GAN.
 #
@@ -31,7 +31,7 @@
 # | 8 A blinded opinion test | 8 |
 # | 9 Your own images | 8 |
 #
-# It builds on notebook 02 (the game), notebook 03 (convolutions, batch norm, the EMA) and notebook 06 (downsampling without aliasing).
+# It builds on notebook 02, notebook 03 (the EMA) and notebook 06 (downsampling without aliasing).
 
 # %% tags=["setup"]
 # written by gancourse build
@@ -522,7 +522,7 @@ content_loss = check("8.5", content_loss)
 # %% [markdown]
 # A widely used implementation of this paper returned its content loss as `torch.tensor([...])`: the right value, cut off from the graph. It was logged at every step, and had no effect on the training.
 #
-# The second idea is a discriminator. It is trained on real images, none of them blurred. **The mean of sharp images is not sharp**, and a discriminator can learn to detect that.
+# The second idea is a discriminator. It is trained on real images, none of them blurred. A discriminator can learn to detect that the mean of sharp images is not sharp.
 #
 # **Exercise 8.6** · *Eight convolutions* · difficulty ●●●○○ · importance ●●●●○ · 15 minutes · 3 points
 #
@@ -583,9 +583,11 @@ class Discriminator(nn.Module):
 
 # %%
 Discriminator = check("8.6", Discriminator)
+for net in (Discriminator(), srgan.Generator()):
+    print(f"the paper's {type(net).__name__}: {count_parameters(net):,} parameters")
 
 # %% [markdown]
-# The paper's D has 23.6 million parameters, 15 times those of its G. G's loss is the content loss plus an adversarial term with a small weight (Equation 3):
+# G's loss is the content loss plus an adversarial term with a small weight (Equation 3):
 #
 # $$l = l_\phi + 10^{-3} \; \mathbb{E}\big[-\log D(G(I^{LR}))\big].$$
 #
@@ -688,10 +690,6 @@ srgan_G, trained_D, seconds = train_srgan(
 enlarged["SRGAN"] = enlarge_all(enlarger(srgan_G))
 results["SRGAN"] = measure(enlarged["SRGAN"])
 table(results)
-env.report(seconds_srgan=seconds, **{
-    f"{metric.split()[0]}_{method}".lower(): score
-    for method, scores in results.items() for metric, score in scores.items()
-})
 for metric, sign in {"PSNR (dB)": "<", "texture": "<", "variation": ">"}.items():
     lower = results["SRGAN"][metric] < results["SRResNet"][metric]
     env.expect(f"{metric}: SRGAN {sign} SRResNet", lower == (sign == "<"), "usually it is so.")
@@ -725,7 +723,7 @@ compare("bicubic", "SRResNet", "SRGAN",
 # %% [markdown]
 # *Figure 8.6. SRGAN is SRResNet, trained further with two other losses.* Look at the wood behind the cup, and at edges too: along the rim of the saucer SRGAN may draw specks where SRResNet has a clean line.
 #
-# In the table above, PSNR and SSIM measure distortion, and the texture distance compares distributions. There is a bias: in the `cpu` profile the content loss uses the network of both distances of features, though not the map of the texture distance. Total variation had no part in the training. And it is one run: `benchmarks/srgan.py` repeats both trainings with other seeds.
+# In the table above, PSNR and SSIM measure distortion, and the texture distance compares distributions. There is a bias: in the `cpu` profile the content loss uses the network of both distances of features, though not the map of the texture distance. Total variation had no part in the training. And it is one run: `benchmarks/srgan.py` repeats both trainings with other seeds, and with sub-pixel convolutions.
 #
 # Does SRGAN draw a checkerboard pattern? The standard deviation of the output for flat greys, in grey levels of 0 to 255:
 
@@ -735,7 +733,10 @@ patterns = {}
 for name, G in {"SRResNet": srresnet, "SRGAN": srgan_G}.items():
     flat = 127.5 * enlarger(G)(greys)[:, :, 48:-48, 48:-48]
     patterns[f"pattern_{name}".lower()] = flat.std(dim=(2, 3)).mean().item()
-env.report(**patterns)
+env.report(seconds_srgan=seconds, **patterns, **{
+    f"{metric.split()[0]}_{method}".lower(): score
+    for method, scores in results.items() for metric, score in scores.items()
+})
 assert max(patterns.values()) < 0.5
 
 # %% [markdown]
@@ -800,7 +801,7 @@ print(f"total variation equals the adversarial term at a weight of {TV_EQUAL:.1e
 env.expect("2e-8 is less than 1 % of that weight", TV_EQUAL > 2e-6, "it usually is far less.")
 
 # %% [markdown]
-# So a mean with a weight of $2 \cdot 10^{-8}$ does nothing. Now SRGAN is trained further, three times with the same batches: without the term, with the weight of the sum, and with a large one.
+# So a mean with a weight of $2 \cdot 10^{-8}$ does next to nothing. Now SRGAN is trained further, three times with the same batches: without the term, with the weight of the sum, and with a large one.
 
 # %% tags=["training", "nbval-ignore-output"]
 TV_STEPS = env.budget(smoke=2, cpu=40, gpu=60)
@@ -822,11 +823,11 @@ compare("TV off", "TV strong",
               "variation than without it.")
 
 # %% [markdown]
-# *Figure 8.7. Trained further without total variation and with a large weight on it.* Total variation does not distinguish noise from texture, and lowers both: it may remove specks, and it works against what D rewards.
+# *Figure 8.7. Trained further without total variation and with a large weight on it.* Total variation does not distinguish noise from texture, and lowers both: it may remove specks, and it works against the adversarial term.
 #
 # ## 8. A blinded opinion test
 #
-# The paper asked 26 people to rate images from 1 (bad) to 5 (excellent), without telling them how they were made. Do the same with fifteen squares. Where this page has no buttons, they are drawn with numbers: enter your ratings in the next cell.
+# The paper asked 26 people to rate images from 1 (bad) to 5 (excellent), without telling them how they were made. Do the same with fifteen squares. Where this page has no buttons, enter your ratings in the next cell.
 
 # %%
 PLACES.update(cat=(10, 60), coffee=(60, 20), rocket=(55, 0))
