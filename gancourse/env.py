@@ -262,7 +262,7 @@ def start(notebook: str = __version__) -> None:
 
 
 def report(**figures: float | Tensor) -> None:
-    """Show measured figures, and keep them for ``report.json`` under ``gancourse run``.
+    """Show measured figures in columns, and keep them for ``report.json`` under ``gancourse run``.
 
     Parameters
     ----------
@@ -270,8 +270,11 @@ def report(**figures: float | Tensor) -> None:
         Name and value: ``report(clean_correct=5)``. Tensors of one element are accepted.
     """
     values = {name: float(value) for name, value in figures.items()}
-    for name, value in values.items():
-        print(f"{name} = {value:.4g}")
+    rows = [f"{name} = {value:.4g}" for name, value in values.items()]
+    width = max(map(len, rows), default=0) + 3
+    columns = max(1, 100 // width)
+    for i in range(0, len(rows), columns):
+        print("".join(row.ljust(width) for row in rows[i : i + columns]).rstrip())
     _keep("figures", values)
 
 

@@ -4,7 +4,9 @@ Colours are those of Okabe and Ito, which colour-blind readers can tell apart, a
 has its own dash, so each figure can be read in grey.
 """
 
+from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
+from html import escape
 from io import BytesIO
 from typing import Any
 
@@ -13,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 from torch import Tensor
 from torchvision.utils import make_grid
 
@@ -21,6 +24,9 @@ from gancourse.shapes import Images
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's colours, without yellow, which is too light for a line."""
 DASHES = ("-", "--", ":", "-.")
+DPI = 160
+PAGE_WIDTH = 848
+"""Width of a page's text in CSS pixels (96 to the inch): wider figures are shown smaller."""
 
 
 def style(i: int) -> dict[str, Any]:
@@ -168,8 +174,7 @@ def show_live(figure: Axes | Figure, alt: str, handle: Any = None) -> Any:
     if not alt.strip():
         raise ValueError("a figure needs a text alternative: say what the image shows")
     whole = figure if isinstance(figure, Figure) else figure.get_figure()
-    buffer = BytesIO()
-    whole.savefig(buffer, format="png", dpi=80)
+    data = _page(whole, alt)
     plt.close(whole)
     try:
         from IPython.core.getipython import get_ipython
@@ -178,9 +183,23 @@ def show_live(figure: Axes | Figure, alt: str, handle: Any = None) -> Any:
         return None
     if get_ipython() is None:
         return None
-    data = {"image/png": buffer.getvalue(), "text/plain": alt}
     metadata = {"image/png": {"alt": alt}}
     if handle is None:
         return display(data, metadata=metadata, raw=True, display_id=True)
     handle.update(data, metadata=metadata, raw=True)
     return handle
+
+
+def _page(figure: Figure, alt: str) -> dict[str, Any]:
+    """A figure for every kind of page: HTML with the alternative text, PNG, and plain text.
+
+    JupyterLab gives no alternative text to a PNG, so the HTML holds the image too, as WebP, which
+    is smaller.
+    """
+    png, webp = BytesIO(), BytesIO()
+    figure.savefig(png, format="png", dpi=DPI)
+    Image.open(png).convert("RGB").save(webp, format="webp", quality=90, method=4)
+    width = min(round(96 * figure.get_figwidth()), PAGE_WIDTH)  # in CSS pixels
+    source = f"data:image/webp;base64,{b64encode(webp.getvalue()).decode()}"
+    tag = f'<img src="{source}" alt="{escape(alt)}" width="{width}">'
+    return {"text/html": tag, "image/png": png.getvalue(), "text/plain": alt}

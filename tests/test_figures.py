@@ -1,9 +1,17 @@
 """Figures return Axes and say in words what they show."""
 
+from base64 import b64decode
+from io import BytesIO
+
 import matplotlib.pyplot as plt
+import nbformat
 import numpy as np
 import pytest
 import torch
+from bs4 import BeautifulSoup
+from nbclient import NotebookClient
+from nbconvert import HTMLExporter
+from PIL import Image
 
 from gancourse import figures
 from gancourse.training import loop
@@ -57,3 +65,26 @@ def test_show_wants_words_and_closes_the_figure():
         figures.show(ax, alt=" ")
     figures.show(ax, alt="an empty frame")
     assert not plt.fignum_exists(ax.figure.number)
+
+
+FIGURE = """
+import matplotlib.pyplot as plt
+from gancourse.figures import show, show_live
+handle = show_live(plt.subplots(figsize=({width}, 2))[1], alt="before")
+_ = show_live(plt.subplots(figsize=({width}, 2))[1], alt='wider than "B" & <C>', handle=handle)
+"""
+
+
+@pytest.mark.parametrize("inches, pixels", [(5.0, 480), (20.0, figures.PAGE_WIDTH)])
+def test_a_rendered_page_has_the_alternative_text_and_a_sharp_image(inches, pixels):
+    cell = nbformat.v4.new_code_cell(FIGURE.format(width=inches))
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    (output,) = notebook.cells[0].outputs
+    page, _ = HTMLExporter().from_notebook_node(notebook)
+    (image,) = BeautifulSoup(page, "html.parser").find_all("img")
+    assert image["alt"] == output.data["text/plain"] == 'wider than "B" & <C>'
+    assert image["width"] == str(pixels)
+    png = Image.open(BytesIO(b64decode(output.data["image/png"])))
+    webp = Image.open(BytesIO(b64decode(image["src"].partition("base64,")[2])))
+    assert png.size == webp.size == (round(inches * figures.DPI), 2 * figures.DPI)

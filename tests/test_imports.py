@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "gancourse").rglob("*.py"))
-BASE = {"shapes", "env", "errors"}
+BASE = {"shapes", "env", "errors", "progress"}
 CORE = BASE | {"papers", "datasets", "metrics", "figures", "widgets", "training", "classifiers"}
 MAY_IMPORT = {  # besides `BASE` and modules of the same folder
     "training": {"papers", "datasets"},

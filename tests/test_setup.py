@@ -49,7 +49,7 @@ class Machine:
         self.course = folder / "the course"  # a space in the path must not matter
         self.bin = folder / "bin"
         self.bin.mkdir()
-        (self.course / "tools").mkdir(parents=True)
+        shutil.copytree(ROOT / "tools" / "lab", self.course / "tools" / "lab")
         for name in ("Makefile", "pyproject.toml", "tools/setup.sh", "tools/lab.sh"):
             shutil.copy(ROOT / name, self.course / name)
         for tool in TOOLS.split():

@@ -7,7 +7,10 @@ if .venv/bin/python -c 'import socket, sys; socket.create_connection(("localhost
     echo "Port $port is in use, perhaps by another JupyterLab. The next free port is used:" >&2
     echo "follow the address below. To choose a port: make lab PORT=9000" >&2
 fi
+mkdir -p .venv/etc/ipython
+cp tools/lab/ipython_kernel_config.py .venv/etc/ipython/
 root=
 [ "$(id -u)" -ne 0 ] || root=--allow-root
 exec .venv/bin/python -m jupyterlab --ServerApp.root_dir="$PWD" \
+    --LabApp.app_settings_dir="$PWD/tools/lab" \
     --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb --port="$port" $root "$@"

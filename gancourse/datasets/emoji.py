@@ -19,10 +19,10 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from PIL import Image
-from tqdm.auto import tqdm
 
 from gancourse import env
 from gancourse.errors import CourseError
+from gancourse.progress import Progress
 from gancourse.shapes import Bytes
 
 SIZES = (32, 64)
@@ -207,7 +207,7 @@ def _drawn(codes: list[str], size: int, design: str) -> Iterator[np.ndarray]:
     _home("resvg_py")
     from resvg_py import svg_to_bytes
 
-    for code in tqdm(codes, desc=f"drawing {design}", unit="emoji", disable=env.static()):
+    for code in Progress(codes, desc=f"drawing {design}", unit="emoji"):
         try:
             png = svg_to_bytes(
                 svg_path=str(files[code]),

@@ -13,12 +13,12 @@ from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
-from tqdm.auto import tqdm
 
 from gancourse.datasets import bit_depth
 from gancourse.datasets.bit_depth import ORIENTATION, RAW, TIFF, head, plugins
 from gancourse.datasets.image_notes import Notes, survey
 from gancourse.errors import CourseError
+from gancourse.progress import Progress
 
 FITS = ("crop", "pad", "stretch")
 
@@ -127,7 +127,7 @@ def each(
         After the last file, if none can be used.
     """
     used = 0
-    for file in tqdm(files, desc=f"reading {root.name}", disable=len(files) < 500):
+    for file in Progress(files, desc=f"reading {root.name}", disable=len(files) < 500):
         try:
             image = read(file, mode, side, notes)
         except CourseError as error:

@@ -21,12 +21,12 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset, Dataset
 from torchvision import datasets as torchvision_sets
 from torchvision.transforms.v2 import functional as resizing
-from tqdm.auto import tqdm
 
 from gancourse import env
 from gancourse.datasets import digits, downloads, folder, lowres, photos
 from gancourse.datasets import images as images_
 from gancourse.errors import CourseError
+from gancourse.progress import Progress
 from gancourse.shapes import Bytes, Labels
 
 MEMORY = 1_000_000_000  # bytes of images that are read where no limit is given
@@ -169,7 +169,7 @@ def div2k(
     chosen = _spaced(len(files), limit)
     if len(chosen) < len(files):
         print(f"NOTICE: {len(chosen)} of {len(files)} photos; limit={len(files)} reads all.")
-    reading = tqdm(chosen, desc="reading DIV2K", disable=len(chosen) < 20)
+    reading = Progress(chosen, desc="reading DIV2K", disable=len(chosen) < 20)
     return {files[i].stem: lowres.pair(photos.read(files[i])) for i in reading}
 
 
@@ -208,7 +208,7 @@ def _squares(
     """Of a set of photos, read one by one: the central squares and the labels."""
     images = torch.empty(len(picks), 3, size, size, dtype=torch.uint8)
     labels: list[int | None] = []
-    for row, i in enumerate(tqdm(picks, desc="reading photos", disable=len(picks) < 500)):
+    for row, i in enumerate(Progress(picks, desc="reading photos", disable=len(picks) < 500)):
         photo, label = read(i)
         pixels = images_.square(photo.convert("RGB"), size)
         images[row] = torch.from_numpy(pixels.copy()).permute(2, 0, 1)

@@ -14,9 +14,9 @@ from pathlib import Path
 import pooch
 import requests
 import urllib3
-from tqdm.auto import tqdm
 
 from gancourse.errors import CourseError
+from gancourse.progress import Progress
 
 TIMEOUT = (5, 60)  # seconds to connect, and between two chunks
 STATUS = {
@@ -184,7 +184,7 @@ def _append(url: str, part: Path, have: int, file: File) -> None:
         pieces = answer.iter_content(1 << 14)
         first = next(pieces, b"")
         _check_beginning(first, total, file)
-        bar = tqdm(total=file.size, initial=have, unit="B", unit_scale=True, desc=file.name)
+        bar = Progress(total=file.size, initial=have, unit="B", unit_scale=True, desc=file.name)
         with bar, part.open("ab" if have else "wb") as out:
             for piece in chain([first], pieces):
                 have += out.write(piece)

@@ -23,6 +23,7 @@ import gancourse
 from gancourse.errors import CourseError
 from gancourse.exercises import of_notebook
 from gancourse.exercises.base import Exercise
+from gancourse.notebooks.links import linked
 
 try:
     import tomllib
@@ -49,8 +50,16 @@ env.start("{version}")"""
 METADATA = {
     "accelerator": "GPU",  # these two are read by Colab
     "colab": {"gpuType": "T4", "provenance": []},
-    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
+    # What JupyterLab writes on opening with the kernel of `make lab`: then nothing is to be saved.
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {
+        "codemirror_mode": {"name": "ipython", "version": 3},
+        "file_extension": ".py",
+        "mimetype": "text/x-python",
+        "name": "python",
+        "nbconvert_exporter": "python",
+        "pygments_lexer": "ipython3",
+    },
 }
 PERCENT = {"extension": ".py", "format_name": "percent", "comment_magics": False}
 CHECK = re.compile(r'^[^#\n]*\bcheck\("([^"]+)",', re.MULTILINE)
@@ -71,7 +80,7 @@ class Course:
     """``benchmarks/measured.json``: profile -> command, machine, notebooks."""
     exercises: Callable[[str], Sequence[Exercise]] = of_notebook
     version: str = gancourse.__version__
-    """Its tag is "v" and this: badges open the notebooks of the tag, which install its package."""
+    """Its tag is "v" and this: links to Colab open that tag's notebooks, which install it."""
 
     @classmethod
     def at(cls, root: Path) -> "Course":
@@ -110,6 +119,8 @@ def read(course: Course, source: Path) -> NotebookNode:
     cells = [nbformat.from_dict(dict(cell)) for cell in notebook.cells]
     for cell in cells:
         cell.metadata = {"tags": list(tags(cell))} if tags(cell) else {}
+        if "test" in tags(cell):
+            cell.metadata["jupyter"] = {"source_hidden": True}
         if "header" in tags(cell):
             title, _, rest = cell.source.partition("\n")
             cell.source = "\n\n".join([title, *_under_title(course, source.stem), rest.strip()])
@@ -146,22 +157,31 @@ def exercise_ids(cells: Sequence[NotebookNode]) -> dict[int, str]:
 
 
 def student(course: Course, source: Path) -> NotebookNode:
-    """The student's version: stubs instead of solutions, and no cell that shows one."""
-    notebook = read(course, source)
+    """The student's version: stubs instead of solutions, no cell that shows one, no tests."""
+    notebook = _with_links(course, source)
     for i, id in exercise_ids(notebook.cells).items():
         stub = f'raise NotImplementedError("Exercise {id}")\n'
         cell = notebook.cells[i]
         cell.source = BLOCK.sub(lambda m, s=stub: m[1] + s if m[1] else "", cell.source).rstrip()
-    notebook.cells = [cell for cell in notebook.cells if "solution" not in tags(cell)]
+    notebook.cells = [c for c in notebook.cells if not {"solution", "test"} & set(tags(c))]
     return notebook
 
 
 def solved(course: Course, source: Path) -> NotebookNode:
     """The solved version, not executed: the markers and the students' placeholders are gone."""
-    notebook = read(course, source)
+    notebook = _with_links(course, source)
     for i in exercise_ids(notebook.cells):
         text = PLACEHOLDER.sub("", notebook.cells[i].source)
         notebook.cells[i].source = BLOCK.sub(lambda m: m[2], text).rstrip()
+    return notebook
+
+
+def _with_links(course: Course, source: Path) -> NotebookNode:
+    notebook = read(course, source)
+    notebooks = {path.stem[:2]: path.stem for path in course.sources()}
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = linked(cell.source, source.stem[:2], notebooks)
     return notebook
 
 
@@ -228,7 +248,7 @@ def table(course: Course) -> str:
     for source in course.sources():
         cells = jupytext.reads(source.read_text(encoding="utf-8"), fmt=PERCENT).cells
         title, builds, minutes = header_facts(cells[0].source)
-        badge = f"[{title}](notebooks/{source.stem}.ipynb) {_badge(course, source.stem)}"
+        badge = f"[{title}](notebooks/{source.stem}.ipynb) {_colab(course, source.stem)}"
         seconds = [_measured(course, p, source.stem).get("seconds") for p in profiles]
         rows.append([badge, builds, str(minutes), *(f"{s:.0f} s" if s else "" for s in seconds)])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
@@ -280,9 +300,9 @@ def _names(cells: Sequence[NotebookNode]) -> list[str]:
 
 def _under_title(course: Course, name: str) -> list[str]:
     links = [
-        _badge(course, name),
-        f"[exercises]({course.repository}/blob/main/notebooks/{name}.ipynb)",
-        f"[solved, with outputs]({course.repository}/blob/main/solutions/{name}.ipynb)",
+        _colab(course, name),
+        f"[exercises](../notebooks/{name}.ipynb)",
+        f"[solved, with outputs](../solutions/{name}.ipynb)",
     ]
     lines = []
     for profile, known in course.measured.items():
@@ -296,11 +316,10 @@ def _under_title(course: Course, name: str) -> list[str]:
     ]
 
 
-def _badge(course: Course, name: str) -> str:
+def _colab(course: Course, name: str) -> str:
     path = course.repository.removeprefix("https://github.com/")
-    colab = "https://colab.research.google.com"
-    image = f"[![Open in Colab]({colab}/assets/colab-badge.svg)]"
-    return f"{image}({colab}/github/{path}/blob/v{course.version}/notebooks/{name}.ipynb)"
+    place = f"{path}/blob/v{course.version}/notebooks/{name}.ipynb"
+    return f"[Open in Colab](https://colab.research.google.com/github/{place})"
 
 
 def _measured(course: Course, profile: str, name: str) -> dict:

@@ -182,6 +182,7 @@ class Listener:
             self.origins,
             contextlib.ExitStack() as deaf,  # closed first: an error may come while it is open
         ):  # inside networks and optimizers there is nothing to mark
+
             def pause(*_: Any) -> None:
                 if _get_current_function_mode() is self.origins:
                     deaf.enter_context(_pop_mode_temporarily())

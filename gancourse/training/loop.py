@@ -14,10 +14,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
-from gancourse.env import static
 from gancourse.errors import CourseError
+from gancourse.progress import Progress
 from gancourse.training import checkpoint, guards
 from gancourse.training.guards import Stopped, TrainingDiverged
 from gancourse.training.player import expand
@@ -122,7 +121,7 @@ def _loop(
 ) -> Iterator[Record]:
     """The steps that are left; arguments as for `train`."""
     begin, saved = time.perf_counter() - run.seconds, time.perf_counter()
-    bar = tqdm(total=run.steps, initial=run.step, desc=run.title, unit="step", disable=static())
+    bar = Progress(total=run.steps, initial=run.step, desc=run.title, unit="step")
     with bar:
         while run.step < run.steps:
             losses = _take(step, run, batches)

@@ -1,5 +1,6 @@
 import ast
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,6 +14,7 @@ from gancourse.errors import CourseError
 from gancourse.exercises.base import Exercise
 from gancourse.notebooks import build, lint, measured
 
+ROOT = Path(__file__).resolve().parents[2]
 DOUBLE = Exercise("1.1", "Double", 2, 1, lambda x: 2 * x, lambda rng: [])
 ENTRY = {"seconds": 61.4, "peak_mb": 1234, "profile": "cpu", "device": "cpu", "figures": {}}
 
@@ -63,6 +65,18 @@ def test_solutions_are_out_and_stubs_in(course, source):
     assert "SOLUTION" not in text
 
 
+def test_a_test_cell_is_hidden_and_not_in_the_students_version(course, source):
+    change(source, 'tags=["nbval-ignore-output"]', 'tags=["test", "nbval-ignore-output"]')
+    assert "os.getpid" not in sources(build.student(course, source))
+    (cell,) = [c for c in build.solved(course, source).cells if "os.getpid" in c.source]
+    assert cell.metadata["jupyter"] == {"source_hidden": True}
+
+
+def test_exercises_are_headings(course, source):
+    for version in build.student, build.solved:
+        assert "\n### Exercise 1.1: Double\n" in sources(version(course, source))
+
+
 def test_the_solved_version_has_no_markers_and_no_placeholders(course, source):
     text = sources(build.solved(course, source))
     assert "answer = 4" in text and "return 2 * x" in text and "Twice is what it says" in text
@@ -83,12 +97,20 @@ def test_ids_are_equal_in_both_versions_and_stay_when_cells_move(course, source)
 
 def test_links_come_from_the_one_address(course, source):
     header, setup, *_ = build.student(course, source).cells
-    assert header.source.startswith("# 90 A small course\n\n[![Open in Colab](")
+    assert header.source.startswith("# 90 A small course\n\n[Open in Colab](https://colab.")
     tag = f"v{gancourse.__version__}"
     assert f"github/someone/some-course/blob/{tag}/notebooks/90_small.ipynb" in header.source
-    assert "https://github.com/someone/some-course/blob/main/solutions/" in header.source
+    assert "[solved, with outputs](../solutions/90_small.ipynb)" in header.source
     assert f'"gancourse @ git+https://github.com/someone/some-course@{tag}"' in setup.source
     assert "Measured" not in header.source
+
+
+def test_opening_a_notebook_changes_nothing():
+    """JupyterLab writes what the kernel says into it; make lab's kernel says what is there."""
+    script = ROOT / "tools" / "lab" / "ipython_kernel_config.py"
+    code = f"exec(open({str(script)!r}).read()); print(IPythonKernel.language_info)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ast.literal_eval(said.stdout) == build.METADATA["language_info"]
 
 
 def test_measured_seconds_are_under_the_title(course, source):
@@ -115,8 +137,13 @@ def test_the_setup_cell_installs_where_the_package_is_missing(course, tmp_path, 
         (package / "__init__.py").touch()
         (package / "env.py").write_text("start = print")
     cell = build.setup(replace(course, version="1.2"))
+    elsewhere = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        [sys.executable, "-S", "-c", cell], cwd=tmp_path, capture_output=True, text=True
+        [sys.executable, "-S", "-c", cell],
+        cwd=tmp_path,
+        env=elsewhere,
+        capture_output=True,
+        text=True,
     )
     if there == "the package":
         assert done.stdout == "1.2\n" and not (tmp_path / "asked").exists()
