@@ -630,7 +630,7 @@ generator_loss = check("8.7", generator_loss)
 # %% [markdown]
 # ## 6. SRGAN
 #
-# The second training starts from SRResNet's weights, as in the paper, so that G's images have the right coarse structure when D's training begins. The paper multiplies its content loss by about 0.006 (Section 3.2); we choose the factor so that it starts at 0.03. In the `cpu` profile the adversarial term has a weight of 0.004, four times the paper's.
+# The second training starts from SRResNet's weights, as in the paper, so that G's images are not all wrong when D's training begins. The paper multiplies its content loss by about 0.006 (Section 3.2); we choose the factor so that it starts at 0.03. In the `cpu` profile the adversarial term has a weight of 0.004, four times the paper's.
 
 # %% tags=["nbval-ignore-output"]
 if env.profile() == "gpu":
@@ -696,9 +696,9 @@ for metric, sign in {"PSNR (dB)": "<", "texture": "<", "variation": ">"}.items()
 
 # %%
 def full_size(photo: str, top: int, left: int, *methods: str, alt: str) -> None:
-    """A part of a photo; each of its 300 x 344 pixels is one pixel of the figure."""
+    """A part of a photo, 300 x 344 pixels; each is 2 x 2 pixels of the figure."""
     images, rows = enlarged | {"original": truth}, len(methods) // 2
-    fig, axes = panels(2, rows=rows, width=4.4, height=4.075)  # 352 x 326 pixels each
+    fig, axes = panels(2, rows=rows, width=4.4, height=4.075)  # 704 x 652 pixels each
     fig.set_layout_engine("none")
     for n, (ax, method) in enumerate(zip(axes, methods)):
         part = images[method][photo][:, :, top : top + 300, left : left + 344]
@@ -882,7 +882,7 @@ assert upscaled.mode[:1] in "RL"
 #
 # **References**
 # - C. Ledig and others, *Photo-realistic single image super-resolution using a generative adversarial network*, 2017, arXiv 1609.04802. Losses in Section 2.2 (Equations 3 to 6), total variation in Section 3.4, results in Tables 1 and 2.
-# - W. Shi and others, 2016, arXiv 1609.05158: sub-pixel convolution. A. Aitken and others, 2017, arXiv 1707.02937: ICNR. A. Odena and others, *Deconvolution and checkerboard artifacts*, Distill, 2016: resize convolution.
+# - W. Shi and others, 2016, arXiv 1609.05158: sub-pixel convolution. A. Aitken and others, arXiv 1707.02937: ICNR. A. Odena and others, *Deconvolution and checkerboard artifacts*, Distill, 2016: resize convolution.
 # - K. He and others, 2016, arXiv 1512.03385: residual networks.
 # - Z. Wang and others, *Image quality assessment*, 2004: SSIM. R. Zhang and others, 2018, arXiv 1801.03924: LPIPS.
 # - Y. Blau, T. Michaeli, *The perception-distortion tradeoff*, 2018, arXiv 1711.06077.
