@@ -79,7 +79,7 @@ for name, (low, high) in test_photos.items():
     print(f"{name:7} {high.shape[3]} x {high.shape[2]}, low: {low.shape[3]} x {low.shape[2]}")
 
 # %% [markdown]
-# The baselines need no network: copy each pixel 16 times ("nearest"), or interpolate smoothly ("bicubic"). Here is a square of each photograph.
+# The baselines need no network: copy each pixel 16 times ("nearest"), or interpolate smoothly ("bicubic"):
 
 # %%
 PLACES = {"cat": (30, 38), "coffee": (20, 88), "rocket": (28, 72)}  # top, left in the low image
@@ -630,7 +630,7 @@ generator_loss = check("8.7", generator_loss)
 # %% [markdown]
 # ## 6. SRGAN
 #
-# The second training starts from SRResNet's weights, as in the paper, so that G's images are not all wrong when D's training begins. The paper multiplies its content loss by about 0.006 (Section 3.2); we choose the factor so that it starts at 0.03. In the `cpu` profile the adversarial term has a weight of 0.004, four times the paper's.
+# The second training starts from SRResNet's weights, as in the paper, so that G's images have the right coarse structure when D's training begins. The paper multiplies its content loss by about 0.006 (Section 3.2); we choose the factor so that it starts at 0.03. In the `cpu` profile the adversarial term has a weight of 0.004, four times the paper's.
 
 # %% tags=["nbval-ignore-output"]
 if env.profile() == "gpu":
