@@ -658,11 +658,11 @@ def scaled_content(fakes: Tensor, high: Tensor) -> Tensor:
 
 
 def train_srgan(
-    start: nn.Module, D: nn.Module, steps: int, tv: float = 0.0, **options: object
+    start: nn.Module, D: nn.Module, steps: int, tv: float = 0, ema: float = 0.995, **options: object
 ) -> tuple[nn.Module, nn.Module, float]:
     """Train copies of both; returns the EMA of G, D, and the seconds."""
     rng, schedule = env.rng(2, "cpu"), {"steps": steps, "betas": (0.9, 0.99)}
-    G = Player(copy.deepcopy(start).train(), lr=GAN_LR, ema=0.995, **schedule)
+    G = Player(copy.deepcopy(start).train(), lr=GAN_LR, ema=ema, **schedule)
     D = Player(copy.deepcopy(D).train(), lr=2 * GAN_LR, **schedule)
     batches = lowres.Crops(training_photos, GAN_SIDE, GAN_BATCH, rng, device)
 
@@ -808,7 +808,8 @@ TV_STEPS = env.budget(smoke=2, cpu=40, gpu=60)
 TV_WEIGHTS = {"off": 0.0, "paper": 5.5e-4, "strong": 0.1}
 tv = {}
 for name, weight in TV_WEIGHTS.items():
-    net, _, _ = train_srgan(srgan_G, trained_D, TV_STEPS, tv=weight, title=f"TV {weight:.1e}")
+    options = {"tv": weight, "ema": 0.9, "title": f"TV {weight:.1e}"}
+    net, *_ = train_srgan(srgan_G, trained_D, TV_STEPS, **options)
     enlarged[f"TV {name}"] = enlarge_all(enlarger(net))
     scores = measure(enlarged[f"TV {name}"])
     tv |= {f"tv_variation_{name}": scores["variation"], f"tv_texture_{name}": scores["texture"]}
