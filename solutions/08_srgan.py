@@ -162,7 +162,7 @@ def psnr(x: Tensor, real: Tensor, border: int = 4) -> Tensor:
 psnr = check("8.1", psnr)
 
 # %% [markdown]
-# The second metric is the **structural similarity** (SSIM, Wang et al. 2004): it compares mean, contrast and correlation in a small window around each pixel, and is 1 for equal images. The third, the **perceptual distance**, compares features of EfficientNet-Lite0, an ImageNet classifier (notebook 01): the directions of the feature vectors at each position of four maps. That is the form of LPIPS (Zhang et al. 2018) with another network, so the values are not LPIPS values. Lower means more similar.
+# The second metric is the **structural similarity** (SSIM, Wang et al. 2004): it compares mean, contrast and correlation in a small window around each pixel, and is 1 for equal images. The third, the **perceptual distance**, compares features of EfficientNet-Lite0, an ImageNet classifier (notebook 01): the directions of the feature vectors at each position of four maps. That is the form of LPIPS (Zhang et al. 2018) with another network. Lower means more similar.
 
 # %%
 features = pretrained.lite0_features().to(device)  # maps at 1/2, 1/4, 1/8 and 1/16 of the side
@@ -286,7 +286,7 @@ show(fig, alt="The transposed and the sub-pixel convolution with random weights 
 assert max(spread["resize"], spread["icnr"]) < 0.01 < min(spread["subpixel"], spread["transposed"])
 
 # %% [markdown]
-# *Figure 8.2. What four untrained upsamplers make of a flat image: 16 x 16 pixels of it.* ICNR is flat at the start only: training may make the four sets differ. Our networks use resize convolutions, a deviation from the paper, so that the pattern can't return.
+# *Figure 8.2. What four untrained upsamplers make of a flat image: 16 x 16 pixels of it.* ICNR is flat at the start only: training may make the four sets differ. Our networks use resize convolutions, a deviation from the paper, so that flat areas stay flat.
 #
 # ## 3. SRResNet: the squared error
 #
@@ -408,7 +408,7 @@ answer = "c"
 answer = check("8.4", answer)
 
 # %% [markdown]
-# Now run the experiment. Each answer is the truth once.
+# Now each answer is the truth once:
 
 # %%
 def blurred(x: Tensor) -> Tensor:
@@ -432,7 +432,7 @@ show(fig,
      "image; their mean, with the best PSNR, is the only blurred one.")
 
 # %% [markdown]
-# *Figure 8.4. All sharp images of a row have the same low-resolution image. The blurred one has the best PSNR.* With fifteen others to average, Bob is 2.73 dB ahead, whatever the texture ($10 \log_{10} \tfrac{2 \cdot 15}{16}$; the limit is 3.01). This holds for every network: **the answer with the least expected squared error is the mean of all plausible answers**, and the mean of sharp images is not sharp.
+# *Figure 8.4. All sharp images of a row have the same low-resolution image. The blurred one has the best PSNR.* Bob is 2.73 dB ahead, whatever the texture ($10 \log_{10} \tfrac{2 \cdot 15}{16}$). This holds for every network: **the answer with the least expected squared error is the mean of all plausible answers**, and the mean of sharp images is not sharp.
 #
 # A metric that ignores positions takes the feature vectors at all positions of an image as one set of points, and measures how far apart two such sets are: the Fréchet distance of notebook 03, here divided by the total variance of the original's set. This **texture distance** can tell whether there is fur, but not where. A fifth metric needs no network: the **total variation**, the mean absolute difference of neighbouring pixels, here divided by that of the original. Below 1, an image is smoother than the original.
 
@@ -458,7 +458,7 @@ for name, x in textures.items():
 assert set(nearer.values()) == {"Ann"}
 
 # %% [markdown]
-# For all three textures the sharp answer is nearer. Blau and Michaeli (2018) proved a trade-off: *distortion*, the distance from the original position by position, and *perceptual quality*, a distance of distributions, can't both be optimal. Where is SRResNet?
+# Blau and Michaeli (2018) proved a trade-off: *distortion*, the distance from the original position by position, and *perceptual quality*, a distance of distributions, can't both be optimal.
 
 # %% tags=["nbval-ignore-output"]
 def variation(x: Tensor, real: Tensor) -> Tensor:
@@ -476,7 +476,7 @@ env.expect("SRResNet's total variation lies between bicubic's and the originals'
 # %% [markdown]
 # ## 5. Content loss and adversarial loss
 #
-# Which loss does not favour the mean? The paper combines two ideas. The first: compare features, not pixels. With $\phi$ a feature map of a classifier, the **content loss** is
+# The paper combines two ideas. The first: compare features, not pixels. With $\phi$ a feature map of a classifier, the **content loss** is
 #
 # $$l_\phi = \frac{1}{\text{size of } \phi}\sum \big(\phi(I^{HR}) - \phi(G(I^{LR}))\big)^2.$$
 #
@@ -733,6 +733,13 @@ patterns = {}
 for name, G in {"SRResNet": srresnet, "SRGAN": srgan_G}.items():
     flat = 127.5 * enlarger(G)(greys)[:, :, 48:-48, 48:-48]
     patterns[f"pattern_{name}".lower()] = flat.std(dim=(2, 3)).mean().item()
+for name in ("SRResNet", "SRGAN", "original"):
+    spreads = []
+    for photo, x in (enlarged | {"original": truth})[name].items():
+        correction = luminance(x) - luminance(enlarged["bicubic"][photo])
+        block = correction.unflatten(2, (-1, 4)).unflatten(1, (-1, 4)).mean(dim=(0, 1, 3))
+        spreads.append(block.std().item())
+    print(f"{name:9} mean block of 4 x 4 pixels on the photos: {fmean(spreads):.2f}")
 env.report(seconds_srgan=seconds, **patterns, **{
     f"{metric.split()[0]}_{method}".lower(): score
     for method, scores in results.items() for metric, score in scores.items()
@@ -740,9 +747,9 @@ env.report(seconds_srgan=seconds, **patterns, **{
 assert max(patterns.values()) < 0.5
 
 # %% [markdown]
-# A resize convolution turns a flat input into a flat output, so both numbers are 0 up to rounding.
+# On flat greys a resize convolution has no pattern, so `pattern_srresnet` and `pattern_srgan` are 0 up to rounding. On photographs a faint grid can remain: the other numbers are the standard deviation of the mean correction of the bicubic image, over all blocks of 4 x 4 pixels. Is SRGAN's above the original's?
 #
-# And read the first line of the table: the texture distance of "nearest" is better than that of bicubic interpolation, since the edges of its blocks count as detail. Nobody mistakes them for a photograph. **Every metric can be fooled**, those that compare distributions too. That is why the paper asked people.
+# And read the first line of the table: the texture distance of "nearest" is better than that of bicubic interpolation, since the edges of its blocks count as detail. **Every metric can be fooled**, those that compare distributions too. That is why the paper asked people.
 #
 # ## 7. Total variation
 #
@@ -838,7 +845,7 @@ opinion = OpinionTest(squares, env.rng(int(time.time()) % 10_000, "cpu"))
 opinion.ask()
 
 # %%
-MY_RATINGS = []  # from paper: fifteen numbers from 1 to 5, in the order of the images
+MY_RATINGS = []  # fifteen numbers from 1 to 5, in order
 if MY_RATINGS and not opinion.ratings:
     opinion.rate(*MY_RATINGS)
 PAPER_MOS = {"nearest": 1.28, "bicubic": 1.97, "SRResNet": 3.37, "SRGAN": 3.58, "original": 4.32}
@@ -852,7 +859,7 @@ for method, score in PAPER_MOS.items():
 #
 # ## 9. Your own images
 #
-# An image of any size goes in. To save memory, `srgan_photos.upscale` works in **tiles**, each with a margin as wide as G's receptive field, which is cut off again. Write the path of your own image into the next cell.
+# To save memory, `srgan_photos.upscale` works in **tiles**, each with a margin as wide as G's receptive field, which is cut off again. Write the path of your own image into the next cell.
 
 # %% tags=["nbval-ignore-output"]
 MY_IMAGE = ""  # for example "holiday/boat.jpg"
