@@ -290,7 +290,7 @@ assert max(spread["resize"], spread["icnr"]) < 0.01 < min(spread["subpixel"], sp
 #
 # ## 3. SRResNet: the squared error
 #
-# The paper first trains its generator on the squared error alone, and calls the result SRResNet: 16 blocks of 64 maps, a million steps on 350,000 ImageNet images. The `cpu` profile's network has 32 maps, 6 blocks, 16 maps in the upsampling stages and a last kernel of 3 x 3. In every profile the output is **added to the bicubic image**, so that the network has to learn only what interpolation misses. A batch is 16 crops of 24 x 24 low-resolution pixels with the 96 x 96 that they were made from (the paper's sizes), rotated and flipped at random. Photographs in which interpolation loses much are drawn more often.
+# The paper first trains its generator on the squared error alone, and calls the result SRResNet: 16 blocks of 64 maps. The `cpu` profile's network has 32 maps, 6 blocks, 16 maps in the upsampling stages and a last kernel of 3 x 3. In every profile the output is **added to the bicubic image**, so that the network has to learn only what interpolation misses. A batch is 16 crops of 24 x 24 low-resolution pixels with the 96 x 96 that they were made from (the paper's sizes), rotated and flipped at random. Photographs in which interpolation loses much are drawn more often.
 
 # %% tags=["training", "nbval-ignore-output"]
 SHAPE = env.budget(
@@ -835,7 +835,7 @@ compare("TV off", "TV strong",
 #
 # ## 8. A blinded opinion test
 #
-# The paper asked 26 people to rate images from 1 (bad) to 5 (excellent), without telling them how they were made. Do the same with fifteen squares. Where this page has no buttons, enter your ratings in the next cell.
+# Rate fifteen squares from 1 (bad) to 5 (excellent) without knowing how they were made, as the paper's 26 raters did. Where this page has no buttons, enter your ratings in the next cell.
 
 # %%
 PLACES.update(cat=(10, 60), coffee=(60, 20), rocket=(55, 0))
@@ -859,7 +859,7 @@ for method, score in PAPER_MOS.items():
 #
 # ## 9. Your own images
 #
-# To save memory, `srgan_photos.upscale` works in **tiles**, each with a margin as wide as G's receptive field, which is cut off again. Write the path of your own image into the next cell.
+# To save memory, `srgan_photos.upscale` works in **tiles** with margins as wide as G's receptive field. Write the path of your own image into the next cell.
 
 # %% tags=["nbval-ignore-output"]
 MY_IMAGE = ""  # for example "holiday/boat.jpg"
