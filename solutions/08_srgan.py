@@ -889,7 +889,7 @@ assert upscaled.mode[:1] in "RL"
 # | SRGAN against bicubic | Section 6 | 0.97 dB, 0.03 dB, -0.78 dB |
 #
 # **References**
-# - C. Ledig and others, *Photo-realistic single image super-resolution using a generative adversarial network*, 2017, arXiv 1609.04802. Losses in Section 2.2 (Equations 3 to 6), total variation in Section 3.4, results in Tables 1 and 2.
+# - C. Ledig and others, *Photo-realistic single image super-resolution using a generative adversarial network*, 2017, arXiv 1609.04802. Losses in Section 2.2, results in Tables 1 and 2.
 # - W. Shi and others, 2016, arXiv 1609.05158: sub-pixel convolution. A. Aitken and others, arXiv 1707.02937: ICNR. A. Odena and others, *Deconvolution and checkerboard artifacts*, Distill, 2016: resize convolution.
 # - K. He and others, 2016, arXiv 1512.03385: residual networks.
 # - Z. Wang and others, *Image quality assessment*, 2004: SSIM. R. Zhang and others, 2018, arXiv 1801.03924: LPIPS.
