@@ -71,14 +71,31 @@ def pixel_shuffle(x: Images, r: int) -> Float[Tensor, "batch _ _ _"]:
     return x.permute(0, 1, 4, 2, 5, 3).reshape(batch, -1, r * height, r * width)
 
 
+def _icnr(c_in: int, c_out: int) -> nn.Module:
+    """A sub-pixel convolution whose four sets of weights start equal: Aitken et al. (2017).
+
+    At the start it convolves and then copies each pixel: a flat input gives a flat output.
+    """
+    conv = nn.Conv2d(c_in, 4 * c_out, 3, padding=1)
+    with no_grad():
+        conv.weight.copy_(conv.weight[::4].repeat_interleave(4, dim=0))
+        conv.bias.copy_(conv.bias[::4].repeat_interleave(4))
+    return nn.Sequential(conv, nn.PixelShuffle(2))
+
+
 UPSAMPLERS: dict[str, Callable[[int, int], nn.Module]] = {
     "subpixel": lambda a, b: nn.Sequential(nn.Conv2d(a, 4 * b, 3, padding=1), nn.PixelShuffle(2)),
+    "icnr": _icnr,
     "transposed": lambda a, b: nn.ConvTranspose2d(a, b, 3, 2, padding=1, output_padding=1),
     "resize": lambda a, b: nn.Sequential(
         nn.UpsamplingNearest2d(scale_factor=2), nn.Conv2d(a, b, 3, padding=1)
     ),
 }
-"""Ways to double the side, c_in to c_out channels; the paper's is "subpixel"."""
+"""Ways to double the side, c_in to c_out channels; the paper's is "subpixel".
+
+"icnr" is the same layer with other initial weights; "resize" copies pixels, then convolves (Odena
+et al. 2016), and can't produce a pattern from a flat input whatever its weights.
+"""
 
 
 @configured
@@ -101,7 +118,7 @@ class Generator(nn.Module):
     on_bicubic : bool
         Whether the network's output is added to the bicubic enlargement. Not in the paper; a short
         training then need not learn the smooth part.
-    upsampling : {"subpixel", "transposed", "resize"}
+    upsampling : {"subpixel", "icnr", "transposed", "resize"}
         One of `UPSAMPLERS`.
     rng : torch.Generator, optional
         Draws the initial weights; see `blocks.configured`.
@@ -116,7 +133,7 @@ class Generator(nn.Module):
         ends: Sequence[int] = (9, 9),
         norm: bool = True,
         on_bicubic: bool = False,
-        upsampling: Literal["subpixel", "transposed", "resize"] = "subpixel",
+        upsampling: Literal["subpixel", "icnr", "transposed", "resize"] = "subpixel",
         rng: Rng = None,
     ) -> None:
         super().__init__()
@@ -213,11 +230,13 @@ def content_loss(phi: Callable[[Images], list[Tensor]], fake: Images, real: Imag
 
 
 def total_variation(x: Images) -> Scalar:
-    r"""Mean absolute difference of neighbouring pixels, horizontally plus vertically.
+    r"""Mean absolute difference of neighbouring pixels, vertically plus horizontally.
 
     :math:`E|x_{i+1,j} - x_{ij}| + E|x_{i,j+1} - x_{ij}|`: the anisotropic form of Rudin et al.
-    (1992), which also has a gradient where the image is flat. The paper uses such a term in one of
-    its experiments.
+    (1992), which also has a gradient where the image is flat. As a regularization term it penalizes
+    noise, and with it all texture. The paper adds it to one of its losses, that of SRResNet-VGG22,
+    with weight 2e-8 (Section 3.4), and does not define it there. Where a sum over the pixels is
+    meant, that is ``2e-8 * x[0].numel()`` times this mean: 5.5e-4 for images of 3 x 96 x 96.
 
     Parameters
     ----------

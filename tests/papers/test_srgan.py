@@ -12,10 +12,8 @@ from PIL import Image
 from torch import nn
 
 from gancourse.papers import srgan, srgan_photos
-from gancourse.papers.blocks import count_parameters
-from gancourse.papers.gan import (
-    descend,
-)
+from gancourse.papers.blocks import count_parameters, initial_weights
+from gancourse.papers.gan import descend
 from gancourse.papers.srgan import srgan_step
 from gancourse.shapes import to_bytes, to_float
 from gancourse.training import networks
@@ -81,6 +79,31 @@ def test_nothing_beyond_the_reach_matters_and_the_reach_is_not_too_wide(upsampli
     columns = x.grad[0].abs().sum(dim=(0, 1)).nonzero().flatten()
     farthest = (columns - middle).abs().max().item()
     assert G.reach - 1 <= farthest <= G.reach
+
+
+def flat_spread(kind, rng):
+    """Standard deviation of what two doublings make of a flat image, without its border."""
+    with torch.no_grad(), initial_weights(rng):
+        double = srgan.UPSAMPLERS[kind]
+        layers = nn.Sequential(double(8, 8), nn.PReLU(), double(8, 3))
+        return layers(torch.ones(1, 8, 12, 12))[:, :, 8:-8, 8:-8].std(dim=(2, 3)).max().item()
+
+
+def test_icnr_and_resize_have_no_pattern_on_a_flat_image_and_the_others_have(rng):
+    spread = {kind: flat_spread(kind, rng) for kind in srgan.UPSAMPLERS}
+    assert max(spread["icnr"], spread["resize"]) < 1e-5
+    assert min(spread["subpixel"], spread["transposed"]) > 0.01
+
+
+def test_icnr_starts_as_a_convolution_whose_pixels_are_copied(rng):
+    """Aitken et al. (2017), the four maps of a block start equal."""
+    with initial_weights(rng):
+        conv, shuffle = srgan.UPSAMPLERS["icnr"](3, 2)
+    x = torch.randn(2, 3, 5, 6, generator=rng)
+    once = F.conv2d(x, conv.weight[::4], conv.bias[::4], padding=1)
+    wanted = F.interpolate(once, scale_factor=2, mode="nearest")
+    assert torch.allclose(shuffle(conv(x)), wanted, atol=1e-6)
+    assert count_parameters(conv) == count_parameters(srgan.UPSAMPLERS["subpixel"](3, 2))
 
 
 def test_discriminator_has_strides_in_every_second_layer_and_returns_logits(rng):
@@ -221,6 +244,16 @@ def test_total_variation_of_a_ramp_a_step_and_a_flat_picture():
     assert srgan.total_variation(torch.full((1, 3, 4, 4), 0.3)) == 0
     with pytest.raises(ValueError, match="2 x 2"):
         srgan.total_variation(torch.zeros(1, 3, 1, 5))
+
+
+def test_the_gradient_of_total_variation_lowers_a_peak_and_nothing_else():
+    x = torch.zeros(1, 1, 5, 7)
+    x[..., 2, 3] = 1
+    x.requires_grad_()
+    srgan.total_variation(x).backward()
+    down, across = 1 / (4 * 7), 1 / (5 * 6)  # a weight for each difference
+    assert x.grad[0, 0, 2, 3].item() == pytest.approx(2 * down + 2 * across)
+    assert x.grad[0, 0, 0].abs().sum() == 0 and x.grad[0, 0, 1, 3].item() == pytest.approx(-down)
 
 
 def enlarging_game():
