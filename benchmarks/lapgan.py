@@ -11,9 +11,9 @@ settings are kept: stop and resume it at any time. Two processes may share the s
 """
 
 import argparse
+import itertools
 import json
 import os
-import platform
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,8 +38,9 @@ from gancourse.training.loop import train
 from gancourse.training.player import Player, linear_decay
 
 FILE = Path(__file__).parents[1] / "gancourse" / "results" / "lapgan.json"
-SETTINGS = {"steps_8": 2000, "steps": 1500, "steps_64": 1400, "images": 800, "train": 2500}
+SETTINGS = {"steps_8": 2000, "steps": 1500, "steps_64": 1200, "images": 800, "train": 2500}
 NOISE, CROP, SIDES = 24, 16, (64, 32, 16, 8)
+PARTS = {"lapgan": "LAPGAN", "single": "one GAN"}
 Features = Callable[[Tensor], Tensor]
 
 
@@ -192,35 +193,42 @@ class Problem:
             "real 8, only doubled": self.distances(blurred),
         }
 
-    def measure(self, seed: int) -> tuple[dict, dict[str, Tensor]]:
-        """Train all GANs with a seed: seconds and distances, and the samples."""
+    def lapgan(self, seed: int) -> tuple[dict[str, float], dict[str, Tensor]]:
+        """Train the chain, and the last level again with the paper's D: seconds and samples."""
         seconds, levels, test_at = {}, {}, self.test_at
         G8, seconds["8"] = coarse_gan(self.at[8], seed)
         for side in (16, 32, 64):
             levels[side], seconds[str(side)] = level(self.at[side], self.at[side // 2], seed)
         of_sum, seconds["64, D of the sum"] = level(self.at[64], self.at[32], seed, OfTheSum)
-        single, seconds["one GAN"] = single_gan(self.real, seed)
-        samples = {
+        return seconds, {
+            "LAPGAN": draw(in_batches(G8, self.z), levels),
+            "real 8, then 3 levels": draw(test_at[8], levels),
+            "real 16, then 2 levels": draw(test_at[16], {32: levels[32], 64: levels[64]}),
             "real 32, then 1 level": draw(test_at[32], {64: levels[64]}),
             "real 32, D of the sum": draw(test_at[32], {64: of_sum}),
-            "real 16, then 2 levels": draw(test_at[16], {32: levels[32], 64: levels[64]}),
-            "real 8, then 3 levels": draw(test_at[8], levels),
-            "LAPGAN": draw(in_batches(G8, self.z), levels),
-            "one GAN": in_batches(single, self.z, size=200),
         }
-        distances = {name: self.distances(x) for name, x in samples.items()}
-        row = {"seconds": {k: round(v, 1) for k, v in seconds.items()}, "distances": distances}
-        return row, samples
+
+    def single(self, seed: int) -> tuple[dict[str, float], dict[str, Tensor]]:
+        """Train one GAN for everything: seconds and samples."""
+        G, seconds = single_gan(self.real, seed)
+        return {"one GAN": seconds}, {"one GAN": in_batches(G, self.z, size=200)}
 
 
-def save(file: Path, data: str, add: Callable[[dict], None]) -> None:
-    """Read the file, change one data set's part, and write it in one step."""
-    tables = json.loads(file.read_text("utf-8")) if file.exists() else {}
-    if tables.get("settings") != SETTINGS:
-        tables = {"settings": SETTINGS, "machine": platform.processor() or platform.machine()}
-    add(tables.setdefault(data, {}))
+def tables(file: Path) -> dict:
+    """What the file holds, if its settings are ours."""
+    known = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    return known if known.get("settings") == SETTINGS else {"settings": SETTINGS}
+
+
+def save(file: Path, *keys: str, **values: dict) -> None:
+    """Read the file, add to the part that the keys lead to, and write it in one step."""
+    all_of_it = part = tables(file)
+    for key in keys:
+        part = part.setdefault(key, {})
+    for name, value in values.items():
+        part[name] = part.get(name, {}) | value
     new = file.with_suffix(f".{os.getpid()}.tmp")
-    new.write_text(json.dumps(tables, indent=1, sort_keys=True) + "\n", "utf-8")
+    new.write_text(json.dumps(all_of_it, indent=1, sort_keys=True) + "\n", "utf-8")
     new.replace(file)
 
 
@@ -228,25 +236,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", nargs="+", default=["flowers", "photos"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
-    parser.add_argument("--minutes", type=float, default=1e6, help="start no seed after these")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--minutes", type=float, default=1e6, help="start no training after these")
     parser.add_argument("--file", type=Path, default=FILE)
     parser.add_argument("--samples", type=Path, help="a folder for 33 samples of each kind")
     args = parser.parse_args()
     begin = time.monotonic()
     for data in args.data:
         problem = Problem(data)
-        save(args.file, data, lambda part, p=problem: part.update(real=p.references()))
-        for seed in args.seeds:
-            known = json.loads(args.file.read_text("utf-8"))[data].get("seeds", {})
-            if str(seed) in known or time.monotonic() - begin > 60 * args.minutes:
+        save(args.file, data, real=problem.references())
+        for seed, part in itertools.product(args.seeds, args.parts):
+            known = tables(args.file)[data].get(str(seed), {}).get("distances", {})
+            if PARTS[part] in known or time.monotonic() - begin > 60 * args.minutes:
                 continue
-            row, samples = problem.measure(seed)
-            add = {str(seed): row}
-            save(args.file, data, lambda part, add=add: part.setdefault("seeds", {}).update(add))
-            print(data, seed, json.dumps(row), flush=True)
+            seconds, samples = getattr(problem, part)(seed)
+            distances = {name: problem.distances(x) for name, x in samples.items()}
+            seconds = {name: round(value, 1) for name, value in seconds.items()}
+            save(args.file, data, str(seed), seconds=seconds, distances=distances)
+            print(data, seed, part, seconds, distances, flush=True)
             if args.samples:
                 first = {name: x[:33].half() for name, x in samples.items()}
-                torch.save(first, args.samples / f"{data}_{seed}.pt")
+                torch.save(first, args.samples / f"{data}_{seed}_{part}.pt")
 
 
 if __name__ == "__main__":
