@@ -32,7 +32,7 @@ from gancourse.papers import dcgan, lapgan
 from gancourse.papers.blocks import init_normal, swap
 from gancourse.papers.cgan import conditional_step
 from gancourse.papers.gan import descend, gan_step, lazy_r1
-from gancourse.papers.lapgan import gaussian, up
+from gancourse.papers.lapgan import gaussian, he_normal, squares, up
 from gancourse.shapes import to_float
 from gancourse.training.loop import train
 from gancourse.training.player import Player, linear_decay
@@ -93,21 +93,6 @@ def coarse_gan(real: Tensor, seed: int) -> tuple[nn.Module, float]:
     return game(G, D, Batches(real, size=32, rng=rng), env.noise(NOISE, rng), SETTINGS["steps_8"])
 
 
-def squares(batches: Batches, positions: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-    for h, low in batches:
-        top, left = torch.randint(h.shape[-1] - CROP + 1, (2,), generator=positions).tolist()
-        square = (..., slice(top, top + CROP), slice(left, left + CROP))
-        yield h[square], low[square]
-
-
-def he_normal(net: nn.Module, rng: torch.Generator) -> nn.Module:
-    for layer in net.modules():
-        if isinstance(layer, nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight, a=0.2, generator=rng)
-            nn.init.zeros_(layer.bias)
-    return net
-
-
 def level(
     fine: Tensor, coarse: Tensor, seed: int, kind: type[nn.Module] = lapgan.LevelDiscriminator
 ) -> tuple[nn.Module, float]:
@@ -123,7 +108,7 @@ def level(
     def sample_z(m: int) -> Tensor:
         return torch.randn(m, 1, CROP, CROP, generator=rng, device=env.device())
 
-    batches = squares(Batches(fine - low, low, size=32, rng=rng), positions)
+    batches = squares(Batches(fine - low, low, size=32, rng=rng), CROP, positions)
     settings = {"one_step": conditional_step, "gamma": 0.002, "lr_D": 4e-3}
     return game(G, D, batches, sample_z, SETTINGS["steps"], **settings)
 
@@ -246,13 +231,13 @@ def main() -> None:
         problem = Problem(data)
         save(args.file, data, real=problem.references())
         for seed, part in itertools.product(args.seeds, args.parts):
-            known = tables(args.file)[data].get(str(seed), {}).get("distances", {})
+            known = tables(args.file)[data].get("seeds", {}).get(str(seed), {}).get("distances", {})
             if PARTS[part] in known or time.monotonic() - begin > 60 * args.minutes:
                 continue
             seconds, samples = getattr(problem, part)(seed)
             distances = {name: problem.distances(x) for name, x in samples.items()}
             seconds = {name: round(value, 1) for name, value in seconds.items()}
-            save(args.file, data, str(seed), seconds=seconds, distances=distances)
+            save(args.file, data, "seeds", str(seed), seconds=seconds, distances=distances)
             print(data, seed, part, seconds, distances, flush=True)
             if args.samples:
                 first = {name: x[:33].half() for name, x in samples.items()}
