@@ -61,7 +61,6 @@ from gancourse.results import load_table
 from gancourse.shapes import to_float
 from gancourse.training.loop import train
 from gancourse.training.player import Player, linear_decay
-from gancourse.widgets import explore
 
 # %% [markdown]
 # ## 1 An image in steps
@@ -84,7 +83,7 @@ assert len(test) == 2 * N and real.abs().max() <= 1
 #
 # A generator of these has to decide *what* is where: red petals, a green background, a bee on the left. Few numbers suffice for that. It also has to draw *edges*: thousands of numbers, each of which depends mostly on its neighbourhood. In DCGAN one network does both at once.
 #
-# **The paper's idea** is to split the image into a coarse part and details, and to train a separate GAN for each. Every step is then an easier problem. Section 7 measures whether the result is better than one GAN's. First we need the split.
+# **The paper's idea** is to split the image into a coarse part and details, and to train a separate GAN for each, so that each step is a smaller problem. Section 7 measures whether the result is better than one GAN's. First we need the split.
 #
 # ## 2 Halving and doubling
 #
@@ -267,37 +266,21 @@ env.report(reconstruction_error=errors[0])
 assert max(errors) <= 1e-5 and flat > 0.5
 
 # %% [markdown]
-# The reconstruction is exact except for rounding, whatever $d$ and $u$ are, since each residual was computed from them. And residuals vary less than images: where colour is flat, they are nearly zero. The next cell reconstructs a flower without a part of its pyramid.
+# The reconstruction is exact except for rounding, whatever $d$ and $u$ are, since each residual was computed from them. And residuals vary less than images: where colour is flat, they are nearly zero. What does a flower look like without its coarse image?
 
 # %%
-PARTS = {
-    "nothing": [], "finest residual": [0], "two finest residuals": [0, 1],
-    "all residuals": [0, 1, 2], "coarse image": [3],
-}
-
-
-def view(flower: int = 1, removed: str = "nothing") -> None:
-    """Draw a pyramid, and the image reconstructed without a part of it."""
-    pyramid = laplacian(real[flower : flower + 1], 3)
-    pyramid = [x * (level not in PARTS[removed]) for level, x in enumerate(pyramid)]
-    images = [*(2 * x for x in pyramid[:-1]), pyramid[-1], reconstruct(pyramid)]
-    titles = ("residual 64", "residual 32", "residual 16", "image 8", "reconstruction")
-    fig, axes = panels(5, width=1.7, height=2.0)
-    for ax, x, title in zip(axes, images, titles, strict=True):
+pyramid = laplacian(real[1:2], 3)
+titles = ("residual 64", "residual 32", "residual 16", "image 8", "reconstruction")
+fig, axes = panels(5, rows=2, width=1.7, height=1.9)
+for row, parts in enumerate((pyramid, [*pyramid[:-1], torch.zeros_like(pyramid[-1])])):
+    images = [*(2 * h for h in parts[:-1]), parts[-1], reconstruct(parts)]
+    for ax, x, title in zip(axes[5 * row :], images, titles):
         show_images(as_64(x), columns=1, ax=ax)
         ax.set_title(title, fontsize=10)
-    show(fig, alt=f"Flower {flower}, reconstructed from its pyramid without: {removed}.")
-
-
-explore(
-    view,
-    stills=[{}, {"removed": "two finest residuals"}, {"removed": "coarse image"}],
-    flower=(0, 99, 1, 1),
-    removed=list(PARTS),
-)
+show(fig, alt="Without its coarse image a flower keeps edges and contrasts, but not its colours.")
 
 # %% [markdown]
-# *Figure 6.4. A pyramid; grey is zero, residuals are shown at twice their contrast. Top: whole. Middle: without the two finest residuals, edges are gone. Bottom: without the coarse image, the background is grey, while petals, centre and bee still differ in colour from their surroundings.*
+# *Figure 6.4. A pyramid; grey is zero, residuals are shown at twice their contrast. Top: whole. Bottom: without the coarse image.*
 #
 # ## 4 The coarsest level: a plain GAN
 #
@@ -513,6 +496,7 @@ print("loss of D at the end:", ends_text)
 ax = plot_curves([r.step for r in histories[16]], curves, xlabel="step", ylabel="loss of D (nats)")
 ax.axhline(math.log(4), color="black", linewidth=0.8)
 ax.set_ylim(0, 1.7)
+ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 ax.text(STEPS / 2, 1.42, "log 4: an undecided D", fontsize=9, ha="center", va="bottom")
 show(ax, alt="Look whether D's loss stays between 0 and log 4 at all three levels.")
 env.expect(
@@ -666,7 +650,7 @@ letter = check("6.7", letter)
 # %% [markdown]
 # ## 7 Against one GAN for everything
 #
-# **Is the chain better than one GAN?** The paper's baseline was the GAN of 2014. Ours is stronger: a DCGAN that draws 64 x 64 at once, with the same kind of step, penalty, EMA and learning-rate decay. Each of its transposed convolutions that double the side is replaced by a **resize convolution**, that is, doubling by copying pixels and then an ordinary convolution, since transposed convolutions tend to leave a fine grid in the image (notebook 08 shows why). It gets **about the same training time** on two cores as the four GANs together. Its number of steps is fixed, so that the result does not depend on how busy your computer is; the cell prints both times.
+# **Is the chain better than one GAN?** The baseline is a DCGAN that draws 64 x 64 at once, with the same kind of step, penalty, EMA and learning-rate decay. Transposed convolutions tend to leave a fine grid in the image (notebook 08 shows why), so each of those that double the side is replaced by a **resize convolution**: double by copying pixels, then an ordinary convolution. The baseline gets **about the same training time** on two cores as the four GANs together. Its number of steps is fixed, so that the result does not depend on how busy your computer is; the cell prints both times.
 
 # %% tags=["training", "nbval-ignore-output"]
 def resize(old: nn.ConvTranspose2d) -> nn.Module:
@@ -704,7 +688,7 @@ assert single_samples.shape == lapgan_samples[-1].shape
 # - the **ImageNet classifier** of notebook 01, after its fifth of seven stages, averaged over all positions (112 numbers),
 # - a **flower classifier**: a small network that learns, from real flowers at half their side, to predict petal colour and bee (128 numbers).
 #
-# No G was trained against either. A distance between two sets of real test flowers shows the lowest value to expect. All sets have the same size.
+# No G was trained against either. Two sets of real test flowers show the lowest distance to expect. All sets have the same size.
 
 # %% tags=["training", "nbval-ignore-output"]
 net = pretrained.classifier().net.to(device, memory_format=env.memory_format())
@@ -802,7 +786,7 @@ env.report(
 #
 # ## 8 A class for the first step
 #
-# **Can we ask for a red flower with a bee?** The paper also trained a class-conditional LAPGAN. In the authors' code every level gets the class, as an extra plane of G and of D. Our levels are independent, so we try less: only the *first* GAN is trained again, conditioned on the class (one-hot, joined to z in G, as planes of ones and zeros in D). **The three other levels stay as they are**, and see only the 8 x 8 image. There are ten classes: five petal colours, each without and with a bee.
+# **Can we ask for a red flower with a bee?** The authors also trained a class-conditional LAPGAN: in their code every level gets the class, as an extra plane of G and of D. Our levels are independent, so we try less: only the *first* GAN is trained again, conditioned on the class (one-hot, joined to z in G, as planes of ones and zeros in D). **The three other levels stay as they are**, and see only the 8 x 8 image. There are ten classes: five petal colours, each without and with a bee.
 
 # %% tags=["training", "nbval-ignore-output"]
 rng, init = env.rng(9), env.rng(90, "cpu")
@@ -848,7 +832,7 @@ env.expect(
 # %% [markdown]
 # *Figure 6.11. One row per class; only the first GAN was given the class.*
 #
-# The flower classifier says how often a sample shows what was requested. Compare colour and bee in the second row; guessing would get the bee right half of the time. At 8 x 8 pixels the colour fills half of the image, while a bee is a few dark pixels, from which the finer levels may draw something else. Giving the class to every level, as the authors do, may help here; we did not try it.
+# The flower classifier says how often a sample shows what was requested. Compare colour and bee in the second row; guessing would get the bee right half of the time. At 8 x 8 pixels a bee is a few dark pixels, from which the finer levels may draw something else. Giving the class to every level, as the authors do, may help; we did not try it.
 #
 # ## What we measured, and what the paper reports
 #

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 from gancourse.papers import lapgan
 from gancourse.papers.blocks import count_parameters
+from gancourse.results import load_table
 from gancourse.training import networks
 
 
@@ -174,3 +175,11 @@ def test_he_normal_keeps_the_size_of_a_signal(rng):
     expected = (2 / (1 + 0.2**2) / (64 * 9)) ** 0.5
     assert net[0].weight.std().item() == pytest.approx(expected, rel=0.02)
     assert not net[0].bias.any()
+
+
+def test_the_table_of_notebook_06_has_both_metrics_for_five_seeds():
+    table = load_table("lapgan")["flowers"]
+    assert sorted(table["seeds"]) == ["0", "1", "2", "3", "4"]
+    for seed in table["seeds"].values():
+        assert {"LAPGAN", "one GAN", "real 32, D of the sum"} < set(seed["distances"])
+        assert all({"imagenet", "classifier"} == set(row) for row in seed["distances"].values())
