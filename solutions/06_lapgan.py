@@ -9,7 +9,7 @@
 # %% [markdown] tags=["header"]
 # # 06 LAPGAN: from coarse to fine
 #
-# Denton, Chintala, Szlam and Fergus (2015) built a generator that works in steps: a small GAN draws 8 x 8 pixels, and at each doubling another GAN adds the missing detail. Their abstract reports that people took about 40 % of its CIFAR-10 samples for real images, and 10 % of those of a plain GAN.
+# Denton, Chintala, Szlam and Fergus (2015) generate images in steps: a small GAN draws 8 x 8 pixels, and at each doubling another GAN adds detail. Their abstract reports that people took about 40 % of its CIFAR-10 samples for real images, and 10 % of those of a plain GAN.
 #
 # **You build:** a chain of four GANs, trained separately, that draws flowers at 8, 16, 32 and 64 pixels.
 #
@@ -65,7 +65,7 @@ from gancourse.training.player import Player, linear_decay
 # %% [markdown]
 # ## 1 An image in steps
 #
-# The paper's data are CIFAR-10 (32 x 32 pixels), STL-10 (96 x 96) and LSUN scenes (64 x 64). Ours are the course's drawn flowers at 64 x 64: five petal colours, three petal shapes, five to eight petals, two backgrounds, and a bee on about half of the flowers. We can draw as many as we like, also test images that no network was trained on.
+# The paper's data are CIFAR-10 (32 x 32 pixels), STL-10 (96 x 96) and LSUN scenes (64 x 64). Ours are the course's drawn flowers at 64 x 64: five petal colours, three petal shapes, five to eight petals, two backgrounds, and a bee on about half of the flowers.
 
 # %% tags=["nbval-ignore-output"]
 device = env.device()
@@ -81,13 +81,13 @@ assert len(test) == 2 * N and real.abs().max() <= 1
 # %% [markdown]
 # *Figure 6.1. A few of the flowers.*
 #
-# A generator of these has to decide *what* is where: red petals, a green background, a bee on the left. Few numbers suffice for that. It also has to draw *edges*: thousands of numbers, each of which depends mostly on its neighbourhood. In DCGAN one network does both at once.
+# A generator has to decide *what* is where: red petals, a green background, a bee on the left. Few numbers suffice for that. It also has to draw *edges*: thousands of numbers that depend mostly on their neighbourhood. In DCGAN one network does both.
 #
 # **The paper's idea** is to split the image into a coarse part and details, and to train a separate GAN for each, so that each step is a smaller problem. Section 7 measures whether the result is better than one GAN's. First we need the split.
 #
 # ## 2 Halving and doubling
 #
-# **How do you make an image smaller?** Keep every second pixel? Here is what that does to stripes that are finer than the pixels of the small image.
+# **How do you make an image smaller?** Keeping every second pixel does this to stripes finer than the new pixels:
 
 # %%
 stripes = torch.cos(torch.arange(64) * 2 * torch.pi / 2.7).expand(1, 1, 64, 64).contiguous()
@@ -141,7 +141,7 @@ def down(x: Tensor) -> Tensor:
 down = check("6.1", down)
 
 # %% [markdown]
-# The way back, $u(\cdot)$, doubles the side by bilinear interpolation: `up(x)`, from the package. It can't restore what is lost; it makes a smooth guess.
+# The way back, $u(\cdot)$, doubles the side by bilinear interpolation: `up(x)`. It can't restore what is lost; it makes a smooth guess.
 
 # %%
 print(f"contrast left in the stripes: {down(stripes)[0, 0, 4, 4:-4].std() / stripes.std():.2f}")
@@ -150,7 +150,7 @@ real_at = dict(zip(SIDES, gaussian(real, 3)))  # the training images at each sid
 
 
 def as_64(x: Tensor) -> Tensor:
-    """Images of any size at 64 x 64, their pixels copied, for display."""
+    """Images at 64 x 64, their pixels copied, for display."""
     return F.interpolate(x, size=64, mode="nearest")
 
 
@@ -159,7 +159,7 @@ ax = show_images(rows, columns=11, title="64, 32, 16, 8 pixels")
 show(ax, alt="At 8 pixels colours and bees can still be recognized, the number of petals can't.")
 
 # %% [markdown]
-# *Figure 6.3. Gaussian pyramids: images, halved three times.* Cover the upper rows and look at the lowest: you can still name the colour of a flower, but not count its petals. Each image of that row has 8 · 8 · 3 = 192 numbers, a 64th of those in the first row.
+# *Figure 6.3. Gaussian pyramids: images, halved three times.* In the lowest row you can still name the colour of a flower, but not count its petals. Each of its images has 8 · 8 · 3 = 192 numbers, a 64th of those in the first row.
 #
 # ## 3 The Laplacian pyramid
 #
@@ -284,7 +284,7 @@ show(fig, alt="Without its coarse image a flower keeps edges and contrasts, but 
 #
 # ## 4 The coarsest level: a plain GAN
 #
-# **What draws the 192 numbers of the coarsest image?** No level is above it, so there is no condition: this is the plain GAN of notebook 02, here with two small DCGANs. The next cell sets up a GAN as notebook 03 did: Adam with learning-rate decay in the second half, the R1 penalty at every eighth step, an exponential moving average (EMA) of G's weights. All GANs of this notebook use it.
+# **What draws the 192 numbers of the coarsest image?** No level is above it, so there is no condition: this is the plain GAN of notebook 02, here with two small DCGANs. All GANs of this notebook are set up as in notebook 03: Adam with learning-rate decay in the second half, the R1 penalty at every eighth step, an exponential moving average (EMA) of G's weights.
 
 # %%
 NOISE = 24
@@ -328,7 +328,7 @@ show(fig, alt="Look for generated images whose colours or positions no real imag
 assert record.step == STEPS_8
 
 # %% [markdown]
-# *Figure 6.5. Generated and real images of 8 x 8.* Compare background, position and colour. 
+# *Figure 6.5. Generated and real images of 8 x 8.* Compare background, position and colour.
 #
 # ## 5 A conditional GAN for each doubling
 #
@@ -336,7 +336,7 @@ assert record.step == STEPS_8
 #
 # $$\min_G \max_D\;\; \mathbb{E}_{h, \ell}\big[\log D(h, \ell)\big] + \mathbb{E}_{z, \ell}\big[\log\big(1 - D(G(z, \ell), \ell)\big)\big].$$
 #
-# That is the conditional game of Mirza and Osindero (2014, Equation 2), with an image as the condition. Notebook 05's `conditional_step` works for any condition: it calls `G(z, c)` and `D(x, c)`.
+# That is the conditional game of Mirza and Osindero (2014, Equation 2), with an image as the condition. Notebook 05's `conditional_step` trains it: it calls `G(z, c)` and `D(x, c)`.
 #
 # ```
 # real image I --d--> --u--> low          real residual: h = I - low
@@ -344,7 +344,7 @@ assert record.step == STEPS_8
 # D: h + low --> logit
 # ```
 #
-# As in the authors' code, the noise is a *plane* as large as the image, joined to it as another channel. Theirs is uniform on [-1, 1], ours N(0, 1).
+# As in the authors' code, the noise is a *plane*, joined to the image as another channel. Theirs is uniform on [-1, 1], ours N(0, 1).
 #
 # **Exercise 6.4** · *The generator of a level* · difficulty ●●●○○ · importance ●●●●● · 15 minutes · 3 points
 #
@@ -398,9 +398,9 @@ class LevelGenerator(nn.Module):
 LevelGenerator = check("6.4", LevelGenerator)
 
 # %% [markdown]
-# Now the discriminator. From the residual alone it could only learn whether these are edges, not whether they are the edges *of this image*. So it needs the blurred image too. The paper **adds** the two before the first layer (Section 2.3): D judges the sharpened image, as in any GAN.
+# From the residual alone D could only learn whether these are edges, not whether they are the edges *of this image*. So it needs the blurred image too. The paper **adds** the two before the first layer (Section 2.3): D judges the sharpened image.
 #
-# We depart from it in one point. Where a flower is flat, its residual is 0. A generated residual may have faint noise there, which is hard to detect in the sum. So our D gets a second input: the residual by itself, multiplied by 5 (`RESIDUAL_SCALE`). Section 7 compares the samples of both kinds of D.
+# We depart from it in one point. Where a flower is flat, its residual is 0, and faint noise in a generated residual is hard to detect in the sum. So our D gets a second input: the residual by itself, multiplied by 5 (`RESIDUAL_SCALE`). Section 7 compares samples of both kinds of D.
 #
 # **Exercise 6.5** · *What the discriminator of a level sees* · difficulty ●●○○○ · importance ●●●●○ · 8 minutes · 2 points
 #
@@ -448,9 +448,9 @@ class LevelDiscriminator(nn.Module):
 LevelDiscriminator = check("6.5", LevelDiscriminator)
 
 # %% [markdown]
-# The training data of a level are pairs of real residuals and real blurred images. **No level needs another level for its training**: all could be trained at the same time, on three machines.
+# The training data of a level are pairs of real residuals and real blurred images. **No level needs another for its training**: all could be trained at the same time.
 #
-# A shortcut of ours: whether an edge is right depends mostly on its neighbourhood. So the levels of 32 and 64 pixels learn from squares of 16 x 16, cropped at random positions (`squares`); at 64 pixels that is a 16th of the image. G is fully convolutional: trained on squares, it works at any size. The disadvantage: near the border of a square, the padding supplies zeros, and most pixels of a small square are near its border.
+# A shortcut of ours: whether an edge is right depends mostly on its neighbourhood. So the levels of 32 and 64 pixels learn from squares of 16 x 16, cropped at random positions (`squares`); at 64 pixels that is a 16th of the image. G is fully convolutional: trained on squares, it works at any size. The disadvantage: most pixels of a small square are near its border, where the padding supplies zeros.
 
 # %%
 CROP = 16
@@ -508,7 +508,7 @@ env.expect(
 # %% [markdown]
 # *Figure 6.6. The loss of each level's D.* By the rule of notebook 03 a run is healthy if this loss is clearly above 0 and, after the first steps, below log 4. The lower it is, the better D tells real residuals from generated ones.
 #
-# **Does D really use the condition?** Give it real residuals and real blurred images, once in matching pairs and once shuffled: the residual of one flower with the image of another. Every single input is real; only the pairs are wrong.
+# **Does D really use the condition?** Give it real residuals and real blurred images, once in matching pairs and once shuffled. Every single input is real; only the pairs are wrong.
 
 # %% tags=["nbval-ignore-output"]
 rejected = {}
@@ -526,7 +526,7 @@ env.expect(
 )
 
 # %% [markdown]
-# And G? Let the last level sharpen *real* images of 32 pixels.
+# And G? The last level sharpens *real* images of 32 pixels:
 
 # %% tags=["nbval-ignore-output"]
 low = pairs(64)[1][:11]
@@ -546,7 +546,7 @@ assert h.shape == low.shape
 #
 # ## 6 The chain
 #
-# Now combine the four. Sampling starts with the coarsest image:
+# Sampling starts with the coarsest image:
 #
 # $$\tilde I_3 = G_3(z_3), \qquad \tilde I_k = u(\tilde I_{k+1}) + G_k\big(z_k,\, u(\tilde I_{k+1})\big).$$
 #
@@ -607,7 +607,7 @@ show(ax, alt="Colour and position are set at 8 pixels; each later row adds finer
 assert [x.shape[-1] for x in chain] == [8, 16, 32, 64]
 
 # %% [markdown]
-# *Figure 6.8. The chain: each column is one sample, from 8 pixels to 64.* Follow one column: what does each row add to the row above it?
+# *Figure 6.8. The chain: each column is one sample, from 8 pixels to 64.* What does each row add?
 #
 # **Exercise 6.7** · *What a level has never seen* · difficulty ●●●○○ · importance ●●●●○ · 5 minutes · 1 point
 #
@@ -650,7 +650,7 @@ letter = check("6.7", letter)
 # %% [markdown]
 # ## 7 Against one GAN for everything
 #
-# **Is the chain better than one GAN?** The baseline is a DCGAN that draws 64 x 64 at once, with the same kind of step, penalty, EMA and learning-rate decay. Transposed convolutions tend to leave a fine grid in the image (notebook 08 shows why), so each of those that double the side is replaced by a **resize convolution**: double by copying pixels, then an ordinary convolution. The baseline gets **about the same training time** on two cores as the four GANs together. Its number of steps is fixed, so that the result does not depend on how busy your computer is; the cell prints both times.
+# **Is the chain better than one GAN?** The baseline is a DCGAN that draws 64 x 64 at once, with the same kind of step, penalty, EMA and learning-rate decay. Transposed convolutions tend to leave a fine grid in the image (notebook 08 shows why), so each of those that double the side is replaced by a **resize convolution**: double by copying pixels, then an ordinary convolution. The baseline gets **about the same training time** on two cores as the four GANs together. Its number of steps is fixed; the cell prints both times.
 
 # %% tags=["training", "nbval-ignore-output"]
 def resize(old: nn.ConvTranspose2d) -> nn.Module:
@@ -674,21 +674,23 @@ print(f"training: LAPGAN {lapgan_seconds:.0f} s, one GAN {record.seconds:.0f} s"
 
 lapgan_samples = draw(in_batches(G8, z[:N]), generators)
 single_samples = in_batches(G64, z[:N], size=200)
-fig, axes = panels(1, rows=2, width=8.8, height=2.6)
-show_images(lapgan_samples[-1][:33], columns=11, title="LAPGAN", ax=axes[0])
-show_images(single_samples[:33], columns=11, title="one GAN", ax=axes[1])
-show(fig, alt="Compare LAPGAN above with one GAN below: which has the better shapes and edges?")
+from_real = draw(gaussian(test[:22], 3)[-1], generators)[-1]
+rows = {"LAPGAN": lapgan_samples[-1], "one GAN": single_samples, "real 8 x 8, then LAPGAN": from_real}
+fig, axes = panels(1, rows=3, width=8.8, height=1.9)
+for ax, (title, x) in zip(axes, rows.items(), strict=True):
+    show_images(x[:22], columns=11, title=title, ax=ax)
+show(fig, alt="Compare colours, shapes and edges: LAPGAN, one GAN, and the chain from real 8 x 8.")
 assert single_samples.shape == lapgan_samples[-1].shape
 
 # %% [markdown]
-# *Figure 6.9. Samples, not selected.* Which samples have the better shapes, and which the better edges? 
+# *Figure 6.9. Samples, not selected; in the last two rows the first GAN is replaced by real images of 8 x 8.* Compare colours, shapes and edges.
 #
 # Now two metrics. As in notebook 03 each is a Fréchet distance between sets of features. The features come from two networks:
 #
 # - the **ImageNet classifier** of notebook 01, after its fifth of seven stages, averaged over all positions (112 numbers),
 # - a **flower classifier**: a small network that learns, from real flowers at half their side, to predict petal colour and bee (128 numbers).
 #
-# No G was trained against either. Two sets of real test flowers show the lowest distance to expect. All sets have the same size.
+# No G was trained against either. Two sets of real test flowers show the lowest distance to expect.
 
 # %% tags=["training", "nbval-ignore-output"]
 net = pretrained.classifier().net.to(device, memory_format=env.memory_format())
@@ -738,10 +740,15 @@ print(f"{'distance to real flowers':26}", *(f"{metric:>18}" for metric in METRIC
 for name, values in run.items():
     print(f"{name:26}", *(f"{value:18.1f}" for value in values))
 ratios = [lapgan / single for lapgan, single in zip(run["LAPGAN"], run["one GAN"])]
-env.expect("TODO", ratios[0] > ratios[1], "TODO")
+env.expect(
+    "relative to LAPGAN, the single GAN is better by the flower classifier than by ImageNet",
+    ratios[1] > 1.5 * ratios[0],
+    f"LAPGAN's distance is {ratios[0]:.1f} times the single GAN's by ImageNet's features, "
+    f"{ratios[1]:.1f} times by the flower classifier's; usually below 1 and above 4.",
+)
 
 # %% [markdown]
-# **One run of each is not enough for a verdict.** `benchmarks/lapgan.py` trained both with five seeds and the settings of the profile `cpu`. It also started chains with *real* images of 8, 16 or 32 pixels: then the levels before have no part in the result. As a reference it used no level at all: real images of 8 x 8, doubled three times.
+# **One run of each is not enough for a verdict.** `benchmarks/lapgan.py` trained both with several seeds and the settings of the profile `cpu`. It also started chains with *real* images of 8, 16 or 32 pixels, without the levels before, and used no level at all: real images of 8 x 8, doubled three times.
 
 # %% tags=["nbval-ignore-output"]
 table = load_table("lapgan")["flowers"]
@@ -754,8 +761,8 @@ ROWS = (
 
 def over_seeds(row: str, metric: str) -> list[float]:
     """The distances of a row: one per seed, or a single one where nothing was trained."""
-    runs = [seed["distances"] for seed in table["seeds"].values()]
-    return [part[row][metric] for part in (runs if row in runs[0] else [table["real"]])]
+    runs = [table["real"], *(seed["distances"] for seed in table["seeds"].values())]
+    return [run[row][metric] for run in runs if row in run]
 
 
 fig, axes = panels(2, width=4.4, height=3.0)
@@ -763,13 +770,13 @@ means, stds = {}, {}
 for ax, metric, title in zip(axes, ("imagenet", "classifier"), METRICS, strict=True):
     values = {row: over_seeds(row, metric) for row in (*ROWS, OF_THE_SUM)}
     plot_bars({row: values[row] for row in ROWS}, xlabel=f"Fréchet distance, {title}", ax=ax)
-    print(f"{title}: mean (standard deviation) over {len(table['seeds'])} seeds")
+    print(f"{title}: mean and standard deviation, number of seeds")
     for row, x in values.items():
         mean, std = statistics.mean(x), statistics.stdev(x) if x[1:] else 0
         means[row, metric], stds[row, metric] = mean, std
-        print(f"  {row:24} {mean:7.1f} ({std:.1f})")
+        print(f"  {row:24} {mean:7.1f} +- {std:5.1f} {len(x):3}")
 axes[1].set_yticklabels([])
-show(fig, alt="Bars.")
+show(fig, alt="By ImageNet's features LAPGAN is nearer to real flowers, by the flower classifier one GAN.")
 env.report(
     lapgan_fid=means["LAPGAN", "imagenet"], lapgan_fid_std=stds["LAPGAN", "imagenet"],
     single_gan_fid=means["one GAN", "imagenet"], single_gan_fid_std=stds["one GAN", "imagenet"],
@@ -782,11 +789,15 @@ env.report(
 )
 
 # %% [markdown]
-# *Figure 6.10. Distances over five seeds.* TODO
+# *Figure 6.10. Distances to real flowers: means over seeds, a dot per seed.* **Which is better depends on the metric.** By ImageNet's features LAPGAN is nearer to real flowers; by the flower classifier the single GAN is, by a wide margin. Each is a distance in the features of one network. The paper asked people instead.
+#
+# **Where does the chain's error come from?** Rows two to four have one, two and three levels; each also passes on the errors of its input (Exercise 6.7). From "real 8, then 3 levels" to "LAPGAN" only the first GAN is new. By the flower classifier it adds more than the three levels together, and in Figure 6.9 the same levels draw better flowers from real 8 x 8 images.
+#
+# **Does D's second input help?** In the last printed row the last level had the paper's D; compare it with the second row. By ImageNet's features its samples are farther from real flowers; by the flower classifier there is little difference.
 #
 # ## 8 A class for the first step
 #
-# **Can we ask for a red flower with a bee?** The authors also trained a class-conditional LAPGAN: in their code every level gets the class, as an extra plane of G and of D. Our levels are independent, so we try less: only the *first* GAN is trained again, conditioned on the class (one-hot, joined to z in G, as planes of ones and zeros in D). **The three other levels stay as they are**, and see only the 8 x 8 image. There are ten classes: five petal colours, each without and with a bee.
+# **Can we ask for a red flower with a bee?** The authors also trained a class-conditional LAPGAN: in their code every level gets the class, as an extra plane of G and of D. Our levels are independent, so we try less: only the *first* GAN is trained again, conditioned on the class (one-hot, next to z in G, as planes in D). **The three other levels stay as they are**, and see only the 8 x 8 image. There are ten classes: five petal colours, each without and with a bee.
 
 # %% tags=["training", "nbval-ignore-output"]
 rng, init = env.rng(9), env.rng(90, "cpu")
@@ -832,7 +843,7 @@ env.expect(
 # %% [markdown]
 # *Figure 6.11. One row per class; only the first GAN was given the class.*
 #
-# The flower classifier says how often a sample shows what was requested. Compare colour and bee in the second row; guessing would get the bee right half of the time. At 8 x 8 pixels a bee is a few dark pixels, from which the finer levels may draw something else. Giving the class to every level, as the authors do, may help; we did not try it.
+# Compare colour and bee in the second printed row, by the flower classifier; guessing gets the bee right half of the time. At 8 x 8 pixels a bee is a few dark pixels, from which the finer levels may draw something else. Giving the class to every level, as the authors do, may help; we did not try it.
 #
 # ## What we measured, and what the paper reports
 #
@@ -845,14 +856,14 @@ env.expect(
 # | coarsest GAN | convolutional | authors' code: fully connected |
 # | optimizer | Adam, learning-rate decay, R1 penalty, EMA of G | authors' code: SGD 0.02, momentum 0.5, batches of 128 |
 # | a level's training images | squares of 16 x 16 | whole images |
-# | quality | TODO | taken for real by people: about 40 % (a plain GAN: 10 %) |
+# | quality | Figure 6.10: ahead of one GAN by ImageNet's features, behind by a flower classifier's | taken for real by people: about 40 % (a plain GAN: 10 %) |
 #
-# The paper is also reported to give Parzen-window likelihoods for CIFAR-10: -1799 (plus or minus 826) for LAPGAN, -3617 (353) for a GAN; higher is better. Notebook 05 shows why such an estimate misleads. The judgement of people is the better evidence.
+# The paper is also reported to give Parzen-window likelihoods for CIFAR-10: -1799 (plus or minus 826) for LAPGAN, -3617 (353) for a GAN. Notebook 05 shows why such estimates mislead.
 #
-# **A mistake worth making.** Train a level on images that the level above has generated, since that is its input in the chain. But which residual is the real one for an image that never existed? There is none, and so there is no data for this GAN.
+# **A mistake worth making.** Train a level on images that the level above has generated, since that is its input in the chain. But an image that never existed has no real residual: there is no data for this GAN.
 #
 # **References**
-# - E. Denton, S. Chintala, A. Szlam, R. Fergus, *Deep generative image models using a Laplacian pyramid of adversarial networks*, 2015, arXiv 1506.05751. Pyramids in Section 2.2, the chain in Section 2.3. Networks and training: the authors' code, `eyescream`.
+# - E. Denton, S. Chintala, A. Szlam, R. Fergus, *Deep generative image models using a Laplacian pyramid of adversarial networks*, 2015, arXiv 1506.05751, Sections 2.2 and 2.3; the authors' code, `eyescream`.
 # - P. Burt, E. Adelson, *The Laplacian pyramid as a compact image code*, 1983.
 # - M. Mirza, S. Osindero, *Conditional generative adversarial nets*, 2014, arXiv 1411.1784.
 #
