@@ -18,7 +18,7 @@
 # - **split** an image into a Laplacian pyramid, and **reconstruct** it without error,
 # - **write** a GAN that is conditioned on an image: its generator, its discriminator, its sampling chain,
 # - **explain** why the levels can be trained separately, and what that costs,
-# - **compare** two generators by two metrics, over several seeds.
+# - **compare** two generators by two metrics.
 #
 # | section | minutes |
 # |---|---|
@@ -508,7 +508,7 @@ env.expect(
 # %% [markdown]
 # *Figure 6.6. The loss of each level's D.* By the rule of notebook 03 a run is healthy if this loss is clearly above 0 and, after the first steps, below log 4. The lower it is, the better D tells real residuals from generated ones.
 #
-# **Does D really use the condition?** Give it real residuals and real blurred images, once in matching pairs and once shuffled. Every single input is real; only the pairs are wrong.
+# **Does D really use the condition?** Give it real residuals and real blurred images, in matching pairs and shuffled: every input is real, only the pairs are wrong.
 
 # %% tags=["nbval-ignore-output"]
 rejected = {}
@@ -537,7 +537,7 @@ rows = {"doubled from 32 x 32": low, "with G's residual": low + h, "real": real[
 fig, axes = panels(1, rows=3, width=8.8, height=1.15)
 for ax, (title, x) in zip(axes, rows.items(), strict=True):
     show_images(x, columns=11, title=title, ax=ax)
-show(fig, alt="Look whether the second row is as sharp as the third, and as flat where it is flat.")
+show(fig, alt="Look whether the second row is as sharp as the third, and as flat elsewhere.")
 print(f"other noise changes the residual by {(h - other).std() / h.std():.2f} of its deviation")
 assert h.shape == low.shape
 
@@ -650,7 +650,7 @@ letter = check("6.7", letter)
 # %% [markdown]
 # ## 7 Against one GAN for everything
 #
-# **Is the chain better than one GAN?** The baseline is a DCGAN that draws 64 x 64 at once, with the same kind of step, penalty, EMA and learning-rate decay. Transposed convolutions tend to leave a fine grid in the image (notebook 08 shows why), so each of those that double the side is replaced by a **resize convolution**: double by copying pixels, then an ordinary convolution. The baseline gets **about the same training time** on two cores as the four GANs together. Its number of steps is fixed; the cell prints both times.
+# **Is the chain better than one GAN?** The baseline is a DCGAN that draws 64 x 64 at once, with the same kind of step, penalty, EMA and learning-rate decay. Transposed convolutions tend to leave a fine grid in the image (notebook 08 shows why), so each of those that double the side is replaced by a **resize convolution**: double by copying pixels, then an ordinary convolution. The baseline gets **about the same training time** as the four GANs together (242 and 274 s on average in the runs below, on one core of a busy machine).
 
 # %% tags=["training", "nbval-ignore-output"]
 def resize(old: nn.ConvTranspose2d) -> nn.Module:
@@ -670,12 +670,13 @@ G, D, step = game(G, D, batches, env.noise(NOISE, rng), STEPS_64)
 keep = {"G": G, "D": D, "rng": rng}
 *_, record = train(step, STEPS_64, keep, folder / "one_gan", title="one GAN")
 G64, lapgan_seconds = G.average, sum(seconds.values())
-print(f"training: LAPGAN {lapgan_seconds:.0f} s, one GAN {record.seconds:.0f} s")
+print(f"this run: LAPGAN {lapgan_seconds:.0f} s, one GAN {record.seconds:.0f} s")
 
 lapgan_samples = draw(in_batches(G8, z[:N]), generators)
 single_samples = in_batches(G64, z[:N], size=200)
 from_real = draw(gaussian(test[:22], 3)[-1], generators)[-1]
-rows = {"LAPGAN": lapgan_samples[-1], "one GAN": single_samples, "real 8 x 8, then LAPGAN": from_real}
+rows = {"LAPGAN": lapgan_samples[-1], "one GAN": single_samples}
+rows |= {"real 8 x 8, then levels": from_real}
 fig, axes = panels(1, rows=3, width=8.8, height=1.9)
 for ax, (title, x) in zip(axes, rows.items(), strict=True):
     show_images(x[:22], columns=11, title=title, ax=ax)
@@ -683,7 +684,7 @@ show(fig, alt="Compare colours, shapes and edges: LAPGAN, one GAN, and the chain
 assert single_samples.shape == lapgan_samples[-1].shape
 
 # %% [markdown]
-# *Figure 6.9. Samples, not selected; in the last two rows the first GAN is replaced by real images of 8 x 8.* Compare colours, shapes and edges.
+# *Figure 6.9. Samples, not selected; in the last two rows the first GAN is replaced by real images of 8 x 8.* In the run recorded here LAPGAN mixes colours and some flowers blend into the background; one GAN draws clearer shapes with rough edges. From real images of 8 x 8, the same levels draw better flowers.
 #
 # Now two metrics. As in notebook 03 each is a Fréchet distance between sets of features. The features come from two networks:
 #
@@ -748,7 +749,7 @@ env.expect(
 )
 
 # %% [markdown]
-# **One run of each is not enough for a verdict.** `benchmarks/lapgan.py` trained both with several seeds and the settings of the profile `cpu`. It also started chains with *real* images of 8, 16 or 32 pixels, without the levels before, and used no level at all: real images of 8 x 8, doubled three times.
+# **One run of each is not enough for a verdict.** `benchmarks/lapgan.py` trains both with other seeds and the settings of the profile `cpu`. It also starts chains with *real* images of 8, 16 or 32 pixels, and uses no level at all: real images of 8 x 8, doubled three times.
 
 # %% tags=["nbval-ignore-output"]
 table = load_table("lapgan")["flowers"]
@@ -776,7 +777,7 @@ for ax, metric, title in zip(axes, ("imagenet", "classifier"), METRICS, strict=T
         means[row, metric], stds[row, metric] = mean, std
         print(f"  {row:24} {mean:7.1f} +- {std:5.1f} {len(x):3}")
 axes[1].set_yticklabels([])
-show(fig, alt="By ImageNet's features LAPGAN is nearer to real flowers, by the flower classifier one GAN.")
+show(fig, alt="By ImageNet's features LAPGAN is nearer to real flowers; by the other, one GAN.")
 env.report(
     lapgan_fid=means["LAPGAN", "imagenet"], lapgan_fid_std=stds["LAPGAN", "imagenet"],
     single_gan_fid=means["one GAN", "imagenet"], single_gan_fid_std=stds["one GAN", "imagenet"],
@@ -789,11 +790,11 @@ env.report(
 )
 
 # %% [markdown]
-# *Figure 6.10. Distances to real flowers: means over seeds, a dot per seed.* **Which is better depends on the metric.** By ImageNet's features LAPGAN is nearer to real flowers; by the flower classifier the single GAN is, by a wide margin. Each is a distance in the features of one network. The paper asked people instead.
+# *Figure 6.10. Distances to real flowers: means over seeds, a dot per seed.* **Which is better depends on the metric.** In every run of the table LAPGAN is nearer to real flowers by ImageNet's features, and the single GAN is several times nearer by the flower classifier.
 #
-# **Where does the chain's error come from?** Rows two to four have one, two and three levels; each also passes on the errors of its input (Exercise 6.7). From "real 8, then 3 levels" to "LAPGAN" only the first GAN is new. By the flower classifier it adds more than the three levels together, and in Figure 6.9 the same levels draw better flowers from real 8 x 8 images.
+# **Where does the chain's error come from?** Rows two to four have one, two and three levels; each also passes on the errors of its input (Exercise 6.7). From "real 8, then 3 levels" to "LAPGAN" only the first GAN is new. By the flower classifier it adds more than the three levels together, in every run.
 #
-# **Does D's second input help?** In the last printed row the last level had the paper's D; compare it with the second row. By ImageNet's features its samples are farther from real flowers; by the flower classifier there is little difference.
+# **Does D's second input help?** In the last printed row the last level had the paper's D; compare it with the second row. By ImageNet's features the paper's D is behind in every run; by the flower classifier it is slightly ahead.
 #
 # ## 8 A class for the first step
 #
