@@ -684,7 +684,7 @@ show(fig, alt="Compare colours, shapes and edges: LAPGAN, one GAN, and the chain
 assert single_samples.shape == lapgan_samples[-1].shape
 
 # %% [markdown]
-# *Figure 6.9. Samples, not selected; in the last two rows the first GAN is replaced by real images of 8 x 8.* In the run recorded here LAPGAN mixes colours and some flowers blend into the background; one GAN draws clearer shapes with rough edges. From real images of 8 x 8, the same levels draw better flowers.
+# *Figure 6.9. Samples, not selected; in the last two rows the first GAN is replaced by real images of 8 x 8.* In the run recorded here LAPGAN mixes colours, and some flowers blend into the background; one GAN draws clearer shapes with rough edges. From real images of 8 x 8, the same levels draw better flowers.
 #
 # Now two metrics. As in notebook 03 each is a Fréchet distance between sets of features. The features come from two networks:
 #
@@ -749,7 +749,7 @@ env.expect(
 )
 
 # %% [markdown]
-# **One run of each is not enough for a verdict.** `benchmarks/lapgan.py` trains both with other seeds and the settings of the profile `cpu`. It also starts chains with *real* images of 8, 16 or 32 pixels, and uses no level at all: real images of 8 x 8, doubled three times.
+# **One run is not enough for a verdict.** `benchmarks/lapgan.py` trains both with other seeds and the settings of the profile `cpu`. It also starts chains with *real* images of 8, 16 or 32 pixels, and uses no level at all: real images of 8 x 8, doubled three times.
 
 # %% tags=["nbval-ignore-output"]
 table = load_table("lapgan")["flowers"]
@@ -790,11 +790,11 @@ env.report(
 )
 
 # %% [markdown]
-# *Figure 6.10. Distances to real flowers: means over seeds, a dot per seed.* **Which is better depends on the metric.** In every run of the table LAPGAN is nearer to real flowers by ImageNet's features, and the single GAN is several times nearer by the flower classifier.
+# *Figure 6.10. Distances to real flowers: means over seeds, a dot per seed.* **Which is better depends on the metric.** In both runs of the table (seeds 0 and 4) LAPGAN is nearer to real flowers by ImageNet's features, and the single GAN is several times nearer by the flower classifier.
 #
-# **Where does the chain's error come from?** Rows two to four have one, two and three levels; each also passes on the errors of its input (Exercise 6.7). From "real 8, then 3 levels" to "LAPGAN" only the first GAN is new. By the flower classifier it adds more than the three levels together, in every run.
+# **Where does the chain's error come from?** Rows two to four have one, two and three levels; each also passes on the errors of its input (Exercise 6.7). From "real 8, then 3 levels" to "LAPGAN" only the first GAN is new. By the flower classifier it adds more than the three levels together, in both runs.
 #
-# **Does D's second input help?** In the last printed row the last level had the paper's D; compare it with the second row. By ImageNet's features the paper's D is behind in every run; by the flower classifier it is slightly ahead.
+# **Does D's second input help?** In the last printed row the last level had the paper's D; compare it with the second row. By ImageNet's features the paper's D is behind in both runs; by the flower classifier it is slightly ahead.
 #
 # ## 8 A class for the first step
 #

@@ -178,7 +178,7 @@ def test_he_normal_keeps_the_size_of_a_signal(rng):
 
 
 def test_every_run_in_the_table_of_notebook_06_is_as_its_text_says():
-    """Section 7. If a new seed fails here, the sentences with "in every run" change."""
+    """Section 7. If a new seed fails here, the sentences with "in both runs" change."""
     runs = [seed["distances"] for seed in load_table("lapgan")["flowers"]["seeds"].values()]
     assert len(runs) >= 2
     for run in runs:
