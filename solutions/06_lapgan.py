@@ -684,7 +684,7 @@ show(fig, alt="Compare colours, shapes and edges: LAPGAN, one GAN, and the chain
 assert single_samples.shape == lapgan_samples[-1].shape
 
 # %% [markdown]
-# *Figure 6.9. Samples, not selected; in the last two rows the first GAN is replaced by real images of 8 x 8.* In the run recorded here LAPGAN mixes colours, and some flowers blend into the background; one GAN draws clearer shapes with rough edges. From real images of 8 x 8, the same levels draw better flowers.
+# *Figure 6.9. Samples, not selected; in the last two rows the first GAN is replaced by real images of 8 x 8.* In the run recorded here LAPGAN mixes colours and blurs outlines; one GAN draws clearer shapes with rough edges. From real images of 8 x 8, the same levels draw better flowers.
 #
 # Now two metrics. As in notebook 03 each is a Fréchet distance between sets of features. The features come from two networks:
 #
