@@ -277,7 +277,7 @@ for row, parts in enumerate((pyramid, [*pyramid[:-1], torch.zeros_like(pyramid[-
     for ax, x, title in zip(axes[5 * row :], images, titles):
         show_images(as_64(x), columns=1, ax=ax)
         ax.set_title(title, fontsize=10)
-show(fig, alt="Without its coarse image a flower keeps its edges, but background and colour are lost.")
+show(fig, alt="Without its coarse image a flower keeps its edges; background and colour are lost.")
 
 # %% [markdown]
 # *Figure 6.4. A pyramid; grey is zero, residuals are shown at twice their contrast. Top: whole. Bottom: without the coarse image.*
