@@ -5,13 +5,14 @@ of adversarial networks". First built in notebook 06.
 
 Differences from the authors' code: the coarsest networks are convolutional and small; kernels are
 3 x 3 (theirs 7 x 7 and 5 x 5), with one layer more; LeakyReLU replaces ReLU; D has no dropout, and
-it sees the residual next to the sum.
+it sees the residual next to the sum; levels learn from squares cropped out of their images; the
+noise of a level is N(0, 1), theirs uniform on [-1, 1].
 
 The pyramid is that of Burt and Adelson (1983): halving an image loses detail; the Laplacian pyramid
 keeps exactly what was lost at each halving, so the image can be reconstructed without error.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
 
 import torch
@@ -239,6 +240,41 @@ class LevelDiscriminator(nn.Module):
     def forward(self, residual: Images, low: Images) -> Logits:
         require_size(residual, self.side)
         return self.layers(torch.cat([low + residual, RESIDUAL_SCALE * residual], dim=1))
+
+
+# Training a level --------------------------------------------------------------------------------
+def he_normal(net: nn.Module, rng: torch.Generator) -> nn.Module:
+    """Convolutions' weights from N(0, std) after He et al. (2015), biases 0; returns the network.
+
+    They keep the signal's size without batch norm, for LeakyReLU 0.2. `rng` lives on the CPU.
+    """
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, a=0.2, generator=rng)
+            nn.init.zeros_(layer.bias)
+    return net
+
+
+def squares(
+    batches: Iterable[tuple[Images, Images]], side: int, rng: torch.Generator
+) -> Iterator[tuple[Images, Images]]:
+    """Pairs of a residual and its blurred image, cropped to one square at a new place per batch.
+
+    Parameters
+    ----------
+    batches : Iterable[tuple[Images, Images]]
+        Pairs of the same size, (B, C, H, W).
+    side : int
+        Of the squares, at most H and W.
+    rng : torch.Generator
+        Draws the places. It lives on the CPU: reading a number from a GPU would make it wait.
+    """
+    for residual, low in batches:
+        height, width = low.shape[2:]
+        top = int(torch.randint(height - side + 1, (), generator=rng))
+        left = int(torch.randint(width - side + 1, (), generator=rng))
+        square = (..., slice(top, top + side), slice(left, left + side))
+        yield residual[square], low[square]
 
 
 @torch.no_grad()

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 from gancourse.papers import lapgan
 from gancourse.papers.blocks import count_parameters
+from gancourse.results import load_table
 from gancourse.training import networks
 
 
@@ -154,3 +155,37 @@ def test_a_constant_stays_and_its_residuals_vanish():
 def test_odd_sides_are_refused():
     with pytest.raises(ValueError, match="only even sides"):
         lapgan.laplacian(torch.zeros(1, 3, 12, 12), 3)
+
+
+def test_squares_are_cut_from_the_same_place_of_both_images(rng):
+    x = torch.arange(2 * 3 * 12 * 16.0).reshape(2, 3, 12, 16)
+    cut = lapgan.squares([(x, -x)] * 40, 8, rng)
+    corners = set()
+    for residual, low in cut:
+        assert residual.shape == (2, 3, 8, 8) and torch.equal(residual, -low)
+        top, left = divmod(int(residual[0, 0, 0, 0]), 16)
+        assert torch.equal(residual, x[:, :, top : top + 8, left : left + 8])
+        corners.add((top, left))
+    assert len(corners) > 10 and max(c[0] for c in corners) <= 4 and max(corners)[1] <= 8
+
+
+def test_he_normal_keeps_the_size_of_a_signal(rng):
+    """Gain of LeakyReLU a: the square root of 2 / (1 + a^2), over the square root of the fan-in."""
+    net = lapgan.he_normal(torch.nn.Sequential(torch.nn.Conv2d(64, 128, 3)), rng)
+    expected = (2 / (1 + 0.2**2) / (64 * 9)) ** 0.5
+    assert net[0].weight.std().item() == pytest.approx(expected, rel=0.02)
+    assert not net[0].bias.any()
+
+
+def test_every_run_in_the_table_of_notebook_06_is_as_its_text_says():
+    """Section 7. If a new seed fails here, the sentences with "in both runs" change."""
+    runs = [seed["distances"] for seed in load_table("lapgan")["flowers"]["seeds"].values()]
+    assert len(runs) >= 2
+    for run in runs:
+        chain, single, from_real = run["LAPGAN"], run["one GAN"], run["real 8, then 3 levels"]
+        assert chain["imagenet"] < single["imagenet"]
+        assert chain["classifier"] > 3 * single["classifier"]
+        assert chain["classifier"] > 2 * from_real["classifier"]
+        ours, papers = run["real 32, then 1 level"], run["real 32, D of the sum"]
+        assert ours["imagenet"] < papers["imagenet"]
+        assert ours["classifier"] > papers["classifier"]
