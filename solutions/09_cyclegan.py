@@ -259,7 +259,7 @@ print(f"parameters: {paper_size:,} (paper), {narrow_size:,} (width 16, 4 blocks,
 #
 # ## 3. A discriminator of patches
 #
-# The cycle loss (Section 5) preserves the content of an image. D has to judge the style: stripes, edges, light. These show in any small region. So the paper's D returns a map of logits, one for each patch of the image, and the loss is averaged over them. This is a **PatchGAN**: five convolutions of 4 x 4, the first three with stride 2.
+# The cycle loss (Section 5) is there for the content of an image. D has to judge the style: stripes, edges, light. These show in any small region. So the paper's D returns a map of logits, one for each patch of the image, and the loss is averaged over them. This is a **PatchGAN**: five convolutions of 4 x 4, the first three with stride 2.
 #
 # How large is a patch, the **receptive field** of one logit? Work backwards from the output. In its own layer it covers 1 position. A convolution with kernel $k$ and stride $s$ turns $r$ positions into
 #
@@ -378,7 +378,7 @@ least_squares = check("9.3", least_squares)
 # %% [markdown]
 # The slope of G's loss, $2\,(D(G(x)) - 1)$, is proportional to the distance from 1. So a fake that D rejects clearly has a large gradient, where the saturating log loss has almost none. And a fake that D rates *above* 1 is moved back towards 1, where the non-saturating log loss becomes flat.
 #
-# The paper halves D's loss "to slow down the rate at which D learns" (Section 7.1). With Adam this has almost no effect, because Adam divides each gradient by an estimate of its size. To slow D down, lower its learning rate.
+# The paper halves D's loss "to slow down the rate at which D learns" (Section 7.1). With Adam a constant factor has almost no effect, because each gradient is divided by an estimate of its size. To slow D down, lower its learning rate.
 #
 # ## 5. There and back
 #
@@ -494,7 +494,7 @@ generator_losses = check("9.6", generator_losses)
 #
 # Then the discriminators are updated, partly on older fakes. If D is shown only the newest fakes, training may oscillate: G returns to a fault that D no longer detects. So the paper keeps an **image pool** of 50 fakes. With probability 1/2 a new fake is shown to D. Otherwise it replaces a random image of the pool, and D is shown the image that was replaced (`cyclegan.ImagePool`).
 #
-# The next cell defines a training run. As in the paper: initial weights from N(0, 0.02), Adam with $\beta_1 = 0.5$, a pool of 50, and a learning rate that is constant for half of the run and then decays linearly to 0. Not as in the paper: batches of 4, a higher learning rate (we train for minutes, the paper for 200 epochs), and an EMA of the generators. One `Player` holds both generators, another both discriminators.
+# The next cell defines a training run. As in the paper: initial weights from N(0, 0.02), Adam with $\beta_1 = 0.5$, a pool of 50, and a learning rate that is constant for half of the run and then decays linearly to 0. Not as in the paper: batches of 4, a higher learning rate and far fewer steps, and an EMA of the generators. One `Player` holds both generators, another both discriminators.
 
 
 # %%
@@ -750,7 +750,7 @@ env.expect(
 #
 # Two folders of photographs are enough: summer and winter, apples and oranges, your street by day and at night. Put both into one folder and name it in `MY_IMAGES`, or write "horse2zebra" for the paper's horses and zebras (a download of 117 MB). A few hundred images each are enough to start with. Choose domains that differ in colour and texture: where shapes had to change, as from dogs to cats, the paper had "little success" (Section 6).
 #
-# `MY_IMAGES = None` needs no download. Domain X: the left halves of four photographs that come with the course. Domain Y: the right halves, drawn as a comic by the function below. G has to learn the style from right halves alone; F has to turn drawings into photographs.
+# `MY_IMAGES = None` needs no download. Domain X: two opposite quarters of each of four photographs that come with the course. Domain Y: the other two quarters, drawn as a comic by the function below. The networks never see a photograph and its drawing.
 
 
 # %%
@@ -797,9 +797,14 @@ if domains:
     photos_x, photos_y, title = domains.x, domains.y, Path(MY_IMAGES).name
 else:
     title = "drawings"
-    scenes = [photo(name) for name in ("astronaut", "china", "flower", "motorcycle_left")]
-    photos_x = torch.cat([tiles(x[..., : x.shape[3] // 2]) for x in scenes]).to(device)
-    photos_y = torch.cat([tiles(comic(x)[..., x.shape[3] // 2 :]) for x in scenes]).to(device)
+    parts_x, parts_y = [], []
+    for name in ("astronaut", "china", "flower", "motorcycle_left"):
+        for height in (144, 216):
+            x = photo(name, height)
+            y, h, w = comic(x), height // 2, x.shape[3] // 2
+            parts_x += [tiles(x[..., :h, :w]), tiles(x[..., h:, w:])]
+            parts_y += [tiles(y[..., :h, w:]), tiles(y[..., h:, :w])]
+    photos_x, photos_y = torch.cat(parts_x).to(device), torch.cat(parts_y).to(device)
 print(f"{title}: {len(photos_x)} images of X and {len(photos_y)} of Y for training")
 
 # %% [markdown]
