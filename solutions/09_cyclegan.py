@@ -670,7 +670,7 @@ for name in dict.fromkeys(run["variant"] for run in shipped):
     print(line)
 
 # %% [markdown]
-# @@TABLE TEXT@@
+# *In the table:* where the ranges of two variants do not overlap, their difference is larger than the spread over the seeds. Compare "pair error" and "colour kept" with and without the cycle loss, and then "colour kept" and "round trip" with and without the identity loss.
 #
 # ## 8. What the cycle does not forbid
 #
@@ -733,7 +733,8 @@ ax.set(xticks=range(5), xticklabels=COLOURS, xlabel="read in G(x)")
 ax.set(yticks=range(5), yticklabels=COLOURS, ylabel="of the source")
 for i, j in share.round().nonzero().tolist():
     ax.text(j, i, f"{share[i, j]:.0f} %", ha="center", va="center")
-show(fig, alt="@@CONFALT@@")
+show(fig, alt="Look for rows whose largest share is off the diagonal: petals of that colour became "
+     "another colour without the identity loss.")
 seen, back = right["no identity"]
 env.report(colour_seen_no_identity=seen, colour_back_no_identity=back)
 env.expect(
@@ -742,9 +743,9 @@ env.expect(
 )
 
 # %% [markdown]
-# *Figure 9.5. What the petal colours become without the identity loss: percent of each row, over the five seeds of the shipped table.* @@WHITE@@
+# *Figure 9.5. What the petal colours become without the identity loss: percent of each row, over the five seeds of the shipped table.* The diagonal holds the petals that kept their colour.
 #
-# @@SURVIVE@@ The cycle loss requires that the information about the source **survives** in G(x), not that it keeps its meaning. It need not even stay visible: Chu, Zhmoginov and Sandler (2017) found it in faint patterns on maps made from aerial photographs, and called that steganography.
+# Where more colours are right in F(G(x)) than in G(x), the image G(x) still tells F the source's colour. The cycle loss requires that the information about the source **survives** in G(x), not that it keeps its meaning. It need not even stay visible: Chu, Zhmoginov and Sandler (2017) found it in faint patterns on maps made from aerial photographs, and called that steganography.
 #
 # ## 9. Photographs
 #
@@ -838,7 +839,7 @@ show_rows(rows, alt, columns, height)
 assert all(images.isfinite().all() for images in rows.values())
 
 # %% [markdown]
-# @@PHOTO TEXT@@
+# *Figure 9.6. With `MY_IMAGES = None`: three photographs of which no network has seen any part, their translations, their true drawings, and the drawings translated back. With your own images: test images of both domains.* Look for flat areas and black edges in G(x), and for colours that changed. The networks were trained on squares of 64 pixels and translate 144 x 216 pixels here.
 #
 # ## What we measured, and what the paper reports
 #
@@ -849,7 +850,7 @@ assert all(images.isfinite().all() for images in rows.values())
 # | losses | least squares, cycle 10, identity 5 | least squares, cycle 10; identity for paintings |
 # | learning rate, batch, length | 0.001, 4, 750 steps | 0.0002, 1, 200 epochs |
 # | EMA of G and F | yes | no |
-# | without the cycle loss | @@NOCYCLE@@ | the same label map for every photo (Figure 7) |
+# | without the cycle loss | see the table in Section 7 | the same label map for every photo (Figure 7) |
 #
 # The figures can't be compared: the task and the metrics are others. Both find that the cycle loss ties a translation to its source.
 #
