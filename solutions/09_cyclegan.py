@@ -808,7 +808,7 @@ show_rows(rows, alt, columns=n, height=8 / n)
 assert all(images.isfinite().all() for images in rows.values())
 
 # %% [markdown]
-# *Figure 9.6. Test images of both domains, their translations, and a round trip. With `MY_IMAGES = None`: emoji; the true partners of the first row are in the third. Twemoji, © Twitter, Inc. and other contributors, [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/); OpenMoji, [openmoji.org](https://openmoji.org), [CC BY-SA 4.0](https://creativecommons.org/licenses/by-sa/4.0/).* Does G draw outlines, and does F remove them? Does anything move?
+# *Figure 9.6. Test images of both domains, their translations, and a round trip. With `MY_IMAGES = None`: emoji; the true partners of the first row are in the third. Twemoji, © Twitter, Inc. and other contributors, [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/); OpenMoji, [openmoji.org](https://openmoji.org), [CC BY-SA 4.0](https://creativecommons.org/licenses/by-sa/4.0/).* Does G draw outlines, and does F remove them?
 #
 # Now the recall, for emoji. The features are EfficientNet-Lite0's maps after the fifth of seven stages, pooled to 4 x 4 positions, because a translation must also keep the positions of things.
 
