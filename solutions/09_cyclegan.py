@@ -840,7 +840,7 @@ if not domains:
     )
 
 # %% [markdown]
-# Compare with chance first. The network was trained to classify objects, so its features depend little on style, and a translation can't improve much. What recall can show is a loss of content: does it fall? With 200 images a difference of a few hundredths is within chance.
+# Compare with chance first. If the features find many partners without a translation, it can't improve much. What recall can show is a loss of content: does it fall? With 200 images a difference of a few hundredths is within chance.
 #
 # ## What we measured, and what the paper reports
 #
