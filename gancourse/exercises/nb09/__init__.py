@@ -1,1 +1,1 @@
-"""Exercises of notebook 09: CycleGAN's networks, losses and image pool; recall."""
+"""Exercises of notebook 09: CycleGAN's block, losses and receptive field; recall."""

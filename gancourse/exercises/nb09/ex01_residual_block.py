@@ -69,7 +69,7 @@ class BlockLike(nn.Module):
 
 EXERCISE = Exercise(
     id="9.1",
-    title="A block that keeps pictures apart",
+    title="A residual block with instance norm",
     points=2,
     minutes=10,
     reference=cyclegan.ResidualBlock,

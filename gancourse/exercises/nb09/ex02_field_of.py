@@ -94,7 +94,7 @@ def of_one_layer(index: int, layers: Layers) -> int | None:
 
 EXERCISE = Exercise(
     id="9.2",
-    title="What one logit sees",
+    title="The receptive field of one logit",
     points=2,
     minutes=10,
     reference=cyclegan.field_of,

@@ -104,7 +104,7 @@ EXERCISE = Exercise(
         "You returned one loss twice. The second is that of y: G(F(y)) compared with y.": (
             lambda G, F, x, y: round_trips(G, F, x, y)[:1] * 2
         ),
-        "That is the identity loss of Section 7. Here x goes to Y and back: F(G(x)).": [
+        "That is the identity loss of Section 6. Here x goes to Y and back: F(G(x)).": [
             lambda G, F, x, y: (l1(F(x), x), l1(G(y), y)),
             lambda G, F, x, y: (l1(G(y), y), l1(F(x), x)),
         ],

@@ -204,7 +204,7 @@ DIFFERENCES = {
 
 EXERCISE = Exercise(
     id="9.6",
-    title="All that the generators pay",
+    title="The losses of the generators",
     points=3,
     minutes=15,
     reference=generator_losses,
