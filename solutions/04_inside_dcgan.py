@@ -51,7 +51,12 @@ from gancourse.metrics.samples import confident_share, frechet_distance, in_batc
 from gancourse.papers import dcgan, dcgan_probes
 from gancourse.papers.blocks import init_normal
 from gancourse.papers.dcgan_probes import (
-    activation_layers, analogy, feature_maps, guided_gradient, lerp, thickness,
+    activation_layers,
+    analogy,
+    feature_maps,
+    guided_gradient,
+    lerp,
+    thickness,
 )
 from gancourse.papers.gan import descend, gan_step, lazy_r1
 from gancourse.shapes import to_float

@@ -57,7 +57,11 @@ from gancourse.papers import cgan
 from gancourse.papers.blocks import init_normal, initial_weights
 from gancourse.papers.cgan import Conditioned
 from gancourse.papers.gan import (
-    descend, discriminator_loss, lazy_r1, non_saturating_loss, saturating_loss,
+    descend,
+    discriminator_loss,
+    lazy_r1,
+    non_saturating_loss,
+    saturating_loss,
 )
 from gancourse.results import load_table
 from gancourse.shapes import to_float

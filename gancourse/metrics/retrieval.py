@@ -10,7 +10,7 @@ from torch import Tensor
 def nearest(
     samples: Float[Tensor, " n *example"], examples: Float[Tensor, " m *example"]
 ) -> tuple[Float[Tensor, " n"], Int[Tensor, " n"]]:
-    """The nearest example of each sample: Euclidean distance and index, first in notebook 06.
+    """The nearest example of each sample: Euclidean distance and index.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def most_similar(
 ) -> Int[Tensor, "batch k"]:
     """The k rows of a table with the highest cosine similarity to each vector, best first.
 
-    Returns their indices, (batch, k). First built in notebook 05.
+    Returns their indices, (batch, k).
     """
     cosine = F.normalize(vectors, dim=1) @ F.normalize(table, dim=1).T
     return cosine.topk(k, dim=1).indices
