@@ -67,7 +67,7 @@ HOSTILE = {
 
 
 RETIRED = {"0.3", "1.6", "2.4", "4.3", "4.6", "5.1", "5.8", "6.8", "8.3", "8.8", "9.5"}
-"""Exercises that were dropped. Gradebooks and answers out there name them, so no other gets them."""
+"""Exercises that were dropped. Gradebooks name them, so no other exercise gets their ids."""
 
 
 def test_ids_are_in_order_and_belong_to_their_notebook():
