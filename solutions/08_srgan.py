@@ -583,6 +583,8 @@ class Discriminator(nn.Module):
 
 # %%
 Discriminator = check("8.6", Discriminator)
+
+# %%
 for net in (Discriminator(), srgan.Generator()):
     print(f"the paper's {type(net).__name__}: {count_parameters(net):,} parameters")
 
