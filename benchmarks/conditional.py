@@ -5,7 +5,8 @@ Writes conditional.json in gancourse/results, which notebook 05 shows next to it
     python benchmarks/conditional.py [--seeds 5]
 
 The set-up is notebook 05's: a conditional DCGAN on 4,000 digits of 32 x 32, batch 32, Adam with
-learning-rate decay, R1, an EMA of G. Runs already in the file with the same settings are kept: stop
+learning-rate decay, R1, an EMA of G. (The shipped table was made in bf16 with one thread; the
+notebook's own runs are in fp32.) Runs already in the file with the same settings are kept: stop
 and resume it at any time.
 """
 
@@ -93,7 +94,7 @@ def rejects(D: torch.nn.Module, images: Tensor, labels: Tensor) -> dict[str, flo
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()
     settings = {"batch": BATCH, "width": WIDTH, "samples": SAMPLES}

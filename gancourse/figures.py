@@ -174,7 +174,6 @@ def show_live(figure: Axes | Figure, alt: str, handle: Any = None) -> Any:
     if not alt.strip():
         raise ValueError("a figure needs a text alternative: say what the image shows")
     whole = figure if isinstance(figure, Figure) else figure.get_figure()
-    data = _page(whole, alt)
     plt.close(whole)
     try:
         from IPython.core.getipython import get_ipython
@@ -183,6 +182,7 @@ def show_live(figure: Axes | Figure, alt: str, handle: Any = None) -> Any:
         return None
     if get_ipython() is None:
         return None
+    data = _page(whole, alt)
     metadata = {"image/png": {"alt": alt}}
     if handle is None:
         return display(data, metadata=metadata, raw=True, display_id=True)

@@ -21,14 +21,14 @@ class Progress(tqdm):
     def __init__(self, *args: Any, **options: Any) -> None:
         self._handle = None
         options["disable"] = options.get("disable", False) or static()
-        if _kernel():
+        if _display():
             options |= {"file": StringIO(), "bar_format": LINE, "mininterval": 0.25}
         super().__init__(*args, **options)
 
     def display(self, msg: str | None = None, pos: int | None = None) -> bool:
         """Called by tqdm whenever the bar has changed."""
-        shell = _kernel()
-        if shell is None:
+        show = _display()
+        if show is None:
             return super().display(msg, pos)
         text = msg if msg is not None else str(self)
         share = f'value="{self.n}" max="{self.total}"' if self.total else ""
@@ -36,13 +36,13 @@ class Progress(tqdm):
         bar = f'<progress {share} aria-label="{name}"></progress> <code>{escape(text)}</code>'
         data = {"text/plain": text, "text/html": bar}
         if self._handle is None:
-            self._handle = shell(data, raw=True, display_id=True)
+            self._handle = show(data, raw=True, display_id=True)
         else:
             self._handle.update(data, raw=True)
         return True
 
 
-def _kernel() -> Any:
+def _display() -> Any:
     """IPython's `display` in a notebook's kernel, else None."""
     try:
         from IPython.core.getipython import get_ipython

@@ -732,7 +732,7 @@ for n, ax in enumerate(axes, start=1):
     print(f"round {n}, called real: test digits {a:.0%}, old fakes {b:.0%}, new images {c:.0%}")
     show_images(new[:16], columns=4, title=f"round {n}:\n{c:.0%} called real", ax=ax)
     fakes = torch.cat([fakes, new])
-show(fig, alt="D calls these images real, but none of them looks like a digit, in any round")
+show(fig, alt="D calls these images real; look whether any of them shows a digit, not only dots")
 lowest = min(new_real for *_, new_real in history)
 env.expect(
     "the attacker fools D in every round", lowest > 0.9,

@@ -2,8 +2,8 @@
 
 ``notebooks/NN_name.ipynb`` is the student's version: stubs instead of solutions, no outputs.
 ``solutions/NN_name.ipynb`` is the source executed, sealed with a digest, so that an edit by hand is
-noticed. Badges, the setup cell, measured seconds and README's table are filled in from one place
-each: ``[project.urls]`` in pyproject.toml and ``benchmarks/measured.json``.
+noticed. Links to Colab, the setup cell, measured seconds and README's table are filled in from one
+place each: ``[project.urls]`` in pyproject.toml and ``benchmarks/measured.json``.
 """
 
 import ast
@@ -248,9 +248,9 @@ def table(course: Course) -> str:
     for source in course.sources():
         cells = jupytext.reads(source.read_text(encoding="utf-8"), fmt=PERCENT).cells
         title, builds, minutes = header_facts(cells[0].source)
-        badge = f"[{title}](notebooks/{source.stem}.ipynb) {_colab(course, source.stem)}"
+        links = f"[{title}](notebooks/{source.stem}.ipynb) {_colab(course, source.stem)}"
         seconds = [_measured(course, p, source.stem).get("seconds") for p in profiles]
-        rows.append([badge, builds, str(minutes), *(f"{s:.0f} s" if s else "" for s in seconds)])
+        rows.append([links, builds, str(minutes), *(f"{s:.0f} s" if s else "" for s in seconds)])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

@@ -136,7 +136,7 @@ def _loop(
             means = _read(run, batches)
             run.pending = {}  # a new one: what is remembered may need the old one
             shown = {name: f"{v:.3f}" for name, v in means.items() if name.startswith("loss")}
-            bar.set_postfix(shown)
+            bar.set_postfix(shown, refresh=False)
             run.records.append(Record(run.step, run.seconds, means))
             if best_by:
                 run.keep_best(best_by)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from ipykernel.kernelspec import get_kernel_dict
 
 import gancourse
 from gancourse.errors import CourseError
@@ -111,6 +112,9 @@ def test_opening_a_notebook_changes_nothing():
     code = f"exec(open({str(script)!r}).read()); print(IPythonKernel.language_info)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ast.literal_eval(said.stdout) == build.METADATA["language_info"]
+    kernel = get_kernel_dict()  # what JupyterLab writes from the kernel's specification
+    spec = {"display_name": kernel["display_name"], "language": kernel["language"]}
+    assert spec | {"name": "python3"} == build.METADATA["kernelspec"]
 
 
 def test_measured_seconds_are_under_the_title(course, source):

@@ -16,7 +16,7 @@ def problem(log: StepLog, k: int) -> str:
                 f"After your step the weights of {name} don't require a gradient any more, so the "
                 f"next iteration can't train it. End with {name}.requires_grad_(True)."
             )
-    return _calls(log, k) or _order(log) or _sizes(log) or _gradients(log)
+    return _calls(log, k) or _order(log) or sizes(log) or _gradients(log)
 
 
 def _calls(log: StepLog, k: int) -> str:
@@ -91,14 +91,15 @@ def _order(log: StepLog) -> str:
     )
 
 
-def _sizes(log: StepLog) -> str:
-    sizes = [len(moment.given) for moment in log.moments if moment.call == NOISE]
-    if all(size == log.m for size in sizes):
+def sizes(log: StepLog) -> str:
+    """Latent vectors drawn for another number than that of the real examples."""
+    drawn = [len(moment.given) for moment in log.moments if moment.call == NOISE]
+    if all(size == log.m for size in drawn):
         return ""
-    asked = ", then ".join(map(str, sizes))
+    asked = ", then ".join(map(str, drawn))
     return (
         f"Your code asks sample_z for {asked} latent vectors, where a batch has {log.m} real "
-        "examples. Use m = len(x), in both turns."
+        "examples. Use len(x), in both turns."
     )
 
 

@@ -35,25 +35,35 @@ def observe_step(answer: Step, case: Case) -> Observation:
         text = problem(log, k) or (part_of_gradient(log) if n == 0 and k == 1 else "")
         if text:
             raise AnswerError(text)
-        if n == 0:
-            for name in ("D", "G"):
-                moment = log.moments[log.steps(name)[0]]
-                first[f"gradient of {name} at its first step"] = moment.gradients[name]
+        first = first or first_gradients(log)
+    return {**first, **results(log, losses, "two iterations")}
+
+
+def first_gradients(log: StepLog) -> Observation:
+    """The gradient of each network at its first step."""
+    moments = {name: log.moments[log.steps(name)[0]] for name in ("D", "G")}
+    return {
+        f"gradient of {name} at its first step": moment.gradients[name]
+        for name, moment in moments.items()
+    }
+
+
+def results(log: StepLog, losses: Mapping[str, Any], when: str) -> Observation:
+    """The losses that were returned, and the weights after some steps."""
     attached = any(getattr(loss, "requires_grad", False) for loss in losses.values())
     fact = f"{FACT}Return loss.detach() for both: as they are, they keep their graphs in memory."
     return {
-        **first,
         **{name: number(losses[name], name) for name in ("loss_D", "loss_G")},
-        **{f"weights of {name} after two iterations": weights(log.nets[name]) for name in "DG"},
+        **{f"weights of {name} after {when}": weights(log.nets[name]) for name in "DG"},
         **({fact: torch.tensor(True)} if attached else {}),
     }
 
 
-def answered(losses: Any) -> Mapping[str, Any]:
+def answered(losses: Any, step: str = "gan_step") -> Mapping[str, Any]:
     """What a step returned, if it is a dictionary of both losses."""
     form = 'Return {"loss_D": ..., "loss_G": ...}'
     if losses is None:
-        raise AnswerError(f"gan_step returned nothing. {form}.")
+        raise AnswerError(f"{step} returned nothing. {form}.")
     if not isinstance(losses, Mapping):
         raise AnswerError(f"{form}, a dictionary; you returned a {type(losses).__name__}.")
     if set(losses) != {"loss_D", "loss_G"}:

@@ -6,7 +6,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gancourse.exercises.base import Case, Exercise, Observation, copied, gradients, observe_result
+from gancourse.exercises.base import (
+    AnswerError,
+    Case,
+    Exercise,
+    Observation,
+    copied,
+    gradients,
+    observe_result,
+)
 from gancourse.exercises.differences import FACT
 from gancourse.papers.gan import r1_penalty
 
@@ -15,11 +23,17 @@ FILLED = (
     f"{FACT}Your code leaves gradients in the `.grad` of D's weights. Use torch.autograd.grad, "
     "not backward(): it returns the gradient and changes nothing else."
 )
-
+ERASED = (
+    f"{FACT}Your code clears the `.grad` of D's weights, which may hold the gradients of another "
+    "loss. torch.autograd.grad needs no clearing."
+)
 TOUCHED = (
     f"{FACT}The x that was given requires gradients now: start from x.detach().requires_grad_(), "
     "which is another tensor."
 )
+
+
+CHANGED = "Your code changes the values of the x that was given. Compute with a copy: x.clone()."
 
 
 class Curved(nn.Module):
@@ -58,12 +72,20 @@ def norms_at(D: nn.Module, x: Tensor) -> Tensor:
 def observe_penalty(answer: Penalty, case: Case) -> Observation:
     """Its value, the gradients of D's weights, from which D learns, and what is left in them."""
     D, x = copied(case.args)
+    for p in D.parameters():
+        p.grad = torch.ones_like(p)  # of another loss
+    before = x.detach().clone()
     penalty = answer(D, x)
+    if (x.detach() != before).any():
+        raise AnswerError(CHANGED)
     if isinstance(penalty, Tensor) and penalty.numel() == 1:
         penalty = penalty.reshape(())
-    filled = any(p.grad is not None for p in D.parameters())
+    left = [p.grad for p in D.parameters()]
+    erased = any(grad is None or not grad.any() for grad in left)
+    filled = not erased and any((grad != 1).any() for grad in left)
+    texts = [ERASED] * erased + [FILLED] * filled + [TOUCHED] * x.requires_grad
     trained = {"D.weight": D.weight, "D.head": D.head}
-    facts = {text: torch.tensor(True) for text in [FILLED] * filled + [TOUCHED] * x.requires_grad}
+    facts = {text: torch.tensor(True) for text in texts}
     return {**observe_result(penalty), **gradients(penalty, trained), **facts}
 
 
@@ -150,7 +172,10 @@ EXERCISE = Exercise(
         "Sum the squares of one example's gradient, and average over examples only. You averaged "
         "over all numbers.": penalty_like(square=torch.square),
         "An image has more than one dimension: flatten(1) makes one row of each example before "
-        "the sum over dim=1.": penalty_like(square=lambda gradient: gradient.square().sum(1)),
+        "the sum over dim=1.": [
+            penalty_like(square=lambda gradient: gradient.square().sum(1)),
+            penalty_like(square=lambda gradient: gradient.square().sum(-1)),
+        ],
         "The norm has to be squared.": [
             penalty_like(square=lambda gradient: gradient.flatten(1).norm(dim=1)),
             penalty_like(square=lambda gradient: gradient.flatten(1).square().sum(1).sqrt()),

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils import vector_to_parameters
 
 from gancourse.exercises.base import AnswerError
+from gancourse.exercises.nb02._step_causes import sizes
 from gancourse.exercises.nb02._step_log import BATCH, NOISE, Dense, LoggedSGD, StepLog
 from gancourse.exercises.observe import seeded
 from gancourse.papers import gan
@@ -179,14 +180,7 @@ def _what_to_do(log: ConditionalLog, wrong: list[str]) -> str:
 def _order(log: ConditionalLog) -> str:
     if log.steps("G")[0] < log.steps("D")[0]:
         return "opt_G.step() comes before opt_D.step(), but D's turn comes first."
-    sizes = [len(moment.given) for moment in log.moments if moment.call == NOISE]
-    if all(size == log.m for size in sizes):
-        return ""
-    asked = ", then ".join(map(str, sizes))
-    return (
-        f"Your code asks sample_z for {asked} latent vectors, where a batch has {log.m} real "
-        "examples. Use len(x), in both turns."
-    )
+    return sizes(log)
 
 
 def _gradients(log: ConditionalLog) -> str:

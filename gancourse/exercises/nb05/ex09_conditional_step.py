@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gancourse.exercises.base import AnswerError, Case, Exercise, Observation
-from gancourse.exercises.differences import FACT
-from gancourse.exercises.nb02.ex06_gan_step import number, weights
+from gancourse.exercises.nb02.ex06_gan_step import answered, first_gradients, results
 from gancourse.exercises.nb05._step_log import ConditionalLog, problem
 from gancourse.exercises.observe import integer
 from gancourse.papers import cgan, gan
@@ -20,11 +19,12 @@ SIZES = (7, 11)  # of two batches; no other size is one of these
 
 
 def steps(rng: torch.Generator) -> list[Case]:
-    """Two steps each: Equation 2; with wrong conditions; with these and a penalty."""
+    """Two steps each: Equation 2; with wrong conditions, a penalty, or both."""
     notes = {
         (False, False): "in two steps without wrong labels",
         (True, False): "in two steps with wrong labels",
         (True, True): "in two steps with wrong labels and a penalty",
+        (False, True): "in two steps with a penalty, but without wrong labels",
     }
     return [Case((integer(rng, 0, 10**6), *options), note=n) for options, n in notes.items()]
 
@@ -32,34 +32,12 @@ def steps(rng: torch.Generator) -> list[Case]:
 def observe_step(answer: Step, case: Case) -> Observation:
     """Two steps: both networks' first gradients, the last losses, and all weights."""
     log, first = ConditionalLog(*case.args), {}
-    for n, m in enumerate(SIZES):
-        losses = answered(log.iterate(answer, m))
+    for m in SIZES:
+        losses = answered(log.iterate(answer, m), "conditional_step")
         if text := problem(log):
             raise AnswerError(text)
-        if n == 0:
-            for name in ("D", "G"):
-                moment = log.moments[log.steps(name)[0]]
-                first[f"gradient of {name} at its first step"] = moment.gradients[name]
-    attached = any(getattr(loss, "requires_grad", False) for loss in losses.values())
-    fact = f"{FACT}Return loss.detach() for both: as they are, they keep their graphs in memory."
-    return {
-        **first,
-        **{name: number(losses[name], name) for name in ("loss_D", "loss_G")},
-        **{f"weights of {name} after two steps": weights(log.nets[name]) for name in "DG"},
-        **({fact: torch.tensor(True)} if attached else {}),
-    }
-
-
-def answered(losses: Any) -> Mapping[str, Any]:
-    """What a step returned, if it is a dictionary of both losses."""
-    form = 'Return {"loss_D": ..., "loss_G": ...}'
-    if losses is None:
-        raise AnswerError(f"conditional_step returned nothing. {form}.")
-    if not isinstance(losses, Mapping):
-        raise AnswerError(f"{form}, a dictionary; you returned a {type(losses).__name__}.")
-    if set(losses) != {"loss_D", "loss_G"}:
-        raise AnswerError(f"{form}; your dictionary has the keys {', '.join(map(repr, losses))}.")
-    return losses
+        first = first or first_gradients(log)
+    return {**first, **results(log, losses, "two steps")}
 
 
 # Steps with and without slips --------------------------------------------------------------------
@@ -108,6 +86,7 @@ def textbook_step(
     conditions: Callable[..., dict[str, Tensor]] = right_conditions,
     loss_G: Callable[[Tensor], Tensor] = label_1,
     penalized: Callable[..., Tensor] = lambda penalty, D, x, c: penalty(lambda x: D(x, c), x),
+    total: Callable[..., Tensor] = lambda game, wrong, extra: game + wrong + extra,
     result: Callable[..., Any] = as_returned,
     detach: bool = True,  # False is correct as well, but slower
 ) -> Step:
@@ -130,8 +109,10 @@ def textbook_step(
         fakes = fakes.detach() if detach else fakes
         logits = pairs(D, x, fakes, c, other) if mislead else [D(x, c), D(fakes, c)]
         game, wrong = parts(logits)
-        extra = penalized(penalty, D, x, c) if penalty else torch.zeros(())
-        gan.descend(opt_D, game + wrong + extra)
+        extra = torch.zeros(())
+        if penalty:
+            extra = penalized(penalty, D, x, given.get("penalty", c))
+        gan.descend(opt_D, total(game, wrong, extra))
         loss = loss_G(D(G(sample_z(len(x)), given["G"]), given["D"]))
         gan.descend(opt_G, loss)
         return result(game.detach(), wrong.detach(), extra.detach(), loss.detach())
@@ -217,10 +198,19 @@ EXERCISE = Exercise(
             step(conditions=lambda c, other: {"fakes": c, "G": c if other is None else other,
                                               "D": c}),
         ],
-        "In G's turn both networks get wrong conditions. These are for D's turn alone; G's turn "
-        "uses c.": step(
-            conditions=lambda c, other: dict.fromkeys(("G", "D"), c if other is None else other)
-            | {"fakes": c}
+        "In G's turn both networks get wrong conditions. These are for D's third term alone; G's "
+        "turn uses c.": [
+            step(conditions=lambda c, other, names=names: {"fakes": c}
+                 | dict.fromkeys(names, c if other is None else other))
+            for names in (("G", "D"), ("G", "D", "penalty"))
+        ],
+        "The third term has the wrong sign: saturating_loss is the mean of log(1 - D), which D "
+        "ascends. Subtract it.": step(three(wrong=lambda logits: -label_0(logits))),
+        "The third term has half a weight, as in Reed et al. Here all terms have the weight 1.": (
+            step(three(wrong=lambda logits: 0.5 * label_0(logits)))
+        ),
+        "Where a penalty is given, the third term is missing in D's loss. Add both.": step(
+            total=lambda game, wrong, extra: game + (extra if extra.requires_grad else wrong)
         ),
         "The wrong and the fake pairs have half a weight each, as in Reed et al. Here all terms "
         "have the weight 1.": step(

@@ -5,9 +5,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from gancourse.exercises.base import Case, Exercise
+from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, copied
 from gancourse.exercises.observe import images, observe_number
 from gancourse.papers import srgan
+
+ROOT = (
+    "The gradient is not finite where neighbours are equal: a root has an infinite slope at 0. "
+    "Take the absolute value with .abs()."
+)
 
 
 def variation_cases(rng: torch.Generator) -> list[Case]:
@@ -17,14 +22,26 @@ def variation_cases(rng: torch.Generator) -> list[Case]:
     """
     slope = torch.linspace(0, 1.5, 5).view(1, 1, 5, 1)
     x = (0.3 * images(rng, 2, 3, 5, 8) + slope).requires_grad_()
-    one = (0.4 * images(rng, 1, 1, 7, 4) - slope.new_tensor(0.2)).requires_grad_()
+    one = (0.4 * images(rng, 1, 2, 7, 4) - slope.new_tensor(0.2)).requires_grad_()
     half = images(rng, 2, 3, 4, 6)
     half[..., 3:] = 0.25
     return [
         Case((x,), note="on 2 colour images of 5 x 8"),
-        Case((one,), note="on 1 grey image of 7 x 4"),
-        Case((half.requires_grad_(),), note="on images whose right half is flat"),
+        Case((one,), note="on 1 image of 2 channels, 7 x 4"),
+        Case((half,), note="on images whose right half is flat"),
     ]
+
+
+def observe_variation(answer: Callable[[Tensor], Tensor], case: Case) -> Observation:
+    """Its value, and its gradient where it has only one: a flat half allows several."""
+    seen = observe_number(answer, case)
+    (x,) = copied(case.args)
+    if not x.requires_grad:
+        result = answer(x.requires_grad_())
+        if isinstance(result, Tensor) and result.requires_grad:
+            if not torch.autograd.grad(result.sum(), x)[0].isfinite().all():
+                raise AnswerError(ROOT)
+    return seen
 
 
 def variation_like(
@@ -81,7 +98,7 @@ EXERCISE = Exercise(
     minutes=6,
     reference=srgan.total_variation,
     cases=variation_cases,
-    observe=observe_number,
+    observe=observe_variation,
     slips={
         "The absolute value is missing: without it differences of opposite sign cancel.": (
             variation_like(size=lambda d: d)
@@ -106,9 +123,11 @@ EXERCISE = Exercise(
         "Only columns are compared. Compare neighbouring rows (dim=2) too.": variation_like(
             axes=(3,)
         ),
-        "You compared channels. The axes of an image are dim=2 and dim=3.": variation_like(
-            axes=(1, 2), reduce=lambda d: d.mean() if d.numel() else d.sum()
-        ),
+        "You compared channels. The axes of an image are dim=2 and dim=3.": [
+            variation_like(axes=(1, 2)),
+            variation_like(axes=(1, 3)),
+            variation_like(axes=(1, 2, 3)),
+        ],
         "That is the isotropic form, the length of the gradient. Here the absolute values of both "
         "directions are added.": isotropic,
         "torch.roll compares the last row and column with the first. Only neighbours count.": (
@@ -117,6 +136,11 @@ EXERCISE = Exercise(
         "The result is detached from the graph, so nothing would be trained. Use no item(), "
         "detach() or no_grad().": lambda x: srgan.total_variation(x.detach()),
     },
-    alternatives=(by_slices, by_sums, variation_like()),
-    advice="Try it on one row of pixels, 0, 0, 1, repeated below itself: the result is 0.5.",
+    alternatives=(
+        by_slices,
+        by_sums,
+        variation_like(),
+        variation_like(size=lambda d: torch.where(d < 0, -d, d)),
+    ),
+    advice="Try it on one row of pixels, 0, 1, 0, repeated below itself: the result is 1.",
 )
