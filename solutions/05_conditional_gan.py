@@ -479,6 +479,7 @@ for record in train(
         alt = "A row of samples for each label, 0 at the top: does each row show its digit?"
         handle = show_live(ax, alt, handle)
 print(f"{record.step:,} steps in {record.seconds:.0f} s, loss of D {record.losses['loss_D']:.2f}")
+networks.save(G, env.run_dir("05_conditional_gan") / "G.safetensors")  # networks.load reads it
 assert record.step == STEPS
 
 # %% [markdown]

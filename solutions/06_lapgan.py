@@ -59,6 +59,7 @@ from gancourse.papers.gan import descend, gan_step, lazy_r1
 from gancourse.papers.lapgan import BLUR, RESIDUAL_SCALE, gaussian, he_normal, squares, up
 from gancourse.results import load_table
 from gancourse.shapes import to_float
+from gancourse.training import networks
 from gancourse.training.loop import train
 from gancourse.training.player import Player, linear_decay
 
@@ -489,6 +490,10 @@ for side in (16, 32, 64):
     generators[side], discriminators[side], histories[side] = train_level(side, STEPS)
     seconds[side] = histories[side][-1].seconds
 print(", ".join(f"{side} x {side}: {t:.0f} s" for side, t in seconds.items()))
+networks.save(G8, folder / "8.safetensors")  # networks.load reads these files
+for side, G in generators.items():
+    like = lapgan.LevelGenerator(3, WIDTH, DEPTH)
+    networks.save(G, folder / f"{side}.safetensors", like=like)
 curves = {f"{s} x {s}": [r.losses["loss_D"] for r in history] for s, history in histories.items()}
 ends = {name: sum(curve[-5:]) / 5 for name, curve in curves.items()}
 ends_text = ", ".join(f"{name}: {loss:.2f}" for name, loss in ends.items())

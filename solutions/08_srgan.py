@@ -59,6 +59,7 @@ from gancourse.papers import srgan, srgan_photos
 from gancourse.papers.blocks import count_parameters, initial_weights
 from gancourse.papers.gan import descend, non_saturating_loss
 from gancourse.shapes import to_bytes, to_float
+from gancourse.training import networks
 from gancourse.training.loop import train
 from gancourse.training.player import Player
 from gancourse.widgets import OpinionTest
@@ -328,6 +329,7 @@ def enlarger(G: nn.Module) -> Callable[[Tensor], Tensor]:
 folder = env.run_dir("08_srgan")
 *_, record = train(step, STEPS, {"G": G, "rng": rng}, folder / "srresnet", title="SRResNet")
 srresnet = G.average
+networks.save(srresnet, folder / "srresnet.safetensors")  # networks.load reads it
 enlarged["SRResNet"] = enlarge_all(enlarger(srresnet))
 results["SRResNet"] = measure(enlarged["SRResNet"])
 gain = results["SRResNet"]["PSNR (dB)"] - results["bicubic"]["PSNR (dB)"]
@@ -689,6 +691,7 @@ with initial_weights(env.rng(2, "cpu")):
 srgan_G, trained_D, seconds = train_srgan(
     srresnet, new_D, GAN_STEPS, folder=folder / "srgan", title="SRGAN"
 )
+networks.save(srgan_G, folder / "srgan.safetensors")
 enlarged["SRGAN"] = enlarge_all(enlarger(srgan_G))
 results["SRGAN"] = measure(enlarged["SRGAN"])
 table(results)

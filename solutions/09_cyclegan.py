@@ -60,6 +60,7 @@ from gancourse.papers import cyclegan, gan
 from gancourse.papers.blocks import count_parameters, init_normal, swap
 from gancourse.papers.cyclegan import LSGAN, WEIGHTS, cyclegan_step
 from gancourse.shapes import to_float
+from gancourse.training import networks
 from gancourse.training.loop import train
 from gancourse.training.player import Player
 
@@ -582,6 +583,9 @@ G, F, records = train_cyclegan("all losses", garden.x, garden.y, env.rng(10))
 similarity = ("cycle_X", "cycle_Y", "identity")
 first, last = records[0].losses, records[-1].losses
 print(f"{records[-1].step} steps in {records[-1].seconds:.0f} seconds")
+for name, net in {"day_to_dusk": G, "dusk_to_day": F}.items():  # networks.load reads them
+    like = cyclegan.Generator(3, WIDTH, BLOCKS, HALVINGS)
+    networks.save(net, env.run_dir("09_cyclegan") / f"{name}.safetensors", like=like)
 for name in similarity:
     print(f"{name:8} at first {first[name]:.3f}, at last {last[name]:.3f}")
 env.expect(
