@@ -26,7 +26,7 @@ MAY_IMPORT = {  # besides `BASE` and modules of the same folder
 LAYERS = {  # folders whose files may import only what comes earlier
     "papers": (
         *("blocks", "adversarial", "gan", "dcgan", "dcgan_probes", "cgan", "lapgan"),
-        *("text2image", "srgan", "srgan_photos", "cyclegan", "tricks", "diffaugment"),
+        *("text2image", "srgan", "srgan_photos", "cyclegan", "tricks", "diffaugment", "r3gan"),
     ),
     "grading": ("answers", "sandbox", "judging", "gradebook", "reports"),
 }
