@@ -36,7 +36,7 @@ VARIANTS = {
     "no R1 penalty": {"gamma": 0.0},
     "two hidden layers": {"layers": 2},
     "constant rates, no EMA": {"hold": 1.0, "decay": 0.0},
-    "default settings": DEFAULTS,
+    "baseline": DEFAULTS,
 }
 
 

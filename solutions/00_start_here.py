@@ -9,11 +9,11 @@
 # After this notebook you can
 # - **say** what a generative model is for, and what a generator's input and output are,
 # - **distinguish** a copy from a new example by a measurement,
-# - **use** the conventions of the course: images in [-1, 1], a random generator for each source of
-#   noise, logits instead of probabilities,
+# - **use** the conventions of the course: images in [-1, 1], a separate random number generator for
+#   each source of noise, logits instead of probabilities,
 # - **work** with the checks, the hints and the profiles.
 #
-# **You build:** the simplest generator of digits, with sliders, using every tool of the course once.
+# **You build:** a linear generator of digits, with sliders, using the course's checks and hints.
 #
 # | | Section | Minutes |
 # |---|---|---|
@@ -22,13 +22,13 @@
 # | 3 | New, or copied? | 2 |
 # | 4 | Two exercises | 7 |
 #
-# It needs only a little PyTorch: tensors, functions, indexing.
+# It needs a little PyTorch (tensors, functions, indexing) and linear algebra (SVD, PCA).
 
 # %% tags=["setup"]
 # written by gancourse build
 
 # %% [markdown]
-# The lines above show the device, the *profile* (the training budget of the notebooks on this machine)
+# The lines above show the device, its number format, the *profile* (the training budget of the notebooks on this machine)
 # and the data that was found. No internet is needed. If something is missing, run
 # `.venv/bin/gancourse doctor` in a terminal in the course's folder (with conda or on Colab:
 # `gancourse doctor`). It prints what is missing and how to fix it.
@@ -44,7 +44,7 @@ from gancourse.shapes import to_float
 from gancourse.widgets import explore
 
 # %% [markdown]
-# ## 1 Draw something new
+# ## 1. Draw something new
 #
 # Here are real, labelled handwritten digits from MNIST. The model is trained on `train`; `held_out` is
 # only for testing.
@@ -60,7 +60,7 @@ print(tuple(x.shape[1:]), "per image, values from", x.min().item(), "to", x.max(
 
 fig, (ax,) = panels(1, width=8.8, height=0.7)
 show_images(real, columns=16, ax=ax)
-show(fig, alt="The same digit is written in different ways, with different slants and strokes")
+show(fig, alt="Sixteen real digits; repeated ones differ in slant and stroke")
 
 # %% [markdown]
 # *Figure 0.1. Real digits.*
@@ -83,13 +83,14 @@ show(fig, alt="The same digit is written in different ways, with different slant
 # 3. all 784 pixels together, from one normal distribution for each of the ten digits: also uses the
 #    correlations between pixels.
 #
-# The third is a generator. It maps a **latent vector** $z$ (noise) and a digit $c$ to an image,
+# We write the third as a **generator**: a function that maps a **latent vector** $z$ (noise) and a
+# digit $c$ to an image,
 #
 # $$G(z, c) = \mu_c + W_c\, z, \qquad z \sim N(0, I),$$
 #
 # where $\mu_c$ is the mean image of digit $c$, and the columns of $W_c$ are the first 25 principal
-# components (PCA) of its images, each scaled by its standard deviation. The result is clipped to
-# [-1, 1].
+# components (PCA) of its images, each multiplied by the standard deviation of the images along it.
+# The result is clipped to [-1, 1].
 
 
 # %%
@@ -103,7 +104,7 @@ def fit(images: Tensor, components: int = 25) -> tuple[Tensor, Tensor]:
 
 
 class LinearGenerator:
-    """The simplest generator: a normal distribution for each digit."""
+    """A normal distribution for each digit, as a generator."""
 
     noise_dim = 25
 
@@ -133,19 +134,20 @@ show(
 )
 
 # %% [markdown]
-# *Figure 0.2. From the top: the three models, then real digits. In the second row the mean and standard
-# deviation of each pixel are about right, yet no digit is visible: the correlations between pixels are
-# missing.*
+# *Figure 0.2. From the top: the three models, then real digits. The second model has the mean and standard
+# deviation of each pixel (before clipping), yet no digit is visible: the correlations between pixels
+# are missing.*
 #
-# The third row is readable. It is also blurred, with strokes that are half visible. Look at a 4 or a 7:
+# The third row is readable. It is also blurred, with faint extra strokes. Look at a 4 or a 7:
 # in a real digit a pen stroke is in one place or in another. The model adds images, so it draws a
 # little of both. **The sum of two digits is usually not a digit.** No choice of $W_c$ changes that,
-# since $G$ is linear in $z$. We need a nonlinear generator: a neural network.
+# since $G$, apart from clipping, is an affine function of $z$. We need a nonlinear generator: a neural
+# network.
 
 # %% [markdown]
-# ## 2 A generator with sliders
+# ## 2. A generator with sliders
 #
-# A generator is a continuous map: similar latent vectors give similar images. Move along the first two
+# This generator is a continuous map: similar latent vectors give similar images. Move along the first two
 # principal components and see what they change.
 
 
@@ -161,7 +163,7 @@ def draw(digit: int, first: float, second: float) -> None:
     )
 
 
-print("digit 7: both halves of the first component, then far along the second")
+print("digit 7: first component negative, then positive; then a large second component")
 explore(
     draw,
     stills=[{"first": -1.5}, {"first": 1.5}, {"second": 2.0}],
@@ -173,12 +175,12 @@ explore(
 # %% [markdown]
 # *Figure 0.3. Each row shows five neighbours. A saved notebook shows three rows; in a running one there
 # are sliders below them. Along the first component the slant of the 7 changes, although no label
-# describes slant. Try a 1, then a 4, and look where the strokes dissolve.*
+# describes slant. Try a 1, then a 4, and see where the strokes fade.*
 
 # %% [markdown]
-# ## 3 New, or copied?
+# ## 3. New, or copied?
 #
-# A model that memorizes its training images and returns them would look perfect. So for every
+# Samples of a model that returns its training images would look perfect. So for every
 # generative model we ask: how close are its samples to real images that it has never seen, and how
 # close to its training images? The distance here is the root mean square difference of pixels to the
 # nearest image of a set.
@@ -208,20 +210,20 @@ for name, images in samples.items():
 
 # %% [markdown]
 # In this table the third model's samples are closer to real digits than those of the other two, and
-# about as far from its training images as from held-out ones: it has not copied. Copies show as 0.00
-# in the first column.
+# about as far from training images as from held-out ones, so there is no sign of copying. (Copies of
+# images in this subset would show as 0.00 in the first column.)
 #
 # But its samples are also *closer* to held-out digits than real digits are (last row, second column),
 # and Figure 0.2 shows that they are not better. A blurred image is fairly close to many images. Pixel
 # distances favour blur, so the course uses better metrics: the predictions of a classifier, the Fréchet
-# distance, and, in training, a second network. This **discriminator** classifies an image as real or
-# fake, and the generator is trained by its gradient. Its output is a **logit**: any number, positive
+# distance between two distributions (notebook 03), and, in training, a second network. This **discriminator** classifies an image as real or
+# fake, and the generator is trained with the gradient of its output. This output is a **logit**: any number, positive
 # for "real", 0 for "undecided", negative for "fake"; the probability of "real" is
 # `torch.sigmoid(logit)`. Losses computed from logits remain accurate where a probability would round to
 # 0 or 1.
 
 # %% [markdown]
-# ## 4 Two exercises
+# ## 4. Two exercises
 #
 # Every notebook has exercises like the two below. They work like this:
 #
@@ -234,12 +236,13 @@ for name, images in samples.items():
 #   and the notebook continues with that.
 # - Below each task are three **hints**, each more detailed than the one before. The version with all
 #   solutions is linked at the top of the notebook.
-# - The card shows the difficulty of the exercise, its importance for later notebooks, and the points.
+# - The line below each title shows the difficulty of the exercise, its importance for later notebooks,
+#   and the points.
 #
 # This is the message for a wrong answer to the first exercise:
 
 # %%
-print(verdict("0.1", lambda images: 2 * images / 255 - 1))
+print(verdict("0.1", lambda images: images / 255))
 
 # %% [markdown]
 # **Exercise 0.1** · *Bytes to [-1, 1]* · difficulty ●○○○○ · importance ●●●●● · 3 minutes · 1 point
@@ -252,7 +255,7 @@ print(verdict("0.1", lambda images: 2 * images / 255 - 1))
 # | float | -1 | 0 | 1 |
 #
 # - `images` is a uint8 tensor of any shape; return floats of the same shape.
-# - The map is linear, and the same for every batch.
+# - The map is affine (linear plus a constant), and the same for every batch.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -275,7 +278,7 @@ print(verdict("0.1", lambda images: 2 * images / 255 - 1))
 
 # %% tags=["exercise"]
 def to_unit(images: Tensor) -> Tensor:
-    """Bytes 0..255 to floats in [-1, 1], by a linear map."""
+    """Bytes 0..255 to floats in [-1, 1], by an affine map."""
     # BEGIN SOLUTION
     return images / 127.5 - 1
     # END SOLUTION
@@ -288,10 +291,11 @@ to_unit = check("0.1", to_unit)
 print(to_unit(torch.tensor([0, 51, 255], dtype=torch.uint8)))
 
 # %% [markdown]
-# **Exercise 0.2** · *Noise with a generator of its own* · difficulty ●○○○○ · importance ●●●●○ · 3 minutes · 1 point
+# **Exercise 0.2** · *Noise from its own random number generator* · difficulty ●○○○○ · importance ●●●●○ · 3 minutes · 1 point
 #
 # A generator turns latent vectors (noise) into images, so random numbers are drawn throughout this
-# course. Each part of a program that draws them gets its own `torch.Generator`, always called `rng`.
+# course. Each part of a program that draws them gets its own `torch.Generator` (a random number
+# generator, not a generative model), always called `rng`.
 # Then drawing an image in the middle of a training run does not change the run.
 #
 # - Return `m` latent vectors from $N(0, 1)$, one per row: shape `(m, noise_dim)`.
@@ -328,7 +332,7 @@ def draw_noise(m: int, noise_dim: int, rng: torch.Generator) -> Tensor:
 draw_noise = check("0.2", draw_noise)
 
 # %% [markdown]
-# Your latent vectors in our generator: the same seed twice, then another one.
+# We pass your latent vectors to the linear generator, twice with the same seed and once with another.
 
 # %%
 rows = [
@@ -348,9 +352,9 @@ show(
 # ## What comes next
 #
 # A normal distribution per digit draws readable but blurred digits. They are not copies, and the
-# distance between pixels does not detect the blur. The next three notebooks lead to a better generator:
+# pixel distance does not detect blur. The next three notebooks lead to a better generator:
 #
-# - Notebook 01 fools a classifier by the gradient with respect to an *image*.
+# - Notebook 01 uses the gradient with respect to an *image* to fool a classifier.
 # - Notebook 02 turns that into a game between two networks, and measures what the 2014 paper proves.
 # - Notebook 03 trains convolutional networks in this game on these digits. Below are samples of your own
 #   network, once you have run notebook 03; until then, of the generator of this notebook.
@@ -370,10 +374,10 @@ else:
 assert drawn.isfinite().all() and drawn.abs().max() <= 1
 fig, (ax,) = panels(1, width=8.8, height=1.3)
 show_images(drawn, columns=15, ax=ax)
-show(fig, alt="Thirty generated digits: look whether strokes are half visible, as in Figure 0.2")
+show(fig, alt="Thirty generated digits; those of the linear generator have faint extra strokes")
 
 # %% [markdown]
-# *Figure 0.5. Samples of the network or generator that the line above names.*
+# *Figure 0.5. Samples of the model named in the line above.*
 #
 # ### Practical information
 #
@@ -387,11 +391,11 @@ show(fig, alt="Thirty generated digits: look whether strokes are half visible, a
 #   there. Runs of a few seconds always start from the beginning. On Colab files are lost when it
 #   disconnects; `env.keep_on_drive()` after the first cell keeps them on your Google Drive.
 # - **Your own data**: put MNIST's files into `data/`, or run `.venv/bin/gancourse fetch mnist`, and the
-#   digits notebooks use all of it. `gancourse.datasets.folder.load` loads any folder of images.
+#   notebooks on digits use the full data set. `gancourse.datasets.folder.load` loads any folder of images.
 #
-# **A mistake worth making.** In the cell that defines `fit`, set `components` to 2, then to 200, and run
+# **An experiment.** In the cell that defines `fit`, set `components` to 2, then to 200, and run
 # it and the two cells after it again (`noise_dim` must be the same number). Do the samples of one digit
-# differ from each other? Do the half-visible strokes go away? Afterwards put 25 back in both places, and
+# differ from each other? (With 2 hardly; with 200 the faint strokes are still there.) Put 25 back in both places, and
 # run these cells again.
 #
 # **References**

@@ -7,23 +7,23 @@
 # ---
 
 # %% [markdown] tags=["header"]
-# # 02 The minimax game: learning to draw samples from nothing but samples
+# # 02 The minimax game: learning to sample from data
 #
-# In 2014 Goodfellow and colleagues trained a network to produce samples without a density. Two networks play against each other; at the equilibrium of this game, the samples have the distribution of the data. Here you train both, reproduce the paper's Figure 1, and measure whether theory and practice agree.
+# In 2014 Goodfellow and colleagues trained a network to generate samples without computing a density. Two networks play against each other; at the equilibrium of this game, the samples have the distribution of the data. Here you train both, reproduce the paper's Figure 1, and measure whether theory and practice agree.
 #
-# **You build:** the value function, the best discriminator, the generator's loss, one iteration of Algorithm 1, and the R1 penalty; then a generator that covers the eight modes of a ring.
+# **You build:** the value function, the optimal discriminator, the generator's loss, one iteration of Algorithm 1, and the R1 penalty; then a generator that covers the eight modes of a ring.
 #
 # After this notebook you can
-# - **explain** the game, its value and its Nash equilibrium;
-# - **derive** the best discriminator, and **choose** a loss for the generator;
+# - **explain** the game, its value function and its Nash equilibrium;
+# - **derive** the optimal discriminator, and **choose** a loss for the generator;
 # - **write** a training step in which each network is updated alone, and a gradient penalty;
 # - **measure** whether G's samples have the distribution of the data, and **recognize** mode collapse.
 #
 # | | section | minutes |
 # |---|---|---|
 # | 1 | Discriminative and generative models | 10 |
-# | 2 | The game and its value | 22 |
-# | 3 | The best discriminator, and the best generator against it | 20 |
+# | 2 | The game and its value function | 22 |
+# | 3 | The optimal discriminator, and the best generator against it | 20 |
 # | 4 | Two losses for the generator | 12 |
 # | 5 | Algorithm 1, line by line | 25 |
 # | 6 | Figure 1, from a real run | 18 |
@@ -63,7 +63,7 @@ from gancourse.training.player import linear_decay
 # %% [markdown]
 # ## 1. Discriminative and generative models
 #
-# Here are two models of points with two labels. A **discriminative** model learns only $p(y\mid x)$, the probability of a label at a given point. A **generative** one learns $p(x, y)$, the joint distribution of points and labels. From $p(x, y)$ follows $p(y\mid x)$, but not the reverse.
+# Here are two models of points with two labels. A **discriminative** model learns only $p(y\mid x)$, the probability of a label at a given point. A **generative** one learns $p(x, y)$, the joint distribution of points and labels. $p(y\mid x)$ follows from $p(x, y)$, but not vice versa. The star marks a point far from all data.
 
 # %%
 x_train, y_train = make_moons(600, noise=0.1, random_state=0)
@@ -89,17 +89,17 @@ for ax, heights in zip(axes, (logistic.predict_proba(grid)[:, 1], log_density(gr
     ax.contourf(*sides, heights.reshape(120, 120), levels=12, cmap="Greys", alpha=0.6)
 names = ("p(y = 1 | x), classifier", "log p(x), mixtures", "samples, mixtures")
 for ax, points, title in zip(axes, (x_train, x_train, samples), names):
-    ax.scatter(*points.T, s=3, color=PALETTE[0])
+    ax.scatter(*points.T, s=3, color=PALETTE[0], alpha=0.4)
     ax.plot(*star[0], "*", color=PALETTE[1], markersize=12)
     ax.set(xlabel="x1", title=title)
 axes[0].set_ylabel("x2")
 show(
-    fig, alt="The classifier is most confident far from all data; the mixtures' density is high on "
-    "the two moons only, and their samples form the same two moons",
+    fig, alt="The classifier is confident far from its boundary, also at the star; the mixtures' "
+    "density is high on the two moons only, and their samples form the same two moons",
 )
 
 # %% [markdown]
-# *Figure 2.1. Left: a classifier divides the whole plane and is most confident (white or dark) far from all data, as at the star. Middle: a density shows where points are likely to occur (dark). Right: samples of the density.*
+# *Figure 2.1. Left: a classifier divides the whole plane and is most confident far from its boundary, even where there are no data, as at the star. Middle: a density shows where points are likely to occur. Right: samples of the density.*
 #
 # **Exercise 2.1** · *What a classifier can't tell* · difficulty ●○○○○ · importance ●●●●○ · 4 minutes · 1 point
 #
@@ -152,10 +152,10 @@ answer = check("2.1", answer)
 # | latent Dirichlet allocation (LDA), topics of documents | lower bound | easy |
 # | restricted Boltzmann machines (RBM) | up to an unknown constant | Markov chain, slow |
 # | autoregressive models | exact | one pixel after the other |
-# | variational autoencoders; diffusion models | lower bound | one pass; many passes |
+# | variational autoencoders; diffusion models | lower bound (diffusion: also exact) | one pass; many passes |
 # | **GANs** | **none** | one pass |
 #
-# A GAN has only the sampler: a network G that turns a **latent vector** z (noise) into a sample. Without p(x) there is no likelihood to maximize. **Why not minimize the mean squared error?** No z belongs to a certain x, so we can only form random pairs. The loop has two lines:
+# A GAN has only the sampler: a network G that turns a **latent vector** z (noise) into a sample. Without p(x) there is no likelihood to maximize. **Why not minimize the mean squared error?** No z is paired with a particular x, so we can only pair them at random. The loop has two lines (`descend` calls `zero_grad`, `backward` and `step`):
 
 # %% tags=["training", "nbval-ignore-output"]
 G, rng = MLP(2, 64, 2, rng=env.rng(0, "cpu")), env.rng(1, "cpu")
@@ -176,7 +176,7 @@ env.expect(
 # %% [markdown]
 # If z and x are independent, the output with the least mean squared error is $\mathbb{E}[x]$ for every z: here one point between the moons, where there are no data; for images, the mean image. The idea of 2014 is to *learn* a loss: a classifier that distinguishes samples from data.
 #
-# ## 2. The game and its value
+# ## 2. The game and its value function
 #
 # ```
 #   z ~ p(z) ──► G ──► G(z), a fake ──┐
@@ -184,17 +184,17 @@ env.expect(
 #   data     ────────► x, real     ──┘
 # ```
 #
-# We write $p_g$ for the distribution of the samples of the **generator** G. The **discriminator** D returns the probability that a sample is real. **Real is 1 and fake is 0**, as in the paper and in all later notebooks. The authors compare G to counterfeiters, and D to the police (Section 1 of the paper). The game is defined by its value (Equation 1):
+# We write $p_g$ for the distribution of the samples of the **generator** G. The **discriminator** D returns the probability that a sample is real. **Real is 1 and fake is 0**, as in the paper and in all later notebooks. The authors compare G to counterfeiters, and D to the police (Section 1 of the paper). The game is defined by its value function (Equation 1):
 #
 # $$\min_G \max_D V(D, G) = \mathbb{E}_{x\sim p_\mathrm{data}}[\log D(x)] + \mathbb{E}_{z\sim p(z)}[\log(1 - D(G(z)))]$$
 #
 # G can lower V through the second term only. Our networks return *logits* $\ell$, with $D = \mathrm{sigmoid}(\ell)$.
 #
-# **Exercise 2.2** · *Value of the game* · difficulty ●●○○○ · importance ●●●●● · 8 minutes · 2 points
+# **Exercise 2.2** · *The value function* · difficulty ●●○○○ · importance ●●●●● · 8 minutes · 2 points
 #
 # - `real`, `fake`: logits of D on real samples and on fakes, of shape (m,).
 # - Return V as one number (a tensor without dimensions); each expectation is estimated by the mean. The logarithm is the natural one, so the unit is the *nat*.
-# - The result must be finite **and right** for logits of any size, without a clamp or an added epsilon.
+# - The result must be finite **and accurate** for logits of any size, without a clamp or an added epsilon.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -231,7 +231,7 @@ def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
     return -value(real, fake)
 
 # %% [markdown]
-# **Zero-sum games.** What D gains, G loses: the game is *zero-sum*. A pair of strategies is a **Nash equilibrium** if neither player can gain by changing only its own. Take matching pennies: G and D each show a side of a coin; D gains 1 if the sides match and loses 1 otherwise. Whoever shows first loses, so min max V = 1, max min V = -1, and there is no equilibrium. With *probabilities* the order does not matter: 1/2 for both is an equilibrium, with V = 0. By the **minimax theorem** (von Neumann, 1928) every finite zero-sum game has min max = max min over probabilities. Generalizations hold if V is convex in one strategy and concave in the other. Ours is concave in the function D and linear in $p_g$, but neither in the *weights* of two networks: for them nothing is guaranteed.
+# **Zero-sum games.** What D gains, G loses: the game is *zero-sum*. A pair of strategies is a **Nash equilibrium** if neither player can gain by changing only its own. Take matching pennies: G and D each show a side of a coin; D gains 1 if the sides match and loses 1 otherwise. Whoever shows first loses, so min max V = 1, max min V = -1, and there is no equilibrium. With *mixed strategies* (each side is shown with some probability) the order does not matter: 1/2 for both is an equilibrium, with V = 0. By the **minimax theorem** (von Neumann, 1928) every finite two-player zero-sum game has min max = max min over mixed strategies. Generalizations need V to be convex in the strategy of the player who minimizes and concave in that of the other. Ours is linear in $p_g$ and concave in the function D, but as a function of the *weights* of two networks it is neither convex nor concave, so the theorem guarantees nothing.
 #
 # Gradient steps can miss an equilibrium. With $V = g\,d$ it is (0, 0). Let g descend and d ascend:
 
@@ -244,22 +244,22 @@ distances = math.hypot(0.5, 0.5), math.hypot(g, d), np.hypot(*np.mean(path, axis
 print("distance from (0, 0): {:.2f} first, {:.2f} last; of the mean {:.2f}".format(*distances))
 
 # %% [markdown]
-# The path spirals away from the equilibrium, but its *mean* stays nearer to it. Section 6 uses this.
+# The path spirals away from the equilibrium, but the *mean* of its points is much nearer to it. Section 6 uses this.
 #
-# ## 3. The best discriminator, and the best generator against it
+# ## 3. The optimal discriminator, and the best generator against it
 #
-# If G is fixed, what is the best D? Write both expectations as integrals over x, with p for $p_\mathrm{data}$ and q for $p_g$:
+# If G is fixed, which D maximizes V? This is the **optimal discriminator** $D^*$. Write both expectations as integrals over x, with p for $p_\mathrm{data}$ and q for $p_g$:
 #
 # $$V = \int \big[\, p(x)\log D(x) + q(x)\log(1 - D(x)) \,\big]\, dx$$
 #
-# Treat each x separately: maximize $p\log D + q\log(1-D)$ over one number D. That is concave in D, so at the best D the derivative vanishes:
+# Treat each x separately: maximize $p\log D + q\log(1-D)$ over one number D. That is concave in D, so at the optimum the derivative vanishes:
 #
 # $$\frac{p}{D} - \frac{q}{1-D} = 0$$
 #
-# **Exercise 2.3** · *The best discriminator* · difficulty ●●○○○ · importance ●●●●● · 8 minutes · 1 point
+# **Exercise 2.3** · *The optimal discriminator* · difficulty ●●○○○ · importance ●●●●● · 8 minutes · 1 point
 #
 # - `p`, `q`: the densities of data and fakes at some points, both above 0, shape (n,). Both can be tiny, so no epsilon.
-# - Return $D^*$, the best D at each of these points: probabilities, shape (n,).
+# - Return $D^*$, the optimal D at each of these points: probabilities, shape (n,).
 #
 # <details><summary>Hint 1</summary>
 #
@@ -288,7 +288,7 @@ def optimal_discriminator(p: Tensor, q: Tensor) -> Tensor:
 optimal_discriminator = check("2.3", optimal_discriminator)
 
 # %% [markdown]
-# The proof allows any function D. How close does a trained network come? The data are $p = N(1, 0.5)$ (mean 1, standard deviation 0.5), and a fixed $q = N(0.2, 0.8)$ takes G's place. **Learning-rate decay** helps D to settle: `LambdaLR` multiplies the initial rate by a factor, here one that decays linearly from 1 to 0.
+# The proof allows any function D. How close does a trained network come? The data are $p = N(1, 0.5^2)$ (mean 1, standard deviation 0.5), and a fixed $q = N(0.2, 0.8^2)$ takes G's place. **Learning-rate decay** helps D to converge: `LambdaLR` multiplies the initial rate by a factor, here one that decays linearly from 1 to 0.
 
 # %%
 p = toy.Normal(mean=1.0, std=0.5)
@@ -320,8 +320,8 @@ fig, axes = panels(1, width=8, height=3)
 plot_curves(x_line[:, 0], curves, xlabel="x", ylabel="density, or probability", ax=axes[0])
 axes[0].legend(loc="center left", bbox_to_anchor=(1, 0.5))
 show(
-    fig, alt="D* rises to a peak near x = 1.5 and falls again on the right. Compare the trained D: "
-    "it usually follows D* where there are samples, and may leave it at the right end",
+    fig, alt="D* rises to a peak near x = 1.5 and falls again on the right. The trained D usually "
+    "follows it where there are samples, and may leave it at the right end",
 )
 gap, weight = (D_x - curves["D* = p / (p + q)"]).abs(), (p_x + q_x) / 2
 error = (gap * weight).sum().item() * 0.01  # the mean over real and fake; points are 0.01 apart
@@ -331,9 +331,9 @@ env.expect(
 )
 
 # %% [markdown]
-# *Figure 2.2. The best D for two fixed distributions, and a D that was trained on their samples.* On the right $D^*$ falls again, since q is wider. There D may differ from $D^*$ almost without effect on its loss, because almost no samples lie there.
+# *Figure 2.2. The optimal D for two fixed distributions, and a D that was trained on their samples.* `optimal_d_error` is the mean of $|D - D^*|$ over samples of both. On the right $D^*$ falls again, since q is wider. There D may differ from $D^*$ almost without effect on its loss, because almost no samples lie there.
 #
-# Now let G choose q, and let D always be $D^*$. Put it into V:
+# Now let G choose q, and let D always be $D^*$. Substitute it into V:
 #
 # $$C(q) = \int \Big[\, p\log\frac{p}{p+q} + q\log\frac{q}{p+q} \,\Big]\, dx .$$
 #
@@ -341,16 +341,16 @@ env.expect(
 #
 # $$C(q) = -\log 4 + \mathrm{KL}(p\,\|\,m) + \mathrm{KL}(q\,\|\,m) = -\log 4 + 2\,\mathrm{JSD}(p \,\|\, q) .$$
 #
-# JSD is 0 if q equals p and positive otherwise, so $p_g = p_\mathrm{data}$ is the only minimum (Theorem 1). It is never more than log 2, and reaches that wherever p and q don't overlap, near or far: at the best D, V then gives G no gradient. At the start of training that is often nearly so.
+# JSD is 0 if q equals p and positive otherwise, so $p_g = p_\mathrm{data}$ is the only minimum (Theorem 1). It is at most log 2, which it reaches whenever p and q don't overlap anywhere, however near they are: V at $D^*$ then gives G no gradient. Early in training the overlap is often small.
 #
 # ## 4. Two losses for the generator
 #
-# In the paper's Algorithm 1 G descends its own term of V, $\mathbb{E}_z[\log(1 - D(G(z)))]$. Where D is confident that a sample is fake, this loss is flat (Figure 2.3): it **saturates**. The gradient is smallest where the samples are worst. At the end of their Section 3 the authors therefore propose another loss with the same aim: G descends $-\mathbb{E}_z[\log D(G(z))]$.
+# In the paper's Algorithm 1 G descends its own term of V, $\mathbb{E}_z[\log(1 - D(G(z)))]$. Where D is confident that a sample is fake, this loss is flat (Figure 2.3): it **saturates**. The gradient is smallest where the samples are worst. At the end of their Section 3 the authors therefore propose another loss with the same aim, now called the **non-saturating loss**: G descends $-\mathbb{E}_z[\log D(G(z))]$.
 #
-# **Exercise 2.5** · *A loss for the generator that does not saturate* · difficulty ●●○○○ · importance ●●●●● · 6 minutes · 1 point
+# **Exercise 2.5** · *The non-saturating loss* · difficulty ●●○○○ · importance ●●●●● · 6 minutes · 1 point
 #
 # - `fake`: logits of D on G's samples, shape (m,).
-# - Return $-\log D$, averaged over the batch. It must be finite and right for logits of any size, without a clamp or an added epsilon.
+# - Return $-\log D$, averaged over the batch. It must be finite and accurate for logits of any size, without a clamp or an added epsilon.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -390,7 +390,7 @@ at_6 = [round(y[20].item(), 4) for y in slopes.values()]  # logits[20] is -6
 env.report(slope_saturating=at_6[0], slope_nonsaturating=at_6[1])
 
 # %% [markdown]
-# *Figure 2.3. Slopes of both losses of G; on the left D is confident that the sample is fake.* At logit 0 they are equal; at -6 they differ by the factor $e^6$, about 400. In code, $\log(1 - D)$ is a cross-entropy with label 0 and its sign flipped, $-\log D$ one with label 1.
+# *Figure 2.3. Slopes of both losses of G; on the left D is confident that the sample is fake.* At logit 0 they are equal; at -6 they differ by the factor $e^6$, about 400. In code, $\log(1 - D)$ is minus the cross-entropy with label 0, and $-\log D$ is the cross-entropy with label 1.
 #
 # ## 5. Algorithm 1, line by line
 #
@@ -421,12 +421,12 @@ env.report(slope_saturating=at_6[0], slope_nonsaturating=at_6[1])
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `descend(opt, loss)`, imported above, does the last three. D's turn: `with torch.no_grad(): fakes = G(sample_z(len(x)))`, then `descend(opt_D, discriminator_loss(D(x), D(fakes)))`.
+# `descend(opt, loss)`, imported above, does the last three. In which of the two turns must the graph of G not be built?
 #
 # </details>
 # <details><summary>Hint 3</summary>
 #
-# G's turn, after the loop: `loss_G = generator_loss(D(G(sample_z(len(x)))))`, then `descend(opt_G, loss_G)`.
+# D's turn: `with torch.no_grad(): fakes = G(sample_z(len(x)))`, then `descend(opt_D, discriminator_loss(D(x), D(fakes)))`. G's turn, after the loop: `loss_G = generator_loss(D(G(sample_z(len(x)))))`, then `descend(opt_G, loss_G)`.
 #
 # </details>
 
@@ -454,7 +454,7 @@ gan_step = check("2.6", gan_step)
 # %% [markdown]
 # ## 6. Figure 1, from a real run
 #
-# The data are $N(1, 0.5)$ again; G and D have two hidden layers of 32 units, and z has one dimension. Three choices are meant to stabilize training:
+# The data are $N(1, 0.5^2)$ again; G and D have two hidden layers of 32 units, and z has one dimension. Three choices are meant to stabilize training:
 #
 # - **k = 3**, and a learning rate of D twice that of G: the theory assumes D near its optimum.
 # - **No momentum** (Adam with $\beta_1 = 0$; the authors used momentum): momentum averages over gradients that were computed with older weights of the other network.
@@ -490,7 +490,7 @@ def game(
 # %%
 LINE_STEPS = env.budget(smoke=24, cpu=2500, gpu=2500)
 z_fixed = torch.randn(4000, 1, generator=env.rng(9, "cpu"))
-z_arrows = torch.linspace(-2, 2, 17)[:, None]
+z_arrows = torch.linspace(-2, 2, 9)[:, None]
 
 
 @torch.no_grad()
@@ -529,13 +529,13 @@ for ax, frame in zip(axes, [*frames[:2], frames[5], frames[-1]]):
     ax.label_outer()
 fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
 show(
-    fig, alt="Figure 1 at four moments. Compare the last panel with the first: usually the fakes' "
-    "density has moved onto that of the data, and D is near 1/2 where there are samples",
+    fig, alt="Figure 1 at four moments. In the last panel the fakes' density usually lies on that of "
+    "the data, and D is near 1/2 where there are samples",
 )
 assert len(frames) == len(records) + 1  # and one before the first step
 
 # %% [markdown]
-# *Figure 2.4. Figure 1 of Goodfellow et al. (2014) from our own run: densities of data and fakes, and D; below, arrows from evenly spaced z to G(z).* D becomes larger where there are more data than fakes, and G moves its samples to where D is larger. In the last panel compare fakes with data, and D with 1/2. Arrows may cross: many maps give the same $p_g$. Now 100,000 fresh samples, and the losses:
+# *Figure 2.4. Figure 1 of Goodfellow et al. (2014) from our own run: densities of data and fakes, and D; below, arrows from evenly spaced z to G(z).* (The paper's panels are a sketch of one iteration near the equilibrium, with uniform z; ours are four moments of training, with normal z.) D becomes larger where there are more data than fakes, and G moves its samples to where D is larger. In the last panel compare fakes with data, and D with 1/2. Arrows may cross: many maps give the same $p_g$. We draw 100,000 new samples of the EMA of G, and plot the losses:
 
 # %% tags=["nbval-ignore-output"]
 with torch.no_grad():
@@ -551,7 +551,7 @@ ax = plot_records(records)
 for height in (math.log(4), math.log(2)):
     ax.axhline(height, color="grey", linewidth=0.8)
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-show(ax, alt="Look whether both losses settle: D's usually near log 4, and G's near log 2")
+show(ax, alt="Both losses usually settle: D's near log 4, and G's near log 2")
 
 # %% [markdown]
 # *Figure 2.5. Losses of both networks; grey lines at log 4 = 1.386 and log 2 = 0.693, the values for D = 1/2.* Training approaches an equilibrium, not a minimum of a loss.
@@ -561,7 +561,7 @@ show(ax, alt="Look whether both losses settle: D's usually near log 4, and G's n
 # Another run shows loss_D = 1.386 and loss_G = 0.693 from early on to its end. What do you know?
 #
 # - a: Its samples have the distribution of the data: V is at its minimum.
-# - b: Its D can't tell its fakes from data. Whether they differ, you don't know yet.
+# - b: Its D does no better than guessing. Whether the fakes differ from data, you don't know yet.
 # - c: G has stopped learning, and D continues to learn.
 # - d: G's loss has saturated.
 # - e: The labels of real and fake are swapped in D's turn.
@@ -573,12 +573,12 @@ show(ax, alt="Look whether both losses settle: D's usually near log 4, and G's n
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# 1/2 for every input. A D that never learned anything can return that too.
+# C(q) is V at the *optimal* D. Is the D of that run optimal?
 #
 # </details>
 # <details><summary>Hint 3</summary>
 #
-# C(q) is V at the *best* D. Is the D of that run the best one?
+# 1/2 for every input. A D that never learned anything can return that too.
 #
 # </details>
 
@@ -594,12 +594,12 @@ answer = check("2.7", answer)
 # %% [markdown] tags=["solution"]
 # <details><summary>Why b</summary>
 #
-# The losses say that D returns 1/2 for every input: because G is perfect, or because D never learned anything. (a) needs the best D. (c) loss_D would fall. (d) At logit 0 neither loss of G is flat. (e) Such a D still separates the two.
+# These are the losses of a D that returns 1/2 for every input: because G is perfect, or because D never learned anything. (a) needs the optimal D. (c) loss_D would fall. (d) At logit 0 neither loss of G is flat. (e) Such a D still separates the two.
 #
 # </details>
 
 # %% [markdown]
-# So these losses prove nothing about the samples. The theory suggests another test: freeze G, and train a **fresh, larger D** against it. Its V on new samples estimates $C(p_g) = -\log 4 + 2\,\mathrm{JSD}$ from below, since it may not be the best D. The control is a fresh D against the *untrained* generator.
+# So these losses prove nothing about the samples. The theory suggests another test: freeze G, and train a **fresh, larger D** against it. Its V on new samples estimates $C(p_g) = -\log 4 + 2\,\mathrm{JSD}$ from below, since it may not be optimal. The control is a fresh D against the *untrained* generator.
 
 # %% tags=["training", "nbval-ignore-output"]
 def fresh_value(G: nn.Module) -> float:
@@ -624,11 +624,11 @@ env.expect(
 )
 
 # %% [markdown]
-# The closer the second value is to -log 4, the less difference is left.
+# The closer the second value is to -log 4, the less difference this D could find.
 #
 # ## 7. Eight modes on a ring
 #
-# The usual test for data with gaps is a ring of eight Gaussians (Metz et al., 2017). Each is a **mode**, a peak of the density. A continuous function G has to distribute its samples over them.
+# A common test for data with gaps is a ring of eight Gaussians (Metz et al., 2017; theirs have a standard deviation of 0.02, ours of 0.1). Each is a **mode**, a peak of the density. G, a continuous function, has to cover all eight.
 
 # %%
 ring = toy.Ring(modes=8, radius=2.0, std=0.1)
@@ -659,12 +659,12 @@ def scatter(ax: Axes, points: Tensor, title: str) -> None:
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `near = distances <= radius`: sum it over points for the first number, apply `any` over centres for the second.
+# Compare the distances with the radius. Over which dimension do you reduce for the first number, over which for the second?
 #
 # </details>
 # <details><summary>Hint 3</summary>
 #
-# `int((near.sum(dim=0) >= least).sum())` and `near.any(dim=1).float().mean().item()`
+# With `near = distances <= radius`: `int((near.sum(dim=0) >= least).sum())` and `near.any(dim=1).float().mean().item()`
 #
 # </details>
 
@@ -682,7 +682,7 @@ def mode_coverage(
 mode_coverage = check("2.8", mode_coverage)
 
 # %% [markdown]
-# We also measure the **emptiest mode**: the number of points near it, divided by an eighth of all points.
+# We also measure the **emptiest mode**: the number of points near the mode that has the fewest, divided by an eighth of all points. A mode counts as found if it has a fifth of its share.
 
 # %%
 def score(points: Tensor) -> tuple[int, float, float]:
@@ -696,7 +696,7 @@ modes, quality, emptiest = score(ring.sample(10_000, env.rng(1, "cpu")))
 print(f"real points: {modes} modes, {quality:.0%} near one, emptiest {emptiest:.0%}")
 
 # %% [markdown]
-# **A gradient penalty.** At the equilibrium D should be flat at the data; otherwise its gradient moves G away again. The **R1 penalty** (Mescheder et al., 2018) is added to D's loss:
+# **A gradient penalty.** At the equilibrium the gradient of D should be 0 at the data; otherwise it moves G's samples away again. The **R1 penalty** (Mescheder et al., 2018) is added to D's loss:
 #
 # $$\frac{\gamma}{2}\, R_1, \qquad R_1 = \mathbb{E}_{x\sim p_\mathrm{data}}\big[\lVert\nabla_x \ell(x)\rVert^2\big], \quad \ell \text{ the logit of D.}$$
 #
@@ -704,7 +704,7 @@ print(f"real points: {modes} modes, {quality:.0%} near one, emptiest {emptiest:.
 #
 # - `D` returns one logit per example, shape (B,). `x` are real examples, of shape (B, ...): points (B, n), or images (B, C, H, W).
 # - Return $R_1$ as one number, without $\gamma/2$: for each example the sum of the squares of its own gradient, then the mean over the batch.
-# - D is trained by this number, so it must have a gradient with respect to D's weights.
+# - This number is part of D's loss, so it must have a gradient with respect to D's weights.
 # - No side effects: don't change `x`, and add nothing to the `.grad` of D's weights.
 #
 # <details><summary>Hint 1</summary>
@@ -772,23 +772,23 @@ def plot_moments(samples: dict[int, Tensor], eighths: tuple[int, ...], alt: str)
     show(fig, alt)
 
 # %% [markdown]
-# First the baseline: Adam with its usual momentum of 0.9, a constant learning rate, no penalty, no EMA.
+# First the baseline: Adam with its default momentum of 0.9 ($\beta_2 = 0.9$ and a rate of 0.003, as in all runs here), constant learning rates, no penalty, no EMA.
 
 # %% tags=["training", "nbval-ignore-output"]
 RING_STEPS = env.budget(smoke=24, cpu=1600, gpu=1600)
 G, samples = ring_game(RING_STEPS, gamma=0.0, momentum=0.9, hold=1.0, decay=0.0)
 plot_moments(
-    samples, (2, 4, 6, 8), alt="Compare the four moments of the run with default settings: usually "
-    "other modes hold samples each time",
+    samples, (2, 4, 6, 8), alt="Four moments of the baseline run: the number of modes found changes "
+    "from panel to panel",
 )
 emptiest = score(draw(G))[2]
 env.expect(
-    "default settings: a mode has less than half of its share", emptiest < 0.5,
+    "baseline: a mode has less than half of its share", emptiest < 0.5,
     f"even the emptiest mode has {emptiest:.0%} of its share; usually it has less than half.",
 )
 
 # %% [markdown]
-# *Figure 2.6. Samples after each quarter of a run with default settings; circles of 3 standard deviations mark the modes; titles count modes and give the share of samples near one.* Do other modes hold samples each time? D learns to recognize what G produces most; G moves these samples elsewhere, and D adapts again. If modes stay empty, this is called **mode collapse**.
+# *Figure 2.6. Samples after each quarter of the baseline run; circles of 3 standard deviations mark the modes; titles count the modes found and give the share of samples near a mode.* The number of modes changes from panel to panel: D learns to recognize what G produces most, G moves these samples elsewhere, and D adapts again. If modes stay empty, this is called **mode collapse**.
 #
 # **What helps?** Four remedies: no momentum, R1, learning-rate decay with an EMA of G, and three hidden layers instead of two. We remove one at a time: an **ablation**. Each row is five runs of 1,600 steps, made by `python benchmarks/ring.py`.
 
@@ -807,7 +807,7 @@ for name in table:
     print(f"{name:25} {spread(name, 'share'):22} {spread(name, 'emptiest')}")
 
 # %% [markdown]
-# Of the single changes, momentum lowers the share of samples near a mode most. Without R1 this share is even a little higher, but the emptiest mode is emptier: one number is not enough. Without any one remedy the emptiest mode holds less than in every run with all four. The default settings lack the first three.
+# Of the single changes, momentum lowers the share of samples near a mode most. Without R1 this share is even a little higher, but the emptiest mode is emptier: one number is not enough. Whichever remedy is removed, the emptiest mode holds less in every run than in every run with all four. The baseline lacks the first three.
 #
 # Now all four remedies, for more steps.
 
@@ -815,14 +815,14 @@ for name in table:
 LONG = env.budget(smoke=24, cpu=4000, gpu=6000)
 G_ring, samples = ring_game(LONG)
 plot_moments(
-    samples, (1, 2, 4, 8), alt="Look when all eight modes are covered, and how the bridges of "
+    samples, (1, 2, 4, 8), alt="With all remedies eight modes are covered early, and the bridges of "
     "samples between them fade",
 )
 modes, quality, emptiest = score(draw(G_ring))
 env.report(ring_modes=modes, ring_quality=quality, ring_emptiest=emptiest)
 env.expect(
-    "all modes, 80 % of samples near one", modes == 8 and quality >= 0.8,
-    f"{modes} modes, {quality:.0%} of samples near one; usually 8 modes and about 90 %.",
+    "all modes, 80 % of samples near a mode", modes == 8 and quality >= 0.8,
+    f"{modes} modes, {quality:.0%} of samples near a mode; usually 8 modes and about 90 %.",
 )
 
 # %% [markdown]
@@ -830,11 +830,11 @@ env.expect(
 #
 # ## What we measured, and what the paper says
 #
-# - **Theorem 1**: V is -log 4 = -1.386 at the end of the game. Section 6 measures V of a fresh D against our trained G (`value_at_equilibrium`) and the untrained one (`value_before_training`).
+# - **Theorem 1**: with the optimal D, V has its minimum -log 4 = -1.386 where $p_g = p_\mathrm{data}$. Section 6 measures V of a fresh D against our trained G (`value_at_equilibrium`) and the untrained one (`value_before_training`).
 # - **Proposition 2** proves convergence if D reaches its optimum at each step and $p_g$ itself is improved; gradient steps on weights do neither.
-# - **k**: the authors used 1, as the least expensive option (caption of Algorithm 1); we do the same for images.
+# - **k**: the authors used 1, as the least expensive option (caption of Algorithm 1); we do the same for the ring and for images.
 #
-# **A mistake worth making.** In your `r1_penalty` (exercise 2.9) leave out `create_graph=True`, run that cell but not its check, and run the cell of the long run again. There is no error, but for D the penalty is now a constant, and the run is that of `gamma=0`. How would you notice? Afterwards put the line back, and run its cell, its check and the long run again.
+# **A mistake worth making.** In your `r1_penalty` (exercise 2.9) leave out `create_graph=True`, run that cell but not its check, and run the cell of the long run again. There is no error, but for D the penalty is now a constant, and the run is that of `gamma=0`. You notice it by measuring R1 during training: it does not stay small. Afterwards put the line back, and run its cell, its check and the long run again.
 #
 # **References**
 # - Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville, Bengio (2014), *Generative adversarial nets*, arXiv 1406.2661.

@@ -9,9 +9,9 @@
 # %% [markdown] tags=["header"]
 # # 04 Inside a DCGAN
 #
-# A man with glasses, minus a man without glasses, plus a woman without glasses: the result is a woman with glasses (Radford, Metz and Chintala, 2016, Figure 7). All it takes is latent vectors of a generator that was trained without labels. The second half of that paper asks what the two networks of a GAN have learned. Here you repeat its experiments and measure each result.
+# A man with glasses, minus a man without glasses, plus a woman without glasses: the result is a woman with glasses (Radford, Metz and Chintala, 2016, Figure 7). The arithmetic is done on latent vectors of a generator that was trained without labels. The second half of that paper asks what the two networks of a GAN have learned. Here you repeat its experiments and measure each result.
 #
-# **You build:** probes of G and D, and measurements that test them.
+# **You build:** tools that examine G and D, and measurements that test what they show.
 #
 # After this notebook you can
 # - **interpolate** along an arc in latent space, and **measure** what goes wrong on a straight line;
@@ -31,7 +31,7 @@
 # | 7 | The discriminator as a feature extractor (4.8) | 20 |
 # | optional | What the discriminator's filters respond to | 8 |
 #
-# It builds on notebook 03: its networks, its judge of digits, its training recipe.
+# It builds on notebook 03: its networks, its digit classifier (the judge), its training recipe.
 
 # %% tags=["setup"]
 # written by gancourse build
@@ -66,9 +66,9 @@ from gancourse.training.player import Player
 from gancourse.widgets import explore
 
 # %% [markdown]
-# ## 1 Three networks to open
+# ## 1. Three networks to open
 #
-# If you have run notebook 03 to its end, its G, D and judge are loaded. If not, they are trained now by the same recipe, `train_gan`, with fewer steps. (On Colab, `env.keep_on_drive()` after the first cell, here and in notebook 03, keeps them.) The exponential moving average (EMA) of G's weights generates the samples.
+# If you have run notebook 03 to its end, its G, D and judge are loaded. If not, they are trained now by the same recipe, `train_gan`, with fewer steps. (On Colab, call `env.keep_on_drive()` after the first cell of both notebooks to keep the runs.) The exponential moving average (EMA) of G's weights generates the samples. The report below is the share of samples to which the judge assigns one digit with a probability of at least 0.9.
 
 # %%
 NOISE = 24  # length of a latent vector z
@@ -118,14 +118,14 @@ Z = env.noise(NOISE, env.rng(1))(env.budget(smoke=400, cpu=4000, gpu=4000))
 samples = in_batches(G, Z)
 probabilities = in_batches(judge, samples).softmax(1)  # (samples, 10)
 env.report(generated_confident=confident_share(probabilities))
-show(grid(samples[:32], columns=16), alt="Thirty-two samples: how many are clear digits?")
+show(grid(samples[:32], columns=16), alt="Thirty-two generated digits in two rows; most are clear, some are malformed")
 assert samples.shape[1:] == (1, 32, 32) and samples.abs().max() <= 1
 
 
 # %% [markdown]
 # *Figure 4.1. Samples of the generator that we study.* From here on G, D and the judge are not trained further: we only measure.
 #
-# ## 2 A walk, straight or along the arc
+# ## 2. A walk, straight or along the arc
 #
 # **What lies between two samples?** If G had memorized images, we would expect jumps on the way from one latent vector to another. In the paper a window appears gradually in a bedroom (Section 6.1, Figure 4). But along which path? Each entry of z is drawn from N(0, 1), so $\lVert z\rVert^2$ is a sum of 24 squares, each 1 on average, and the length of z is mostly close to $\sqrt{24} \approx 4.9$: samples of a normal distribution in many dimensions lie in a *shell* around 0. A straight line (linear interpolation) passes through the inside of the shell, where G has hardly been trained.
 #
@@ -139,7 +139,7 @@ assert samples.shape[1:] == (1, 32, 32) and samples.abs().max() <= 1
 #                      0
 # ```
 #
-# The arc stays in the shell, with equal steps of the angle. This is spherical linear interpolation, *slerp*. With $\Omega$ the angle between $a$ and $b$ (Shoemake, 1985):
+# If a and b are equally long, the arc stays in the shell, with equal steps of the angle (for other lengths, nearly so). This is spherical linear interpolation, *slerp*. With $\Omega$ the angle between $a$ and $b$ (Shoemake, 1985):
 #
 # $$\mathrm{slerp}(a, b, t) = \frac{\sin((1-t)\,\Omega)}{\sin\Omega}\,a + \frac{\sin(t\,\Omega)}{\sin\Omega}\,b, \qquad \cos\Omega = \frac{a\cdot b}{\lVert a\rVert\,\lVert b\rVert}.$$
 #
@@ -184,11 +184,11 @@ for ax, (name, path) in zip(axes, {"straight": lerp, "along the arc": slerp}.ite
     walks = torch.stack([path(a, b, t / 11) for t in range(12)], dim=1)  # (2, 12, noise)
     images = in_batches(G, walks.flatten(0, 1))
     show_images(images, columns=24, title=f"two walks, {name}", ax=ax)
-show(fig, alt="Two walks, straight and along the arc: are there sudden changes, or bolder strokes?")
+show(fig, alt="Two walks, straight and along the arc; halfway on the straight line strokes are bolder")
 assert walks.shape == (2, 12, NOISE)
 
 # %% [markdown]
-# *Figure 4.2. Two walks of twelve steps each; straight above, along the arc below.* Now we measure many walks, at their midpoints.
+# *Figure 4.2. Two walks of twelve images each; straight above, along the arc below.* Now we measure many walks, at their midpoints, with the Fréchet distance of notebook 03 in the judge's features.
 
 # %% tags=["nbval-ignore-output"]
 a, b = Z.chunk(2)
@@ -225,9 +225,9 @@ env.expect(
 )
 
 # %% [markdown]
-# Halfway on the straight line z is shorter by the share that theory predicts, $1 - 1/\sqrt2 \approx 0.29$. What does that do to the images? The first two rows are ordinary samples. In the run recorded here the straight line's midpoint has a larger Fréchet distance and bolder strokes (`stroke` is twice the ink's area divided by the length of its edges), but the share of confident samples hardly changes: single images look fine, but their *distribution* is wrong. **A metric of single images can miss a change that a metric of the distribution detects**; notebook 10 comes back to this.
+# Halfway on the straight line z is shorter by the share that theory predicts, $1 - 1/\sqrt2 \approx 0.29$. What does that do to the images? The first two rows are ordinary samples; the difference of their Fréchet distances is the metric's scatter. In the run recorded here the straight line's midpoint has a Fréchet distance far outside this scatter and bolder strokes (`stroke` is twice the ink's area divided by the length of its edges), but the share of confident samples hardly changes: most images are still clear digits. **A classifier's confidence can miss a change of the distribution**; notebook 10 comes back to this.
 #
-# ## 3 Measuring an attribute: the slant
+# ## 3. Measuring an attribute: the slant
 #
 # **Which attributes has G learned without labels?** We take the slant of a digit. Let $m_i$ be the ink of pixel i, from 0 (black) to 1, at column $x_i$ and row $y_i$, and let $\bar x$ and $\bar y$ be means weighted by ink. Then
 #
@@ -235,7 +235,7 @@ env.expect(
 #
 # It is the slope of the line that predicts x from y, with a minus sign because rows are counted downwards: how many columns the stroke goes to the right for each row upwards.
 #
-# **Exercise 4.2** · *How far does it lean?* · difficulty ●●○○○ · importance ●●○○○ · 10 minutes · 2 points
+# **Exercise 4.2** · *The slant of a digit* · difficulty ●●○○○ · importance ●●○○○ · 10 minutes · 2 points
 #
 # - `images` has shape (B, 1, H, W) and values in [-1, 1]; return shape (B,).
 # - Each image has its own centre of ink.
@@ -286,11 +286,11 @@ show(ax, alt="Real digits by slant: the first lean to the left, the last far to 
 print(f"slant: {slants.min():.1f} to {slants.max():.1f}, mean {slants.mean():.1f}")
 
 # %% [markdown]
-# *Figure 4.3. Sixteen real digits, evenly spaced in the order of slant.* Is it the order that you would choose?
+# *Figure 4.3. Sixteen real digits, evenly spaced in the order of slant.*
 #
-# ## 4 Vector arithmetic
+# ## 4. Vector arithmetic
 #
-# **Does a difference of latent vectors mean something?** The idea comes from word embeddings, where vector("king") - vector("man") + vector("woman") has vector("queen") as its nearest neighbour (Mikolov et al., 2013). The paper's examples are faces; ours is *leaning 7 - upright 7 + upright 1*. If the difference of the two 7s is "leaning", the result should be a leaning 1. The judge finds 7s and 1s, and `slant` sorts them; `analogy(plus, minus, base)` is mean(plus) - mean(minus) + mean(base), the means of n samples of each kind.
+# **Does a difference of latent vectors mean something?** The idea comes from word embeddings, where vector("king") - vector("man") + vector("woman") has vector("queen") as its nearest neighbour, apart from the three words themselves (Mikolov et al., 2013). The paper's examples are faces; ours is *leaning 7 - upright 7 + upright 1*, where "upright" is the quarter that leans least to the right. If the difference of the two 7s is "leaning", the result should be a leaning 1. The judge finds 7s and 1s, and `slant` sorts them; `analogy(plus, minus, base)` is mean(plus) - mean(minus) + mean(base), the means of n samples of each kind.
 
 # %%
 sample_slants = slant(samples)
@@ -325,7 +325,7 @@ leaning_1, upright_1 = kind(1, leaning=True), kind(1, leaning=False)
 # </details>
 # <details><summary>Hint 3</summary>
 #
-# 1/n + 1/n + 1/n = 1.
+# Add three such variances, and set the sum to 1.
 #
 # </details>
 
@@ -385,15 +385,15 @@ fig, axes = panels(1, rows=6, width=8, height=0.95)
 for ax, (name, z) in zip(axes, latents.items(), strict=True):
     show_images(in_batches(G, z), columns=12, ax=ax)
     ax.set_ylabel(name, rotation=0, ha="right", va="center")
-show(fig, alt="Leaning 7 - upright 7 + upright 1: are more of the results leaning 1s for larger n?")
+show(fig, alt="Leaning 7s, upright 7s, upright 1s and the results: for n = 10 most are leaning 1s")
 assert lengths == sorted(lengths, reverse=True)
 
 # %% [markdown]
-# *Figure 4.4. Three kinds of samples, and twelve results each for n = 1, 3 and 10.* The shares differ from run to run: in three earlier ones (two are in `benchmarks/portability.json`) single samples succeeded in 28 to 44 % of the trials, means of three in 57 to 89 %, means of ten in 90 to 100 %. Look at the second column: once their length is right, do single samples succeed as often as means of ten? If not, the length is not the reason. Another possible reason, untested here: averaging removes what *else* two single 7s differ in, such as width or thickness.
+# *Figure 4.4. Three kinds of samples, and twelve results each for n = 1, 3 and 10.* The shares differ from run to run (for means of three between 57 and 89 % in three earlier ones), but single samples, rescaled or not, have always been far behind means of ten: the length is not the reason. Another possible reason, untested here: averaging removes what *else* two single 7s differ in, such as width or thickness.
 #
-# ## 5 A turn vector
+# ## 5. A turn vector
 #
-# **Is there one direction for an attribute, for all samples?** The paper takes four faces that look left and four that look right; the difference of the two mean z turns other faces (Section 6.3.2, Figure 8). Our turn vector makes digits lean.
+# **Is there one direction for an attribute, for all samples?** The paper takes four faces that look left and four that look right; adding the difference of the two mean latent vectors turns other faces (Section 6.3.2, Figure 8). Our turn vector makes digits lean. Its samples are the extremes of 4,000.
 #
 # **Exercise 4.5** · *A turn vector* · difficulty ●●○○○ · importance ●●●○○ · 8 minutes · 2 points
 #
@@ -430,7 +430,7 @@ def turn_vector(z: Tensor, values: Tensor, n: int) -> Tensor:
 turn_vector = check("4.5", turn_vector)
 
 # %% [markdown]
-# Samples that had no part in finding the direction are moved along it in nine steps, over a length of 3 in all. On the images we measure the slant, its correlation with the position, and how often the judge classifies both ends as the digit in the middle. We compare directions from four samples at each end, as in the paper, from a hundred, and at random.
+# Samples that had no part in finding the direction are moved along it to nine positions, over a length of 3 in all. On the images we measure the slant, its correlation with the position, and how often the judge classifies both ends as the digit in the middle. We compare directions from four samples at each end, as in the paper, from a hundred, and at random.
 
 # %% tags=["nbval-ignore-output"]
 fresh = env.noise(NOISE, env.rng(3))(env.budget(smoke=50, cpu=200, gpu=200))
@@ -462,7 +462,7 @@ env.expect(
 )
 
 # %% [markdown]
-# In the run recorded here the slant follows the position, unlike along the random direction, and four samples at each end are enough for that. The last column shows that in many walks the digit changes, too; in the run recorded here about as often along the random direction, for a walk of length 3 is long. Try it with a slider.
+# In the run recorded here the slant follows the position, unlike along this one random direction, and the four most extreme samples at each end are enough for that. The last column shows that in many walks the digit changes, too, about as often along the random direction: a walk of length 3 is long compared with the length of z, 4.9. Try it with a slider (in units of the turn vector).
 
 # %% tags=["nbval-ignore-output"]
 lean_direction = directions[f"n = {many}"]
@@ -473,7 +473,7 @@ def steer(sample: int, lean: float) -> None:
     z = fresh[sample : sample + 8]
     x = in_batches(G, torch.cat([z, z + lean * lean_direction]))
     title = f"above: samples; below: lean {lean:+.1f}"
-    show(grid(x, columns=8, title=title, width=6), alt=f"{title}: does more than that change?")
+    show(grid(x, columns=8, title=title, width=6), alt=f"{title}; in some the digit changes, too")
 
 
 explore(
@@ -483,11 +483,11 @@ explore(
 assert lean_direction.shape == (NOISE,)
 
 # %% [markdown]
-# *Figure 4.5. Eight samples, and the same moved along the turn vector.* In which samples does only the attribute change, and in which the digit, too?
+# *Figure 4.5. Eight samples, and the same samples moved along the turn vector.* In some only the slant changes, in others the digit, too.
 #
-# ## 6 Making a generator forget
+# ## 6. Making a generator forget
 #
-# **Are objects stored in separate feature maps?** A *feature map* is one channel of a layer's output. In Section 6.3.1 of the paper a generator of bedrooms is made to omit windows: a logistic regression finds the maps that are active where a window is, and these are set to 0. Some windows vanish, others become doors or mirrors (Figure 6, without a measurement). We need an object that can be counted: bees on flowers, drawn by the course. Two networks are trained on them: a generator, by notebook 03's recipe, and a *flower classifier*, which predicts the petal colour and whether there is a bee. If it is right about new drawn flowers, it can count bees.
+# **Are objects stored in separate feature maps?** A *feature map* is one channel of a layer's output. In Section 6.3.1 of the paper a generator of bedrooms is made to omit windows: a logistic regression finds the maps that are active where a window is, and these are set to 0. Some windows vanish, others become doors or mirrors (Figure 6, without a measurement). We need an object that can be counted: bees on the course's synthetic flowers. Two networks are trained on them: a generator, by notebook 03's recipe, and a *flower classifier*, which predicts the petal colour and whether there is a bee. It is tested on unseen flowers; then we use it to count bees in generated images.
 
 # %% tags=["training", "nbval-ignore-output"]
 def fit(net: nn.Module, images: Tensor, labels: Tensor, steps: int, seed: int = 0) -> None:
@@ -517,6 +517,7 @@ unseen = flowers.load(env.budget(smoke=100, cpu=1000, gpu=1000), 32, env.rng(6, 
 bee, colour = predict(unseen.images.to(device))
 bee_right = (bee.cpu() == unseen.looks.bee).float().mean()
 colour_right = (colour.cpu() == unseen.looks.colour).float().mean()
+print(f"unseen flowers: bee right in {bee_right:.1%}, petal colour in {colour_right:.1%}")
 env.expect(
     "the flower classifier is right about unseen flowers", min(bee_right, colour_right) >= 0.97,
     f"bee {bee_right:.1%}, colour {colour_right:.1%}; usually more than 99 %.",
@@ -568,7 +569,7 @@ def draw_without(G: nn.Module, layer: nn.Module, maps: list[int], z: Tensor) -> 
 draw_without = check("4.7", draw_without)
 
 # %% [markdown]
-# Which maps? The authors drew 52 boxes around windows by hand. Nothing but our bees has black stripes, so a position of a map is "on the bee" if at least 4 of the 4 x 4 pixels that it covers are black. As in the paper, the layer is the second-highest, with maps of 8 x 8. A logistic regression gives each map a weight: how strongly it indicates a bee at this position. The paper fits **one** regression on all maps together. If several maps carry the same information, such a fit needs only one of them, so we also fit a regression for **each map alone**.
+# Which maps? The authors drew 52 boxes around windows by hand. Only our bees have dark stripes, so a position of a map counts as "on the bee" if at least 4 of the 16 pixels that it covers are dark. As in the paper, the layer is the second-to-last hidden layer, with maps of 8 x 8. A logistic regression gives each map a weight: how strongly it indicates a bee at this position. The paper fits **one** regression on all maps together. If several maps carry the same information, such a fit divides the weight among them, and may even give one of them a negative weight. So we also fit a regression for **each map alone**.
 
 # %% tags=["nbval-ignore-output"]
 second = activation_layers(flower_G)[1]
@@ -590,7 +591,7 @@ for name, alone in {"each alone": True, "together": False}.items():
 assert len(weights) == maps.shape[1]
 
 # %% [markdown]
-# The paper drops every map with a weight above 0, about 200. We drop a quarter of the maps, and as many at random, since dropping *any* map can change an image. We count images with a bee, and images whose petals have the same colour as before.
+# The paper drops every map with a weight above 0, 200 in total. We drop a quarter of the maps and, as a control, as many at random (the mean of several draws), since dropping *any* map can change an image. We count images with a bee, and images whose petals have the same colour as before.
 
 # %% tags=["nbval-ignore-output"]
 def after_dropping(chosen: Tensor) -> Tensor:
@@ -628,24 +629,25 @@ env.expect(
 with_bee = bee_before.float().argsort(descending=True, stable=True)[:12]
 choices = {
     "before": [],
-    f"{K}, each alone": ranked["each alone"][:K],
-    f"{K}, together": ranked["together"][:K],
-    f"{K} at random": random_maps(K),
+    "ranked alone": ranked["each alone"][:K],
+    "ranked together": ranked["together"][:K],
+    "at random": random_maps(K),
 }
 fig, axes = panels(1, rows=4, width=8.6, height=0.8)
 for ax, (name, chosen) in zip(axes, choices.items(), strict=True):
     x = draw_without(flower_G, second, [int(i) for i in chosen], Z_flowers[with_bee])
     show_images(x, columns=12, ax=ax)
     ax.set_ylabel(name, rotation=0, ha="right", va="center")
-show(fig, alt="Flowers with and without some maps: what is left of the bees, of the flowers?")
+show(fig, alt="Twelve flowers with a bee; without the maps of the bee most bees are gone or pale, "
+     "without random maps many are left")
 assert len(with_bee) == 12
 
 # %% [markdown]
-# *Figure 4.6. Twelve samples with a bee, and the same latent vectors without a quarter of the maps, ranked in the two ways or drawn at random.* In the same three runs a bee was left in 1 to 11 % of the images with maps ranked alone, in 2 to 30 % with those ranked together, and in 44 % with random ones; which of the two rankings was better changed. The flower classifier was not trained on incomplete bees and may miss a pale trace of one, so look at the images, too.
+# *Figure 4.6. Twelve samples with a bee, and the same latent vectors without a quarter of the maps, ranked in the two ways or drawn at random.* Which of the two rankings removes more bees has differed from run to run; both have always removed more than random maps. The flowers themselves usually keep their colour. The flower classifier was not trained on incomplete bees and may miss a pale trace of one, so look at the images, too.
 #
-# ## 7 The discriminator as a feature extractor
+# ## 7. The discriminator as a feature extractor
 #
-# **Is D of any use when training is over?** It learned to tell real digits from fakes, without labels. Section 5 of the paper takes the activations of **all** its layers, max-pools each to a 4 x 4 grid, flattens and joins them, and trains a linear L2-SVM on top. Cross-validation on the labelled digits chooses its *cost*, the weight of the loss against the size of the weights.
+# **Is D of any use when training is over?** It learned to tell real digits from fakes, without labels. Section 5 of the paper takes the activations of **all** its layers, max-pools each to a 4 x 4 grid, flattens and joins them, and trains a linear L2-SVM on top (a linear classifier with a squared hinge loss). Cross-validation on the labelled digits chooses its *cost*, the weight of the loss relative to the L2 penalty on the weights.
 #
 # **Exercise 4.8** · *Features from every layer* · difficulty ●●○○○ · importance ●●●●○ · 8 minutes · 2 points
 #
@@ -757,7 +759,7 @@ def compare(accuracy: dict[str, list[float]]) -> None:
     for name, values in accuracy.items():
         print(f"{name:30} {torch.tensor(values).mean():.3f} +- {torch.tensor(values).std():.3f}")
     ax = plot_bars(accuracy, xlabel="accuracy on the test digits")
-    show(ax, alt="Accuracies, a dot per draw of the labels: is the lead larger than their spread?")
+    show(ax, alt="D's features lead with 10 labels per digit, and by less with 100; a dot per draw")
 
 
 compare(accuracy)
@@ -772,31 +774,31 @@ env.expect(
 )
 
 # %% [markdown]
-# *Figure 4.7. Accuracy with 10 and 100 labels of each digit; each dot is one draw of the labelled digits.* Compare the gaps with the spread of the dots. In the run recorded here D's features lead by far more than that with 10 labels of each digit, and by less with 100, where the CNN nearly reaches them. The random D's features then beat pixels, although nothing in them was learned.
+# *Figure 4.7. Accuracy with 10 and 100 labels of each digit, mean and standard deviation; each dot is one draw of the labelled digits.* In the run recorded here D's features lead the CNN by far more than the spread with 10 labels of each digit, and by less, but still more than the spread, with 100. With 10 labels the CNN is no better than the features of a random D: part of the lead comes from a linear classifier on many features, the rest was learned. (No weight of the random D was learned; its batch norm has seen digits.)
 #
 # ## What we measured, and what the paper reports
 #
 # | | paper, CIFAR-10 (all labels) | paper, SVHN (100 labels per class) | here, digits (10 labels per class) |
 # |---|---|---|---|
-# | D was trained on | ImageNet-1k, 32 x 32 | SVHN, without labels | these digits, without labels |
+# | D was trained on | ImageNet-1k, 32 x 32 | SVHN, without labels (authors' code) | these digits, without labels |
 # | features | 28,672 | 7,168 (in the authors' code) | 16 per map |
-# | D's features + L2-SVM | 82.8 % right | 22.48 % **wrong** | `svm_accuracy_d`, above |
-# | K-means features, one and three layers | 80.6 % and 82.0 % right | | |
-# | the same CNN, supervised | | 28.87 % wrong (validation) | `cnn_accuracy`, above |
+# | D's features + L2-SVM | 82.8 % right | 77.5 % right | about 86 % right |
+# | K-means features, one and three layers; Exemplar CNN | 80.6 and 82.0; 84.3 % right | | |
+# | the same CNN, supervised | | 71.1 % right (validation) | about 72 % right |
 #
-# Digits are easier than photographs, we have fewer labels and a far smaller D, and the paper chose its CNN from 64 trials while ours is not tuned, which may explain part of our gap. On SVHN, as here, D was trained on images like those that it is tested on; only the CIFAR-10 result shows features that carry over to another data set. In the run recorded here the order agrees with the paper's: with few labels, features learned without labels beat a CNN of the same shape.
+# Digits are easier than photographs, and we have fewer labels and a smaller D. The paper chose its CNN from 64 trials; ours is not tuned, which may explain part of its distance to D's features. On SVHN, as here, D was trained on images like those that it is tested on; only the CIFAR-10 result shows features that transfer to another data set. In the run recorded here the order agrees with the paper's: with few labels, features learned without labels beat a CNN of the same architecture.
 #
 # **A mistake worth making.** In Section 6, drop the maps *before* batch norm instead of after the ReLU (hook the layer two places earlier). What does batch norm make of a channel that is 0 everywhere?
 #
 # <details><summary>An answer</summary>
 #
-# In eval mode 0 becomes $\beta - \gamma\mu/\sigma$, a constant that need not be 0, the same everywhere: the map is not removed.
+# In eval mode 0 becomes $\beta - \gamma\mu/\sigma$, a constant, and after the ReLU its positive part: where that is above 0, the map is not removed, but the same everywhere.
 #
 # </details>
 #
 # ## Optional: what the discriminator's filters respond to
 #
-# **Which pixels, if brighter, would increase a filter's response?** That is a gradient, but the ordinary gradient looks like noise (notebook 01). The paper uses *guided backpropagation* (Springenberg et al., 2015): on the way back through every ReLU, a gradient passes only if it is positive **and** the activation there was positive.
+# **Which pixels, if brighter, would increase a filter's response?** That is a gradient, but the ordinary gradient looks like noise (notebook 01). The paper uses *guided backpropagation* (Springenberg et al., 2015): on the way back through every ReLU (here: LeakyReLU, treated as one), a gradient passes only if it is positive **and** the activation there was positive.
 #
 # ```
 # forward     activation           2   -1    3    1
@@ -804,7 +806,7 @@ env.expect(
 #             gradient passed on   5    .    .    1     (. is 0)
 # ```
 #
-# The paper's Figure 5 shows that trained filters respond to beds and windows, random ones to nothing in particular. Digits are in the middle, so part of the gradients lies on ink by chance. We compare D with three random ones, on the nine images to which each filter responds most; `guided_gradient` is the package's.
+# The paper's Figure 5 shows that trained filters respond to beds and windows, random ones to nothing in particular. Digits are in the middle, so part of the gradients lies on ink by chance (the share of ink among pixels with a gradient). We compare D with three random ones, on the nine images to which each filter responds most; `guided_gradient` is the package's.
 
 # %% tags=["nbval-ignore-output"]
 gradients, images, on_ink = {}, {}, {}
@@ -832,14 +834,14 @@ for name, (left, right) in zip(("trained D", "random D 1"), axes.reshape(2, 2)):
     g = g.abs() / g.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12)
     show_images(x, columns=6, title=f"{name}: images", ax=left)
     show_images(2 * g - 1, columns=6, title="guided gradients", ax=right)
-show(fig, alt="Digits and guided gradients: do those of the trained D, above, follow the strokes?")
+show(fig, alt="Digits and guided gradients: those of the trained D, above, follow strokes more closely")
 
 # %% [markdown]
-# *Figure 4.8. Four filters of the last layer, three images each, and the size of the guided gradients.* A random D may be above chance, too: an image of guided gradients alone proves nothing, so compare with networks whose weights are random (Adebayo et al., 2018).
+# *Figure 4.8. Four filters of the last layer, three neighbouring images each, and the size of the guided gradients.* A random D may be above chance, too: an image of guided gradients alone proves nothing, so compare with networks whose weights are random (Adebayo et al., 2018).
 #
 # **References**
 # - Radford, Metz, Chintala (2016), *Unsupervised representation learning with deep convolutional generative adversarial networks*, arXiv 1511.06434: Sections 5 and 6.
 # - Mikolov, Chen, Corrado, Dean (2013), *Efficient estimation of word representations in vector space*, arXiv 1301.3781.
 # - Springenberg, Dosovitskiy, Brox, Riedmiller (2015), *Striving for simplicity: the all convolutional net*, arXiv 1412.6806: guided backpropagation.
 # - Adebayo et al. (2018), *Sanity checks for saliency maps*, arXiv 1810.03292.
-# - Shoemake (1985), *Animating rotation with quaternion curves*: slerp. White (2016), *Sampling generative networks*, arXiv 1609.04468: arcs in the latent space of GANs.
+# - Shoemake (1985), *Animating rotation with quaternion curves*: slerp. White (2016), *Sampling generative networks*, arXiv 1609.04468, recommends it for GANs.

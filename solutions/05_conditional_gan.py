@@ -73,13 +73,13 @@ from gancourse.widgets import explore
 # %% [markdown]
 # ## 1. The question: a digit of your choice
 #
-# **How could you get a seven?** You could draw samples from notebook 03's G until a classifier recognizes a 7; with a thousand classes you would discard nearly all of them. Mirza and Osindero change the game instead. Let $c$ be the condition, here a label. G draws $G(z|c)$, an image *of* $c$; D answers $D(x|c)$: is $x$ a real image *of* $c$? The value function is that of notebook 02, with every term conditioned on $c$ (Equation 2; the paper writes $y$ for $c$):
+# **How could you get a seven?** You could draw samples from notebook 03's G until a classifier recognizes a 7; with a thousand classes you would discard nearly all of them. Mirza and Osindero change the game instead. Let $c$ be the condition, here a label. G draws $G(z|c)$, an image *of* $c$; D answers $D(x|c)$: is $x$ a real image *of* $c$? The value function is that of notebook 02, with every term conditioned on $c$ (Equation 2; the paper writes $y$ for $c$, and does not write D's condition in the second term):
 #
-# $$V(D, G) = E_{x}\big[\log D(x|c)\big] + E_{z}\big[\log\big(1 - D(G(z|c)\,|\,c)\big)\big].$$
+# $$V(D, G) = E_{x, c}\big[\log D(x|c)\big] + E_{z, c}\big[\log\big(1 - D(G(z|c)\,|\,c)\big)\big].$$
 #
-# This is the game of notebook 02, played on pairs (image, label), so its theory holds without change: for each label, the best G's images have the distribution of the real images with that label.
+# This is the game of notebook 02, played on pairs (image, label), so its theory holds unchanged: for each label, the best G's images have the distribution of the real images with that label.
 #
-# The data are the digits of notebook 03, this time with their labels. Neither network is trained on the held-out digits, `unseen`. Notebook 03's judge, a classifier of real digits, measures which digit an image shows; without notebook 03's runs the cell trains one. (On Colab, `env.keep_on_drive()` after the first cell, here and in notebook 03, keeps them.)
+# The data are the digits of notebook 03, this time with their labels. Neither network is trained on the held-out digits, `unseen`. Notebook 03's judge, a classifier of real digits, measures which digit an image shows. If you have not run notebook 03, the cell trains the judge. (On Colab, call `env.keep_on_drive()` after the first cell of both notebooks to keep the runs.)
 
 # %% tags=["training", "nbval-ignore-output"]
 CLASSES, NOISE = 10, 24
@@ -100,7 +100,7 @@ env.expect(
 )
 
 # %% [markdown]
-# Some real digits are so badly written that the judge misclassifies them. So if samples match their labels *more* often than real digits do, that is no success.
+# The judge misclassifies about 2 % of the unseen real digits. If it is right about more of our samples, this is no success in itself: G then draws fewer ambiguous digits than people do.
 #
 # ## 2. How a condition enters a network
 #
@@ -120,7 +120,7 @@ print("the layer's output is column 7 of its weights:", torch.equal(layer(seven)
 # %% [markdown]
 # A linear layer applied to a one-hot vector is a **lookup** in a table of learned numbers. This is called an embedding; `nn.Embedding` does the same without the multiplications by zero.
 #
-# G needs no more than this: it gets $z$ and $c$ concatenated, 24 + 10 numbers. So its first layer, a transposed convolution, learns 4 x 4 maps for every label, and adds them to the maps made from $z$. (The paper's G is fully connected: $z$, 100 uniform numbers, goes through 200 ReLU units, $c$ through 1,000, and a layer of 1,200 joins them.)
+# G needs no more than this: it gets $z$ and $c$ concatenated, 24 + 10 numbers. Its first layer is a transposed convolution from 1 x 1 to 4 x 4. So for each label it learns a set of 4 x 4 maps, which is added to the maps computed from $z$. (The paper's G is fully connected: $z$, 100 uniform numbers, goes through 200 ReLU units, $c$ through 1,000, and a layer of 1,200 joins them.)
 #
 # D's input is an image, and a vector can't be concatenated to an image as it is. We do what notebook 07 will do: repeat $c$ at each position, and concatenate it with the feature maps deeper in the network, along the channels.
 #
@@ -131,7 +131,7 @@ print("the layer's output is column 7 of its weights:", torch.equal(layer(seven)
 #   . .                                . .    0 0    0 0    1 1
 # ```
 #
-# **Exercise 5.2** · *A condition at every place* · difficulty ●●○○○ · importance ●●●●○ · 10 minutes · 2 points
+# **Exercise 5.2** · *A condition at every position* · difficulty ●●○○○ · importance ●●●●○ · 10 minutes · 2 points
 #
 # Join a condition to feature maps.
 # - `h`: (B, maps, H, W); `c`: (B, classes).
@@ -170,11 +170,11 @@ join_maps = check("5.2", join_maps)
 # %% [markdown]
 # ## 3. A D that compares
 #
-# **Is joining enough?** Notebook 03's D ends in one linear layer: a weighted sum of every feature at every position. Suppose we join $c$ just before it. With $h$ and $c$ as vectors, the logit is
+# **Is concatenation enough?** Notebook 03's D ends in one linear layer: a weighted sum of every feature at every position. Suppose we join $c$ just before it. With $h$ and $c$ as vectors, the logit is
 #
 # $$\ell(x, c) = u \cdot h(x) + v \cdot c + b .$$
 #
-# **Exercise 5.3** · *What a linear head can't see* · difficulty ●●○○○ · importance ●●●●● · 6 minutes · 1 point
+# **Exercise 5.3** · *What a linear head can't learn* · difficulty ●●○○○ · importance ●●●●● · 6 minutes · 1 point
 #
 # Which of these can such a D **not** learn, however good its features $h(x)$ are?
 #
@@ -191,7 +191,7 @@ join_maps = check("5.2", join_maps)
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# It changes by $v_7 - v_3$. For which images is that more, for which is it less?
+# It changes by $v_7 - v_3$. Does this change depend on the image?
 #
 # </details>
 # <details><summary>Hint 3</summary>
@@ -210,7 +210,7 @@ not_learnable = "c"
 not_learnable = check("5.3", not_learnable)
 
 # %% [markdown]
-# In numbers: we change the label of ten images, one of each digit, from 3 to 7.
+# In numbers: we change the label of ten images, one of each digit, from 3 to 7. (`look` are D's convolutions, which return 96 maps of 4 x 4.)
 
 # %%
 first = [int((real.labels == label).nonzero()[0]) for label in range(CLASSES)]
@@ -223,9 +223,9 @@ with initial_weights(env.rng(0, "cpu")), torch.no_grad():
 print("linear head: the same change for all ten images:", bool(changes.std() < 1e-4))
 
 # %% [markdown]
-# Such a D can judge the image and the label, each by itself, but never whether the two match. With it, nothing would make G follow the label.
+# Such a D can score the image and the label separately, but not whether they match. So it gives G no reason to follow the label.
 #
-# The remedy is a product of features and label, $h \cdot V c$ (Miyato and Koyama), or a **non-linear** layer after joining. The paper has a maxout layer of 240 units there; ours is a convolution with LeakyReLU.
+# The remedy is a product of features and label, $h \cdot W c$ (Miyato and Koyama), or a **non-linear** layer after joining. The paper has 240 maxout units there (each the maximum of several linear units); ours is a convolution with LeakyReLU.
 #
 # **Exercise 5.4** · *A head that compares* · difficulty ●●●○○ · importance ●●●●● · 10 minutes · 3 points
 #
@@ -307,7 +307,7 @@ class Discriminator(nn.Module):
 #
 # $$\text{loss of D} = -E\big[\log D(x|c)\big] - E\big[\log(1 - D(G(z|c)|c))\big] - E\big[\log(1 - D(x|c'))\big], \qquad c' \neq c .$$
 #
-# (Reed et al. give wrong and fake pairs half a weight each; here each has a full one.) G's loss is unchanged.
+# (Reed et al. give wrong and fake pairs half a weight each; here each has a full one.) G's loss is unchanged. Where an image could show either of two digits, the third term changes the optimum: G is pushed away from such images, so its samples become clearer than the data.
 #
 # **Exercise 5.5** · *Wrong labels* · difficulty ●●○○○ · importance ●●●○○ · 8 minutes · 2 points
 #
@@ -349,11 +349,11 @@ mislabel = check("5.5", mislabel)
 #
 # **Exercise 5.9** · *A step of the conditional game* · difficulty ●●●●○ · importance ●●●●● · 20 minutes · 4 points
 #
-# Your `gan_step` of Exercise 2.6, with k = 1, is the model. What is new:
+# Start from your `gan_step` of Exercise 2.6 with k = 1. The differences are:
 # - `next(batches)` gives m images and their conditions, `x, c = next(batches)`. Call it once: both turns use the same c. Networks are called as `G(z, c)` and `D(x, c)`.
-# - If `mislead` is given, call it once: `mislead(c)` are wrong conditions. D also descends the third term of the loss above. In the package, `saturating_loss(logits)` is the mean of log(1 - D).
-# - If `penalty` is given, D also descends `penalty(Conditioned(D, c), x)`. (`Conditioned(D, c)` is a D whose condition is fixed: `Conditioned(D, c)(x)` is `D(x, c)`.)
-# - Losses: `discriminator_loss(real, fake)` and `non_saturating_loss(fake)`. Return `{"loss_D": ..., "loss_G": ...}`, detached. Here `loss_D` has the real and the fake pairs only, so log 4 = 1.386 is still that of a D which answers 1/2.
+# - If `mislead` is given, call it once: `mislead(c)` are wrong conditions. Add the third term of the loss above to D's loss. In the package, `saturating_loss(logits)` is the mean of log(1 - D).
+# - If `penalty` is given, add `penalty(Conditioned(D, c), x)` to D's loss. (`Conditioned(D, c)` is a D whose condition is fixed: `Conditioned(D, c)(x)` is `D(x, c)`.)
+# - Losses: `discriminator_loss(real, fake)` and `non_saturating_loss(fake)`. Return `{"loss_D": ..., "loss_G": ...}`, detached. Here `loss_D` has the real and the fake pairs only, so a D that always answers 1/2 still has a loss of log 4 = 1.386.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -362,12 +362,12 @@ mislabel = check("5.5", mislabel)
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `fakes = G(sample_z(len(x)), c)`, `loss_D = discriminator_loss(D(x, c), D(fakes, c))`, `loss = loss_D`; then `if mislead:` subtract `saturating_loss(D(x, mislead(c)))`, since the loss has a minus sign. End with `descend(opt_D, loss)`.
+# D's turn: sample the fakes under `torch.no_grad()`. Which sign does `saturating_loss(D(x, mislead(c)))` get in the loss? The penalty is added as it is.
 #
 # </details>
 # <details><summary>Hint 3</summary>
 #
-# G's turn: `loss_G = non_saturating_loss(D(G(sample_z(len(x)), c), c))`, then `descend(opt_G, loss_G)`.
+# D's turn ends with `descend(opt_D, loss)`, where `loss = loss_D - saturating_loss(...) + penalty(...)`. G's turn: `loss_G = non_saturating_loss(D(G(sample_z(len(x)), c), c))`, then `descend(opt_G, loss_G)`.
 #
 # </details>
 
@@ -401,7 +401,7 @@ def conditional_step(
 conditional_step = check("5.9", conditional_step)
 
 # %% [markdown]
-# The rest is notebook 03's recipe: Adam with learning-rate decay, the R1 penalty at every eighth step, and an EMA of G's weights. `game` makes the step of any conditional GAN, `digit_game` that for digits. (`datasets.named` has other labelled sets, such as Fashion-MNIST.)
+# The rest is notebook 03's recipe: Adam with learning-rate decay, the R1 penalty at every eighth step (with batch norm in D, as there), and an EMA of G's weights. `game` builds the training step of any conditional GAN; `digit_game` calls it for digits.
 
 
 # %%
@@ -476,7 +476,7 @@ for record in train(
 ):
     if not record.resumed or record.step == STEPS:
         ax = grid(rows(G), columns=16, title=f"step {record.step:,}: one row per label")
-        alt = "A row of samples for each label, 0 at the top: does each row show its digit?"
+        alt = "Ten rows of samples, labels 0 to 9 from the top, sixteen latent vectors"
         handle = show_live(ax, alt, handle)
 print(f"{record.step:,} steps in {record.seconds:.0f} s, loss of D {record.losses['loss_D']:.2f}")
 networks.save(G, env.run_dir("05_conditional_gan") / "G.safetensors")  # networks.load reads it
@@ -487,9 +487,9 @@ assert record.step == STEPS
 #
 # ## 5. Rows of digits
 #
-# Look down a column of Figure 5.1. What stays the same from digit to digit? Usually slant and thickness of the stroke.
+# Look down a column of Figure 5.1. What stays the same from digit to digit? Usually the slant and the thickness of the stroke.
 #
-# **Does G follow its label?** The judge classifies 200 samples of each label. Below are the twelve samples to whose label it gives the lowest probability.
+# **Does G follow its label?** The judge classifies 200 samples of each label. The figure shows the twelve samples for which it gives the lowest probability to the label asked for.
 
 # %% tags=["nbval-ignore-output"]
 accuracies = label_accuracy(G)
@@ -504,12 +504,12 @@ p = in_batches(judge, samples).softmax(dim=1)
 worst = p[torch.arange(len(p), device=device), ASKED].argsort()[:12]
 ax = grid(samples[worst], columns=12)
 ax.set_xticks([17 + 33 * k for k in range(12)], [f"{ASKED[i]}\n{p[i].argmax()}" for i in worst])
-show(ax, alt="The twelve samples that fit their labels worst: are they malformed, or other digits?")
+show(ax, alt="The twelve samples that fit their labels worst; below each, the label and the prediction")
 
 # %% [markdown]
 # *Figure 5.2. The worst twelve of 2,000 samples, with the label asked for (upper number) and the judge's (lower).*
 #
-# Compare the mean with the judge's accuracy on real digits, in Section 1. Now choose a digit yourself; `first` moves along the latent vectors.
+# The mean is usually above the judge's accuracy on real digits, in Section 1: with wrong labels in training, G draws fewer ambiguous digits than people do. Now choose a digit yourself; `first` moves along the latent vectors.
 
 # %% tags=["nbval-ignore-output"]
 def view(label: int = 7, first: int = 0) -> None:
@@ -517,7 +517,7 @@ def view(label: int = 7, first: int = 0) -> None:
     c = one_hot(torch.full((12,), label, device=device), CLASSES)
     title = f"label {label}, latent vectors {first} to {first + 11}"
     ax = grid(draw(G, Z[first : first + 12], c), columns=12, title=title)
-    show(ax, alt=f"Twelve samples for the label {label}: the same digit in different styles?")
+    show(ax, alt=f"Twelve samples for the label {label}, in different styles")
 
 
 explore(view, stills=[{"label": 7}], label=[*range(10)], first=(0, 1988, 1, 0))
@@ -572,8 +572,8 @@ axes[0].set_ylabel("digit in the image")
 fig.colorbar(colours, ax=list(axes), label="D's mean probability")
 show(
     fig,
-    alt="D's mean probability for each digit and label, by D. Look for the diagonal, where they "
-    "match: with wrong labels in training, is everything else near 0?",
+    alt="Three 10 x 10 maps of D's mean probability by digit and label. Equation 2 alone: no clear "
+    "diagonal. With wrong labels: a diagonal and some similar pairs. Long run: only the diagonal.",
 )
 columns = ("right accepted, in training", "right accepted", "wrong rejected", "right above wrong")
 print(" " * 24 + "  ".join(columns))
@@ -607,11 +607,11 @@ for name, seeds in load_table("conditional")["runs"].items():
     say("D: right above wrong", [run["above"] for run in runs])
 
 # %% [markdown]
-# With wrong labels G follows its label after 500 steps; with Equation 2 alone it is at chance. That does not make Equation 2 wrong: after 1,000 steps G has begun to follow. How many steps it would need we have not measured.
+# With wrong labels G follows its label after 500 steps; with Equation 2 alone it is at chance. That does not make Equation 2 wrong, only slower: after 1,000 steps its D ranks the right label higher as often as the other D does after 500, and the label accuracy of its G is 0.44 and rising. We did not train longer.
 #
-# **"right above wrong".** Of two labels for the same image, the right one usually gets the higher probability, also from the D of Equation 2. So this D, too, has learned that labels matter: from G's fakes, as long as some of these don't match their labels.
+# **"right above wrong".** Also the D of Equation 2 gives the right label of an image a higher probability than a wrong one in most cases, after 500 steps in 79 % (varying from run to run). It learns from pairs of G whose image does not fit the label.
 #
-# **"right accepted".** These are real digits with the right labels, and yet D often rejects many of them. Against a perfect G the best D answers 1/2 for every matching pair, and answers a little below 1/2 count as rejected. And D overfits if it accepts more training digits than unseen ones.
+# **"right accepted".** These are real digits with the right labels, but D rejects many of them. Against a perfect G the optimal D answers 1/2 for every matching pair, and answers a little below 1/2 count as rejected. In the long run D also overfits: it accepts far more of the training digits than of unseen ones.
 #
 # ## 7. The Parzen window, and why it misleads
 #
@@ -681,9 +681,9 @@ show(
 assert len(examples) == 36
 
 # %% [markdown]
-# *Figure 5.5. Fresh real digits, copies, and averages of four copies.*
+# *Figure 5.5. Top: fresh real digits. Middle: copies. Bottom: each copy averaged with its three nearest neighbours.*
 #
-# **Exercise 5.7** · *Who wins the Parzen window?* · difficulty ●●○○○ · importance ●●●●○ · 5 minutes · 1 point
+# **Exercise 5.7** · *The highest Parzen estimate* · difficulty ●●○○○ · importance ●●●●○ · 5 minutes · 1 point
 #
 # Decide **before** you run the measurement. Which of them gets the highest log-likelihood of unseen digits?
 #
@@ -729,23 +729,23 @@ for name, samples in contenders.items():
     nats = parzen_log_density(test, samples, sigma)
     means[name], error = nats.mean().item(), nats.std() / len(test) ** 0.5
     print(f"{name:18} {means[name]:8.1f} +- {error:.1f} nats   (sigma {sigma:.2f})")
-label = "Parzen log-likelihood of unseen digits (nats, more is better)"
+label = "Parzen log-likelihood of unseen digits (nats, higher is better)"
 show(
     plot_bars({name: [mean] for name, mean in means.items()}, xlabel=label),
     alt="The averages reach the highest log-likelihood, above that of fresh real digits",
 )
 env.report(
     parzen_real=means["fresh real digits"], parzen_model=means["our G"],
-    parzen_memorised=means["copies"], parzen_averaged=means["averages"],
+    parzen_memorized=means["copies"], parzen_averaged=means["averages"],
 )
 assert means["fresh real digits"] < means["averages"]
 
 # %% [markdown]
 # *Figure 5.6. Mean Parzen log-likelihood of 500 unseen digits, sigma chosen on 500 others.*
 #
-# The blurred averages win, by several standard errors. So the estimate ranks bad samples highest: blur keeps squared pixel distances small. It does not detect memorization: copies get as many nats as fresh digits, within the error. And it is far from a likelihood: an image drawn from this density is a sample with Gaussian noise of standard deviation $\sigma$, about 0.2, on every pixel.
+# The blurred averages score highest, by several standard errors. So the estimate can rank bad samples highest: blur keeps squared pixel distances small. Our G's samples usually score below real digits. The estimate cannot detect memorization: copies and fresh digits are both real digits, and get equally many nats, within the error. And it is far from a likelihood: an image drawn from this density is a sample with Gaussian noise of standard deviation $\sigma$, about 0.2, on every pixel.
 #
-# Theis et al. (2016) made this case on the full MNIST, and report that centres of k-means beat the true data. The paper's Table 1 gives 132 ± 1.8 nats for the conditional GAN, and 225 ± 2 for the first, unconditional GAN. Ours can't be compared with either: they had far more digits to train on.
+# Theis et al. (2016) show the same on the full MNIST: k-means centres score higher than real images. The paper's Table 1 gives 132 ± 1.8 nats for the conditional GAN, and 225 ± 2 for the first, unconditional GAN. Ours can't be compared with either: they had more training digits, samples and test digits.
 #
 # ## What we measured, and what the paper reports
 #
@@ -753,15 +753,15 @@ assert means["fresh real digits"] < means["averages"]
 # |---|---|---|
 # | networks | conditional DCGAN | fully connected; in D maxout layers of 240 and 50 units, joint 240 |
 # | D's pairs | real, fake, and real with wrong labels | real and fake |
-# | training | Adam, learning-rate decay, R1 penalty, EMA of G | SGD, batch 100, learning rate 0.1 decaying, momentum 0.5 to 0.7, dropout |
-# | does G follow its label? | Section 5, by an independent classifier | rows are shown, no number |
-# | Parzen window | Section 7, 2,000 samples, few data | 132 ± 1.8 nats, 10,000 samples, all of MNIST |
+# | training | z of 24 normal numbers, G minimizes -log D; Adam, learning-rate decay, R1 penalty, EMA of G | SGD, batch 100, learning rate 0.1 decaying, momentum 0.5 to 0.7, dropout |
+# | does G follow its label? | Section 5, by a separate classifier | rows are shown, no number |
+# | Parzen window | Section 7, 2,000 samples, 500 test digits | 132 ± 1.8 nats, 10,000 samples, all of MNIST |
 #
-# **A mistake worth making.** In your `conditional_step`, replace `c` by `c.roll(1, 0)` in both calls of G, but not in those of D: each image is generated for the label of another image in the batch. (Skip the check, which would replace your step, and use another folder name.) What will the rows look like? Near which value does D's loss end?
+# **A mistake worth making.** In your `conditional_step`, replace `c` by `c.roll(1, 0)` in both calls of G, but not in those of D: each image is generated for the label of another image in the batch. Assume that every generated image is a perfect digit. (Skip the check, which would replace your step, and use another folder name.) What will the rows look like? Near which value does D's loss end?
 #
 # <details><summary>An answer</summary>
 #
-# For G the label is only more noise, so each row shows all kinds of digits. Even if every image is a perfect digit, nine fake pairs of ten don't match, and the best D's loss is $\log 1.1 + 0.1 \log 11 = 0.335$ nats instead of log 4 = 1.386.
+# For G the label is only more noise, so each row shows all kinds of digits. Nine fake pairs of ten don't match, and the best D's loss is $\log 1.1 + 0.1 \log 11 = 0.335$ nats instead of log 4 = 1.386.
 #
 # </details>
 #
@@ -769,7 +769,7 @@ assert means["fresh real digits"] < means["averages"]
 #
 # **Can the condition be something richer than a label?** In the second half of the paper (Section 4.2) the condition is an *image*, and *words* are generated. They took 25,000 photographs from Flickr with their owners' tags. We take emoji, whose tags are the words of their names and categories; one in five is held out.
 #
-# Each word gets a vector of 32 numbers (the paper: 200, from a skip-gram model), by a singular value decomposition of the table of images and tags. Each image gets EfficientNet's last 1,280 features (notebook 01), of which we keep the 100 directions of highest variance (PCA).
+# Each word gets a vector of 32 numbers (the paper: 200, from a skip-gram model), by a singular value decomposition of the table of images and tags. Each image gets EfficientNet's last 1,280 features (notebook 01), of which we keep the 100 directions of highest variance (PCA; the paper: 4,096 features of an ImageNet network).
 # (Images: Twemoji, © Twitter, Inc. and other contributors, [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/).)
 
 # %% tags=["nbval-ignore-output"]
@@ -805,7 +805,7 @@ print(f"{len(images)} images, {cut} of them unseen; {len(vocabulary)} words")
 assert image_vectors.isfinite().all() and word_vectors.isfinite().all()
 
 # %% [markdown]
-# A real pair is the vector of one of an image's tags, drawn at random, with the image's features. Both networks are `cgan.Joined`: as in the paper, a layer for each input, then the two together; smaller, and with LeakyReLU. D also gets tags with the features of another image.
+# A real pair consists of an image's features and the vector of one of its tags, drawn at random. Both networks are `cgan.Joined`: as in the paper each input has a layer of its own, but ours are smaller, and a joint layer with LeakyReLU follows (in the paper's D 1,000 maxout units, in its G none). D also gets tags with the features of another pair of the batch, which in a few cases fit, too.
 
 # %% tags=["training", "nbval-ignore-output"]
 TAG_STEPS = env.budget(smoke=40, cpu=2000, gpu=6000)
@@ -821,7 +821,7 @@ step, keep = game(G_tags, D_tags, batches, rng, mislead=lambda c: c.roll(1, 0), 
 assert record.step == TAG_STEPS
 
 # %% [markdown]
-# To get tags from G we do as the paper does: draw 100 vectors for each image, look up the words nearest to each vector (5; the paper: 20), and take the ten most frequent ones. *Precision at 10* is the share of these that are tags of the unseen image. Two baselines: the ten commonest words, and the tags of the ten nearest training images.
+# To get tags from G we do as the paper does: draw 100 vectors for each image, look up the words nearest to each vector (5; the paper: 20), and take the ten most frequent ones. *Precision at 10* is the share of these that are tags of the unseen image (words in capitals below). Two baselines: the ten commonest words, and the tags of the ten nearest training images.
 
 # %% tags=["nbval-ignore-output"]
 def precision_at_10(guesses: Tensor) -> float:

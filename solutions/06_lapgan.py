@@ -9,7 +9,7 @@
 # %% [markdown] tags=["header"]
 # # 06 LAPGAN: from coarse to fine
 #
-# Denton, Chintala, Szlam and Fergus (2015) generate images in steps: a small GAN draws 8 x 8 pixels, and at each doubling another GAN adds detail. Their abstract reports that people took about 40 % of its CIFAR-10 samples for real images, and 10 % of those of a plain GAN.
+# Denton, Chintala, Szlam and Fergus (2015) generate images in steps: a small GAN draws 8 x 8 pixels, and at each doubling another GAN adds detail. Their abstract reports that people took about 40 % of its class-conditional CIFAR-10 samples for real images, and 10 % of those of a plain GAN.
 #
 # **You build:** a chain of four GANs, trained separately, that draws flowers at 8, 16, 32 and 64 pixels.
 #
@@ -17,19 +17,19 @@
 #
 # - **split** an image into a Laplacian pyramid, and **reconstruct** it without error,
 # - **write** a GAN that is conditioned on an image: its generator, its discriminator, its sampling chain,
-# - **explain** why the levels can be trained separately, and what that costs,
+# - **explain** why the levels can be trained separately, and what the disadvantage is,
 # - **compare** two generators by two metrics.
 #
 # | section | minutes |
 # |---|---|
-# | 1 An image in steps | 5 |
-# | 2 Halving and doubling (exercise 6.1) | 18 |
-# | 3 The Laplacian pyramid (6.2, 6.3) | 28 |
-# | 4 The coarsest level: a plain GAN | 6 |
-# | 5 A conditional GAN for each doubling (6.4, 6.5) | 35 |
-# | 6 The chain (6.6, 6.7) | 26 |
-# | 7 Against one GAN for everything | 20 |
-# | 8 A class for the first step | 8 |
+# | 1. An image in steps | 5 |
+# | 2. Halving and doubling (exercise 6.1) | 18 |
+# | 3. The Laplacian pyramid (6.2, 6.3) | 28 |
+# | 4. The coarsest level: a plain GAN | 6 |
+# | 5. A conditional GAN for each doubling (6.4, 6.5) | 35 |
+# | 6. The chain (6.6, 6.7) | 26 |
+# | 7. Comparison with a single GAN | 20 |
+# | 8. A class for the first step | 8 |
 #
 # It builds on notebook 02 (the game), notebook 03 (convolutions, the EMA, the Fréchet distance) and notebook 05 (conditioning).
 
@@ -64,9 +64,9 @@ from gancourse.training.loop import train
 from gancourse.training.player import Player, linear_decay
 
 # %% [markdown]
-# ## 1 An image in steps
+# ## 1. An image in steps
 #
-# The paper's data are CIFAR-10 (32 x 32 pixels), STL-10 (96 x 96) and LSUN scenes (64 x 64). Ours are the course's drawn flowers at 64 x 64: five petal colours, three petal shapes, five to eight petals, two backgrounds, and a bee on about half of the flowers.
+# The paper's data are CIFAR-10 (crops of 28 x 28 pixels), STL-10 (96 x 96) and LSUN scenes (64 x 64). Ours are the course's drawn flowers at 64 x 64: five petal colours, three petal shapes, five to eight petals, two backgrounds, and a bee on about half of the flowers.
 
 # %% tags=["nbval-ignore-output"]
 device = env.device()
@@ -86,9 +86,9 @@ assert len(test) == 2 * N and real.abs().max() <= 1
 #
 # **The paper's idea** is to split the image into a coarse part and details, and to train a separate GAN for each, so that each step is a smaller problem. Section 7 measures whether the result is better than one GAN's. First we need the split.
 #
-# ## 2 Halving and doubling
+# ## 2. Halving and doubling
 #
-# **How do you make an image smaller?** Keeping every second pixel does this to stripes finer than the new pixels:
+# **How do you make an image smaller?** Keeping only every second pixel fails for stripes that are finer than the new pixels:
 
 # %%
 stripes = torch.cos(torch.arange(64) * 2 * torch.pi / 2.7).expand(1, 1, 64, 64).contiguous()
@@ -98,14 +98,14 @@ show_images(stripes[:, :, ::2, ::2], columns=1, title="every second pixel", ax=a
 show(fig, alt="Every second pixel of fine stripes shows wider stripes that the original lacks.")
 
 # %% [markdown]
-# *Figure 6.2. Fine stripes turn into coarse ones that were never there.* This is aliasing. To avoid it, blur first, so that nothing finer than the new pixels is left.
+# *Figure 6.2. Fine stripes turn into coarse ones that were never there.* This is aliasing. To reduce it, blur first, so that little is left that is finer than the new pixels.
 #
-# **Exercise 6.1** · *Halve a picture* · difficulty ●●○○○ · importance ●●●○○ · 12 minutes · 2 points
+# **Exercise 6.1** · *Halve the side of an image* · difficulty ●●○○○ · importance ●●●○○ · 12 minutes · 2 points
 #
 # Write $d(\cdot)$: blur, then keep every second pixel.
 #
-# - The blur has the weights $\tfrac18[1, 3, 3, 1]$ (`BLUR`), down the columns and along the rows: 16 weights in all, their outer product.
-# - Output pixel $(i, j)$ is the weighted mean of rows $2i-1 \ldots 2i+2$ and columns $2j-1 \ldots 2j+2$. So the four weights are symmetric about the 2 x 2 block that the new pixel replaces.
+# - The blur has the weights $\tfrac18[1, 3, 3, 1]$ (`BLUR`, a tuple of four numbers), down the columns and along the rows: 16 weights in all, their outer product.
+# - Output pixel $(i, j)$ is the weighted mean of rows $2i-1 \ldots 2i+2$ and columns $2j-1 \ldots 2j+2$. In each direction the four weights are centred on the two pixels that the new pixel replaces.
 # - Beyond the border, the border pixel is repeated.
 # - Each channel by itself; any number of channels.
 #
@@ -116,7 +116,7 @@ show(fig, alt="Every second pixel of fine stripes shows wider stripes that the o
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `F.pad(x, (1, 1, 1, 1), mode="replicate")` repeats the border. `torch.outer(w, w)` makes the 16 weights.
+# `F.pad(x, (1, 1, 1, 1), mode="replicate")` repeats the border. `torch.outer(w, w)` makes the 16 weights from `w = torch.tensor(BLUR, dtype=x.dtype, device=x.device)`.
 #
 # </details>
 # <details><summary>Hint 3</summary>
@@ -142,7 +142,7 @@ def down(x: Tensor) -> Tensor:
 down = check("6.1", down)
 
 # %% [markdown]
-# The way back, $u(\cdot)$, doubles the side by bilinear interpolation: `up(x)`. It can't restore what is lost; it makes a smooth guess.
+# The way back, $u(\cdot)$, doubles the side by bilinear interpolation: `up(x)`. It can't restore what is lost; it returns a smooth approximation.
 
 # %%
 print(f"contrast left in the stripes: {down(stripes)[0, 0, 4, 4:-4].std() / stripes.std():.2f}")
@@ -162,9 +162,9 @@ show(ax, alt="At 8 pixels colours and bees can still be recognized, the number o
 # %% [markdown]
 # *Figure 6.3. Gaussian pyramids: images, halved three times.* In the lowest row you can still name the colour of a flower, but not count its petals. Each of its images has 8 · 8 · 3 = 192 numbers, a 64th of those in the first row.
 #
-# ## 3 The Laplacian pyramid
+# ## 3. The Laplacian pyramid
 #
-# **What exactly is lost at each halving?** Everything that the smooth guess gets wrong:
+# **What exactly is lost at each halving?** The difference between the image and this approximation, the **residual**:
 #
 # $$h_k = I_k - u(I_{k+1}), \qquad I_{k+1} = d(I_k).$$
 #
@@ -178,7 +178,7 @@ show(ax, alt="At 8 pixels colours and bees can still be recognized, the number o
 #  h0 64x64  kept         h1 32x32  kept      h2 16x16  kept
 # ```
 #
-# **Exercise 6.2** · *Take a picture apart* · difficulty ●●○○○ · importance ●●●●● · 12 minutes · 3 points
+# **Exercise 6.2** · *Build a Laplacian pyramid* · difficulty ●●○○○ · importance ●●●●● · 12 minutes · 3 points
 #
 # - Return a list: residuals first, the finest at the front, and the coarsest **image** at the end; `levels + 1` tensors.
 # - `levels=0` returns `[x]`.
@@ -218,7 +218,7 @@ def laplacian(x: Tensor, levels: int) -> list[Tensor]:
 laplacian = check("6.2", laplacian)
 
 # %% [markdown]
-# **Exercise 6.3** · *Put it together again* · difficulty ●○○○○ · importance ●●●●● · 8 minutes · 2 points
+# **Exercise 6.3** · *Reconstruct the image* · difficulty ●○○○○ · importance ●●●●● · 8 minutes · 2 points
 #
 # - Return the image from which `laplacian` made `parts`.
 # - Don't change the list.
@@ -267,7 +267,7 @@ env.report(reconstruction_error=errors[0])
 assert max(errors) <= 1e-5 and flat > 0.5
 
 # %% [markdown]
-# The reconstruction is exact except for rounding, whatever $d$ and $u$ are, since each residual was computed from them. And residuals vary less than images: where colour is flat, they are nearly zero. What does a flower look like without its coarse image?
+# The reconstruction is exact except for rounding, for any $d$ and $u$, because each residual is by definition what $u(d(\cdot))$ leaves. And residuals vary less than images: where colour is flat, they are nearly zero. What does a flower look like without its coarse image?
 
 # %%
 pyramid = laplacian(real[1:2], 3)
@@ -278,14 +278,14 @@ for row, parts in enumerate((pyramid, [*pyramid[:-1], torch.zeros_like(pyramid[-
     for ax, x, title in zip(axes[5 * row :], images, titles):
         show_images(as_64(x), columns=1, ax=ax)
         ax.set_title(title, fontsize=10)
-show(fig, alt="Without its coarse image a flower keeps its edges; background and colour are lost.")
+show(fig, alt="Without the coarse image the background is grey and colours are weak; edges remain.")
 
 # %% [markdown]
 # *Figure 6.4. A pyramid; grey is zero, residuals are shown at twice their contrast. Top: whole. Bottom: without the coarse image.*
 #
-# ## 4 The coarsest level: a plain GAN
+# ## 4. The coarsest level: a plain GAN
 #
-# **What draws the 192 numbers of the coarsest image?** No level is above it, so there is no condition: this is the plain GAN of notebook 02, here with two small DCGANs. All GANs of this notebook are set up as in notebook 03: Adam with learning-rate decay in the second half, the R1 penalty at every eighth step, an exponential moving average (EMA) of G's weights.
+# **What draws the 192 numbers of the coarsest image?** No level is above it, so there is no condition: this is the plain GAN of notebook 02, here with two small convolutional networks (the authors' are fully connected, with 100 latent numbers). All GANs of this notebook are set up as in notebook 03: Adam with learning-rate decay in the second half, the R1 penalty at every eighth step, an exponential moving average (EMA) of G's weights. The levels of Section 5, whose networks have no batch norm, start from He's initial weights, with a smaller penalty and a higher learning rate for D.
 
 # %%
 NOISE = 24
@@ -325,19 +325,19 @@ z = env.noise(NOISE, env.rng(1))(2000)  # the same latent vectors for all figure
 fig, axes = panels(2, width=4.4, height=1.8)
 show_images(in_batches(G8, z[:24]), columns=12, title="generated, 8 x 8", ax=axes[0])
 show_images(real_at[8][:24], columns=12, title="real, 8 x 8", ax=axes[1])
-show(fig, alt="Look for generated images whose colours or positions no real image has.")
+show(fig, alt="24 generated and 24 real images of 8 x 8; some generated petals have mixed colours.")
 assert record.step == STEPS_8
 
 # %% [markdown]
-# *Figure 6.5. Generated and real images of 8 x 8.* Compare background, position and colour.
+# *Figure 6.5. Generated and real images of 8 x 8.* In the run recorded here position and background look right; some petals have a brownish colour that no real flower has.
 #
-# ## 5 A conditional GAN for each doubling
+# ## 5. A conditional GAN for each doubling
 #
 # **What draws the residuals?** For each doubling, a GAN of its own. Both networks are conditioned on the blurred image $\ell = u(I_{k+1})$; G gets noise as well, since many sharp images have the same blurred one:
 #
 # $$\min_G \max_D\;\; \mathbb{E}_{h, \ell}\big[\log D(h, \ell)\big] + \mathbb{E}_{z, \ell}\big[\log\big(1 - D(G(z, \ell), \ell)\big)\big].$$
 #
-# That is the conditional game of Mirza and Osindero (2014, Equation 2), with an image as the condition. Notebook 05's `conditional_step` trains it: it calls `G(z, c)` and `D(x, c)`.
+# That is the conditional game of Mirza and Osindero (2014, Equation 2), with an image as the condition. Notebook 05's `conditional_step` trains it, with the non-saturating loss for G (as the authors' code): it calls `G(z, c)` and `D(x, c)`. The fakes of a batch get the blurred images of its real pairs; in the authors' code they get others.
 #
 # ```
 # real image I --d--> --u--> low          real residual: h = I - low
@@ -345,7 +345,7 @@ assert record.step == STEPS_8
 # D: h + low --> logit
 # ```
 #
-# As in the authors' code, the noise is a *plane*, joined to the image as another channel. Theirs is uniform on [-1, 1], ours N(0, 1).
+# As in the paper, the noise is a *plane*, joined to the image as another channel. In the authors' code it is uniform on [-1, 1]; ours is N(0, 1).
 #
 # **Exercise 6.4** · *The generator of a level* · difficulty ●●●○○ · importance ●●●●● · 15 minutes · 3 points
 #
@@ -399,20 +399,20 @@ class LevelGenerator(nn.Module):
 LevelGenerator = check("6.4", LevelGenerator)
 
 # %% [markdown]
-# From the residual alone D could only learn whether these are edges, not whether they are the edges *of this image*. So it needs the blurred image too. The paper **adds** the two before the first layer (Section 2.3): D judges the sharpened image.
+# From the residual alone, D could judge only whether it looks like a residual, not whether it belongs to *this image*. So it needs the blurred image too. The paper **adds** the two before the first layer (Section 2.3): D judges the sharpened image.
 #
-# We depart from it in one point. Where a flower is flat, its residual is 0, and faint noise in a generated residual is hard to detect in the sum. So our D gets a second input: the residual by itself, multiplied by 5 (`RESIDUAL_SCALE`). Section 7 compares samples of both kinds of D.
+# We depart from it in one point. Where a flower is flat, its residual is 0, and faint noise in a generated residual is hard to detect in the sum. So our D gets a second input: the residual by itself, multiplied by 5 (`RESIDUAL_SCALE`). Section 7 compares both kinds of D by the Fréchet distance.
 #
 # **Exercise 6.5** · *What the discriminator of a level sees* · difficulty ●●○○○ · importance ●●●●○ · 8 minutes · 2 points
 #
 # The layers are given: convolutions with stride 2 down to 4 x 4, then one logit. Write `forward`.
 #
 # - `residual` and `low` are (B, channels, side, side); return the logits, (B,).
-# - `self.layers` takes twice as many channels as an image has: first the sharpened image, low + residual, unchanged; then the residual, multiplied by `RESIDUAL_SCALE`. Join them along the channels.
+# - `self.layers` takes twice as many channels as an image has: first those of the sharpened image, unchanged, then those of the residual, multiplied by `RESIDUAL_SCALE`.
 #
 # <details><summary>Hint 1</summary>
 #
-# What is the sharpened image of a *real* residual? Nothing is clipped or rescaled to get it.
+# What is the sharpened image of a *real* residual? Nothing is clipped or rescaled to compute it.
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -449,7 +449,7 @@ class LevelDiscriminator(nn.Module):
 LevelDiscriminator = check("6.5", LevelDiscriminator)
 
 # %% [markdown]
-# The training data of a level are pairs of real residuals and real blurred images. **No level needs another for its training**: all could be trained at the same time.
+# The training data of a level are pairs of real residuals and real blurred images. **No level depends on another during training**: all could be trained at the same time.
 #
 # A shortcut of ours: whether an edge is right depends mostly on its neighbourhood. So the levels of 32 and 64 pixels learn from squares of 16 x 16, cropped at random positions (`squares`); at 64 pixels that is a 16th of the image. G is fully convolutional: trained on squares, it works at any size. The disadvantage: most pixels of a small square are near its border, where the padding supplies zeros.
 
@@ -503,15 +503,15 @@ ax.axhline(math.log(4), color="black", linewidth=0.8)
 ax.set_ylim(0, 1.7)
 ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 ax.text(STEPS / 2, 1.42, "log 4: an undecided D", fontsize=9, ha="center", va="bottom")
-show(ax, alt="Look whether D's loss stays between 0 and log 4 at all three levels.")
+show(ax, alt="After the first steps the losses of all three discriminators stay between 0 and log 4.")
 env.expect(
-    "all three runs are healthy: D's loss ends between 0.2 and log 4",
+    "at all three levels D's loss ends between 0.2 and log 4",
     all(0.2 < loss < math.log(4) for loss in ends.values()),
     f"the losses are {ends_text}; usually they are between 0.5 and 1.3.",
 )
 
 # %% [markdown]
-# *Figure 6.6. The loss of each level's D.* By the rule of notebook 03 a run is healthy if this loss is clearly above 0 and, after the first steps, below log 4. The lower it is, the better D tells real residuals from generated ones.
+# *Figure 6.6. The loss of each level's D.* As in notebook 03, this loss should be clearly above 0 and, after the first steps, below log 4. The lower it is, the better D tells real residuals from generated ones.
 #
 # **Does D really use the condition?** Give it real residuals and real blurred images, in matching pairs and shuffled: every input is real, only the pairs are wrong.
 
@@ -537,19 +537,19 @@ env.expect(
 low = pairs(64)[1][:11]
 plane = torch.randn(len(low), 1, 64, 64, generator=env.rng(3), device=device)
 with torch.no_grad():
-    h, other = (generators[64](noise, low) for noise in (plane, plane.flip(0)))
+    h, other = (generators[64](noise, low) for noise in (plane, plane.roll(1, 0)))
 rows = {"doubled from 32 x 32": low, "with G's residual": low + h, "real": real[:11]}
 fig, axes = panels(1, rows=3, width=8.8, height=1.15)
 for ax, (title, x) in zip(axes, rows.items(), strict=True):
     show_images(x, columns=11, title=title, ax=ax)
-show(fig, alt="Look whether the second row is as sharp as the third, and as flat elsewhere.")
-print(f"other noise changes the residual by {(h - other).std() / h.std():.2f} of its deviation")
+show(fig, alt="G's residual makes the edges of the doubled flowers almost as sharp as the real ones.")
+print(f"other noise changes the residual by {(h - other).std() / h.std():.2f} of its std")
 assert h.shape == low.shape
 
 # %% [markdown]
-# *Figure 6.7. What the last level adds.* The number above says how much of the residual depends on the noise: 0 means that the blurred image alone determines it; two unrelated residuals would give 1.4.
+# *Figure 6.7. What the last level adds.* The number above (in standard deviations of the residual) says how much of the residual depends on the noise: 0 means that the blurred image alone determines it; two unrelated residuals would give 1.4.
 #
-# ## 6 The chain
+# ## 6. The chain
 #
 # Sampling starts with the coarsest image:
 #
@@ -612,11 +612,11 @@ show(ax, alt="Colour and position are set at 8 pixels; each later row adds finer
 assert [x.shape[-1] for x in chain] == [8, 16, 32, 64]
 
 # %% [markdown]
-# *Figure 6.8. The chain: each column is one sample, from 8 pixels to 64.* What does each row add?
+# *Figure 6.8. The chain: each column is one sample, from 8 pixels to 64.* Petals take their shape at 16 and 32 pixels; the last row sharpens edges.
 #
-# **Exercise 6.7** · *What a level has never seen* · difficulty ●●●○○ · importance ●●●●○ · 5 minutes · 1 point
+# **Exercise 6.7** · *What differs in the chain* · difficulty ●●●○○ · importance ●●●●○ · 5 minutes · 1 point
 #
-# Leave the size of the images aside. The levels were trained separately. Now they work in a chain, and the generator of the 64-pixel level gets something that it never saw in training. What?
+# Ignore that this level was trained on squares of 16 x 16. The levels were trained separately. In the chain the generator of the 64-pixel level gets an input that does not occur in training. Which?
 #
 # - `"a"`: fresh noise
 # - `"b"`: blurred images that a generator drew
@@ -650,12 +650,12 @@ letter = "b"
 letter = check("6.7", letter)
 
 # %% [markdown] tags=["solution"]
-# **b.** In training, each level gets real images, halved and doubled. In the chain, it gets what the level above has drawn, errors included, and it was never trained on such inputs. A speck of noise at 16 pixels looks like a detail to the level of 32, which sharpens it. That is the disadvantage of separate training: no level learns to correct errors.
+# **b.** In training, each level gets real images, halved and doubled. In the chain, it gets what the level above has drawn, errors included, and it was never trained on such inputs: the distribution of its inputs differs between training and sampling (a *distribution shift*). The 32-pixel level, for example, may treat noise in the 16-pixel image as detail and sharpen it. That is the disadvantage of separate training: no level learns to correct errors.
 
 # %% [markdown]
-# ## 7 Against one GAN for everything
+# ## 7. Comparison with a single GAN
 #
-# **Is the chain better than one GAN?** The baseline is a DCGAN that draws 64 x 64 at once, with the same kind of step, penalty, EMA and learning-rate decay. Transposed convolutions tend to leave a fine grid in the image (notebook 08 shows why), so each of those that double the side is replaced by a **resize convolution**: double by copying pixels, then an ordinary convolution. The baseline gets **less arithmetic** than the four GANs together: 9.5 against 11.7 TFLOP (1 TFLOP is $10^{12}$ operations), counted as in `tests/test_flops.py`. How long each takes depends on the computer: the cell prints both times.
+# **Is the chain better than one GAN?** The baseline is a DCGAN that draws 64 x 64 at once, with the same kind of step, penalty, EMA and learning-rate decay, and with batch norm, as in notebook 03. Transposed convolutions tend to leave a fine grid in the image (notebook 08), so each of those that double the side is replaced by a **resize convolution**: double by copying pixels, then an ordinary convolution. The baseline needs 9.5 TFLOP ($10^{12}$ operations), about a fifth less than the four GANs together (11.7). The cell prints both times.
 
 # %% tags=["training", "nbval-ignore-output"]
 def resize(old: nn.ConvTranspose2d) -> nn.Module:
@@ -685,18 +685,19 @@ rows |= {"real 8 x 8, then levels": from_real}
 fig, axes = panels(1, rows=3, width=8.8, height=1.9)
 for ax, (title, x) in zip(axes, rows.items(), strict=True):
     show_images(x[:22], columns=11, title=title, ax=ax)
-show(fig, alt="Compare colours, shapes and edges: LAPGAN, one GAN, and the chain from real 8 x 8.")
+show(fig, alt="22 samples each of LAPGAN, with soft outlines, of one GAN, with rough ones, and of the "
+     "chain from real images of 8 x 8, which are the cleanest.")
 assert single_samples.shape == lapgan_samples[-1].shape
 
 # %% [markdown]
-# *Figure 6.9. Samples, not selected; in the last two rows the first GAN is replaced by real images of 8 x 8.* In the run recorded here LAPGAN mixes colours and blurs outlines; one GAN draws clearer shapes with rough edges. From real images of 8 x 8, the same levels draw better flowers.
+# *Figure 6.9. Samples, not selected; in the last two rows the first GAN is replaced by real images of 8 x 8.* In the run recorded here both mix petal colours in some samples; LAPGAN's outlines are softer, the single GAN's rougher. From real images of 8 x 8, the same levels draw better flowers.
 #
 # Now two metrics. As in notebook 03 each is a Fréchet distance between sets of features. The features come from two networks:
 #
 # - the **ImageNet classifier** of notebook 01, after its fifth of seven stages, averaged over all positions (112 numbers),
-# - a **flower classifier**: a small network that learns, from real flowers at half their side, to predict petal colour and bee (128 numbers).
+# - a **flower classifier**: a small network that learns, from real flowers at half their side, to predict petal colour and bee (128 numbers). It sees 32 x 32 pixels, so it ignores the finest level.
 #
-# No G was trained against either. Two sets of real test flowers show the lowest distance to expect.
+# Neither network was used to train a generator. The distance between two sets of real test flowers is the lowest to expect.
 
 # %% tags=["training", "nbval-ignore-output"]
 net = pretrained.classifier().net.to(device, memory_format=env.memory_format())
@@ -754,7 +755,7 @@ env.expect(
 )
 
 # %% [markdown]
-# **One run is not enough for a verdict.** `benchmarks/lapgan.py` trains both with other seeds and the settings of the profile `cpu`. It also starts chains with *real* images of 8, 16 or 32 pixels, and uses no level at all: real images of 8 x 8, doubled three times.
+# **One run is not enough for a verdict.** `benchmarks/lapgan.py` trains both with other seeds and the settings of the profile `cpu`. It also measures chains that start from *real* images of 8, 16 or 32 pixels, and real images of 8 x 8, doubled three times without any level.
 
 # %% tags=["nbval-ignore-output"]
 table = load_table("lapgan")["flowers"]
@@ -795,15 +796,15 @@ env.report(
 )
 
 # %% [markdown]
-# *Figure 6.10. Distances to real flowers: means over seeds, a dot per seed.* **Which is better depends on the metric.** In both runs of the table (seeds 0 and 4) LAPGAN is nearer to real flowers by ImageNet's features, and the single GAN is several times nearer by the flower classifier.
+# *Figure 6.10. Distances to real flowers: means over seeds, a dot per seed.* **Which is better depends on the metric.** With each of five seeds LAPGAN is nearer to real flowers by ImageNet's features, and the single GAN is several times nearer by the flower classifier. (Seed 0 is this notebook's.) The two differ in more than the idea: the single GAN has batch norm, and LAPGAN a fifth more arithmetic.
 #
-# **Where does the chain's error come from?** Rows two to four have one, two and three levels; each also passes on the errors of its input (Exercise 6.7). From "real 8, then 3 levels" to "LAPGAN" only the first GAN is new. By the flower classifier it adds more than the three levels together, in both runs.
+# **Where does the chain's error come from?** Rows two to four have one, two and three levels; each also passes on the errors of its input (Exercise 6.7). From "real 8, then 3 levels" to "LAPGAN" only the first GAN is new. By the flower classifier it raises the distance more than the three levels together; by ImageNet's features it is the other way round.
 #
-# **Does D's second input help?** In the last printed row the last level had the paper's D; compare it with the second row. By ImageNet's features the paper's D is behind in both runs; by the flower classifier it is slightly ahead.
+# **Does D's second input help?** In the last printed row the last level had the paper's D; compare it with the second row. By ImageNet's features the distance with the paper's D is more than twice as large on average. The flower classifier, which sees images at 32 x 32, shows no clear difference. We tried this at the last level only.
 #
-# ## 8 A class for the first step
+# ## 8. A class for the first step
 #
-# **Can we ask for a red flower with a bee?** The authors also trained a class-conditional LAPGAN: in their code every level gets the class, as an extra plane of G and of D. Our levels are independent, so we try less: only the *first* GAN is trained again, conditioned on the class (one-hot, next to z in G, as planes in D). **The three other levels stay as they are**, and see only the 8 x 8 image. There are ten classes: five petal colours, each without and with a bee.
+# **Can we ask for a red flower with a bee?** The authors also trained a class-conditional LAPGAN: in their code every level gets the class, the finer ones as a learned plane, the coarsest as a one-hot vector. Since our levels are independent, we condition only the *first* GAN (one-hot, next to z in G, as planes in D). **The three other levels stay as they are**, and see only the 8 x 8 image. There are ten classes: five petal colours, each without and with a bee.
 
 # %% tags=["training", "nbval-ignore-output"]
 rng, init = env.rng(9), env.rng(90, "cpu")
@@ -827,7 +828,8 @@ fig, axes = panels(1, rows=len(names), width=8, height=0.75)
 for ax, name, row in zip(axes, names, draw_classes(requested).split(10), strict=True):
     show_images(row, columns=10, ax=ax)
     ax.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
-show(fig, alt="Look whether each row of samples has the petal colour and the bee of its class.")
+show(fig, alt="Ten rows of samples: five petal colours, each without and with a bee. The colours follow "
+     "the class, the bees often don't.")
 
 requested = test_labels[N:]  # the classes of test_b
 class_samples = draw_classes(requested)
@@ -849,24 +851,21 @@ env.expect(
 # %% [markdown]
 # *Figure 6.11. One row per class; only the first GAN was given the class.*
 #
-# Compare colour and bee in the second printed row, by the flower classifier; guessing gets the bee right half of the time. At 8 x 8 pixels a bee is a few dark pixels, from which the finer levels may draw something else. Giving the class to every level, as the authors do, may help; we did not try it.
+# By the flower classifier nearly all samples have the requested colour, but the bee follows the request far less often; guessing would get it right half of the time. At 8 x 8 pixels a bee is a few dark pixels: the first GAN may draw it badly, the finer levels may turn it into something else, or the classifier may not recognize it. Giving the class to every level, as the authors do, may help; we did not try it.
 #
 # ## What we measured, and what the paper reports
 #
 # | | here | Denton et al. (2015) |
 # |---|---|---|
-# | pyramid | 8, 16, 32, 64 pixels; weights [1, 3, 3, 1] / 8 | CIFAR-10 reported as 8, 14, 28 |
+# | pyramid | 8, 16, 32, 64 pixels; weights [1, 3, 3, 1] / 8 | CIFAR-10 in crops: 8, 14, 28; authors' code: `image.scale` |
 # | G of a level | five 3 x 3 convolutions, 32 maps, LeakyReLU (profile `cpu`) | authors' code: 7 x 7, 7 x 7, 5 x 5, ReLU |
-# | noise of a level | one plane, N(0, 1) | authors' code: one plane, uniform on [-1, 1] |
-# | D of a level | adds, and sees the enlarged residual next to the sum; strided convolutions, one logit | paper and authors' code: adds; code: 5 x 5 twice, dropout, linear |
+# | D of a level | gets the sum and, as more channels, the scaled residual; strided convolutions | gets the sum; authors' code: 5 x 5 twice, dropout, linear |
 # | coarsest GAN | convolutional | authors' code: fully connected |
-# | optimizer | Adam, learning-rate decay, R1 penalty, EMA of G | authors' code: SGD 0.02, momentum 0.5, batches of 128 |
+# | optimizer | Adam 0.002 (D of a level 0.004), batches of 32 real and 32 fake, decay, R1, EMA | authors' code, levels: SGD 0.02, momentum 0.5, 64 real and 64 fake |
 # | a level's training images | squares of 16 x 16 | whole images |
-# | quality | Figure 6.10: ahead of one GAN by ImageNet's features, behind by a flower classifier's | taken for real by people: about 40 % (a plain GAN: 10 %) |
+# | quality | Figure 6.10: ahead of one GAN by ImageNet's features, behind by a flower classifier's | judged real by people: about 40 % with classes, 30 % without (a plain GAN: 10 %) |
 #
-# The paper is also reported to give Parzen-window likelihoods for CIFAR-10: -1799 (plus or minus 826) for LAPGAN, -3617 (353) for a GAN. Notebook 05 shows why such estimates mislead.
-#
-# **A mistake worth making.** Train a level on images that the level above has generated, since that is its input in the chain. But an image that never existed has no real residual: there is no data for this GAN.
+# **Why not train a level on generated images,** since these are its inputs in the chain? A generated image has no real residual, so there are no real pairs for D.
 #
 # **References**
 # - E. Denton, S. Chintala, A. Szlam, R. Fergus, *Deep generative image models using a Laplacian pyramid of adversarial networks*, 2015, arXiv 1506.05751, Sections 2.2 and 2.3; the authors' code, `eyescream`.

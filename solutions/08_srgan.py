@@ -9,7 +9,7 @@
 # %% [markdown] tags=["header"]
 # # 08 SRGAN: sixteen pixels from one
 #
-# Make a photograph four times as wide and four times as high, and 15 of every 16 pixels have to be invented. Ledig et al. (2017) trained one network for this task twice: to minimize the squared error of the pixels, and with a discriminator, so that its images look like photographs. The first had the better scores in the usual metrics. On two of three test sets, 26 raters rated the second above all other methods.
+# Make a photograph four times as wide and four times as high, and 15 of every 16 pixels have to be invented. Ledig et al. (2017) trained the same network for this task twice: once to minimize the squared error of the pixels, and once with a discriminator, so that its images look like photographs. The first had the better scores in the usual metrics. On all three test sets, 26 raters rated the second, on average, above all other methods.
 #
 # **You build:** a network that enlarges any image four times, trained with and without a GAN.
 #
@@ -21,15 +21,15 @@
 #
 # | section | minutes |
 # |---|---|
-# | 1 The task, and how to measure it (exercise 8.1) | 22 |
-# | 2 The generator (8.2) | 25 |
-# | 3 SRResNet: the squared error | 10 |
-# | 4 Why the squared error blurs (8.4) | 15 |
-# | 5 Content loss and adversarial loss (8.5, 8.6, 8.7) | 42 |
-# | 6 SRGAN | 12 |
-# | 7 Total variation (8.9) | 12 |
-# | 8 A blinded opinion test | 8 |
-# | 9 Your own images | 8 |
+# | 1. The task, and how to measure it (exercise 8.1) | 22 |
+# | 2. The generator (8.2) | 25 |
+# | 3. SRResNet: the squared error | 10 |
+# | 4. Why the squared error blurs (8.4) | 15 |
+# | 5. Content loss and adversarial loss (8.5, 8.6, 8.7) | 42 |
+# | 6. SRGAN | 12 |
+# | 7. Total variation (8.9) | 12 |
+# | 8. A blind opinion test | 8 |
+# | 9. Your own images | 8 |
 #
 # It builds on notebook 02, notebook 03 (the EMA) and notebook 06 (downsampling without aliasing).
 
@@ -67,7 +67,7 @@ from gancourse.widgets import OpinionTest
 # %% [markdown]
 # ## 1. The task, and how to measure it
 #
-# This task is called **single-image super-resolution**, and training pairs for it cost nothing: downsample a photograph, and train a network to recover it. Like the paper we downsample by a factor of 4 with a bicubic kernel. Our photographs come with two Python packages: eleven for training, and a cat, a cup of coffee and a rocket for testing. (Eleven are few. `GANCOURSE_DIV2K=100` trains on 100 photographs of DIV2K, a download of 4 GB.)
+# This task is called **single-image super-resolution**, and training pairs for it are easy to make: downsample a photograph, and train a network to recover it. Like the paper we downsample by a factor of 4 with a bicubic kernel. Our photographs come with two Python packages: eleven for training, and a cat, a cup of coffee and a rocket for testing. (Eleven are few. `GANCOURSE_DIV2K=100` trains on 100 photographs of DIV2K, a download of 4 GB.)
 
 # %%
 device = env.device()
@@ -122,9 +122,9 @@ compare("nearest", "bicubic", alt="Copied pixels are blocks, and bicubic interpo
 #
 # $$\mathrm{PSNR} = 10 \log_{10} \frac{255^2}{\mathrm{MSE}}\ \text{dB}.$$
 #
-# 3 dB more is half the squared error. By convention the error is that of the **luma** Y, a weighted sum of red, green and blue on a scale from 16 to 235, and a border of 4 pixels is cut off, where networks pad with zeros.
+# A gain of 3 dB corresponds to half the squared error. By convention the error is that of the **luma** Y, a weighted sum of red, green and blue on a scale from 16 to 235, and a border of 4 pixels is cut off, because the zeros with which networks pad affect it.
 #
-# **Exercise 8.1** · *Decibels* · difficulty ●●○○○ · importance ●●●●● · 12 minutes · 2 points
+# **Exercise 8.1** · *PSNR* · difficulty ●●○○○ · importance ●●●●● · 12 minutes · 2 points
 #
 # Write the PSNR as the paper measures it.
 #
@@ -163,7 +163,7 @@ def psnr(x: Tensor, real: Tensor, border: int = 4) -> Tensor:
 psnr = check("8.1", psnr)
 
 # %% [markdown]
-# The second metric is the **structural similarity** (SSIM, Wang et al. 2004): it compares mean, contrast and correlation in a small window around each pixel, and is 1 for equal images. The third, the **perceptual distance**, compares features of EfficientNet-Lite0, an ImageNet classifier (notebook 01): the directions of the feature vectors at each position of four maps. That is the form of LPIPS (Zhang et al. 2018) with another network. Lower means more similar.
+# The second metric is the **structural similarity** (SSIM, Wang et al. 2004): it compares mean, contrast and correlation in a small window around each pixel, and is 1 for equal images. The third, the **perceptual distance**, compares features of EfficientNet-Lite0, an ImageNet classifier (notebook 01): at each position of four maps the feature vectors are normalized, and their squared distance is taken. That is LPIPS (Zhang et al. 2018) with another network and without its learned channel weights. Lower means more similar.
 
 # %%
 features = pretrained.lite0_features().to(device)  # maps at 1/2, 1/4, 1/8 and 1/16 of the side
@@ -206,7 +206,7 @@ assert results["bicubic"]["PSNR (dB)"] > results["nearest"]["PSNR (dB)"]
 #       |                                                                     ^
 #  k9n64s1, PReLU                                                          k9n3s1
 #       |------------------------------------------+                          |
-#  16 x [ k3n64s1, BN, PReLU, k3n64s1, BN, + ]     |        2 x [ k3n256s1, x2 pixels, PReLU ]
+#  16 x [ k3n64s1, BN, PReLU, k3n64s1, BN, + ]     |     2 x [ k3n256s1, PixelShuffle, PReLU ]
 #       |                                          |                          |
 #  k3n64s1, BN ------------------------------------+ --------------------------
 # ```
@@ -267,7 +267,7 @@ class ResidualBlock(nn.Module):
 ResidualBlock = check("8.2", ResidualBlock)
 
 # %% [markdown]
-# To upsample, SRGAN uses **sub-pixel convolutions** (Shi et al. 2016): a convolution with four times as many output channels, then `nn.PixelShuffle(2)`, which rearranges each group of four channels into a block of 2 x 2 pixels. Random weights make four different greys of the four pixels of a block: a **checkerboard pattern**. DCGAN's transposed convolutions have one too, since their kernels overlap unevenly. Two remedies are known. **ICNR** (Aitken et al. 2017) starts a sub-pixel convolution with four equal sets of weights. A **resize convolution** copies each pixel four times and convolves afterwards: whatever its weights, a flat input gives a flat output. We test all four with random weights on a flat input.
+# To upsample, SRGAN uses **sub-pixel convolutions** (Shi et al. 2016): a convolution with four times as many output channels, then `nn.PixelShuffle(2)`, which rearranges each group of four channels into a block of 2 x 2 pixels. With random weights the four pixels of a block get four different grey values: a **checkerboard pattern**. Transposed convolutions have one too: each of the four output positions has weights of its own, and with some kernel sizes the kernels also overlap unevenly (notebook 03). Two remedies are known. **ICNR** (Aitken et al. 2017) initializes the four sets of weights of a sub-pixel convolution equally. A **resize convolution** copies each pixel four times and convolves afterwards: whatever its weights, a flat input gives a flat output. We test all four with random weights on a flat input.
 
 # %%
 fig, axes = panels(4, width=2.15, height=2.4)
@@ -279,9 +279,10 @@ for ax, kind in zip(axes, ("transposed", "subpixel", "icnr", "resize")):
         x = layers(torch.ones(1, 16, 20, 20))[:, :, 8:24, 8:24]  # of a flat image
     spread[kind] = (x.std() / x.square().mean().sqrt()).item()
     print(f"{kind:11} standard deviation over root mean square: {spread[kind]:.2f}")
-    show_images((x - x.mean()) / x.std().clamp(min=0.02) / 3, columns=1, title=kind, ax=ax)
-show(fig, alt="The transposed and the sub-pixel convolution with random weights make a pattern of "
-     "4 x 4 pixels from a flat image; with ICNR and with a resize convolution it stays flat.")
+    show_images((x - x.mean()) / x.std().clamp(min=0.02) / 3, columns=1, ax=ax,
+                title={"icnr": "ICNR", "subpixel": "sub-pixel"}.get(kind, kind))
+show(fig, alt="The transposed and the sub-pixel convolution with random weights turn a flat "
+     "image into a pattern of period 4; with ICNR and with a resize convolution it stays flat.")
 
 # %% tags=["test"]
 assert max(spread["resize"], spread["icnr"]) < 0.01 < min(spread["subpixel"], spread["transposed"])
@@ -291,7 +292,7 @@ assert max(spread["resize"], spread["icnr"]) < 0.01 < min(spread["subpixel"], sp
 #
 # ## 3. SRResNet: the squared error
 #
-# The paper first trains its generator on the squared error alone, and calls the result SRResNet: 16 blocks of 64 maps. The `cpu` profile's network has 32 maps, 6 blocks, 16 maps in the upsampling stages and a last kernel of 3 x 3. In every profile the output is **added to the bicubic image**, so that the network has to learn only what interpolation misses. A batch is 16 crops of 24 x 24 low-resolution pixels with the 96 x 96 that they were made from (the paper's sizes), rotated and flipped at random. Photographs in which interpolation loses much are drawn more often.
+# The paper first trains its generator on the squared error alone, and calls the result SRResNet: 16 blocks of 64 maps. The `cpu` profile's network has 32 maps, 6 blocks, 16 maps in the upsampling stages and a last kernel of 3 x 3. In every profile the output is **added to the bicubic image**, so that the network has to learn only what interpolation misses. A batch is 16 low-resolution crops of 24 x 24 and the crops of 96 x 96 from which they were computed (the paper's sizes). Unlike the paper we rotate and flip them at random, and draw photographs on which bicubic interpolation has a large error more often.
 
 # %% tags=["training", "nbval-ignore-output"]
 SHAPE = env.budget(
@@ -340,11 +341,11 @@ env.expect("SRResNet gains at least 0.5 dB over bicubic interpolation", gain >= 
            f"SRResNet gained {gain:.2f} dB; usually 0.5 dB or more.")
 
 # %%
-compare("bicubic", "SRResNet", alt="Look for sharper edges in SRResNet's column than in bicubic's, "
-        "at the cat's eye and the rim of the cup, and for fur that is as smooth in both.")
+compare("bicubic", "SRResNet", alt="SRResNet's edges are sharper than bicubic's, at the cat's eye "
+        "and the rim of the cup; its fur has few of the hairs of the original.")
 
 # %% [markdown]
-# *Figure 8.3. Trained on the squared error.* In the run recorded here edges are sharper than in the bicubic images: the rim of the cup, the cat's eyelid. But the fur is smoother than any real fur, although every metric of the table improved.
+# *Figure 8.3. Trained on the squared error.* In the run recorded here edges are sharper than in the bicubic images: the rim of the cup, the cat's eyelid. But the fur is smoother than in the original, although every metric of the table improved.
 #
 # ## 4. Why the squared error blurs
 #
@@ -375,7 +376,7 @@ def answers(photo: str, side: int = 128) -> Tensor:
 textures = {name: answers(name) for name in ("grass", "gravel", "brick")}
 
 # %% [markdown]
-# **Exercise 8.4** · *What the squared error wants* · difficulty ●●○○○ · importance ●●●●● · 5 minutes · 1 point
+# **Exercise 8.4** · *Which answer minimizes the squared error?* · difficulty ●●○○○ · importance ●●●●● · 5 minutes · 1 point
 #
 # Suppose that there are very many such answers, and one of them, you don't know which, is the truth. Ann submits one of them, chosen at random. Bob submits the mean of all of them. Compare their mean squared errors, averaged over many rounds, in decibels.
 #
@@ -428,15 +429,13 @@ for row, (name, x) in enumerate(textures.items()):
     titles = ("low resolution", "the truth", "Ann, one answer", "another", "Bob, the mean")
     for ax, title, image in zip(axes[5 * row :], titles, images):
         show_images(image, columns=1, title=title, ax=ax)
-show(fig,
-          alt="Three sharp images of grass, gravel or brick that differ fit the same low-"
-              "resolution "
-     "image; their mean, with the best PSNR, is the only blurred one.")
+show(fig, alt="Different images of grass, gravel and brick with the same low-resolution image; their "
+     "mean, which has the best PSNR, is the smoothest of each row.")
 
 # %% [markdown]
-# *Figure 8.4. All sharp images of a row have the same low-resolution image. The blurred one has the best PSNR.* Bob is 2.73 dB ahead, whatever the texture ($10 \log_{10} \tfrac{2 \cdot 15}{16}$). This holds for every network: **the answer with the least expected squared error is the mean of all plausible answers**, and the mean of sharp images is not sharp.
+# *Figure 8.4. All images of a row have the same low-resolution image. The mean, on the right, is the smoothest and has the best PSNR.* (The bricks' answers show ghosts of other joints: their low-resolution images differ too much to exchange details.) Bob's mean of 15 others has an expected squared error of 16/15 of the variance, Ann's answer twice the variance. So Bob is $10 \log_{10}(2 \cdot 15/16) = 2.73$ dB ahead, whatever the texture. This holds for every network: **the answer with the least expected squared error is the mean of all plausible answers, weighted by their probability**, and the mean of sharp images is not sharp.
 #
-# A metric that ignores positions takes the feature vectors at all positions of an image as one set of points, and measures how far apart two such sets are: the Fréchet distance of notebook 03, here divided by the total variance of the original's set. This **texture distance** can tell whether there is fur, but not where. A fifth metric needs no network: the **total variation**, the mean absolute difference of neighbouring pixels, here divided by that of the original. Below 1, an image is smoother than the original.
+# A metric that ignores positions takes the feature vectors at all positions of an image as one set of points, and measures how far apart two such sets are: the Fréchet distance of notebook 03, here divided by the sum of the variances of the original's features. This **texture distance** can tell whether there is fur, but not where. A fifth metric needs no network: the **total variation**, the mean absolute difference of neighbouring pixels, here divided by that of the original. Below 1, an image is smoother than the original.
 
 # %%
 texture_features = pretrained.lite0_features((2,)).to(device)  # 144 maps at 1/4 of the side
@@ -460,7 +459,7 @@ for name, x in textures.items():
 assert set(nearer.values()) == {"Ann"}
 
 # %% [markdown]
-# Blau and Michaeli (2018) proved a trade-off: *distortion*, the distance from the original position by position, and *perceptual quality*, a distance of distributions, can't both be optimal.
+# Blau and Michaeli (2018) proved a trade-off between *distortion*, the distance of an output from its original, and *perceptual quality*, measured by the distance between the distributions of outputs and of originals: below some distortion, lowering one raises the other. PSNR, SSIM and our perceptual distance measure distortion. The texture distance is of the other kind, within one image.
 
 # %% tags=["nbval-ignore-output"]
 def variation(x: Tensor, real: Tensor) -> Tensor:
@@ -478,17 +477,17 @@ env.expect("SRResNet's total variation lies between bicubic's and the originals'
 # %% [markdown]
 # ## 5. Content loss and adversarial loss
 #
-# The paper combines two ideas. The first: compare features, not pixels. With $\phi$ a feature map of a classifier, the **content loss** is
+# The paper combines two ideas. The first: compare features, not pixels. With $\phi$ a feature map of a classifier, $I^{HR}$ the original and $I^{LR}$ its low-resolution image, the **content loss** is
 #
 # $$l_\phi = \frac{1}{\text{size of } \phi}\sum \big(\phi(I^{HR}) - \phi(G(I^{LR}))\big)^2.$$
 #
-# (The paper's Equation 5 divides by width times height only; the factor in Section 6 makes up for it.) The paper's $\phi_{5,4}$ is the last convolution of VGG19, after the activation, at a sixteenth of the side. The `gpu` profile downloads that network where it can; the `cpu` profile takes two late maps of EfficientNet-Lite0, for speed.
+# The paper's $\phi_{5,4}$ is the last convolution of VGG19, after the activation, at a sixteenth of the side. The `gpu` profile downloads that network where it can; the `cpu` profile takes two late maps of EfficientNet-Lite0, for speed.
 #
 # **Exercise 8.5** · *Content loss* · difficulty ●●●○○ · importance ●●●●● · 12 minutes · 2 points
 #
 # - `phi(x)` returns a *list* of maps, one or several; it is frozen already.
 # - For each map: the mean squared difference over all its values. Return the mean of these over the maps.
-# - The gradient flows to `fake`. Nothing is computed for a gradient of `real`.
+# - The gradient flows to `fake`. No gradient is computed for `real`.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -522,11 +521,11 @@ def content_loss(phi: Callable[[Tensor], list[Tensor]], fake: Tensor, real: Tens
 content_loss = check("8.5", content_loss)
 
 # %% [markdown]
-# A widely used implementation of this paper returned its content loss as `torch.tensor([...])`: the right value, cut off from the graph. It was logged at every step, and had no effect on the training.
+# (A common mistake is to return `torch.tensor([...])`: the right value, but without a graph, so it has no effect on the training.)
 #
-# The second idea is a discriminator. It is trained on real images, none of them blurred. A discriminator can learn to detect that the mean of sharp images is not sharp.
+# The second idea is a discriminator. Its real images are sharp, so it can learn to reject blurred ones.
 #
-# **Exercise 8.6** · *Eight convolutions* · difficulty ●●●○○ · importance ●●●●○ · 15 minutes · 3 points
+# **Exercise 8.6** · *The discriminator* · difficulty ●●●○○ · importance ●●●●○ · 15 minutes · 3 points
 #
 # | layer | output |
 # |---|---|
@@ -535,7 +534,7 @@ content_loss = check("8.5", content_loss)
 # | 3 and 4: strides 1 and 2, the same | 2 `width` |
 # | 5 and 6: strides 1 and 2, the same | 4 `width` |
 # | 7 and 8: strides 1 and 2, the same | 8 `width` |
-# | all values in a row; dense layer; LeakyReLU 0.2 | 16 `width` |
+# | flatten; dense layer; LeakyReLU 0.2 | 16 `width` |
 # | dense layer; logits of shape (B,) | 1 |
 #
 # - All kernels are 3 x 3 with padding 1. Images are (B, 3, side, side), and 16 divides `side`.
@@ -548,12 +547,12 @@ content_loss = check("8.5", content_loss)
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `nn.Conv2d(c_in, times * width, 3, stride=1 + n % 2, padding=1, bias=n == 0)`, and `nn.BatchNorm2d` for `n > 0`.
+# Four strides of 2 leave `side // 16`: the first dense layer is `nn.Linear(8 * width * (side // 16) ** 2, 16 * width)`. `nn.Flatten(0)` at the end makes (B, 1) to (B,).
 #
 # </details>
 # <details><summary>Hint 3</summary>
 #
-# Four strides of 2 leave `side // 16`: the first dense layer is `nn.Linear(8 * width * (side // 16) ** 2, 16 * width)`. `nn.Flatten(0)` at the end makes (B, 1) to (B,).
+# `nn.Conv2d(c_in, times * width, 3, stride=1 + n % 2, padding=1, bias=n == 0)`, and `nn.BatchNorm2d` for `n > 0`.
 #
 # </details>
 
@@ -585,10 +584,6 @@ class Discriminator(nn.Module):
 
 # %%
 Discriminator = check("8.6", Discriminator)
-
-# %%
-for net in (Discriminator(), srgan.Generator()):
-    print(f"the paper's {type(net).__name__}: {count_parameters(net):,} parameters")
 
 # %% [markdown]
 # G's loss is the content loss plus an adversarial term with a small weight (Equation 3):
@@ -634,7 +629,7 @@ generator_loss = check("8.7", generator_loss)
 # %% [markdown]
 # ## 6. SRGAN
 #
-# The second training starts from SRResNet's weights, as in the paper, so that G's images have the right coarse structure when D's training begins. The paper multiplies its content loss by about 0.006 (Section 3.2); we choose the factor so that it starts at 0.03. In the `cpu` profile the adversarial term has a weight of 0.004, four times the paper's.
+# The second training starts from SRResNet's weights, as in the paper, so that G's images have the right coarse structure when D's training begins. (The step is the package's `srgan_step`, with your D.) The paper multiplies its content loss by about 0.006 (Section 3.2); we choose the factor so that it starts at 0.03. In the `cpu` profile the adversarial term has a weight of 0.004, four times the paper's.
 
 # %% tags=["nbval-ignore-output"]
 if env.profile() == "gpu":
@@ -713,24 +708,23 @@ def full_size(photo: str, top: int, left: int, *methods: str, alt: str) -> None:
 
 
 full_size("cat", 0, 60, "bicubic", "SRResNet", "SRGAN", "original",
-          alt="At full size the bicubic image is blurred. Look for sharper eyes and stripes "
-              "in SRResNet's, and for a texture on the fur in SRGAN's that is coarser than "
-              "the original's.")
+          alt="A cat's head: blurred by bicubic interpolation, with sharper eyes and stripes by "
+              "SRResNet, with a coarse texture on the fur by SRGAN, and the original with hairs.")
 
 # %% [markdown]
-# *Figure 8.5. A part of the photo at full size.* Compare eyes and stripes, then the fur. SRGAN usually covers it with a texture that resembles scales more than hair: none of the eleven training photographs shows fur. Closer up:
+# *Figure 8.5. A part of the photo; each pixel is drawn as 2 x 2.* Compare eyes and stripes, then the fur. SRGAN usually covers it with a texture that resembles scales more than hair: none of the eleven training photographs shows fur. Smaller parts of all three photographs:
 
 # %%
 compare("bicubic", "SRResNet", "SRGAN",
-          alt="Look for a texture on fur and wood in SRGAN's column that SRResNet lacks, and "
-              "for specks along the rim of the saucer that are in no original.")
+          alt="SRGAN's fur and wood have a texture that bicubic interpolation and SRResNet lack, "
+              "and along the rim of the saucer it draws specks that are not in the original.")
 
 # %% [markdown]
 # *Figure 8.6. SRGAN is SRResNet, trained further with two other losses.* Look at the wood behind the cup, and at edges too: along the rim of the saucer SRGAN may draw specks where SRResNet has a clean line.
 #
-# In the table above, PSNR and SSIM measure distortion, and the texture distance compares distributions. There is a bias: in the `cpu` profile the content loss uses the network of both distances of features, though not the map of the texture distance. Total variation had no part in the training. And it is one run: `benchmarks/srgan.py` repeats both trainings with other seeds, and with sub-pixel convolutions.
+# In the table above SRGAN is usually behind SRResNet by the metrics of distortion, and even behind bicubic interpolation by PSNR and SSIM, but clearly ahead in texture and variation. That is the trade-off. One caveat: in the `cpu` profile the content loss uses the same network as the perceptual and the texture distance, although not the texture distance's map. And it is one run: `benchmarks/srgan.py` repeats both trainings with other seeds, and with sub-pixel convolutions.
 #
-# Does SRGAN draw a checkerboard pattern? The standard deviation of the output for flat greys, in grey levels of 0 to 255:
+# Does SRGAN draw a checkerboard pattern? We test it in two ways. For flat grey images we report the standard deviation of the output, in grey levels of 0 to 255. On the photographs we average the difference from the bicubic image over all blocks of 4 x 4 pixels, and print the standard deviation of this mean block.
 
 # %% tags=["nbval-ignore-output"]
 greys = torch.linspace(-0.8, 0.8, 9, device=device).view(-1, 1, 1, 1).expand(-1, 3, 40, 40)
@@ -752,9 +746,9 @@ env.report(seconds_srgan=seconds, **patterns, **{
 assert max(patterns.values()) < 0.5
 
 # %% [markdown]
-# On flat greys a resize convolution has no pattern, so `pattern_srresnet` and `pattern_srgan` are 0 up to rounding. On photographs a faint grid can remain: the other numbers are the standard deviation of the mean correction of the bicubic image, over all blocks of 4 x 4 pixels. Is SRGAN's above the original's?
+# On flat greys a resize convolution has no pattern, so `pattern_srresnet` and `pattern_srgan` are 0 up to rounding. On photographs a faint grid remains: SRGAN's number is usually several times the original's.
 #
-# And read the first line of the table: the texture distance of "nearest" is better than that of bicubic interpolation, since the edges of its blocks count as detail. **Every metric can be fooled**, those that compare distributions too. That is why the paper asked people.
+# And read the first line of the table: the texture distance of "nearest" is better than that of bicubic interpolation, probably because the edges of its blocks count as detail. **No single metric is sufficient.** The paper asked people, because PSNR and SSIM did not agree with what they saw.
 #
 # ## 7. Total variation
 #
@@ -796,7 +790,7 @@ def total_variation(x: Tensor) -> Tensor:
 total_variation = check("8.9", total_variation)
 
 # %% [markdown]
-# Which weight matters? Compare the gradients that the terms of the loss send to G's images. The paper does not say whether its weight multiplies a mean or a sum over the pixels. As a sum over an image of 3 x 96 x 96 values, $2 \cdot 10^{-8}$ corresponds to $5.5 \cdot 10^{-4}$ times our mean.
+# Which weight has a noticeable effect? As a first estimate, compare the gradients that the terms of the loss send to G's images. The paper does not say whether its weight multiplies a mean or a sum over the pixels. As a sum over an image of 3 x 96 x 96 values, $2 \cdot 10^{-8}$ corresponds to $5.5 \cdot 10^{-4}$ times our mean.
 
 # %% tags=["nbval-ignore-output"]
 low, high = next(lowres.Crops(training_photos, GAN_SIDE, GAN_BATCH, env.rng(3, "cpu"), device))
@@ -813,11 +807,11 @@ print(f"total variation equals the adversarial term at a weight of {TV_EQUAL:.1e
 env.expect("2e-8 is less than 1 % of that weight", TV_EQUAL > 2e-6, "it usually is far less.")
 
 # %% [markdown]
-# So a mean with a weight of $2 \cdot 10^{-8}$ does next to nothing. Now SRGAN is trained further, three times with the same batches: without the term, with the weight of the sum, and with a large one.
+# So a mean with a weight of $2 \cdot 10^{-8}$ does next to nothing. We continue training from SRGAN's weights three times, with the same batches: without the term, with the weight of the sum, and with a large one.
 
 # %% tags=["training", "nbval-ignore-output"]
 TV_STEPS = env.budget(smoke=2, cpu=40, gpu=60)
-TV_WEIGHTS = {"off": 0.0, "paper": 5.5e-4, "strong": 0.1}
+TV_WEIGHTS = {"off": 0.0, "paper": 5.5e-4, "strong": 0.1}  # "paper": 2e-8, as a sum
 tv = {}
 for name, weight in TV_WEIGHTS.items():
     options = {"tv": weight, "ema": 0.9, "title": f"TV {weight:.1e}"}
@@ -832,15 +826,15 @@ env.expect("the strong weight lowers the total variation",
 
 # %%
 compare("TV off", "TV strong",
-          alt="Look for fur and wood that are smoother with the large weight on total "
-              "variation than without it.")
+          alt="With the large weight on total variation fur and wood are smoother than without, "
+              "and both are smoother than the originals.")
 
 # %% [markdown]
-# *Figure 8.7. Trained further without total variation and with a large weight on it.* Total variation does not distinguish noise from texture, and lowers both: it may remove specks, and it works against the adversarial term.
+# *Figure 8.7. Trained further without total variation and with a large weight on it.* The paper's weight usually changes the variation by less than 1 %, the large one lowers it clearly, although it is well below the weight of equal gradients: gradient norms are only a rough guide. Total variation does not distinguish noise from texture, and lowers both, which makes the texture distance worse.
 #
-# ## 8. A blinded opinion test
+# ## 8. A blind opinion test
 #
-# Rate fifteen squares from 1 (bad) to 5 (excellent) without knowing how they were made, as the paper's 26 raters did. Where this page has no buttons, enter your ratings in the next cell.
+# Rate fifteen squares from 1 (bad) to 5 (excellent) without knowing how they were made. (The paper's 26 raters saw whole images, and were first shown nearest as 1 and originals as 5.) Where this page has no buttons, enter your ratings in the next cell.
 
 # %%
 PLACES.update(cat=(10, 60), coffee=(60, 20), rocket=(55, 0))
@@ -861,7 +855,7 @@ for method, score in PAPER_MOS.items():
     print(f"{method:9} {own:>4}   the paper, Set5: {score:.2f}")
 
 # %% [markdown]
-# The paper had 119 images. In its Table 1 the difference of SRResNet and SRGAN is not significant on Set5; on Set14 (2.98 and 3.72) it is.
+# The paper had 119 images. On Set5 it could not determine a significantly best loss for SRResNet or SRGAN (Section 3.4); on Set14 (2.98 and 3.72) SRGAN was significantly better.
 #
 # ## 9. Your own images
 #
@@ -884,15 +878,15 @@ assert upscaled.mode[:1] in "RL"
 # | | here (profile `cpu`) | Ledig et al. (2017) |
 # |---|---|---|
 # | G | 6 blocks of 32 maps, 16 in the upsampling stages, resize convolutions, added to the bicubic image | 16 blocks of 64 maps, sub-pixel convolutions |
-# | D | 16 to 128 maps | 64 to 512 maps |
+# | D | 16 to 128 maps, dense layer 256 | 64 to 512 maps, dense layer 1,024 |
 # | training images | 11 photographs | 350,000 from ImageNet |
-# | batches | 16 crops of 96 x 96; for SRGAN 8 of 80 x 80 | 16 crops of 96 x 96 |
+# | batches | 16 crops of 96 x 96, for SRGAN 8 of 80 x 80; rotated and flipped; hard photographs more often | 16 crops of 96 x 96, of 16 images |
 # | steps, SRResNet and SRGAN | 1,400 and 500 | 1,000,000 and 200,000 |
 # | content loss | two late maps, at 1/8 and 1/16 of the side, of EfficientNet-Lite0 | VGG19, one map |
 # | adversarial weight | 0.004 | 0.001 |
-# | Adam, learning rate | 0.002; for SRGAN 0.0002, D's twice that; all decay to 0; EMA of G | 0.0001; for SRGAN's second half 0.00001 |
-# | SRResNet against bicubic | Section 3 | 3.62 dB on Set5, 2.50 on Set14, 1.64 on BSD100 |
-# | SRGAN against bicubic | Section 6 | 0.97 dB, 0.03 dB, -0.78 dB |
+# | Adam | betas 0.9, 0.99; 0.002, for SRGAN 0.0002, D's twice that; all decay to 0; EMA of G | beta1 0.9; 0.0001, for SRGAN's second half 0.00001 |
+# | SRResNet against bicubic | about 0.8 dB | 3.62 dB on Set5, 2.50 on Set14, 1.64 on BSD100 |
+# | SRGAN against bicubic | about -0.3 dB | 0.97 dB, 0.03 dB, -0.78 dB |
 #
 # **References**
 # - C. Ledig and others, *Photo-realistic single image super-resolution using a generative adversarial network*, 2017, arXiv 1609.04802. Losses in Section 2.2, results in Tables 1 and 2.

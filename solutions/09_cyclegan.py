@@ -9,9 +9,9 @@
 # %% [markdown] tags=["header"]
 # # 09 CycleGAN: translation without pairs
 #
-# We have photos of horses and photos of zebras, but no pairs that show the same scene with either. Zhu, Park, Isola and Efros (2017) trained networks that translate one into the other nevertheless. Two discriminators learn what the images of each domain look like. One more loss preserves the content: an image that is translated there and back should equal the original.
+# We have photos of horses and photos of zebras, but no pairs that show the same scene once with a horse and once with a zebra. Zhu, Park, Isola and Efros (2017) nevertheless trained networks that translate between them. Two discriminators learn what the images of each domain look like. One more loss preserves the content: an image that is translated there and back should equal the original.
 #
-# **You build:** two generators and two discriminators that turn flowers by day into flowers at dusk and back, learnt from two sets that share no flower. At the end, your own photographs.
+# **You build:** two generators, trained with two discriminators on two sets that share no flower. They translate flowers by day into flowers at dusk and back. At the end you can use your own photographs.
 #
 # We draw the flowers ourselves, so the true translations are known, and errors can be measured.
 #
@@ -21,19 +21,19 @@
 # - **write** the five losses of the generators,
 # - **measure** a translation in three ways, and **tell** what each of them does not measure,
 # - **explain** what the cycle loss does not forbid,
-# - **train** a CycleGAN on two folders of photographs.
+# - **apply** the code to two folders of photographs.
 #
 # | section | minutes |
 # |---|---|
-# | 1 Two domains | 12 |
-# | 2 The generator (exercise 9.1) | 14 |
-# | 3 A discriminator of patches (9.2) | 14 |
-# | 4 Least squares instead of logs (9.3) | 10 |
-# | 5 There and back (9.4) | 10 |
-# | 6 The full objective (9.6) | 25 |
-# | 7 What does each loss contribute? | 15 |
-# | 8 What the cycle does not forbid (9.7) | 14 |
-# | 9 Drawings and photographs (9.8) | 22 |
+# | 1. Two domains | 12 |
+# | 2. The generator (exercise 9.1) | 14 |
+# | 3. A PatchGAN discriminator (9.2) | 14 |
+# | 4. The least-squares loss (9.3) | 10 |
+# | 5. Cycle consistency (9.4) | 10 |
+# | 6. The full objective (9.6) | 25 |
+# | 7. What does each loss contribute? | 15 |
+# | 8. What the cycle does not forbid (9.7) | 14 |
+# | 9. Drawings and photographs (9.8) | 22 |
 #
 # It builds on notebook 02 (the game), notebook 03 (convolutions, the exponential moving average, EMA), notebook 06 (a generator whose input is an image) and notebook 08 (residual blocks).
 
@@ -106,13 +106,13 @@ day, dusk = to_float(garden.test_x), to_float(garden.test_y)  # hidden pairs: on
 recoloured = recolour(day, like=train_y)
 rows = {"X, day": train_x, "Y, dusk": train_y}
 rows |= {"test, by day": day, "recoloured": recoloured, "test, at dusk": dusk}
-show_rows(rows, alt="The domains differ in two ways: at dusk the ground is dark and the petals are "
-          "striped. Recoloured flowers are as dark, but have no stripes.")  # fmt: skip
+show_rows(rows, alt="The domains differ in two ways: at dusk the background is dark and the petals "
+          "are striped. Recoloured flowers are as dark, but have no stripes.")  # fmt: skip
 print(f"error: untranslated {error(day, dusk):.2f}, recoloured {error(recoloured, dusk):.2f}")
 assert error(recoloured, dusk) < error(day, dusk) / 2
 
 # %% [markdown]
-# *Figure 9.1. First and second row: different flowers, for training. Below: test flowers, drawn in both styles, and a baseline between them.* The baseline needs no training: each colour channel gets the mean and the standard deviation that it has at dusk. These six numbers remove about three quarters of the error. So compare translations with the recoloured images.
+# *Figure 9.1. First and second row: different flowers, for training. Below: test flowers, drawn in both styles, and the baseline in the fourth row.* The baseline needs no training: each colour channel gets the mean and the standard deviation that it has at dusk. These six numbers remove about three quarters of the error. So compare translations with the recoloured images.
 #
 # An average over pixels says little about colours and stripes. So there are two more metrics.
 #
@@ -176,20 +176,20 @@ env.report(
     judge_on_real=taken_for(dusk, 1), colour_read_on_real=colour_kept(dusk),
 )
 env.expect(
-    "the domain classifier recognises real test flowers at dusk", taken_for(dusk, 1) > 0.95,
-    f"it recognises a share of {taken_for(dusk, 1):.2f}; usually it is nearly all.",
+    "the domain classifier recognizes real test flowers at dusk", taken_for(dusk, 1) > 0.95,
+    f"it recognizes {taken_for(dusk, 1):.0%}; usually nearly all.",
 )
 
 # %% [markdown]
-# The first row tests both metrics on real flowers that the domain classifier was not trained on: both shares should be near 1. The second row shows what recolouring lacks: the images have no stripes, so few should be taken for dusk, and many petals have a wrong colour.
+# The first row tests both metrics on real flowers: both shares should be near 1. (The domain classifier was not trained on them; the five mean colours were computed from them.) The second row shows what recolouring lacks: the images have no stripes, so few should be taken for dusk, and many petals have a wrong colour.
 #
 # ## 2. The generator
 #
 # A generator gets an image and returns an image of the same size. The paper's generator (Sections 4 and 7.2) halves the resolution twice, applies a sequence of **residual blocks**, and doubles the resolution twice. In the paper's notation: `c7s1-64, d128, d256, R256 x 9, u128, u64, c7s1-3`. Here c7s1 is a 7 x 7 convolution with stride 1, d halves the resolution, u doubles it, R is a residual block, and the numbers are channels.
 #
-# A residual block, as in notebook 08, adds a correction to its input, $x + r(x)$. That suits a translation, which keeps most of the image: $r$ can be small.
+# A residual block, as in notebook 08, adds a correction to its input, $x + r(x)$, so the content of the image reaches the output directly.
 #
-# Convolutions pad the border by **reflection** to reduce artefacts there. **Instance norm** replaces batch norm: each channel of each image is normalized to mean 0 and variance 1 by itself, so no image depends on the others in its batch.
+# Convolutions pad the border by **reflection** to reduce artefacts there. **Instance norm** replaces batch norm: each channel of each image is normalized separately to mean 0 and variance 1, so no image depends on the others in its batch.
 #
 # **Exercise 9.1** · *A residual block with instance norm* · difficulty ●●○○○ · importance ●●●●○ · 10 minutes · 2 points
 #
@@ -256,22 +256,22 @@ narrow_size = count_parameters(new_generator(width=16, blocks=4, halvings=1))
 print(f"parameters: {paper_size:,} (paper), {narrow_size:,} (width 16, 4 blocks, 1 halving)")
 
 # %% [markdown]
-# The narrow generator can be trained on a laptop in minutes. It halves the resolution once: after two halvings, 32 x 32 pixels would be 8 x 8, coarse for these stripes.
+# The narrow generator can be trained on a laptop in minutes. It halves the resolution once: after two halvings, 32 x 32 pixels would be 8 x 8, too coarse for these stripes.
 #
-# ## 3. A discriminator of patches
+# ## 3. A PatchGAN discriminator
 #
-# The cycle loss (Section 5) is there for the content of an image. D has to judge the style: stripes, edges, light. These show in any small region. So the paper's D returns a map of logits, one for each patch of the image, and the loss is averaged over them. This is a **PatchGAN**: five convolutions of 4 x 4, the first three with stride 2.
+# The cycle loss of Section 5 will preserve the content of an image. So D has to judge only the style (stripes, edges, light), which is visible in any small region. The paper's D returns a map of outputs, one for each patch of the image, and the loss is averaged over them. This is a **PatchGAN**: five convolutions of 4 x 4, in the authors' code the first three with stride 2.
 #
-# How large is a patch, the **receptive field** of one logit? Work backwards from the output. In its own layer it covers 1 position. A convolution with kernel $k$ and stride $s$ turns $r$ positions into
+# How large is a patch, the **receptive field** of one output? Work backwards from the output. In its own layer it covers 1 position. A convolution with kernel $k$ and stride $s$ turns $r$ positions into
 #
 # $$r \;\leftarrow\; (r - 1)\, s + k$$
 #
 # positions of the layer before it: the $r$ windows start $s$ positions apart, and each is $k$ wide.
 #
-# **Exercise 9.2** · *The receptive field of one logit* · difficulty ●●○○○ · importance ●●●●○ · 10 minutes · 2 points
+# **Exercise 9.2** · *The receptive field of one output* · difficulty ●●○○○ · importance ●●●●○ · 10 minutes · 2 points
 #
 # - `layers` is a list of (kernel, stride), in the order in which they run.
-# - Return the side of the square of pixels that one logit depends on, an integer. For an empty list that is 1.
+# - Return the side of the square of pixels that one output depends on, an integer. For an empty list that is 1.
 # - Padding does not matter.
 #
 # <details><summary>Hint 1</summary>
@@ -281,12 +281,12 @@ print(f"parameters: {paper_size:,} (paper), {narrow_size:,} (width 16, 4 blocks,
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Start with 1 and use the rule for the *last* layer first: `reversed(layers)`.
+# Start with 1. In which order do you apply the rule to the layers?
 #
 # </details>
 # <details><summary>Hint 3</summary>
 #
-# In the loop: `field = (field - 1) * stride + kernel`.
+# From the last layer to the first: `for kernel, stride in reversed(layers): field = (field - 1) * stride + kernel`.
 #
 # </details>
 
@@ -306,7 +306,7 @@ def field_of(layers: list[tuple[int, int]]) -> int:
 field_of = check("9.2", field_of)
 
 # %% [markdown]
-# A test: for which pixels is the gradient of one logit not 0? (Instance norm is removed: through its mean and variance every logit depends a little on every pixel.)
+# A test: for which pixels is the gradient of one output not 0? (Instance norm is removed: through its mean and variance every output depends a little on every pixel.)
 
 # %%
 fig, axes = panels(3, width=2.6, height=2.7)
@@ -319,7 +319,7 @@ for ax, layers in zip(axes, (1, 2, 3), strict=True):
     seen = x.grad[0].abs().sum(0)
     side = int((seen.amax(0) > 0).sum())
     computed = field_of([(4, 2)] * layers + [(4, 1)] * 2)
-    print(f"{layers} strided layers: computed {computed}, by the gradient {side}")
+    print(f"strided layers: {layers}; computed {computed}, by the gradient {side}")
     ax.imshow((seen / seen.max()).sqrt().numpy(), cmap="gray")
     ax.set(title=f"{side} x {side} of 128 x 128", xticks=[], yticks=[])
 show(fig, alt="The receptive field grows with the strided layers: squares of side 16, 34 and 70, "
@@ -332,17 +332,17 @@ assert count_parameters(cyclegan.PatchDiscriminator()) == 2_764_737
 assert side == computed == 70
 
 # %% [markdown]
-# *Figure 9.2. The receptive field of one logit, and the weight of each pixel (square root of the gradient's size).* Three strided layers give 70, as in the paper. Pixels at the edge of a patch count less than those in the middle.
+# *Figure 9.2. The receptive field of one output, and the weight of each pixel (square root of the gradient's size).* Three strided layers give 70, as in the paper. Pixels at the edge of a patch count less than those in the middle.
 #
-# For images of 32 x 32 we take two strided layers, with a receptive field of 34. Each logit still depends mostly on its own region.
+# For images of 32 x 32 we take two strided layers: the receptive field of 34 covers nearly the whole image, so this D differs from a discriminator of whole images mainly by averaging its outputs. The domains differ in ground and light as well as in stripes, and need no smaller patch.
 #
-# ## 4. Least squares instead of logs
+# ## 4. The least-squares loss
 #
 # The paper replaces the log loss of notebook 02 by least squares (LSGAN, Mao et al. 2017). D's output is used as it is, without a sigmoid, and should be 1 for real and 0 for fake:
 #
 # $$\mathcal L_D = \tfrac12\Big(\mathbb E_y\big[(D(y) - 1)^2\big] + \mathbb E_x\big[D(G(x))^2\big]\Big), \qquad \mathcal L_G = \mathbb E_x\big[(D(G(x)) - 1)^2\big].$$
 #
-# **Exercise 9.3** · *Least squares instead of logs* · difficulty ●○○○○ · importance ●●●●○ · 8 minutes · 2 points
+# **Exercise 9.3** · *Least squares for both players* · difficulty ●○○○○ · importance ●●●●○ · 8 minutes · 2 points
 #
 # - `real` and `fake` are D's outputs, maps of any shape, not always the same one; detach neither.
 # - Return a dictionary with "loss_D" and "loss_G", scalars; means over all outputs.
@@ -377,13 +377,13 @@ def least_squares(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
 least_squares = check("9.3", least_squares)
 
 # %% [markdown]
-# The slope of G's loss, $2\,(D(G(x)) - 1)$, is proportional to the distance from 1. So a fake that D rejects clearly has a large gradient, where the saturating log loss has almost none. And a fake that D rates *above* 1 is moved back towards 1, where the non-saturating log loss becomes flat.
+# The derivative of G's loss with respect to D's output, $2\,(D(G(x)) - 1)$, is proportional to the distance from 1. So a fake that D clearly rejects has a large gradient, where the saturating log loss has almost none. And a fake that D rates *above* 1 is moved back towards 1, where the non-saturating log loss becomes flat.
 #
-# The paper halves D's loss "to slow down the rate at which D learns" (Section 7.1). With Adam a constant factor has almost no effect, because each gradient is divided by an estimate of its size. To slow D down, lower its learning rate.
+# The paper halves D's loss so that D learns more slowly than G (Section 7.1). With Adam a constant factor has almost no effect, because each gradient is divided by an estimate of its size. To slow D down, lower its learning rate.
 #
-# ## 5. There and back
+# ## 5. Cycle consistency
 #
-# A generator that ignores its input can have a low adversarial loss, as long as its outputs look like images of Y: unpaired sets do not tell which image at dusk belongs to which image by day.
+# A generator that turns each x into some unrelated image of Y can have a low adversarial loss: unpaired sets do not tell which image at dusk belongs to which image by day.
 #
 # The paper's answer is a second generator $F$, from Y to X, and **cycle consistency**: a round trip must end where it started (Equation 2):
 #
@@ -396,7 +396,7 @@ least_squares = check("9.3", least_squares)
 #     +---------- trained to match ----------+         and the same from y: cycled_y
 # ```
 #
-# **Exercise 9.4** · *There and back* · difficulty ●●○○○ · importance ●●●●● · 8 minutes · 2 points
+# **Exercise 9.4** · *The round trip* · difficulty ●●○○○ · importance ●●●●● · 8 minutes · 2 points
 #
 # - `G` and `F` are functions from images to images; `x` and `y` are batches of X and Y.
 # - Return the two terms, `cycle_X` (from x to Y and back) and `cycle_Y`: the mean absolute difference over all values.
@@ -434,7 +434,7 @@ round_trips = check("9.4", round_trips)
 # %% [markdown]
 # ## 6. The full objective
 #
-# Two losses of the generators are adversarial, two are cycle losses. The fifth is the **identity loss** (Section 5.2 of the paper): a generator that gets an image of its *target* domain should leave it unchanged, $G(y) = y$ and $F(x) = x$. The paper adds it for paintings only; in the authors' PyTorch code it is on by default, with half the weight of the cycle loss.
+# Two losses of the generators are adversarial, two are cycle losses. The fifth is the **identity loss** (Section 5.2 of the paper): a generator that gets an image of its *target* domain should leave it unchanged, $G(y) = y$ and $F(x) = x$. The paper adds it for paintings and for photo enhancement; in the authors' PyTorch code it is on by default, with half the weight of the cycle loss.
 #
 # | name | is large when | weight |
 # |---|---|---|
@@ -448,7 +448,7 @@ round_trips = check("9.4", round_trips)
 #
 # - Return a dictionary with exactly the five names "loss_G", "loss_F", "cycle_X", "cycle_Y", "identity"; scalars, **without** the weights.
 # - The adversarial losses are the least-squares loss of G from Section 4. The other three are mean absolute differences; "identity" is the sum of its two halves.
-# - You may use your functions from above. Avoid computing the same translation twice.
+# - Compute each translation once (so `round_trips` does not help here).
 #
 # <details><summary>Hint 1</summary>
 #
@@ -490,11 +490,11 @@ def generator_losses(
 generator_losses = check("9.6", generator_losses)
 
 # %% [markdown]
-# Training uses `cyclegan_step` from the package. It computes the same losses in fewer passes: instance norm keeps the images of a batch independent, so G can translate x and y together. The discriminators are frozen while the generators are updated.
+# Training uses `cyclegan_step` from the package. It computes the same losses in fewer passes: with instance norm the images of a batch do not affect each other, so G can process x and y in one batch. The discriminators are frozen while the generators are updated.
 #
-# Then the discriminators are updated, partly on older fakes. If D is shown only the newest fakes, training may oscillate: G returns to a fault that D no longer detects. So the paper keeps an **image pool** of 50 fakes. With probability 1/2 a new fake is shown to D. Otherwise it replaces a random image of the pool, and D is shown the image that was replaced (`cyclegan.ImagePool`).
+# Then the discriminators are updated, partly on older fakes. If D is shown only the newest fakes, training may oscillate: G may return to an error that D no longer detects. So the paper keeps an **image pool** of 50 fakes. Once it is full, with probability 1/2 a new fake is shown to D. Otherwise it replaces a random image of the pool, and D is shown the image that was replaced (`cyclegan.ImagePool`).
 #
-# The next cell defines a training run. As in the paper: initial weights from N(0, 0.02), Adam with $\beta_1 = 0.5$, a pool of 50, and a learning rate that is constant for half of the run and then decays linearly to 0. Not as in the paper: batches of 4, a higher learning rate and far fewer steps, and an EMA of the generators.
+# The next cell defines a training run. As in the paper and the authors' code: initial weights from N(0, 0.02), Adam with $\beta_1 = 0.5$, a pool of 50, and a learning rate that is constant for half of the run and then decays linearly to 0. Not as in the paper: batches of 4, a higher learning rate and far fewer steps, no augmentation, and an EMA of the generators.
 
 
 # %%
@@ -597,8 +597,8 @@ env.expect(
 full = translate(G, F)
 rows = {"x, by day": day, "G(x)": full["fake_y"], "true dusk": dusk, "F(G(x))": full["cycled_x"]}
 rows |= {"y, at dusk": dusk, "F(y)": full["fake_x"]}
-show_rows(rows, alt="Look for stripes in G(x) that resemble those of the true dusk, in the colour "
-          "of the source; and for plain petals in F(y).")  # fmt: skip
+show_rows(rows, alt="Twelve flowers: G(x) has the dark ground and the stripes of the true dusk, in "
+          "the colour of the source; F(y) has plain petals by day.")  # fmt: skip
 untrained = translate(*new_networks(WIDTH, BLOCKS, HALVINGS, 2, seed=100)[:2])
 cycle_l1, cycle_l1_start = (error(run["cycled_x"], day) for run in (full, untrained))
 env.report(cycle_l1=cycle_l1, cycle_l1_start=cycle_l1_start)
@@ -608,7 +608,7 @@ env.expect(
 )
 
 # %% [markdown]
-# *Figure 9.3. Flowers that no network was trained on. Compare the second row with the third.* Ground, position, petals and colour should be those of the source, with stripes added.
+# *Figure 9.3. Flowers that no network was trained on. Compare the second row with the third.* G(x) should match the true dusk: colours and stripes usually do, while the outlines of some petals are lost in the stripes.
 #
 # ## 7. What does each loss contribute?
 #
@@ -625,8 +625,8 @@ for name, weights in VARIANTS.items():
         *train_cyclegan(name, garden.x, garden.y, env.rng(10), weights=weights)[:2]
     )
 rows = {"by day": day, **{name: run["fake_y"] for name, run in runs.items()}, "true dusk": dusk}
-show_rows(rows, alt="Compare the petal colours with those by day: look for stripes in all three "
-          "variants, and for changed colours without the cycle or the identity loss.")  # fmt: skip
+show_rows(rows, alt="Twelve flowers by day, translated by three variants: all add stripes, but "
+          "without the cycle or the identity loss many colours change.")  # fmt: skip
 table = {"untranslated": measure(day, day)}
 table["recoloured"] = measure(recoloured, recolour(recoloured, like=train_x))
 table |= {name: measure(run["fake_y"], run["cycled_x"]) for name, run in runs.items()}
@@ -652,15 +652,13 @@ env.expect(
 )
 
 # %% [markdown]
-# *Figure 9.4. Translations by three variants.* Read the table from the top. Copying the input gives a perfect round trip (first row), so a low error there is no success by itself. Is the pair error below that of recolouring? Does "taken for dusk" alone distinguish the variants? It measures style, not content.
-#
-# These are single runs: don't interpret small differences.
+# *Figure 9.4. Translations by three variants.* Read the table from the top. Copying the input gives a perfect round trip (first row), so a low error there is no success by itself. (The first row's colours are read by day's means at dusk, so few are right.) In the run recorded here only the variant with all losses keeps both content and colour: its pair error is less than half of recolouring's. "Taken for dusk" does not distinguish the variants, since it measures style, not content. These are single runs; which colours change differs from run to run.
 #
 # ## 8. What the cycle does not forbid
 #
-# **Exercise 9.7** · *What the cycle does not forbid* · difficulty ●●●○○ · importance ●●●●● · 8 minutes · 2 points
+# **Exercise 9.7** · *Undetectable errors* · difficulty ●●●○○ · importance ●●●●● · 8 minutes · 2 points
 #
-# Suppose there is no identity loss. Compared with the true translation, which of these could G do, with a suitable F, without increasing any of `loss_G`, `loss_F`, `cycle_X` and `cycle_Y`?
+# All petal colours are equally frequent in both domains. Suppose there is no identity loss. Which of these could G do, with a suitable F, so that none of `loss_G`, `loss_F`, `cycle_X` and `cycle_Y` is larger than for the true translation?
 #
 # - `"a"`: Paint all petals red at dusk.
 # - `"b"`: Make everything dark and leave out the stripes.
@@ -693,7 +691,7 @@ letter = "c"
 letter = check("9.7", letter)
 
 # %% [markdown] tags=["solution"]
-# **c.** The swap is one-to-one, so F can undo it, and it maps the real flowers at dusk onto themselves, where red and blue are equally frequent; so no D can detect it. With **a** the colours are lost and the cycle loss rises; besides, $D_Y$ can detect that all petals are red. With **b** it can detect that there are no stripes.
+# **c.** The swap is one-to-one, so F can undo it; and since red and blue are equally frequent, it does not change the distribution of flowers at dusk, so no D can detect it. With **a** red petals are too frequent among the fakes, which $D_Y$ can detect; with **b** it can detect that there are no stripes.
 
 # %% [markdown]
 # The paper reports such exchanges: labels of trees and buildings were sometimes swapped (Section 6), and without the identity loss paintings of daytime often became photographs of sunsets (Section 5.2).
@@ -710,12 +708,12 @@ read = colour_read(runs["no identity"]["fake_y"], at_dusk=True)
 confusion = torch.bincount(5 * true_colour + read, minlength=25).view(5, 5).cpu()
 fig, (ax,) = panels(1, width=4, height=3.4)
 ax.imshow(confusion.numpy(), cmap="Blues", vmin=0, vmax=2 * int(confusion.max()))
-ax.set(xticks=range(5), xticklabels=COLOURS, xlabel="read in G(x)")
-ax.set(yticks=range(5), yticklabels=COLOURS, ylabel="of the source")
+ax.set(xticks=range(5), xticklabels=COLOURS, xlabel="colour in G(x)")
+ax.set(yticks=range(5), yticklabels=COLOURS, ylabel="colour of the source")
 for i, j in confusion.nonzero().tolist():
     ax.text(j, i, confusion[i, j].item(), ha="center", va="center")
-show(fig, alt="Look for rows whose largest number is off the diagonal: without the identity loss, "
-     "petals of that colour became another colour.")  # fmt: skip
+show(fig, alt="Confusion matrix of five petal colours. Without the identity loss several rows have "
+     "large numbers off the diagonal.")  # fmt: skip
 seen, back = right["no identity"]
 env.report(colour_seen_no_identity=seen, colour_back_no_identity=back)
 env.expect(
@@ -724,17 +722,17 @@ env.expect(
 )
 
 # %% [markdown]
-# *Figure 9.5. What the petal colours become without the identity loss: number of test flowers, in one run.* The diagonal holds the petals that kept their colour. In the row of white petals: which colours did they become?
+# *Figure 9.5. What the petal colours become without the identity loss: number of test flowers, in one run.* The diagonal holds the petals that kept their colour. In the run recorded here white petals became violet or blue.
 #
-# Where more colours are right in F(G(x)) than in G(x), the image G(x) still tells F the source's colour. The cycle loss requires that the information about the source **survives** in G(x), not that it keeps its meaning. It may be hidden in faint patterns, as Chu, Zhmoginov and Sandler (2017) found on maps made from aerial photographs.
+# Without the identity loss more colours are right in F(G(x)) than in G(x), so G(x) still contains information about the source's colour. The cycle loss requires that the information about the source **survives** in G(x), not that it keeps its meaning. It may be hidden in faint patterns, as Chu, Zhmoginov and Sandler (2017) found on maps made from aerial photographs; we did not test that.
 #
 # ## 9. Drawings and photographs
 #
 # Two folders of photographs are enough: summer and winter, apples and oranges, your street by day and at night. Put both into one folder and name it in `MY_IMAGES`, or write "horse2zebra" for the paper's horses and zebras (a download of 117 MB). A few hundred images each are enough to start with. Choose domains that differ in colour and texture: where shapes had to change, as from dogs to cats, the paper had "little success" (Section 6).
 #
-# `MY_IMAGES = None` needs no download, and shows no photographs: domain X is then emoji in the design Twemoji, flat, and domain Y other emoji in the design OpenMoji, with black outlines. The outlines are about one pixel wide at 32 x 32. So this generator does not halve the resolution, and the receptive field of D is 16.
+# With `MY_IMAGES = None` nothing is downloaded, and the domains are emoji, not photographs: X has flat ones (Twemoji), Y has others with black outlines (OpenMoji). The outlines are about one pixel wide at 32 x 32. So this generator does not halve the resolution, and the receptive field of D is 16.
 #
-# The true partner of a test emoji is known. But the designs differ in shape, and a pixel error would count that against a translation. So we use retrieval: among 200 OpenMoji images, is the true partner of a translated Twemoji among the five most similar ones? Similarity is the cosine of pretrained features.
+# The true partner of a test emoji is known. But the designs differ in shape, so the pixel error would be large even for a good translation. So we use retrieval: among 200 OpenMoji images, is the true partner of a translated Twemoji among the five most similar ones? Similarity is the cosine of pretrained features.
 #
 # **Exercise 9.8** · *Recall* · difficulty ●●○○○ · importance ●●●○○ · 10 minutes · 2 points
 #
@@ -807,14 +805,14 @@ G_own, F_own, records = train_cyclegan(title, own_x, own_y, env.rng(30), **optio
 print(f"{records[-1].step} steps in {records[-1].seconds:.0f} seconds")
 rows = {"x": x, "G(x)": in_batches(G_own, x), "y": y, "F(y)": in_batches(F_own, y)}
 rows["F(G(x))"] = in_batches(F_own, rows["G(x)"])
-alt = "Look for the style of the other domain in G(x) and F(y), with the objects of the source."
+alt = "Five rows of test images: x, G(x), y, F(y), F(G(x)); see the caption for what changes."
 show_rows(rows, alt, columns=n, height=8 / n)
 assert all(images.isfinite().all() for images in rows.values())
 
 # %% [markdown]
-# *Figure 9.6. Test images of both domains, their translations, and a round trip. With `MY_IMAGES = None`: emoji; the true partners of the first row are in the third. Twemoji, © Twitter, Inc. and other contributors, [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/); OpenMoji, [openmoji.org](https://openmoji.org), [CC BY-SA 4.0](https://creativecommons.org/licenses/by-sa/4.0/).* Does G draw outlines, and does F remove them?
+# *Figure 9.6. Test images of both domains, their translations, and a round trip. With `MY_IMAGES = None`: emoji; the true partners of the first row are in the third. Twemoji, © Twitter, Inc. and other contributors, [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/); OpenMoji, [openmoji.org](https://openmoji.org), [CC BY-SA 4.0](https://creativecommons.org/licenses/by-sa/4.0/).* In the run recorded here G darkens some edges and F removes few outlines: 500 steps change the style only partly.
 #
-# Now the recall, for emoji. The features are EfficientNet-Lite0's maps after the fifth of seven stages, pooled to 4 x 4 positions, because a translation must also keep the positions of things.
+# Now the recall, for emoji. The features are EfficientNet-Lite0's maps after the fifth of seven stages, pooled to 4 x 4 positions, so that positions matter in the comparison.
 
 # %% tags=["nbval-ignore-output"]
 if not domains:
@@ -844,21 +842,21 @@ if not domains:
     )
 
 # %% [markdown]
-# Compare with chance first. If the features find many partners without a translation, it can't improve much. What recall can show is a loss of content: does it fall? With 200 images a difference of a few hundredths is within chance.
+# The features find many partners without a translation, so it can't improve much. What recall can show is a loss of content. With 200 images a difference of a few hundredths is within chance, and usually it is no larger: no clear loss.
 #
 # ## What we measured, and what the paper reports
 #
 # | | here (profile `cpu`) | Zhu et al. (2017) |
 # |---|---|---|
 # | G | 16 channels, 4 blocks, one halving | 64 channels, 6 or 9 blocks, two halvings |
-# | D | receptive field 34 (32 x 32 images) | receptive field 70 |
-# | losses | least squares, cycle 10, identity 5 | least squares, cycle 10; identity for paintings |
+# | D | 32 channels at first, receptive field 34 (emoji: 16) | 64 channels at first, receptive field 70 |
+# | losses | least squares, cycle 10, identity 5 | least squares, cycle 10; identity for paintings and photo enhancement |
 # | learning rate, batch, length | 0.001, 4, 750 steps | 0.0002, 1, 200 epochs |
 # | without the cycle loss | one run: see Section 7 | the same label map for every photo (Figure 7) |
 #
-# The figures can't be compared: task and metrics differ.
+# The numbers can't be compared: task and metrics differ.
 #
-# **A mistake worth making.** Raise the weight of the cycle until the round trip is perfect. (The easiest perfect round trip is no translation: G and F copy their input.)
+# **A mistake worth making.** Train with `weights={"cycle_X": 1000.0, "cycle_Y": 1000.0}`: the round trip becomes nearly perfect. (The easiest perfect round trip is no translation: G and F copy their input.)
 #
 # **References**
 # - J.-Y. Zhu, T. Park, P. Isola, A. Efros, *Unpaired image-to-image translation using cycle-consistent adversarial networks*, 2017, arXiv 1703.10593.
