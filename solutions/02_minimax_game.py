@@ -529,8 +529,8 @@ for ax, frame in zip(axes, [*frames[:2], frames[5], frames[-1]]):
     ax.label_outer()
 fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
 show(
-    fig, alt="Figure 1 at four moments. In the last panel the fakes' density usually lies on that of "
-    "the data, and D is near 1/2 where there are samples",
+    fig, alt="Figure 1 at four moments. In the last panel the fakes' density usually lies on "
+    "that of the data, and D is near 1/2 where there are samples",
 )
 assert len(frames) == len(records) + 1  # and one before the first step
 
@@ -778,8 +778,8 @@ def plot_moments(samples: dict[int, Tensor], eighths: tuple[int, ...], alt: str)
 RING_STEPS = env.budget(smoke=24, cpu=1600, gpu=1600)
 G, samples = ring_game(RING_STEPS, gamma=0.0, momentum=0.9, hold=1.0, decay=0.0)
 plot_moments(
-    samples, (2, 4, 6, 8), alt="Four moments of the baseline run: the number of modes found changes "
-    "from panel to panel",
+    samples, (2, 4, 6, 8), alt="Four moments of the baseline run: the number of modes found "
+    "changes from panel to panel",
 )
 emptiest = score(draw(G))[2]
 env.expect(
@@ -815,8 +815,8 @@ for name in table:
 LONG = env.budget(smoke=24, cpu=4000, gpu=6000)
 G_ring, samples = ring_game(LONG)
 plot_moments(
-    samples, (1, 2, 4, 8), alt="With all remedies eight modes are covered early, and the bridges of "
-    "samples between them fade",
+    samples, (1, 2, 4, 8), alt="With all remedies eight modes are covered early, and the bridges "
+    "of samples between them fade",
 )
 modes, quality, emptiest = score(draw(G_ring))
 env.report(ring_modes=modes, ring_quality=quality, ring_emptiest=emptiest)

@@ -118,7 +118,7 @@ Z = env.noise(NOISE, env.rng(1))(env.budget(smoke=400, cpu=4000, gpu=4000))
 samples = in_batches(G, Z)
 probabilities = in_batches(judge, samples).softmax(1)  # (samples, 10)
 env.report(generated_confident=confident_share(probabilities))
-show(grid(samples[:32], columns=16), alt="Thirty-two generated digits in two rows; most are clear, some are malformed")
+show(grid(samples[:32], columns=16), alt="Two rows of generated digits; most are clear")
 assert samples.shape[1:] == (1, 32, 32) and samples.abs().max() <= 1
 
 
@@ -184,7 +184,7 @@ for ax, (name, path) in zip(axes, {"straight": lerp, "along the arc": slerp}.ite
     walks = torch.stack([path(a, b, t / 11) for t in range(12)], dim=1)  # (2, 12, noise)
     images = in_batches(G, walks.flatten(0, 1))
     show_images(images, columns=24, title=f"two walks, {name}", ax=ax)
-show(fig, alt="Two walks, straight and along the arc; halfway on the straight line strokes are bolder")
+show(fig, alt="Two walks, straight and along the arc; on the straight line strokes are bolder")
 assert walks.shape == (2, 12, NOISE)
 
 # %% [markdown]
@@ -834,7 +834,7 @@ for name, (left, right) in zip(("trained D", "random D 1"), axes.reshape(2, 2)):
     g = g.abs() / g.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12)
     show_images(x, columns=6, title=f"{name}: images", ax=left)
     show_images(2 * g - 1, columns=6, title="guided gradients", ax=right)
-show(fig, alt="Digits and guided gradients: those of the trained D, above, follow strokes more closely")
+show(fig, alt="Digits and guided gradients: those of the trained D, above, follow strokes better")
 
 # %% [markdown]
 # *Figure 4.8. Four filters of the last layer, three neighbouring images each, and the size of the guided gradients.* A random D may be above chance, too: an image of guided gradients alone proves nothing, so compare with networks whose weights are random (Adebayo et al., 2018).

@@ -504,7 +504,7 @@ p = in_batches(judge, samples).softmax(dim=1)
 worst = p[torch.arange(len(p), device=device), ASKED].argsort()[:12]
 ax = grid(samples[worst], columns=12)
 ax.set_xticks([17 + 33 * k for k in range(12)], [f"{ASKED[i]}\n{p[i].argmax()}" for i in worst])
-show(ax, alt="The twelve samples that fit their labels worst; below each, the label and the prediction")
+show(ax, alt="The twelve samples that fit their labels worst, with label and prediction")
 
 # %% [markdown]
 # *Figure 5.2. The worst twelve of 2,000 samples, with the label asked for (upper number) and the judge's (lower).*

@@ -503,7 +503,7 @@ ax.axhline(math.log(4), color="black", linewidth=0.8)
 ax.set_ylim(0, 1.7)
 ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 ax.text(STEPS / 2, 1.42, "log 4: an undecided D", fontsize=9, ha="center", va="bottom")
-show(ax, alt="After the first steps the losses of all three discriminators stay between 0 and log 4.")
+show(ax, alt="After the first steps D's loss stays between 0 and log 4 at all three levels.")
 env.expect(
     "at all three levels D's loss ends between 0.2 and log 4",
     all(0.2 < loss < math.log(4) for loss in ends.values()),
@@ -542,7 +542,7 @@ rows = {"doubled from 32 x 32": low, "with G's residual": low + h, "real": real[
 fig, axes = panels(1, rows=3, width=8.8, height=1.15)
 for ax, (title, x) in zip(axes, rows.items(), strict=True):
     show_images(x, columns=11, title=title, ax=ax)
-show(fig, alt="G's residual makes the edges of the doubled flowers almost as sharp as the real ones.")
+show(fig, alt="G's residual makes the edges of the doubled flowers almost as sharp as real ones.")
 print(f"other noise changes the residual by {(h - other).std() / h.std():.2f} of its std")
 assert h.shape == low.shape
 
@@ -685,8 +685,8 @@ rows |= {"real 8 x 8, then levels": from_real}
 fig, axes = panels(1, rows=3, width=8.8, height=1.9)
 for ax, (title, x) in zip(axes, rows.items(), strict=True):
     show_images(x[:22], columns=11, title=title, ax=ax)
-show(fig, alt="22 samples each of LAPGAN, with soft outlines, of one GAN, with rough ones, and of the "
-     "chain from real images of 8 x 8, which are the cleanest.")
+show(fig, alt="22 samples each of LAPGAN, with soft outlines, of one GAN, with rough ones, and "
+     "of the chain from real images of 8 x 8, which are the cleanest.")
 assert single_samples.shape == lapgan_samples[-1].shape
 
 # %% [markdown]
@@ -828,8 +828,8 @@ fig, axes = panels(1, rows=len(names), width=8, height=0.75)
 for ax, name, row in zip(axes, names, draw_classes(requested).split(10), strict=True):
     show_images(row, columns=10, ax=ax)
     ax.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
-show(fig, alt="Ten rows of samples: five petal colours, each without and with a bee. The colours follow "
-     "the class, the bees often don't.")
+show(fig, alt="Ten rows of samples: five petal colours, each without and with a bee. The colours "
+     "follow the class, the bees often don't.")
 
 requested = test_labels[N:]  # the classes of test_b
 class_samples = draw_classes(requested)

@@ -429,8 +429,8 @@ for row, (name, x) in enumerate(textures.items()):
     titles = ("low resolution", "the truth", "Ann, one answer", "another", "Bob, the mean")
     for ax, title, image in zip(axes[5 * row :], titles, images):
         show_images(image, columns=1, title=title, ax=ax)
-show(fig, alt="Different images of grass, gravel and brick with the same low-resolution image; their "
-     "mean, which has the best PSNR, is the smoothest of each row.")
+show(fig, alt="Different images of grass, gravel and brick with the same low-resolution image; "
+     "their mean, which has the best PSNR, is the smoothest of each row.")
 
 # %% [markdown]
 # *Figure 8.4. All images of a row have the same low-resolution image. The mean, on the right, is the smoothest and has the best PSNR.* (The bricks' answers show ghosts of other joints: their low-resolution images differ too much to exchange details.) Bob's mean of 15 others has an expected squared error of 16/15 of the variance, Ann's answer twice the variance. So Bob is $10 \log_{10}(2 \cdot 15/16) = 2.73$ dB ahead, whatever the texture. This holds for every network: **the answer with the least expected squared error is the mean of all plausible answers, weighted by their probability**, and the mean of sharp images is not sharp.

@@ -134,7 +134,7 @@ def distribution(z: Tensor) -> dict[str, bool]:
 
 EXERCISE = Exercise(
     id="0.2",
-    title="Noise with a generator of its own",
+    title="Noise from its own random number generator",
     points=1,
     minutes=3,
     reference=draw_noise,

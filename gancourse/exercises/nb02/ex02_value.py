@@ -21,7 +21,7 @@ def stable(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
 
 EXERCISE = Exercise(
     id="2.2",
-    title="Value of the game",
+    title="The value function",
     points=2,
     minutes=8,
     reference=gan.value,

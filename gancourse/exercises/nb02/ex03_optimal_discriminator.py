@@ -20,7 +20,7 @@ def densities(rng: torch.Generator) -> list[Case]:
 
 EXERCISE = Exercise(
     id="2.3",
-    title="The best discriminator",
+    title="The optimal discriminator",
     points=1,
     minutes=8,
     reference=gan.optimal_discriminator,

@@ -20,7 +20,7 @@ def fake_logits(rng: torch.Generator) -> list[Case]:
 
 EXERCISE = Exercise(
     id="2.5",
-    title="A loss for the generator that does not saturate",
+    title="The non-saturating loss",
     points=1,
     minutes=6,
     reference=gan.non_saturating_loss,

@@ -70,7 +70,7 @@ def means_without_dimensions(images: Tensor, view: tuple[int, ...]) -> Tensor:
 
 EXERCISE = Exercise(
     id="4.2",
-    title="How far does it lean?",
+    title="The slant of a digit",
     points=2,
     minutes=10,
     reference=dcgan_probes.slant,

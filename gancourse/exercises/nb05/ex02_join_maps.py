@@ -66,7 +66,7 @@ def one_plane(h: Tensor, c: Tensor) -> Tensor:
 
 EXERCISE = Exercise(
     id="5.2",
-    title="A condition at every place",
+    title="A condition at every position",
     points=2,
     minutes=10,
     reference=cgan.join_maps,

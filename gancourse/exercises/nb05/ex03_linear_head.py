@@ -4,7 +4,7 @@ from gancourse.exercises.questions import choice
 
 EXERCISE = choice(
     "5.3",
-    "What a linear head can't see",
+    "What a linear head can't learn",
     minutes=6,
     answer="c",
     wrong={

@@ -4,7 +4,7 @@ from gancourse.exercises.questions import choice
 
 EXERCISE = choice(
     "5.7",
-    "Who wins the Parzen window?",
+    "The highest Parzen estimate",
     minutes=5,
     answer="d",
     wrong={

@@ -96,7 +96,7 @@ SHIFTED = ((2, 1, 2, 1), (0, 2, 0, 2), (2, 0, 2, 0))
 
 EXERCISE = Exercise(
     id="6.1",
-    title="Halve a picture",
+    title="Halve the side of an image",
     points=2,
     minutes=12,
     reference=lapgan.down,

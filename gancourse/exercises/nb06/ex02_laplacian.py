@@ -81,7 +81,7 @@ def of_one_image(x: Tensor, levels: int, deeper: bool = False) -> list[Tensor]:
 
 EXERCISE = Exercise(
     id="6.2",
-    title="Take a picture apart",
+    title="Build a Laplacian pyramid",
     points=3,
     minutes=12,
     reference=lapgan.laplacian,

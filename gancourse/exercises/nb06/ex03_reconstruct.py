@@ -93,7 +93,7 @@ def doubled_by(up: Callable[[Tensor], Tensor]) -> Callable[[list[Tensor]], Tenso
 
 EXERCISE = Exercise(
     id="6.3",
-    title="Put it together again",
+    title="Reconstruct the image",
     points=2,
     minutes=8,
     reference=lapgan.reconstruct,

@@ -4,7 +4,7 @@ from gancourse.exercises.questions import choice
 
 EXERCISE = choice(
     "6.7",
-    "What a level has never seen",
+    "What differs in the chain",
     minutes=5,
     answer="b",
     wrong={

@@ -176,7 +176,7 @@ DECIBELS = {
 
 EXERCISE = Exercise(
     id="8.1",
-    title="Decibels",
+    title="PSNR",
     points=2,
     minutes=12,
     reference=psnr,

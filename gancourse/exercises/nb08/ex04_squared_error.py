@@ -4,7 +4,7 @@ from gancourse.exercises.questions import choice
 
 EXERCISE = choice(
     "8.4",
-    "What the squared error wants",
+    "Which answer minimizes the squared error?",
     minutes=5,
     answer="c",
     wrong={

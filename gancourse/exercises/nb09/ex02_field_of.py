@@ -94,7 +94,7 @@ def of_one_layer(index: int, layers: Layers) -> int | None:
 
 EXERCISE = Exercise(
     id="9.2",
-    title="The receptive field of one logit",
+    title="The receptive field of one output",
     points=2,
     minutes=10,
     reference=cyclegan.field_of,

@@ -108,7 +108,7 @@ def mixed(
 
 EXERCISE = Exercise(
     id="9.3",
-    title="Least squares instead of logs",
+    title="Least squares for both players",
     points=2,
     minutes=8,
     reference=least_squares,

@@ -70,7 +70,7 @@ def by_function(name: str) -> Callable[..., tuple[Tensor, Tensor]]:
 
 EXERCISE = Exercise(
     id="9.4",
-    title="There and back",
+    title="The round trip",
     points=2,
     minutes=8,
     reference=round_trips,

@@ -4,7 +4,7 @@ from gancourse.exercises.questions import choice
 
 EXERCISE = choice(
     "9.7",
-    "What the cycle does not forbid",
+    "Undetectable errors",
     points=2,
     minutes=8,
     answer="c",
