@@ -12,11 +12,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Adam
 
 from gancourse import env
 from gancourse.datasets import toy
 from gancourse.papers import tricks
+from gancourse.papers.gan import descend
 from gancourse.training import many_seeds
+from gancourse.training.player import linear_decay
 
 SEEDS, BATCH, NOISE, WIDTH = 8, 64, 8, 64
 RING = toy.Ring(modes=8, radius=2.0, std=0.05)
@@ -147,3 +150,40 @@ def all_tricks() -> dict[str, Trick]:
         "minibatch discr.": Trick(make_D=minibatch_discriminator),
         "feature matching": Trick({"loss_G": tricks.feature_matching}),
     }
+
+
+def wasserstein_estimates(means: Tensor, stds: Tensor, weight: float, steps: int) -> Tensor:
+    """Estimated Wasserstein distances of N(0, 1) from other normal distributions on a line.
+
+    Parameters
+    ----------
+    means, stds : Tensor
+        Of the others, (seeds, 1, 1). A critic is trained for each, in parallel.
+    weight : float
+        Of the gradient penalty. It rises from 0: the penalty asks for a gradient of norm 1, and at
+        full weight a slope of -1 would stay there.
+    steps : int
+        Of training.
+
+    Returns
+    -------
+    Tensor
+        (seeds,), from fresh points.
+    """
+    rng, seeds = env.rng(12, "cpu"), len(means)
+
+    def pairs(m: int) -> tuple[Tensor, Tensor]:
+        x, e = torch.randn(2, seeds, m, 1, generator=rng)
+        return x, means + stds * e
+
+    f = discriminator(rng, seeds=seeds, n_in=1)
+    opt = Adam(f.parameters(), 3e-3, betas=(0.0, 0.9), fused=True)
+    schedule = linear_decay(opt, steps, hold=0.3)
+    for step in range(steps):
+        x, y = pairs(256)
+        current = weight * min(1.0, step / (0.4 * steps))
+        descend(opt, tricks.critic_loss(rng, current)(f, x, y))
+        schedule.step()
+    x, y = pairs(50_000)
+    with torch.no_grad():
+        return f(x).mean(dim=1) - f(y).mean(dim=1)

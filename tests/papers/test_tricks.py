@@ -114,3 +114,12 @@ def test_feature_matching_is_0_for_equal_means():
     x = torch.randn(4, 3, generator=rng(14))
     assert tricks.feature_matching(D, x, x.flip(0)).item() == pytest.approx(0, abs=1e-10)
     assert tricks.feature_matching(D, x, x + 2).item() == pytest.approx(12, rel=1e-5)
+
+
+def test_fixed_statistics_are_those_of_one_large_batch():
+    G = nn.Sequential(nn.Linear(3, 5), tricks.BatchNorm(1, 5), nn.ReLU(), tricks.BatchNorm(1, 5))
+    z = torch.randn(40, 3, generator=rng(11))
+    fixed = tricks.with_fixed_statistics(G, z)
+    assert fixed(z).allclose(G(z), atol=1e-6)
+    assert fixed(z[:2]).allclose(G(z)[:2], atol=1e-6)  # whatever else is in the batch
+    assert not G(z[:2]).allclose(G(z)[:2], atol=1e-2)  # G itself is as it was
