@@ -9,15 +9,15 @@
 # %% [markdown] tags=["header"]
 # # 10 Tricks and evaluation: what helps, and how would you know?
 #
-# Every GAN paper comes with advice: smooth your labels, draw noise from a sphere, normalize D. Here you compare two dozen settings with a plain GAN, eight seeds each, and see that the verdict depends on how long the runs are. Then you examine the metrics themselves, with broken generators that some of them rate as good. At the end you diagnose faulty runs.
+# Every GAN paper comes with advice: smooth your labels, draw noise from a sphere, normalize D. Here you compare two dozen settings with a plain GAN, eight seeds each, and see that the verdict depends on the length of the runs. Then you examine metrics with broken generators that some of them rate as good, and diagnose faulty runs.
 #
 # **You build:** virtual batch norm, the gradient penalty, the inception-style score, precision and recall, a sign of mode collapse, and the fix of a loop with three bugs.
 #
 # After this notebook you can
-# - **test** whether a trick helps: several seeds, error bars, and enough steps;
+# - **test** whether a trick helps: several seeds, error bars, enough steps;
 # - **explain** how batch norm couples the examples of a batch, and **avoid** it;
 # - **train** a critic that estimates a distance, and **predict** its error;
-# - **compute** the common metrics, and **say** what each one misses;
+# - **say** what each common metric misses;
 # - **diagnose** a faulty run, and **find** a bug by measuring.
 #
 # | section | minutes |
@@ -75,9 +75,7 @@ from gancourse.training.trick_runs import RING, SEEDS
 #
 # **When may one say that a trick helps?** A GAN's result depends on its seed, often more than on the trick. So each run is made with several seeds. We take notebook 02's ring of eight Gaussians, with modes of half the width, so that the plain run usually fails in both known ways: samples fall between the modes, and modes are missing.
 #
-# Eight runs are trained *in parallel*: the first dimension of every tensor is the seed (`many_seeds`). Adam updates each weight separately, so the runs are independent. The networks are tiny and stay on the CPU.
-#
-# The metric: a sample within three standard deviations of a mode belongs to it, and each mode should have an eighth of all samples. The **misplaced share** is the fraction of samples that would have to move: 0 is perfect, 7/8 means that all lie on one mode.
+# Eight runs are trained *in parallel*: the first dimension of every tensor is the seed (`many_seeds`). The networks are tiny and stay on the CPU. The metric: a sample within three standard deviations of a mode belongs to it, and each mode should have an eighth of all samples. The **misplaced share** is the fraction of samples that would have to move: 0 is perfect, 7/8 means that all lie on one mode.
 
 # %%
 shares = partial(mode_shares, centres=RING.centres, radius=3 * RING.std)  # at each mode
@@ -96,7 +94,6 @@ for name, x in point_sets.items():
 # %%
 STEPS = env.budget(smoke=12, cpu=2000, gpu=2000)
 TRICKS = trick_runs.all_tricks()
-results: dict[str, list[float]] = {}  # the misplaced share of each seed
 
 
 def run(name: str) -> trick_runs.Run:
@@ -104,8 +101,9 @@ def run(name: str) -> trick_runs.Run:
     one = trick_runs.begin(TRICKS[name], STEPS)
     for _ in range(STEPS):
         one.step()
-    results[name] = [misplaced(shares(points)) for points in one.sample()]
-    print(f"{name:15} misplaced after {STEPS} steps: {mean_and_error(results[name])}")
+    values = [misplaced(shares(points)) for points in one.sample()]
+    print(f"{name:15} misplaced after {STEPS} steps: {mean_and_error(values)}")
+    env.report(**{f"live_{name.replace(' ', '_')}": fmean(values)})
     return one
 
 
@@ -130,15 +128,10 @@ for i, ax in enumerate(axes):
     ax.scatter(*runs[name].sample()[i % 4, :500].T, s=2, color=PALETTE[1])
     ax.set(title=f"{name}, seed {i % 4}", xlim=(-2.7, 2.7), ylim=(-2.7, 2.7))
 show(fig, alt="Samples of four plain and four recipe generators: no two seeds fail in the same way")
-plain = fmean(results["plain"])
-env.report(ring_plain_misplaced=plain)
-env.expect(
-    "the plain run neither solves the ring nor fails completely", 0.1 < plain < 0.95,
-    f"its misplaced share is {plain:.2f}, usually about 0.7: tricks are hard to compare now.",
-)
+assert runs["recipe"].sample().isfinite().all()
 
 # %% [markdown]
-# *Samples (orange) over real points (grey), for four of the eight seeds.* Within a row only the seed differs. With one seed each, one can "show" that almost any trick helps.
+# *Samples (orange) over real points (grey), for four of the eight seeds.* Within a row only the seed differs. With one seed each, almost any trick can be "shown" to help.
 #
 # **What counts.** We compare means over eight seeds and divide the difference by its standard error. Beyond 3 we say better or worse. Why not 2? We make two dozen comparisons: one or two of them would exceed 2 by chance even if no trick did anything.
 #
@@ -159,23 +152,25 @@ for name, row in table["rows"].items():
     verdicts = [compare(ring[steps][name], ring[steps]["plain"])[1] for steps in ring]
     columns = "  ".join(mean_and_error(ring[steps][name]) for steps in ring)
     print(f"{name:26}  {columns}  {fmean(row['8000']['modes']):4.1f}   {', '.join(verdicts)}")
+
+# %% tags=["test"]
+figures = {}
+for name, values in ring["8000"].items():
     key = "misplaced_" + re.sub(r"\W+", "_", name).lower()
-    env.report(**{key: fmean(values), f"{key}_std": stdev(values)})
-assert fmean(ring["8000"]["recipe"]) < fmean(ring["8000"]["plain"])
+    figures |= {key: fmean(values), f"{key}_std": stdev(values)}
+env.report(**figures)
+assert figures["misplaced_recipe"] < figures["misplaced_plain"]
 
 # %%
-fig, axes = panels(1, width=8.4, height=7.6)
-for i, name in enumerate(ring["8000"]):
-    for steps, colour in (("2000", PALETTE[5]), ("8000", PALETTE[0])):
-        values = ring[steps][name]
-        axes[0].errorbar(
-            fmean(values), i, xerr=stdev(values) / math.sqrt(SEEDS), marker="o", capsize=3,
-            color=colour, label=f"{int(steps):,} steps" if i == 0 else None,
-        )  # fmt: skip
-axes[0].axvline(fmean(ring["8000"]["plain"]), color="black", linewidth=0.8, linestyle=":")
-axes[0].set(yticks=range(len(ring["8000"])), yticklabels=ring["8000"], xlim=(0, 1))
-axes[0].set(xlabel="misplaced share, mean and standard error (less is better)")
-axes[0].invert_yaxis()
+fig, (ax,) = panels(1, width=8.4, height=7)
+for steps, colour in (("2000", PALETTE[5]), ("8000", PALETTE[0])):
+    rows = ring[steps]
+    errors = [stdev(values) / math.sqrt(SEEDS) for values in rows.values()]
+    means = [fmean(values) for values in rows.values()]
+    ax.errorbar(means, [*rows], xerr=errors, fmt="o", color=colour, label=f"{steps} steps")
+ax.axvline(fmean(ring["8000"]["plain"]), color="black", linewidth=0.8, linestyle=":")
+ax.set(xlim=(0, 1), xlabel="misplaced share, mean and standard error (less is better)")
+ax.invert_yaxis()
 fig.legend(loc="outside upper right", ncols=2)
 show(fig, alt="ALT_RING")
 
@@ -188,7 +183,7 @@ show(fig, alt="ALT_RING")
 #
 # **With batch norm in D, should real and fake examples share a batch?** Batch norm subtracts the batch's mean and divides by its standard deviation. Take real values near 3 and fake ones near 0. In two batches both means are 0 afterwards: D can't see that the fakes are off by 3. In one batch it can, but each value then depends on how many fakes the batch holds. In G's step a batch holds fakes only, and D was never trained on such a batch. TEXT_DNORM
 #
-# Batch norm in G has an effect that is easy to overlook: **the samples of a batch depend on each other.** In a different batch, the same latent vector $z$ (noise) gives another sample. *Virtual batch norm* (Salimans et al., 2016) avoids this: choose a reference batch once, before training. Each $x$ is normalized by the statistics of the reference batch **and itself**, never by those of its neighbours.
+# In G, batch norm has an effect that is easy to overlook: **the samples of a batch depend on each other.** The same latent vector $z$ (noise) gives another sample in a different batch. *Virtual batch norm* (Salimans et al., 2016) avoids this: choose a reference batch once, before training. Each $x$ is normalized by the statistics of the reference batch **and itself**.
 #
 # $$\mu(x) = \frac{1}{n+1}\Big(x + \sum_{i=1}^{n} r_i\Big), \qquad \mathrm{VBN}(x) = \frac{x - \mu(x)}{\sqrt{\sigma^2(x) + \varepsilon}}$$
 #
@@ -230,7 +225,7 @@ def virtual_batch_norm(h: Tensor, reference: Tensor, eps: float = 1e-5) -> Tenso
 virtual_batch_norm = check("10.1", virtual_batch_norm)
 
 # %% [markdown]
-# In a network, the reference batch of latent vectors is prepended to every batch (`tricks.Virtual`), normalized by its own statistics in each layer, and removed from the output. That costs the time for it, in training too. A cheaper way is to **precompute mean and deviation**: train with batch norm, and afterwards compute each layer's statistics once, here over 4,096 latent vectors (BigGAN, Brock et al., 2019, samples with such "standing statistics"). How much does the sample of a fixed $z$ vary over 100 batches whose other members differ?
+# In a network, the reference batch of latent vectors is prepended to every batch (`tricks.Virtual`), normalized by its own statistics, and removed from the output. That costs time at each step. A cheaper way is to **precompute mean and deviation**: train with batch norm, and afterwards compute each layer's statistics once, here over 4,096 latent vectors (BigGAN's "standing statistics", Brock et al., 2019). How much does the sample of a fixed $z$ vary over 100 batches?
 
 # %% tags=["training", "nbval-ignore-output"]
 norm_run, virtual_run = run("G norm"), run("G virtual norm")
@@ -241,23 +236,17 @@ generators = {
     "virtual batch norm": virtual_run.G,
 }
 fixed, deviations = sample_z(6), {}
-fig, axes = panels(3, width=2.8, height=2.9, sharex=True, sharey=True)
-for ax, (title, G) in zip(axes, generators.items()):
+others = [sample_z(10) for _ in range(100)]
+for name, G in generators.items():
     with torch.no_grad():  # six fixed z and ten others in each batch of 16
-        others = [sample_z(10) for _ in range(100)]
         x = torch.stack([G(torch.cat([fixed, z], dim=1))[:, :6] for z in others])
-    deviations[title] = x.std(dim=0).mean().item()
-    for i in range(6):
-        ax.scatter(*x[:, 0, i].T, s=14, color=PALETTE[i], marker="osD^vP"[i])
-    ax.set(title=title, xlabel="x1", ylabel="x2", xlim=(-2.7, 2.7), ylim=(-2.7, 2.7))
-show(fig, alt="Six latent vectors in 100 batches: clouds with batch norm, else single points")
-for title, deviation in deviations.items():
-    print(f"{title:19} standard deviation of the samples of one z: {deviation:.4f}")
+    deviations[name] = x.std(dim=0).mean().item()
+    print(f"standard deviation of the samples of one z, {name}: {deviations[name]:.4f}")
 env.report(wander_batch_norm=deviations["batch norm"])
 assert max(deviations["precomputed"], deviations["virtual batch norm"]) < 1e-3
 
 # %% [markdown]
-# *Six fixed latent vectors, each in 100 batches of 16; a mode's standard deviation is 0.05.* With both remedies the samples of one $z$ are equal up to rounding. (Notebook 03's eval mode uses running averages, which lag behind G.) TEXT_VBN
+# Compare a mode's standard deviation, 0.05. With both remedies the samples of one $z$ are equal up to rounding. (Notebook 03's eval mode uses running averages, which lag behind G.) TEXT_VBN
 #
 # ## 4. Noise, labels and the other tricks
 #
@@ -265,18 +254,18 @@ assert max(deviations["precomputed"], deviations["virtual batch norm"]) < 1e-3
 #
 # **The other rows:**
 #
-# - *smoothed labels*: real is 0.9, fake stays 0. With a fake label $b > 0$ the best D would be the constant $b$ where there are fakes but no data, and such fakes would get no gradient;
-# - *ReLU in D*, against the advice to avoid sparse gradients; *k = 3*; *D's rate doubled* (two time-scales, Heusel et al., 2017);
-# - *minibatch discrimination* (Salimans et al., 2016): D also sees how close each example is to the others of its batch, so it can notice that a batch has one mode only;
+# - *smoothed labels*: real is 0.9, fake stays 0. With a fake label $b > 0$ the best D would be constant where there are fakes but no data, and such fakes would get no gradient;
+# - *ReLU in D*, against the advice to avoid sparse gradients; *k = 3*; *rate of D doubled* (Heusel et al., 2017);
+# - *minibatch discrimination* (Salimans et al., 2016): D also sees how close each example is to the others of its batch, so it can notice missing modes;
 # - *feature matching*: G only has to match the mean of D's last hidden layer.
 #
 # TEXT_OTHERS
 #
 # ## 5. A critic with bounded gradients
 #
-# **What if the norm of D's gradient is bounded?** *Spectral norm* (Miyato et al., 2018) divides each weight matrix by its largest singular value, so the bound is 1 for the whole network. Such a D can change its output by 0.1 at most within a distance of 0.1, too little for modes with a standard deviation of 0.05. TEXT_SPECTRAL Distances between images are larger, and there the same bound restricts D less: whether it helps depends on the *scale* of the data.
+# **What if the norm of D's gradient is bounded?** *Spectral norm* (Miyato et al., 2018) divides each weight matrix by its largest singular value, so the bound is 1. Such a D can change its output by 0.1 at most within a distance of 0.1, too little for modes with a standard deviation of 0.05. TEXT_SPECTRAL Between images, distances are larger: whether the bound helps depends on the *scale* of the data.
 #
-# **WGAN** builds on such a bound (Arjovsky et al., 2017). If the gradient of a critic $f$ has norm 1 at most everywhere, the largest possible $E_x[f(x)] - E_z[f(G(z))]$ is the **Wasserstein distance** $W$: the least distance, on average, by which mass must be moved to turn fakes into data. Gulrajani et al. (2017) push the gradient's norm towards 1 with a penalty at points between real and fake, $\hat x = t\, x + (1 - t)\, \tilde x$:
+# **WGAN** builds on such a bound (Arjovsky et al., 2017). If the gradient of a critic $f$ has norm 1 at most, the largest possible $E_x[f(x)] - E_z[f(G(z))]$ is the **Wasserstein distance** $W$: the least mean distance by which mass must be moved to turn fakes into data. Gulrajani et al. (2017) penalize gradients at points between real and fake whose norm is not 1, $\hat x = t\, x + (1 - t)\, \tilde x$:
 #
 # $$L = E[f(\tilde x)] - E[f(x)] + \lambda\, E\big[(\|\nabla_{\hat x} f(\hat x)\|_2 - 1)^2\big]$$
 #
@@ -285,11 +274,11 @@ assert max(deviations["precomputed"], deviations["virtual batch norm"]) < 1e-3
 # Return the last expectation, without $\lambda$.
 # - `x`, `fakes`: (B, n); `t`: (B, 1), a number in [0, 1] for each row. `D(x)` gives (B,) and treats rows one by one.
 # - The gradient is with respect to the mixed points; its norm is taken for each row.
-# - D must be able to learn from the result: it needs a graph. Leave the `.grad` of D's weights as it is.
+# - D must be able to learn from the result. Leave the `.grad` of D's weights as it is.
 #
 # <details><summary>Hint 1</summary>
 #
-# `mixed = (t * x + (1 - t) * fakes).requires_grad_()`. (In a real step the fakes were made under `no_grad`; `detach()` makes sure.)
+# `mixed = (t * x + (1 - t) * fakes).detach().requires_grad_()`.
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -329,17 +318,13 @@ stds = torch.tensor([1.0, 1.0, 1.0, 1.0, 0.5, 2.0, 0.4, 1.6])[:, None, None]
 
 quantiles = torch.special.ndtri((torch.arange(20_000, dtype=torch.double) + 0.5) / 20_000)
 truth = (quantiles - (means + stds * quantiles[:, None])[:, :, 0]).abs().mean(dim=1).float()
-w, weights, worst = torch.linspace(0, truth.max(), 50), (10.0, 1.0), []
-curves = {f"W (1 + W / {2 * c:g})": w * (1 + w / (2 * c)) for c in weights}
-ax = plot_curves(w, curves | {"the truth": w}, xlabel="true distance W", ylabel="estimate of W")
-for weight, marker, colour in zip(weights, "os", PALETTE):
+worst = []
+for weight in (10.0, 1.0):
     estimates = trick_runs.wasserstein_estimates(means, stds, weight, CRITIC_STEPS)
-    errors = estimates / truth - 1
-    worst.append(errors.abs().max())
-    print(f"lambda = {weight:2g}: errors of the 8 from {errors.min():+.1%} to {errors.max():+.1%}")
-    ax.plot(truth, estimates, marker, color=colour, label=f"critic, lambda = {weight:g}")
-ax.legend()
-show(ax, alt="Estimates over true distances: near the diagonal for lambda 10, above it for 1")
+    print(f"lambda = {weight:g}\n   true W    estimate   predicted")
+    for pair in zip(truth, estimates, truth * (1 + truth / (2 * weight))):
+        print("".join(f"{value:10.2f}" for value in pair))
+    worst.append((estimates / truth - 1).abs().max())
 env.report(critic_worst_error=worst[0], critic_worst_error_lambda_1=worst[1])
 env.expect(
     "critics are within 15 % with lambda 10, but not with 1", worst[0] < 0.15 < worst[1],
@@ -347,31 +332,32 @@ env.expect(
 )
 
 # %% [markdown]
-# *Eight true distances and the critics' estimates.* "The Wasserstein distance" that papers plot over training is this estimate, which depends on $\lambda$. On the ring we use $\lambda = 1$, $\beta_1 = 0$, and k = 1 where the paper has 5. TEXT_WGAN
+# "The Wasserstein distance" that papers plot over training is this estimate, which depends on $\lambda$. On the ring we use $\lambda = 1$, $\beta_1 = 0$, and k = 1 where the paper has 5. TEXT_WGAN
 #
 # ## 6. The same tricks on digits
 #
-# **Does a verdict from the ring hold for images?** Most of these tricks were made for images. A script trained notebook 03's DCGAN, with fewer maps, on digits: complete runs, five seeds, one change per row. The measure is the Fréchet distance of Section 7; the verdict compares with the first row.
+# **Does a verdict from the ring hold for images?** A script trained notebook 03's DCGAN, with fewer maps, on digits: complete runs, five seeds, one change per row. The verdict compares the Fréchet distance (Section 7) with that of the first row.
 
 # %%
 table = load_table("digits")
 control, *others = [name for name in table["rows"] if name[0] not in "12345"]  # see notebook 03
 frechet = {n: [r["frechet"] for r in table["rows"][n]["runs"]] for n in (control, *others)}
-print(table["command"], f"(real against real digits: {table['real']:.1f})\n", sep="\n")
+print(f"{table['command']}\n(real against real digits: {table['real']:.1f})\n")
+print(f"{'':20}  mean  deviation  difference in standard errors")
 for name, values in frechet.items():
     score, verdict = compare(values, frechet[control])
-    print(f"{name:20} {fmean(values):6.1f}, standard deviation {stdev(values):5.1f}; "
-          f"{score:+5.1f} standard errors: {verdict:14} ({table['rows'][name]['what']})")  # fmt: skip
+    print(f"{name:20} {fmean(values):5.1f} {stdev(values):10.1f} {score:+11.1f} {verdict:13} "
+          f" {table['rows'][name]['what']}")  # fmt: skip
 ax = plot_bars(frechet, xlabel="Fréchet distance on digits (less is better); a dot per seed")
 ax.axvline(fmean(frechet[control]), color="black", linewidth=0.8, linestyle=":")
 show(ax, alt="A bar for each DCGAN on digits with a dot per seed; a dotted line marks the control")
 
 # %% [markdown]
-# *The dotted line is the course's recipe.* Here the control has R1, decay and EMA, so a trick is added to a working recipe, not to a plain GAN. Compare each verdict with the one on the ring: only a trick with the same verdict in both tables has been confirmed on a second task. "No difference" means that five seeds can't show one.
+# *The dotted line is the course's recipe.* Here a trick is added to a working recipe with R1, decay and EMA, not to a plain GAN. Only a trick with the same verdict in both tables has been confirmed on a second task. "No difference" means that five seeds can't show one.
 #
 # ## 7. Metrics from first principles
 #
-# **How do we measure whether samples are good?** All metrics below look at the features or the predictions of a network. The usual one is Inception; for digits we take notebook 03's judge, so the numbers can't be compared with published ones. Without notebook 03's runs the cell trains a judge. (On Colab, `env.keep_on_drive()` after the first cell, here and in notebook 03, keeps it.)
+# **How do we measure whether samples are good?** All metrics below use the features or the predictions of a network. The usual one is Inception; for digits we take notebook 03's judge, so the numbers can't be compared with published ones. Without notebook 03's runs the cell trains one. (On Colab, `env.keep_on_drive()` after the first cell, here and in notebook 03, keeps it.)
 
 # %% tags=["training", "nbval-ignore-output"]
 device = env.device()
@@ -392,12 +378,12 @@ env.expect(
 )
 
 # %% [markdown]
-# **The inception-style score.** Salimans et al. (2016) ask for two things: the classifier is confident about each sample, and all classes occur among the samples. One number measures both, $\exp E_x\big[\mathrm{KL}(p(y|x)\,\|\,p(y))\big]$, where $p(y)$ is the mean of the $p(y|x)$.
+# **The inception-style score** (Salimans et al., 2016) is high if the classifier is confident about each sample and all classes occur: $\exp E_x\big[\mathrm{KL}(p(y|x)\,\|\,p(y))\big]$, where $p(y)$ is the mean of the $p(y|x)$.
 #
 # **Exercise 10.5** · *Sure of each, and of all kinds* · difficulty ●●○○○ · importance ●●●●○ · 10 minutes · 2 points
 #
 # - `p`: (n, classes), a row of probabilities for each sample.
-# - Return the score, one number: the exponential of the mean over samples of $\sum_y p(y|x) \log\frac{p(y|x)}{p(y)}$.
+# - Return one number: the exponential of the mean over samples of $\sum_y p(y|x) \log\frac{p(y|x)}{p(y)}$.
 # - $0 \log 0$ counts as 0: a classifier may be certain, and a class may never occur.
 #
 # <details><summary>Hint 1</summary>
@@ -439,7 +425,7 @@ for name, p in {
     print(f"{name:23} score {float(inception_score(p)):5.2f}")
 
 # %% [markdown]
-# The **Fréchet distance** (Heusel et al., 2017; notebook 03) treats real and fake features as two Gaussians and compares means and covariances. The **kernel distance** (Bińkowski et al., 2018) compares pairs of features by a polynomial kernel instead, $k(x, y) = (x \cdot y / d + 1)^3$: real with real, fake with fake, real with fake. It is unbiased: for two sets from one distribution it is 0 *on average*, at any size.
+# The **Fréchet distance** (Heusel et al., 2017; notebook 03) compares means and covariances of real and fake features. The **kernel distance** (Bińkowski et al., 2018) compares pairs of features by a polynomial kernel, real with real, fake with fake, real with fake. It is unbiased: for two sets from one distribution it is 0 *on average*, at any size.
 #
 # **How many samples?** Compare *real* digits with other real digits. Both distances should be 0.
 
@@ -467,13 +453,9 @@ show(fig, alt="Left: the Fréchet distance falls with more images. Right: the ke
 bias = dict(zip(SIZES, means["Fréchet"]))
 print("Fréchet distance, real against real:", {n: round(v, 1) for n, v in bias.items()})
 env.report(frechet_bias_50=bias[50], frechet_bias_400=bias[400])
-env.expect(
-    "the Fréchet distance of real to real digits falls with more images", bias[50] > bias[400],
-    f"it is {bias[50]:.0f} for 50 and {bias[400]:.0f} for 400; usually above 100 and below 30.",
-)
 
 # %% [markdown]
-# *Training against test images: mean and standard deviation over 8 random draws.* The Fréchet distance of perfect samples is not 0. It is **biased**: a covariance of 128 features, estimated from 50 images, has many directions with no variance at all, and that counts as a difference. Results with different numbers of samples can't be compared. The kernel distance has no such bias, but it varies a lot between small draws.
+# *Training against test images: mean and standard deviation over 8 draws.* The Fréchet distance of perfect samples is not 0. It is **biased**: a covariance of 128 features, estimated from 50 images, has many directions without variance, and that counts as a difference. Results with different numbers of samples can't be compared. The kernel distance has no such bias, but varies a lot between small draws.
 #
 # **Precision and recall.** Are samples bad, or too few of a kind? Kynkäänniemi et al. (2019) draw a ball around each real example that reaches to its third nearest real neighbour. *Precision* is the share of fakes inside these balls. *Recall* swaps the roles: the share of real examples inside the balls around fakes.
 #
@@ -519,8 +501,6 @@ for name, x in point_sets.items():
     print(f"{name:14} precision {inside.mean():.2f}   recall {reached.mean():.2f}")
 
 # %% [markdown]
-# Two numbers distinguish the two failures of a GAN. (The blob's samples reach every mode, hence its recall.)
-#
 # ## 8. Five broken generators
 #
 # **What does each metric miss?** We compare five broken generators with unseen digits, the samples of a perfect generator:
@@ -598,7 +578,7 @@ assert table["copies"]["pixels"] < 0.1 < table["unseen digits"]["pixels"]
 # %% [markdown]
 # ## 9. Diagnosis of a run
 #
-# **Is this run broken?** Notebook 03's answer was: look at losses *and* samples. A program needs numbers for that: D's logits, the norm of G's gradient, the range of the data, how far fakes are from real examples. We call them **signs**. You write one of them.
+# **Is this run broken?** Notebook 03's answer was: look at losses *and* samples. A program needs numbers for that, which we call **signs**. You write one of them.
 #
 # **Exercise 10.7** · *A sign of collapse* · difficulty ●●○○○ · importance ●●●●○ · 10 minutes · 2 points
 #
@@ -637,7 +617,7 @@ def spread(x: Tensor, fakes: Tensor) -> Tensor:
 spread = check("10.7", spread)
 
 # %% [markdown]
-# `examine(step, G, D)` turns any step into one that also logs this sign and many others, without changing the training. `faulty_step(name)` returns a step with one injected fault. Here is a small ring inside [-1, 1], and a G that ends in a tanh, as for images:
+# `examine(step, G, D)` turns any step into one that also logs this sign and many others; `faulty_step(name)` returns a step with one injected fault. Here is a small ring, and a G that ends in a tanh, as for images:
 
 # %%
 small_ring = toy.Ring(modes=8, radius=0.7, std=0.02)
@@ -665,12 +645,14 @@ names = ("oscillation", "healthy", "mode collapse", "D too strong")
 runs = {name: records_of(name) for name in names}
 fig, axes = panels(4, rows=2, width=2.9, height=2.5, sharex=True)
 for i, (name, records) in enumerate(runs.items()):
-    steps = [r.step for r in records]
-    for ax, signs in ((axes[i], ("loss_D", "loss_G")), (axes[4 + i], ("spread", "distance"))):
-        plot_curves(steps, {s: [r.losses[s] for r in records] for s in signs}, xlabel="step", ax=ax)
+    for ax, title, signs, unit in (
+        (axes[i], f"run {'ABCD'[i]}", ("loss_D", "loss_G"), "nats"),
+        (axes[4 + i], name, ("spread", "distance"), "relative to data"),
+    ):
+        curves = {sign: [r.losses[sign] for r in records] for sign in signs}
+        steps = [r.step for r in records]
+        plot_curves(steps, curves, xlabel="step", ylabel=unit, title=title, ax=ax)
     axes[i].axhline(math.log(4), color="black", linewidth=0.8, linestyle=":")
-    axes[i].set(title=f"run {'ABCD'[i]}", ylabel="nats")
-    axes[4 + i].set(title=name, ylabel="relative to data")
 show(fig, alt="Losses; below spread and distance. A: losses swing. B: flat losses, spread near 1. "
               "C: losses much as in B, spread near 0. D: D's loss near 0, G's high")  # fmt: skip
 collapsed, healthy = (runs[name][-1].losses["spread"] for name in ("mode collapse", "healthy"))
@@ -693,18 +675,11 @@ env.expect(
 )
 
 # %% [markdown]
-# A diagnosis should be tested on runs that were not used to develop it: a script injected every fault with other seeds and on two new tasks, and somebody who had not seen the rules wrote other set-ups, after what users report:
+# A diagnosis should be tested on other runs than it was developed on: with other seeds, on two new tasks, and in set-ups by somebody who had not seen the rules ("foreign"):
 
 # %%
 table = load_table("diagnosis")
 print(table["command"], "\n")
-for task, rows in table["tasks"].items():
-    right = sum(row["named"].get(fault, 0) for fault, row in rows.items())
-    print(f"{task:8} {right} of {len(rows) * table['seeds']} runs with an injected fault, or none")
-for kind in ("healthy", "faulty"):
-    rows = [row for row in table["foreign"].values() if bool(row["fault"]) == (kind == "faulty")]
-    right, every = sum(row["right"] for row in rows), len(rows) * table["foreign_seeds"]
-    print(f"set-ups of others, {kind}: {right} of {every}")
 figures = ("diagnosis_accuracy", "false_alarm_rate", "foreign_accuracy", "foreign_called_healthy")
 env.report(**{key: table[key] for key in (*figures, "foreign_false_alarm_rate")})
 
@@ -747,8 +722,9 @@ def measure(loop: Callable[..., None], steps: int = 300) -> tuple[int, float]:
     )
     batches = toy.batches(small_ring, 64, rng)
     loop(G, D, opt_G, opt_D, average, batches, lambda m: drawn.append(m) or sampler(m), steps)
-    at_end, mean, first = (nn.utils.parameters_to_vector(n.parameters()) for n in (G, average, start))
-    lag = float((at_end - mean).norm() / (at_end - first).norm())
+    nets = (G, average, start)
+    end, mean, first = (torch.cat([p.detach().flatten() for p in n.parameters()]) for n in nets)
+    lag = float((end - mean).norm() / (end - first).norm())
     print(f"latent vectors drawn in {steps} steps with batches of 64: {sum(drawn)}")
     print("norm of G's gradient:", ", ".join(f"step {n}: {norms[n - 1]:.2f}" for n in (1, 30, 300)))
     print(f"distance from the average to G, relative to how far G has moved: {lag:.4f}")
@@ -816,27 +792,20 @@ healthy = measure(training_loop)
 assert healthy[0] >= 64 * 300 and healthy[1] > broken[1]
 
 # %% [markdown]
-# None of the three bugs raises an error. The first makes G learn 64 points instead of a distribution; the second lets it follow D's goal and all of its own old gradients; the third makes the average a copy of G. Count the draws, compare a gradient with a fresh one, compare two sets of weights: such tests cost a few lines.
+# None of the three raises an error. The first makes G learn 64 points instead of a distribution; the second lets it follow D's goal and all of its own old gradients; the third makes the average a copy of G. Such measurements cost a few lines.
 
 # %% [markdown]
 # ## What we measured, and what the papers report
 #
-# Salimans et al. (2016) use all their tricks together on CIFAR-10 and report the score when one is left out; we add each alone, to a plain run or to the course's recipe. Gulrajani et al. (2017) use λ = 10 and five critic steps, Heusel et al. (2017) two learning rates on four data sets. Such tables can't be reproduced on a laptop; a comparison with error bars and a stated number of steps can.
+# Salimans et al. (2016) use all their tricks together on CIFAR-10 and leave one out; we add each alone. Gulrajani et al. (2017) use λ = 10 and five critic steps. Heusel et al. (2017) compare learning rates on four data sets. Such tables can't be reproduced on a laptop; a comparison with error bars and a stated number of steps can.
 #
-# **A mistake worth making.** In Section 2's first cell replace `["misplaced"]` by `["misplaced"][:2]`, and then by `["misplaced"][2:4]`: two seeds per row. How many verdicts "better" or "worse" agree?
-#
-# <details><summary>An answer</summary>
-#
-# With two seeds a standard error is estimated from a single difference, so it is often too small by a factor of two or more, and then the difference looks significant. Among two dozen comparisons some such row is almost certain.
-#
-# </details>
+# **A mistake worth making.** In Section 2's first cell replace `["misplaced"]` by `["misplaced"][:2]`, and then by `["misplaced"][2:4]`: two seeds per row. How many verdicts "better" or "worse" agree? (From a single difference a standard error is often too small by a factor of two or more.)
 #
 # ## References
 #
 # - T. Salimans and others, *Improved techniques for training GANs*, 2016, arXiv 1606.03498.
-# - I. Goodfellow, *NIPS 2016 tutorial: generative adversarial networks*, arXiv 1701.00160.
 # - M. Arjovsky, S. Chintala, L. Bottou, *Wasserstein GAN*, 2017, arXiv 1701.07875. I. Gulrajani and others, *Improved training of Wasserstein GANs*, 2017, arXiv 1704.00028.
-# - T. Miyato and others, *Spectral normalization for GANs*, 2018, arXiv 1802.05957. L. Mescheder and others, *Which training methods for GANs do actually converge?*, 2018, arXiv 1801.04406.
+# - T. Miyato and others, *Spectral normalization for GANs*, 2018, arXiv 1802.05957.
 # - A. Brock, J. Donahue, K. Simonyan, *Large scale GAN training* (BigGAN), 2019, arXiv 1809.11096.
 # - M. Heusel and others, *GANs trained by a two time-scale update rule*, 2017, arXiv 1706.08500. M. Bińkowski and others, *Demystifying MMD GANs*, 2018, arXiv 1801.01401.
 # - T. Kynkäänniemi and others, *Improved precision and recall metric*, 2019, arXiv 1904.06991.

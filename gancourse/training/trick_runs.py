@@ -145,9 +145,9 @@ def all_tricks() -> dict[str, Trick]:
         "smoothed labels": Trick({"loss_D": tricks.smoothed_log_loss}),
         "ReLU in D": Trick(make_D=partial(discriminator, slope=0.0)),
         "k = 3": Trick({"k": 3}),
-        "D's rate doubled": Trick({"rate_D": 4e-3}),
+        "rate of D doubled": Trick({"rate_D": 4e-3}),
         "spectral norm in D": Trick(make_D=spectral_discriminator),
-        "minibatch discr.": Trick(make_D=minibatch_discriminator),
+        "minibatch discrimination": Trick(make_D=minibatch_discriminator),
         "feature matching": Trick({"loss_G": tricks.feature_matching}),
     }
 
