@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gancourse.papers.gan import discriminator_loss, non_saturating_loss
-from gancourse.shapes import Images, Scalar
+from gancourse.shapes import Scalar
 
 Loss = Callable[[nn.Module, Tensor, Tensor], Scalar]
 """A player's loss, from D, real examples and fakes."""
@@ -138,29 +138,12 @@ def closeness(
     return torch.exp(-distance).sum(-2)
 
 
-class Unpool(nn.Module):
-    """Double the side: each value in one corner of its 2 x 2 block, zeros in the other three."""
-
-    def forward(self, x: Images) -> Float[Tensor, "batch channels 2*height 2*width"]:
-        y = x.new_zeros(*x.shape[:2], 2 * x.shape[2], 2 * x.shape[3])
-        y[:, :, ::2, ::2] = x
-        return y
-
-
 def pooled(conv: nn.Module) -> nn.Module:
     """Replaces a strided convolution by one without stride and max-pooling. See `blocks.swap`."""
     if not isinstance(conv, nn.Conv2d) or conv.stride != (2, 2):
         return conv
     plain = nn.Conv2d(conv.in_channels, conv.out_channels, 3, padding=1, bias=conv.bias is not None)
     return nn.Sequential(plain, nn.MaxPool2d(2))
-
-
-def unpooled(conv: nn.Module) -> nn.Module:
-    """Replaces a strided transposed convolution by `Unpool` and a convolution."""
-    if not isinstance(conv, nn.ConvTranspose2d) or conv.stride != (2, 2):
-        return conv
-    plain = nn.Conv2d(conv.in_channels, conv.out_channels, 3, padding=1, bias=conv.bias is not None)
-    return nn.Sequential(Unpool(), plain)
 
 
 # Losses --------------------------------------------------------------------------------------
