@@ -146,12 +146,14 @@ ring = {
     for steps in ("2000", "8000")
 }
 print(table["command"], "\n")
-print(f"{'':27}{'2,000 steps':>15}{'8,000 steps':>17}  modes   against plain: 2,000, 8,000 steps")
+against = (("2000", "plain"), ("8000", "plain"), ("8000", "recipe"))
+heads = " ".join(f"{base + ', ' + steps:15}" for steps, base in against)
+print(f"{'':25}{'after 2000':16}{'after 8000':16}modes  {heads}")
 for name, row in table["rows"].items():
-    values = ring["8000"][name]
-    verdicts = [compare(ring[steps][name], ring[steps]["plain"])[1] for steps in ring]
     columns = "  ".join(mean_and_error(ring[steps][name]) for steps in ring)
-    print(f"{name:26}  {columns}  {fmean(row['8000']['modes']):4.1f}   {', '.join(verdicts)}")
+    verdicts = (compare(ring[steps][name], ring[steps][base])[1] for steps, base in against)
+    print(f"{name:25}{columns} {fmean(row['8000']['modes']):5.1f}  "
+          + " ".join(f"{verdict:15}" for verdict in verdicts))  # fmt: skip
 
 # %% tags=["test"]
 figures = {}
