@@ -131,13 +131,13 @@ show(fig, alt="Samples of four plain and four recipe generators: no two seeds fa
 assert runs["recipe"].sample().isfinite().all()
 
 # %% [markdown]
-# *Samples (orange) over real points (grey), for four of the eight seeds.* Within a row only the seed differs. With one seed each, almost any trick can be "shown" to help.
+# *Samples (orange) over real points (grey).* Within a row only the seed differs. With one seed each, almost any trick can be "shown" to help.
 #
-# **What counts.** We compare means over eight seeds and divide the difference by its standard error. Beyond 3 we say better or worse. Why not 2? We make two dozen comparisons: one or two of them would exceed 2 by chance even if no trick did anything.
+# **What counts.** We divide the difference of two means by its standard error. Beyond 3 we say better or worse. Why not 2? Of two dozen comparisons, one or two would exceed 2 by chance even if no trick did anything.
 #
 # ## 2. The verdict depends on the number of steps
 #
-# **Does the recipe help?** The lines printed above are for short runs. A script trained every run of this notebook for 8,000 steps, too (with learning-rate decay twice, since the decay depends on the length). A mode counts as found if it has at least a quarter of the samples it should have.
+# **Does the recipe help?** A script trained every run for 8,000 steps, too (with decay twice, since it depends on the length). A mode counts as found with at least a quarter of its samples.
 
 # %%
 table = load_table("tricks_ring")
@@ -174,16 +174,18 @@ ax.axvline(fmean(ring["8000"]["plain"]), color="black", linewidth=0.8, linestyle
 ax.set(xlim=(0, 1), xlabel="misplaced share, mean and standard error (less is better)")
 ax.invert_yaxis()
 fig.legend(loc="outside upper right", ncols=2)
-show(fig, alt="ALT_RING")
+show(fig, alt="Nearly all runs are better after 8,000 steps than after 2,000; the recipe's rows are far left")
 
 # %% [markdown]
-# *Every run after 2,000 and after 8,000 steps; the dotted line is the plain run after 8,000.*
+# *The dotted line is the plain run after 8,000 steps.*
 #
-# TEXT_RING
+# **After 2,000 steps** the recipe seems useless, R1, $\beta_1 = 0$ and WGAN-GP seem harmful, and virtual batch norm seems to be what helps. **After 8,000 steps** the recipe finds all eight modes with every seed, misplaces half as many samples as the plain run (0.235 against 0.457), and varies ten times less between seeds. Virtual batch norm has lost its clear lead, and WGAN-GP most of its deficit. A comparison after 2,000 steps measures how fast a run starts, not where it ends.
+#
+# **What carries?** No remedy *alone* differs from plain by our rule; the plain runs vary too much between seeds. So look at the rows with one remedy left out, next to the recipe. Without R1 most is lost: 0.329, and modes are missing again. Without decay a little is lost. Without the EMA nothing is, probably because rates that decay to 0 leave little to average. And without $\beta_1 = 0$, with 0.5, the result is *better*: 0.201. (Notebook 02 compared 0 with 0.9.) So on this ring R1 and decay carry the recipe, and its $\beta_1$ is not the best choice.
 #
 # ## 3. Batch norm couples the examples of a batch
 #
-# **With batch norm in D, should real and fake examples share a batch?** Batch norm subtracts the batch's mean and divides by its standard deviation. Take real values near 3 and fake ones near 0. In two batches both means are 0 afterwards: D can't see that the fakes are off by 3. In one batch it can, but each value then depends on how many fakes the batch holds. In G's step a batch holds fakes only, and D was never trained on such a batch. TEXT_DNORM
+# **With batch norm in D, should real and fake examples share a batch?** Batch norm subtracts the batch's mean and divides by its standard deviation. Take real values near 3 and fake ones near 0. In two batches both means are 0 afterwards: D can't see that the fakes are off by 3. In one batch it can, but each value then depends on how many fakes the batch holds. In G's step a batch holds fakes only, and D was never trained on such a batch. Compare the two rows in the table.
 #
 # In G, batch norm has an effect that is easy to overlook: **the samples of a batch depend on each other.** The same latent vector $z$ (noise) gives another sample in a different batch. *Virtual batch norm* (Salimans et al., 2016) avoids this: choose a reference batch once, before training. Each $x$ is normalized by the statistics of the reference batch **and itself**.
 #
@@ -248,24 +250,22 @@ env.report(wander_batch_norm=deviations["batch norm"])
 assert max(deviations["precomputed"], deviations["virtual batch norm"]) < 1e-3
 
 # %% [markdown]
-# Compare a mode's standard deviation, 0.05. With both remedies the samples of one $z$ are equal up to rounding. (Notebook 03's eval mode uses running averages, which lag behind G.) TEXT_VBN
+# Compare a mode's standard deviation, 0.05. With both remedies the samples of one $z$ are equal up to rounding. On the ring virtual batch norm is clearly better than plain after 2,000 steps; after 8,000 its lead, 2.9 standard errors, is just below our limit.
 #
 # ## 4. Noise, labels and the other tricks
 #
-# **Does it matter which distribution $z$ has?** DCGAN draws from the cube $[-1, 1]^d$, others from a normal distribution or from a sphere of radius $\sqrt d$: in 100 dimensions the length of normal vectors varies by only 7 %, so they lie close to that sphere. (Hence `slerp` in notebook 04.) In eight, as on the ring, it varies by 25 %, and vectors from the cube are shorter by a factor of $\sqrt 3$ on average. TEXT_NOISE
+# **Does it matter which distribution $z$ has?** DCGAN draws from the cube $[-1, 1]^d$, others from a normal distribution or from a sphere of radius $\sqrt d$: in 100 dimensions the length of normal vectors varies by only 7 %, so they lie close to that sphere. (Hence `slerp` in notebook 04.) In eight, as on the ring, it varies by 25 %, and vectors from the cube are shorter. On the ring, cube and *short normal noise* of the same length seem ahead after 2,000 steps (2.6 and 2.5 standard errors); after 8,000 nothing of it remains.
 #
-# **The other rows:**
+# **The other rows** (their verdicts are in Section 2's table):
 #
-# - *smoothed labels*: real is 0.9, fake stays 0. With a fake label $b > 0$ the best D would be constant where there are fakes but no data, and such fakes would get no gradient;
+# - *smoothed labels*: real is 0.9, fake stays 0. With a fake label above 0 the best D would be constant far from the data, and fakes there would get no gradient;
 # - *ReLU in D*, against the advice to avoid sparse gradients; *k = 3*; *rate of D doubled* (Heusel et al., 2017);
 # - *minibatch discrimination* (Salimans et al., 2016): D also sees how close each example is to the others of its batch, so it can notice missing modes;
 # - *feature matching*: G only has to match the mean of D's last hidden layer.
 #
-# TEXT_OTHERS
-#
 # ## 5. A critic with bounded gradients
 #
-# **What if the norm of D's gradient is bounded?** *Spectral norm* (Miyato et al., 2018) divides each weight matrix by its largest singular value, so the bound is 1. Such a D can change its output by 0.1 at most within a distance of 0.1, too little for modes with a standard deviation of 0.05. TEXT_SPECTRAL Between images, distances are larger: whether the bound helps depends on the *scale* of the data.
+# **What if the norm of D's gradient is bounded?** *Spectral norm* (Miyato et al., 2018) divides each weight matrix by its largest singular value, so the bound is 1. Such a D can change its output by 0.1 at most within a distance of 0.1, too little for modes with a standard deviation of 0.05. Whether the bound helps depends on the *scale* of the data.
 #
 # **WGAN** builds on such a bound (Arjovsky et al., 2017). If the gradient of a critic $f$ has norm 1 at most, the largest possible $E_x[f(x)] - E_z[f(G(z))]$ is the **Wasserstein distance** $W$: the least mean distance by which mass must be moved to turn fakes into data. Gulrajani et al. (2017) penalize gradients at points between real and fake whose norm is not 1, $\hat x = t\, x + (1 - t)\, \tilde x$:
 #
@@ -334,7 +334,7 @@ env.expect(
 )
 
 # %% [markdown]
-# "The Wasserstein distance" that papers plot over training is this estimate, which depends on $\lambda$. On the ring we use $\lambda = 1$, $\beta_1 = 0$, and k = 1 where the paper has 5. TEXT_WGAN
+# "The Wasserstein distance" that papers plot over training is this estimate, which depends on $\lambda$. On the ring we use $\lambda = 1$, $\beta_1 = 0$, and k = 1 where the paper has 5. After 2,000 steps WGAN-GP is far behind plain (0.860 against 0.711); after 8,000 the difference is no longer beyond our limit. Whether it ends ahead, 8,000 steps can't show.
 #
 # ## 6. The same tricks on digits
 #
@@ -355,11 +355,11 @@ ax.axvline(fmean(frechet[control]), color="black", linewidth=0.8, linestyle=":")
 show(ax, alt="A bar for each DCGAN on digits with a dot per seed; a dotted line marks the control")
 
 # %% [markdown]
-# *The dotted line is the course's recipe.* Here a trick is added to a working recipe with R1, decay and EMA, not to a plain GAN. Only a trick with the same verdict in both tables has been confirmed on a second task. "No difference" means that five seeds can't show one.
+# *The dotted line is the course's recipe.* Here a trick is added to a working recipe with R1, decay and EMA, not to a plain GAN. Only a trick with the same verdict in both tables has been confirmed.
 #
 # ## 7. Metrics from first principles
 #
-# **How do we measure whether samples are good?** All metrics below use the features or the predictions of a network. The usual one is Inception; for digits we take notebook 03's judge, so the numbers can't be compared with published ones. Without notebook 03's runs the cell trains one. (On Colab, `env.keep_on_drive()` after the first cell, here and in notebook 03, keeps it.)
+# **How do we measure whether samples are good?** All metrics below use the features or the predictions of a network. The usual one is Inception; for digits we take notebook 03's judge, so the numbers can't be compared with published ones. Without notebook 03's runs the cell trains one. (On Colab, use `env.keep_on_drive()` in both.)
 
 # %% tags=["training", "nbval-ignore-output"]
 device = env.device()
@@ -497,7 +497,7 @@ for name, x in point_sets.items():
 # %% [markdown]
 # ## 8. Five broken generators
 #
-# **What does each metric miss?** We compare five broken generators with unseen digits, the samples of a perfect generator:
+# **What does each metric miss?** We compare five broken generators with unseen digits (a perfect one):
 #
 # - *copies* of training images, and *shifted copies*, moved by one pixel;
 # - *one of each*: a single image of every digit, repeated;
@@ -567,7 +567,7 @@ assert table["copies"]["pixels"] < 0.1 < table["unseen digits"]["pixels"]
 # | all but the nearest image | copies | training images are samples of the real distribution | pixels, features |
 # | pixels, too | shifted copies | a shifted stroke is far from the original | features: closer than unseen digits |
 #
-# No sample of "matched moments" is a digit, and yet in the run recorded here its Fréchet distance is below that of the unseen digits. A metric that is optimized directly no longer measures quality. So report four things: a distance with its number of samples and its value for real against real; precision and recall; nearest neighbours in pixels and features; and a page of randomly drawn samples.
+# No sample of "matched moments" is a digit, and yet in the run recorded here its Fréchet distance is below that of the unseen digits. A metric that is optimized directly no longer measures quality. So report a distance with its number of samples and its value for real against real; precision and recall; nearest neighbours in pixels and features; and random samples.
 
 # %% [markdown]
 # ## 9. Diagnosis of a run
@@ -580,7 +580,7 @@ assert table["copies"]["pixels"] < 0.1 < table["unseen digits"]["pixels"]
 #
 # - `x` holds n real examples and `fakes` m fakes, of any shape after the first dimension; n and m are at least 2 and need not be equal.
 # - The distance of two examples is Euclidean, over all their values.
-# - Return the mean distance between two **different** fakes, divided by the mean distance between two different real examples: a number, or a tensor without dimensions.
+# - Return the mean distance between two **different** fakes, divided by that between two different real examples: one number.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -589,7 +589,7 @@ assert table["copies"]["pixels"] < 0.1 < table["unseen digits"]["pixels"]
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `torch.cdist(a, a)` has n times n entries, of which n are the distance of an example to itself. They are 0 and don't count: divide the sum by n (n - 1).
+# In `torch.cdist(a, a)` n entries are the distance of an example to itself. They don't count: divide the sum by n (n - 1).
 #
 # </details>
 # <details><summary>Hint 3</summary>
@@ -658,7 +658,7 @@ env.expect(
 # %% [markdown]
 # *Above the losses, with log 4 dotted; below the spread of the fakes and their energy distance from the data.* A D that is too strong and an oscillation can be read from losses. The collapse can't; its spread stays near 0.
 #
-# `diagnose` reads such records with a table of rules, ordered from causes to consequences. A finding has a name, evidence and a next step; the first is the likely cause.
+# `diagnose` reads such records with rules, ordered from causes to consequences. Its first finding is the likely cause.
 
 # %% tags=["training", "nbval-ignore-output"]
 for name, records in runs.items():
@@ -669,7 +669,7 @@ env.expect(
 )
 
 # %% [markdown]
-# It was tested on other runs than it was developed on: with other seeds, on two new tasks, and in set-ups by somebody who had not seen the rules ("foreign"):
+# It was tested with other seeds, on new tasks, and in set-ups by somebody who had not seen the rules ("foreign"):
 
 # %%
 table = load_table("diagnosis")
@@ -680,7 +680,7 @@ env.report(**{key: table[key] for key in (*figures, "foreign_false_alarm_rate")}
 # %% [markdown]
 # These faults are strong and come one at a time.
 #
-# **Find the bug.** The following loop runs without an error, and its losses look harmless. It has **three bugs**. Don't only read it: the cell below measures three numbers.
+# **Find the bug.** The following loop runs without an error. It has **three bugs**. Don't only read it: the cell below measures three numbers.
 
 
 # %%
@@ -791,7 +791,7 @@ assert healthy[0] >= 64 * 300 and healthy[1] > broken[1]
 # %% [markdown]
 # ## What we measured, and what the papers report
 #
-# Salimans et al. (2016) use all their tricks together on CIFAR-10 and leave one out; we add each alone. Gulrajani et al. (2017) use λ = 10 and five critic steps. Heusel et al. (2017) compare learning rates on four data sets. Such tables can't be reproduced on a laptop; a comparison with error bars and a stated number of steps can.
+# Salimans et al. (2016) use all their tricks together on CIFAR-10 and leave one out; we add each alone. Gulrajani et al. (2017) use λ = 10 and five critic steps. Such tables can't be reproduced on a laptop; a comparison with error bars and a stated number of steps can.
 #
 # **A mistake worth making.** In Section 2's first cell replace `["misplaced"]` by `["misplaced"][:2]`, and then by `["misplaced"][2:4]`: two seeds per row. How many verdicts "better" or "worse" agree? (From a single difference a standard error is often too small by a factor of two or more.)
 #
