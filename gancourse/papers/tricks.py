@@ -4,6 +4,7 @@ First built in notebook 10, which measures each. Points may have a first dimensi
 many runs in parallel, see `training.many_seeds`.
 """
 
+import copy
 from collections.abc import Callable
 
 import torch
@@ -11,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gancourse.papers.gan import discriminator_loss, non_saturating_loss
-from gancourse.shapes import Images, Scalar
+from gancourse.shapes import Scalar
 
 Loss = Callable[[nn.Module, Tensor, Tensor], Scalar]
 """A player's loss, from D, real examples and fakes."""
@@ -53,7 +54,9 @@ def virtual_batch_norm(h: Tensor, reference: Tensor, eps: float = 1e-5) -> Tenso
 
 
 class BatchNorm(nn.Module):
-    """Batch norm that always uses the batch that it is given; virtual with ``reference`` > 0.
+    """Batch norm by the batch that it is given, until its statistics are fixed.
+
+    It is virtual batch norm with ``reference`` > 0. See `with_fixed_statistics`.
 
     Parameters
     ----------
@@ -66,18 +69,44 @@ class BatchNorm(nn.Module):
     def __init__(self, *shape: int, reference: int = 0) -> None:
         super().__init__()
         self.reference = reference
+        self.fixed: tuple[Tensor, Tensor] | None = None
         self.gain = nn.Parameter(torch.ones(shape))
         self.shift = nn.Parameter(torch.zeros(shape))
 
     def forward(self, h: Tensor) -> Tensor:
-        dims, batch = ((0, 2, 3), 0) if h.dim() == 4 else ((-2,), -2)
+        batch = 0 if h.dim() == 4 else -2
         n = self.reference or h.shape[batch]
         first, rest = h.narrow(batch, 0, n), h.narrow(batch, n, h.shape[batch] - n)
-        var, mean = torch.var_mean(first, dim=dims, correction=0, keepdim=True)
+        var, mean = self.fixed or self.statistics(first)
         normal = (first - mean) * (var + 1e-5).rsqrt()
         if self.reference:
             normal = torch.cat([normal, virtual_batch_norm(rest, first)], dim=batch)
         return self.gain * normal + self.shift
+
+    @staticmethod
+    def statistics(h: Tensor) -> tuple[Tensor, Tensor]:
+        """Variance and mean of each feature over a batch."""
+        dims = (0, 2, 3) if h.dim() == 4 else (-2,)
+        return torch.var_mean(h, dim=dims, correction=0, keepdim=True)
+
+
+@torch.no_grad()
+def with_fixed_statistics(G: nn.Module, z: Tensor) -> nn.Module:
+    """A copy of a trained G whose `BatchNorm` layers use the statistics of one large batch z.
+
+    An alternative to virtual batch norm at sampling time; Brock et al. (2019) call
+    them standing statistics, and average over several batches.
+    """
+    G = copy.deepcopy(G)
+
+    def fix(layer: BatchNorm, inputs: tuple[Tensor]) -> None:
+        layer.fixed = layer.statistics(inputs[0])
+
+    hooks = [m.register_forward_pre_hook(fix) for m in G.modules() if isinstance(m, BatchNorm)]
+    G(z)
+    for hook in hooks:
+        hook.remove()
+    return G
 
 
 class Virtual(nn.Module):
@@ -109,29 +138,12 @@ def closeness(
     return torch.exp(-distance).sum(-2)
 
 
-class Unpool(nn.Module):
-    """Double the side: each value in one corner of its 2 x 2 block, zeros in the other three."""
-
-    def forward(self, x: Images) -> Float[Tensor, "batch channels 2*height 2*width"]:
-        y = x.new_zeros(*x.shape[:2], 2 * x.shape[2], 2 * x.shape[3])
-        y[:, :, ::2, ::2] = x
-        return y
-
-
 def pooled(conv: nn.Module) -> nn.Module:
     """Replaces a strided convolution by one without stride and max-pooling. See `blocks.swap`."""
     if not isinstance(conv, nn.Conv2d) or conv.stride != (2, 2):
         return conv
     plain = nn.Conv2d(conv.in_channels, conv.out_channels, 3, padding=1, bias=conv.bias is not None)
     return nn.Sequential(plain, nn.MaxPool2d(2))
-
-
-def unpooled(conv: nn.Module) -> nn.Module:
-    """Replaces a strided transposed convolution by `Unpool` and a convolution."""
-    if not isinstance(conv, nn.ConvTranspose2d) or conv.stride != (2, 2):
-        return conv
-    plain = nn.Conv2d(conv.in_channels, conv.out_channels, 3, padding=1, bias=conv.bias is not None)
-    return nn.Sequential(Unpool(), plain)
 
 
 # Losses --------------------------------------------------------------------------------------

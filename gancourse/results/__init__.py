@@ -6,5 +6,8 @@ from typing import Any
 
 
 def load_table(name: str) -> dict[str, Any]:
-    """A table: ring, conditional, lapgan, tricks or diagnosis, made by the script of its name."""
+    """A table: ring, tricks_ring, digits, conditional, lapgan or diagnosis.
+
+    Each names the command that made it.
+    """
     return json.loads((files(__name__) / f"{name}.json").read_text("utf-8"))

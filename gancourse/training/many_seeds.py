@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.optim import Adam
 
-from gancourse.papers.gan import descend, frozen
+from gancourse.papers.gan import descend, ema_update, frozen, r1_penalty
 from gancourse.papers.tricks import Loss, closeness, log_loss, non_saturating
+from gancourse.training.player import linear_decay
 
 
 class Linear(nn.Module):
@@ -126,6 +127,12 @@ class Recipe:
     rate_G: float = 2e-3  # noqa: N815
     rate_D: float = 2e-3  # noqa: N815
     betas: tuple[float, float] = (0.5, 0.9)
+    gamma: float = 0.0
+    """Weight of the R1 penalty, of points with a dimension of seeds; 0: none."""
+    hold: float = 1.0
+    """Share of the steps before the learning rates decay linearly to 0; 1: they are constant."""
+    ema: float = 0.0
+    """Decay of the exponential moving average of G's weights; 0: none."""
 
 
 def make_step(
@@ -134,6 +141,8 @@ def make_step(
     batches: Iterator[Tensor],
     sample_z: Callable[[], Tensor],
     recipe: Recipe,
+    steps: int = 1,
+    average: nn.Module | None = None,
 ) -> Callable[[], dict[str, Tensor]]:
     """The step of a run, Algorithm 1 of Goodfellow et al. (2014), for `loop.train`.
 
@@ -145,20 +154,34 @@ def make_step(
         Endless batches of real examples.
     sample_z : Callable[[], Tensor]
         Noise for one batch.
+    recipe : Recipe
+        The losses, rates and so on.
+    steps : int
+        Length of the run, for the decay of the learning rates.
+    average : nn.Module, optional
+        A copy of G, which becomes the moving average of its weights.
     """
     opt_G = Adam(G.parameters(), recipe.rate_G, recipe.betas, fused=True)
     opt_D = Adam(D.parameters(), recipe.rate_D, recipe.betas, fused=True)
+    decays = recipe.hold < 1
+    schedules = [linear_decay(opt, steps, recipe.hold) for opt in (opt_G, opt_D) if decays]
 
     def step() -> dict[str, Tensor]:
         for _ in range(recipe.k):
             x = next(batches)
             with torch.no_grad():
                 fakes = G(sample_z())
-            loss_D = recipe.loss_D(D, x, fakes)
-            descend(opt_D, loss_D)
+            loss_D = total = recipe.loss_D(D, x, fakes)
+            if recipe.gamma:  # r1_penalty takes the mean over seeds, and the sum over a batch
+                total = loss_D + recipe.gamma / 2 * r1_penalty(D, x) / x.shape[1]
+            descend(opt_D, total)
         with frozen(D):
             loss_G = recipe.loss_G(D, x, G(sample_z()))
             descend(opt_G, loss_G)
+        for schedule in schedules:
+            schedule.step()
+        if average is not None:
+            ema_update(average, G, recipe.ema)
         return {"loss_D": loss_D.detach(), "loss_G": loss_G.detach()}
 
     return step

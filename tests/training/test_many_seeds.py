@@ -7,8 +7,9 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations
 
-from gancourse.papers import tricks
+from gancourse.papers import gan, tricks
 from gancourse.training import many_seeds
+from gancourse.training.player import linear_decay
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -31,20 +32,49 @@ def only(net: nn.Module, seed: int) -> nn.Module:
     return alone
 
 
-@pytest.mark.parametrize("k", [1, 2])
-def test_runs_side_by_side_equal_runs_alone(k: int):
+@pytest.mark.parametrize("changes", [{}, {"k": 2}, {"gamma": 0.3}, {"hold": 0.5}], ids=str)
+def test_runs_side_by_side_equal_runs_alone(changes: dict):
     x, z = torch.randn(6, 3, 10, 2, generator=rng(3)), torch.randn(9, 3, 10, 3, generator=rng(4))
-    recipe = many_seeds.Recipe(k=k)
+    recipe = many_seeds.Recipe(**changes)
     G, D = players(3)
     alone = only(G, 1), only(D, 1)
-    together = many_seeds.make_step(G, D, iter(x), iter(z).__next__, recipe)
-    single = many_seeds.make_step(*alone, iter(x[:, 1:2]), iter(z[:, 1:2]).__next__, recipe)
+    together = many_seeds.make_step(G, D, iter(x), iter(z).__next__, recipe, 3)
+    single = many_seeds.make_step(*alone, iter(x[:, 1:2]), iter(z[:, 1:2]).__next__, recipe, 3)
     for _ in range(3):
         together()
         single()
     # Adam's epsilon sees the scale of a mean over three seeds: hence not bit for bit
     for a, b in zip(G.parameters(), alone[0].parameters(), strict=True):
         torch.testing.assert_close(a[1:2], b, rtol=1e-3, atol=1e-4)
+
+
+def test_r1_decay_and_ema_are_those_of_notebook_02():
+    x, z = torch.randn(4, 1, 10, 2, generator=rng(3)), torch.randn(8, 1, 10, 3, generator=rng(4))
+    recipe = many_seeds.Recipe(gamma=0.6, hold=0.5, ema=0.9)
+    G, D = players(1)
+    average = copy.deepcopy(G)
+    step = many_seeds.make_step(G, D, iter(x), iter(z).__next__, recipe, 4, average)
+    for _ in range(4):
+        step()
+
+    ours, theirs = players(1)
+    opts = [torch.optim.Adam(N.parameters(), 2e-3, (0.5, 0.9)) for N in (ours, theirs)]
+    schedules = [linear_decay(opt, 4, 0.5) for opt in opts]
+    mean, noise = copy.deepcopy(ours), iter(z)
+
+    def penalty(D: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        x = x.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(D(x).sum(), x, create_graph=True)
+        return 0.3 * gradient.square().sum(dim=-1).mean()
+
+    for _ in range(4):
+        gan.gan_step(ours, theirs, *opts, iter(x[:1]), lambda m: next(noise), penalty=penalty)
+        x = x[1:]
+        for schedule in schedules:
+            schedule.step()
+        gan.ema_update(mean, ours, 0.9)
+    for a, b in zip(average.parameters(), mean.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
 
 
 def test_a_layer_is_as_many_linear_layers():
