@@ -9,7 +9,7 @@
 import gzip
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -147,6 +147,23 @@ def load(
     place = env.device() if device is None else torch.device(device)
     labels = None if labels is None else labels.to(place)
     return NamedImages(images.to(place), labels, part.classes, source)
+
+
+def train_and_unseen(
+    name: str, size: int, limit: int | None = None, device: torch.device | str | None = None
+) -> tuple[NamedImages, Bytes]:
+    """Images of a set to train on, and others to measure samples against.
+
+    The others are the set's test images, at most 2,000; of a set without any, such as most
+    folders, every fifth image, and the rest is for training. Arguments and errors as for `load`.
+    """
+    of = load(name, size, limit=limit, device=device)
+    try:
+        return of, load(name, size, "test", limit=2000, device=device).images
+    except CourseError:
+        unseen = torch.arange(len(of)) % 5 == 0
+        labels = None if of.labels is None else of.labels[~unseen]
+        return replace(of, images=of.images[~unseen], labels=labels), of.images[unseen]
 
 
 def div2k(

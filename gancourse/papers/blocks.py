@@ -9,7 +9,10 @@ from itertools import pairwise
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.utils import skip_init
+
+from gancourse.shapes import Images, Logits
 
 Rng = torch.Generator | None
 """A generator on the CPU, so that a seed gives the same network on every device; None: torch's."""
@@ -117,6 +120,37 @@ def swap(net: nn.Module, kind: type[nn.Module], by: Callable[[nn.Module], nn.Mod
 def count_parameters(net: nn.Module) -> int:
     """Number of trainable parameters of a network."""
     return sum(p.numel() for p in net.parameters() if p.requires_grad)
+
+
+class Shifted(nn.Module):
+    """A discriminator behind a random shift of each image: differentiable augmentation.
+
+    Zhao et al. (2020): real and generated images get the same kind of random transformation, in
+    D's turn and in G's, and gradients pass through it. So G does not learn to draw shifted images,
+    as it would if only the real ones were augmented. Pixels from beyond the edge are mirrored.
+
+    Parameters
+    ----------
+    D : nn.Module
+        Images to logits. Its parameters are this network's.
+    rng : torch.Generator
+        Draws the shifts; put it into `train`'s ``keep``.
+    n : int
+        Largest shift in each direction, in pixels.
+    """
+
+    def __init__(self, D: nn.Module, rng: torch.Generator, n: int = 3) -> None:
+        super().__init__()
+        self.D, self.rng, self.n = D, rng, n
+
+    def forward(self, x: Images) -> Logits:
+        wide = F.pad(x, [self.n] * 4, mode="reflect")
+        size = (2, len(x), 1)
+        moves = torch.randint(2 * self.n + 1, size, generator=self.rng, device=self.rng.device)
+        i = moves[0].to(x.device) + torch.arange(x.shape[2], device=x.device)  # (B, H)
+        j = moves[1].to(x.device) + torch.arange(x.shape[3], device=x.device)  # (B, W)
+        b = torch.arange(len(x), device=x.device)[:, None, None]
+        return self.D(wide[b, :, i[:, :, None], j[:, None, :]].movedim(3, 1))
 
 
 class MLP(nn.Sequential):

@@ -401,6 +401,17 @@ def test_a_folder_is_named_by_its_path(tmp_path, capsys):
     assert got.labels.tolist() == [0, 0, 1] and got.source.endswith("mine: 3 images")
 
 
+def test_images_to_train_on_and_unseen_ones(tmp_path, capsys):
+    train, unseen = named.train_and_unseen("galaxies", 32, device="cpu")
+    assert torch.equal(train.images, galaxies.load(32, "train", device="cpu").images)
+    assert torch.equal(unseen, galaxies.load(32, "test", device="cpu").images)
+    for n in range(10):
+        Image.fromarray(smooth(25 * n, 32, 32)).save(tmp_path / f"{n}.png")
+    train, unseen = named.train_and_unseen(str(tmp_path), 32, device="cpu")
+    blue = [images[:, 2, 0, 0].tolist() for images in (unseen, train.images)]
+    assert blue == [[0, 125], [25, 50, 75, 100, 150, 175, 200, 225]]
+
+
 def test_unknown_names_and_splits_are_refused():
     with pytest.raises(CourseError, match="Known: digits, galaxies"):
         named.load("imagenet", 32)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from gancourse.papers.blocks import MLP, MLPDiscriminator
+from gancourse.papers.blocks import MLP, MLPDiscriminator, Shifted
 
 
 def rng(seed=0):
@@ -55,3 +55,36 @@ def test_every_parameter_gets_a_gradient():
 def test_one_size_is_no_network():
     with pytest.raises(ValueError, match="input and output size"):
         MLP(3, rng=rng())
+
+
+class Echo(nn.Module):
+    """Keeps what it gets; one logit per image."""
+
+    def forward(self, x):
+        self.seen = x
+        return x.sum((1, 2, 3))
+
+
+def test_shifted_images_are_windows_of_the_mirrored_image():
+    echo = Echo()
+    net, x = Shifted(echo, torch.Generator().manual_seed(0), n=2), torch.rand(40, 3, 5, 7)
+    assert net(x).shape == (40,)
+    wide = nn.functional.pad(x, (2, 2, 2, 2), mode="reflect")
+    moves = set()
+    for image, seen in zip(wide, echo.seen, strict=True):
+        found = [
+            (i, j) for i in range(5) for j in range(5)
+            if torch.equal(seen, image[:, i : i + 5, j : j + 7])
+        ]  # fmt: skip
+        moves |= {*found}
+        assert found
+    assert len(moves) > 15  # each image has a shift of its own
+
+
+def test_shifts_pass_the_gradient_on_and_come_from_the_generator():
+    x = torch.rand(3, 1, 6, 6, requires_grad=True)
+    one, two = (Shifted(Echo(), torch.Generator().manual_seed(1)) for _ in range(2))
+    assert torch.equal(one(x), two(x))
+    one(x).sum().backward()
+    assert x.grad.sum().item() == pytest.approx(3 * 36)  # each pixel seen has the gradient 1
+    assert [*one.parameters()] == []
