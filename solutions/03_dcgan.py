@@ -9,7 +9,7 @@
 # %% [markdown] tags=["header"]
 # # 03 DCGAN: a generator that draws digits
 #
-# In 2015 Radford, Metz and Chintala described, in five guidelines, convolutional networks with which the game of notebook 02 trains more steadily on images. You train the fully connected GAN of 2014 and a DCGAN on digits, compare them by numbers, see what each guideline contributes, and train the same networks on galaxies or on your own images.
+# In 2015 Radford, Metz and Chintala described, in five guidelines, convolutional networks with which the game of notebook 02 trains more steadily on images. You train the GAN of 2014 and a DCGAN on digits, compare them by numbers, see what each guideline contributes, and train the same networks on galaxies or your own images.
 #
 # **You build:** a DCGAN that generates digits, and the metrics with which you compare its samples.
 #
@@ -253,9 +253,9 @@ def transposed_side(side: int, kernel: int, stride: int, padding: int) -> int:
 transposed_side = check("3.1", transposed_side)
 
 # %% [markdown]
-# Kernel 4 with stride 2 and padding 1 doubles the side. The paper's kernels are 5 x 5. Since 2 does not divide 5, some output pixels are reached by more stamps than their neighbours, which gives checkerboard patterns (Odena et al., 2016, *Distill*). So we take 4 x 4, as many implementations do.
+# Kernel 4 with stride 2 and padding 1 doubles the side. The paper's kernels are 5 x 5. Since 2 does not divide 5, some output pixels are reached by more stamps than their neighbours, which gives checkerboard patterns (Odena et al., 2016, *Distill*). So we take 4 x 4.
 #
-# G is a stack of blocks, each of which doubles the side. The convolution has no bias: batch norm subtracts each channel's mean, so of a constant nothing would be left.
+# G is a stack of blocks, each of which doubles the side. Its convolution has no bias: batch norm subtracts each channel's mean, so of a constant nothing would be left.
 
 # %%
 def up_block(c_in: int, c_out: int) -> list[nn.Module]:
@@ -695,7 +695,7 @@ def compare_runs(control: Sequence[float], changed: Sequence[float]) -> tuple[fl
 compare_runs = check("3.9", compare_runs)
 
 # %% [markdown]
-# The printed command made this table: complete runs of a narrower DCGAN with the settings of Section 5. The last four rows change what *we* added.
+# The printed command made this table: complete runs of a narrower DCGAN. The last four rows change what *we* added.
 
 # %%
 table = load_table("digits")
