@@ -532,7 +532,7 @@ print(f"{history[-1].step:,} steps in {history[-1].seconds:.0f} s")
 assert history[-1].step == STEPS
 
 # %% [markdown]
-# *Samples of the averaged generator.* Look for errors, such as a digit between a 4 and a 9, and at the variety: slanted and upright, thick and thin. No label or loss mentions slant; G learned it from the images.
+# Look for errors, such as a digit between a 4 and a 9, and at the variety: slanted and upright, thick and thin. No label or loss mentions slant; G learned it from the images.
 #
 # ## 6. "Is it broken?" Reading curves
 #
