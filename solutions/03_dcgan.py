@@ -645,7 +645,7 @@ env.expect(
 )
 
 # %% [markdown]
-# Compare the GAN of 2014 with the half-trained DCGAN. One run of each proves little; it shows how large the difference can be at comparable cost. And a generator that had memorized the training set would get the best scores of all (notebooks 06 and 10).
+# Compare the GAN of 2014 with the half-trained DCGAN, and their seconds. One run of each proves little; it shows how large the difference can be. And a generator that had memorized the training set would get the best scores of all (notebooks 06 and 10).
 #
 # ## 8. What does each guideline contribute?
 #
