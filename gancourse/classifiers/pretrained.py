@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from gancourse.datasets import transfer
 from gancourse.errors import CourseError
@@ -208,6 +209,30 @@ def lite0_features(stages: Sequence[int] = (1, 2, 3, 5)) -> Features:
     last = [blocks[stage - 1][-1] for stage in sorted(stages)]
     tapped = [block.bn2 if hasattr(block, "conv_pwl") else block.bn1 for block in last]
     return Features(known, net, tapped, "EfficientNet-Lite0")
+
+
+class MeanFeatures(nn.Module):
+    """The mean of each feature map: a row of numbers per image, for distances between sets.
+
+    EfficientNet-Lite0's maps at 1/8 of the side (`lite0_features`). Small images are enlarged first
+    (bicubic), grey ones get three equal channels. First used in notebook 03, for colour images.
+
+    Parameters
+    ----------
+    side : int
+        To which images are enlarged, in pixels.
+    """
+
+    def __init__(self, side: int = 64) -> None:
+        super().__init__()
+        self.side, self.net = side, lite0_features((3,)).to(memory_format=torch.channels_last)
+
+    def forward(self, x: Images) -> Float[Tensor, "batch 240"]:
+        x = x.expand(-1, 3, -1, -1)
+        if x.shape[2:] != (self.side, self.side):
+            x = F.interpolate(x, size=(self.side, self.side), mode="bicubic")
+        (maps,) = self.net(x.contiguous(memory_format=torch.channels_last))  # twice as fast
+        return maps.mean(dim=(2, 3))
 
 
 def content_features(prefer: str = "vgg19") -> Features:

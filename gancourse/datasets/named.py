@@ -1,14 +1,15 @@
 """Real data sets by name: one call downloads a set, unless it is there, and reads it.
 
 >>> clothes = named.load("fashion_mnist", 32)  # doctest: +SKIP
+>>> mine = named.load("~/holiday", 32)  # doctest: +SKIP
 
-``gancourse fetch`` without a name lists the sets with their sizes and licences.
+``gancourse fetch`` without a name lists the downloads with their sizes and licences.
 """
 
 import gzip
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -23,7 +24,7 @@ from torchvision import datasets as torchvision_sets
 from torchvision.transforms.v2 import functional as resizing
 
 from gancourse import env
-from gancourse.datasets import digits, downloads, folder, lowres, photos
+from gancourse.datasets import digits, downloads, emoji, folder, galaxies, lowres, photos
 from gancourse.datasets import images as images_
 from gancourse.errors import CourseError
 from gancourse.progress import Progress
@@ -71,6 +72,14 @@ def load(
 ) -> NamedImages:
     """Read a data set by its name; it is downloaded first, unless it is there.
 
+    Without a download:
+
+    - "galaxies": 32 x 32, colour crops around the objects of the Hubble Deep Field. No labels.
+    - "emoji", "emoji_faces": Twemoji on white, in colour; one in five is "test".
+    - the path of a folder, such as "~/holiday": your own images, `folder.load`.
+
+    With one, except for the embedded digits:
+
     - "digits" (what `digits.load` reads: the embedded 5,000, or MNIST if it is there), "mnist",
       "fashion_mnist": grey, 28 x 28. A size of 32 adds a black border of 2 pixels.
     - "cifar10": 32 x 32, 10 classes.
@@ -79,17 +88,17 @@ def load(
       1,020 images each, the test set 6,149; "all" has 8,189.
     - "clothing": the central square, 10 classes.
 
-    Any other size is resized from these, with antialiasing.
+    Any other size is resized from these, with antialiasing (emoji: from 64 x 64).
 
     Parameters
     ----------
     name : str
-        One of `READERS`.
+        One of `READERS`, or the path of a folder.
     size : int
         Side in pixels.
     split : {"train", "validation", "test", "all"}
-        Which part, as its authors split the set. Digits, MNIST, Fashion-MNIST and CIFAR-10 have no
-        "validation", "clothing" has no "all".
+        Which part, as its authors split the set. Only CelebA, the flowers and "clothing" have a
+        "validation"; "clothing" has no "all".
     limit : int, optional
         Read at most so many images, evenly spaced over the split. Without it everything is read, or
         as much as fits into 1 GB; a notice is printed if that is not everything.
@@ -108,8 +117,12 @@ def load(
     CourseError
         If there is no such set, it can't be downloaded, or its files can't be read.
     """
+    if name not in READERS and Path(name).expanduser().is_dir():
+        mine = folder.load(name, size, limit, device=device, split=split)
+        source = f"{name}: {len(mine):,} images"
+        return NamedImages(mine.images, mine.labels, mine.classes, source)
     if name not in READERS:
-        known = f"Known: {', '.join(READERS)}."
+        known = f"Known: {', '.join(READERS)}; or the path of a folder of images."
         other = f"It is read by {downloads.KNOWN[name].reader}." if name in downloads.KNOWN else ""
         raise CourseError(f"named.load can't read a data set {name!r}.", other or known)
     reader, splits = READERS[name]
@@ -121,6 +134,8 @@ def load(
         images, labels = part.take(_picks(part, size, limit), size)
     except (OSError, ValueError, RuntimeError, EOFError, IndexError) as error:
         fetched = "mnist" if name == "digits" else name
+        if fetched not in downloads.KNOWN:
+            raise
         place = env.data_dir() / downloads.KNOWN[fetched].folder
         raise CourseError(
             f"The data set {name} can't be read.",
@@ -132,6 +147,23 @@ def load(
     place = env.device() if device is None else torch.device(device)
     labels = None if labels is None else labels.to(place)
     return NamedImages(images.to(place), labels, part.classes, source)
+
+
+def train_and_unseen(
+    name: str, size: int, limit: int | None = None, device: torch.device | str | None = None
+) -> tuple[NamedImages, Bytes]:
+    """Images of a set to train on, and others to measure samples against.
+
+    The others are the set's test images, at most 2,000; of a set without any, such as most
+    folders, every fifth image, and the rest is for training. Arguments and errors as for `load`.
+    """
+    of = load(name, size, limit=limit, device=device)
+    try:
+        return of, load(name, size, "test", limit=2000, device=device).images
+    except CourseError:
+        unseen = torch.arange(len(of)) % 5 == 0
+        labels = None if of.labels is None else of.labels[~unseen]
+        return replace(of, images=of.images[~unseen], labels=labels), of.images[unseen]
 
 
 def div2k(
@@ -191,7 +223,9 @@ def _picks(part: _Part, size: int, limit: int | None) -> list[int]:
     return _spaced(part.count, limit or part.count)
 
 
-def _rows(images: Bytes, labels: Labels, picks: Sequence[int], size: int) -> tuple[Tensor, Tensor]:
+def _rows(
+    images: Bytes, labels: Labels | None, picks: Sequence[int], size: int
+) -> tuple[Tensor, Tensor | None]:
     """Of a set that fits into memory: images (N, C, H, W) and labels, resized."""
     chosen, side = images[list(picks)], images.shape[-1]
     if (side, size) == (28, 32):
@@ -199,7 +233,7 @@ def _rows(images: Bytes, labels: Labels, picks: Sequence[int], size: int) -> tup
     elif side != size:  # in parts: it computes with floats, which take four times the memory
         resize = partial(resizing.resize, size=[size, size], antialias=True)
         chosen = torch.cat([resize(some) for some in chosen.split(1000)])
-    return chosen, labels[list(picks)]
+    return chosen, None if labels is None else labels[list(picks)]
 
 
 def _squares(
@@ -298,8 +332,27 @@ def _clothing(split: str) -> _Part:
     return _Part("Clothing (small)", tuple(classes), count, 3, take)
 
 
+def _galaxies(split: str) -> _Part:
+    images = galaxies.load(32, split, device="cpu").images
+    take = partial(_rows, images, None)
+    return _Part("Hubble Deep Field (scikit-image)", (), len(images), 3, take)
+
+
+def _emoji(split: str, faces: bool = False) -> _Part:
+    of = emoji.load(64, device="cpu")
+    every = [i for i, kind in enumerate(of.kinds) if kind.startswith("face-") or not faces]
+    parts = {"all": every, "test": every[4::5]}
+    chosen = parts.get(split, sorted({*every} - {*every[4::5]}))
+    labels = torch.tensor([emoji.GROUPS.index(of.groups[i]) for i in chosen])
+    title = "Twemoji, faces" if faces else "Twemoji"
+    return _Part(title, emoji.GROUPS, len(chosen), 3, partial(_rows, of.images[chosen], labels))
+
+
 READERS: dict[str, tuple[Callable[[str], _Part], tuple[str, ...]]] = {
     "digits": (_digits, (*TWO, "all")),
+    "galaxies": (_galaxies, (*TWO, "all")),
+    "emoji": (_emoji, (*TWO, "all")),
+    "emoji_faces": (partial(_emoji, faces=True), (*TWO, "all")),
     "mnist": (_mnist, (*TWO, "all")),
     "fashion_mnist": (_fashion_mnist, (*TWO, "all")),
     "cifar10": (_cifar10, (*TWO, "all")),

@@ -19,7 +19,8 @@ from jaxtyping import Float
 from torch import Tensor, nn, no_grad
 from torch.optim import Optimizer
 
-from gancourse.shapes import Logits, Scalar
+from gancourse.papers.blocks import Rng, configured
+from gancourse.shapes import Images, Latent, Logits, Scalar
 
 
 # Losses ------------------------------------------------------------------------------------------
@@ -251,3 +252,53 @@ def ema_update(average: nn.Module, net: nn.Module, decay: float) -> None:
         mean.lerp_(new, 1 - decay)
     for mean, new in zip(average.buffers(), net.buffers(), strict=True):
         mean.copy_(new)
+
+
+# Networks of the paper's MNIST experiment, first used in notebook 03 -----------------------------
+class Maxout(nn.Module):
+    """Maxout units (Goodfellow et al., 2013): each is the largest of k linear functions."""
+
+    def __init__(self, n_in: int, units: int, k: int) -> None:
+        super().__init__()
+        self.k, self.linear = k, nn.Linear(n_in, units * k)
+
+    def forward(self, x: Float[Tensor, "batch n_in"]) -> Float[Tensor, "batch units"]:
+        return self.linear(x).unflatten(1, (-1, self.k)).amax(dim=2)
+
+
+@configured
+class Generator(nn.Module):
+    """Latent vector to grey image: two hidden layers of ReLUs, then every pixel.
+
+    The authors' code: z of 100 uniform numbers, 1,200 units in each layer, a sigmoid for pixels in
+    [0, 1]. Here a tanh gives (-1, 1).
+    """
+
+    def __init__(self, noise_dim: int, units: int = 256, size: int = 32, rng: Rng = None) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(noise_dim, units), nn.ReLU(),
+            nn.Linear(units, units), nn.ReLU(),
+            nn.Linear(units, size**2), nn.Tanh(), nn.Unflatten(1, (1, size, size)),
+        )  # fmt: skip
+
+    def forward(self, z: Latent) -> Images:
+        return self.layers(z)
+
+
+@configured
+class Discriminator(nn.Module):
+    """Grey image to logit: two layers of maxout units. The authors' code: 240 units with k = 5.
+
+    Theirs has dropout too, on the input and on both layers.
+    """
+
+    def __init__(self, units: int = 128, k: int = 2, size: int = 32, rng: Rng = None) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Flatten(), Maxout(size**2, units, k), Maxout(units, units, k),
+            nn.Linear(units, 1), nn.Flatten(0),
+        )  # fmt: skip
+
+    def forward(self, x: Images) -> Logits:
+        return self.layers(x)

@@ -220,3 +220,14 @@ def test_without_a_network_lite0_stands_in_and_says_so(monkeypatch, capsys):
     assert torch.equal(phi.net[0].weight, known)
     with pytest.raises(ValueError, match="vgg19 or lite0"):
         pretrained.content_features("random")
+
+
+def test_mean_features_are_means_of_the_maps_of_enlarged_images():
+    features, x = pretrained.MeanFeatures(side=48), torch.rand(2, 3, 24, 24) * 2 - 1
+    large = nn.functional.interpolate(x, size=(48, 48), mode="bicubic")
+    (maps,) = pretrained.lite0_features((3,))(large)
+    torch.testing.assert_close(features(x), maps.mean((2, 3)), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(features(large), features(x), rtol=1e-4, atol=1e-5)
+    grey = x[:, :1]
+    assert features(grey).shape == (2, 240)
+    torch.testing.assert_close(features(grey), features(grey.repeat(1, 3, 1, 1)))

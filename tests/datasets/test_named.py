@@ -17,7 +17,7 @@ from PIL import Image
 from scipy.io import savemat
 from torchvision import datasets as torchvision_sets
 
-from gancourse.datasets import digits, named, two_domains
+from gancourse.datasets import digits, emoji, galaxies, named, two_domains
 from gancourse.datasets.downloads import KNOWN, Repository, Source
 from gancourse.errors import CourseError
 
@@ -364,8 +364,56 @@ def test_a_set_that_cannot_be_downloaded(publish, data):
     assert list(data.iterdir()) == []
 
 
+def test_galaxies_are_crops_of_the_embedded_photo_without_a_download(server):
+    got, crops = load("galaxies", 32, split="test"), galaxies.load(32, "test", device="cpu")
+    assert torch.equal(got.images, crops.images) and got.labels is None and got.classes == ()
+    assert got.source == f"Hubble Deep Field (scikit-image), test: {len(crops):,} images"
+    assert load("galaxies", 16, limit=7).images.shape == (7, 3, 16, 16) and server.asked == []
+
+
+@pytest.fixture
+def drawn_emoji(monkeypatch):
+    """Twenty emoji in place of the package's drawings, every second one a face."""
+    kinds = ("face-smiling", "hand") * 10
+    groups = ("Smileys & Emotion", "People & Body") * 10
+    images = torch.from_numpy(drawn(20, 3, 64, 64))
+    of = emoji.Emoji(images, *[("x",) * 20, groups, kinds], ((),) * 20, ("1",) * 20, "twemoji")
+    monkeypatch.setattr(emoji, "load", lambda size, device: of)
+    return of
+
+
+def test_emoji_and_their_faces(drawn_emoji):
+    train, test = load("emoji", 64), load("emoji", 64, split="test")
+    assert torch.equal(test.images, drawn_emoji.images[4::5]) and len(train) == 16
+    assert test.labels.tolist() == [0, 1, 0, 1] and test.classes == emoji.GROUPS
+    faces = load("emoji_faces", 64, split="all")
+    assert torch.equal(faces.images, drawn_emoji.images[::2]) and not faces.labels.any()
+    assert faces.source == "Twemoji, faces, all: 10 images"
+    assert load("emoji", 32, limit=3).images.shape == (3, 3, 32, 32)
+
+
+def test_a_folder_is_named_by_its_path(tmp_path, capsys):
+    for n in range(3):
+        (tmp_path / "mine" / f"{n % 2}").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(smooth(n * 50, 40, 40)).save(tmp_path / "mine" / f"{n % 2}" / f"{n}.png")
+    got = load(str(tmp_path / "mine"), 32)
+    assert got.images.shape == (3, 3, 32, 32) and got.classes == ("0", "1")
+    assert got.labels.tolist() == [0, 0, 1] and got.source.endswith("mine: 3 images")
+
+
+def test_images_to_train_on_and_unseen_ones(tmp_path, capsys):
+    train, unseen = named.train_and_unseen("galaxies", 32, device="cpu")
+    assert torch.equal(train.images, galaxies.load(32, "train", device="cpu").images)
+    assert torch.equal(unseen, galaxies.load(32, "test", device="cpu").images)
+    for n in range(10):
+        Image.fromarray(smooth(25 * n, 32, 32)).save(tmp_path / f"{n}.png")
+    train, unseen = named.train_and_unseen(str(tmp_path), 32, device="cpu")
+    blue = [images[:, 2, 0, 0].tolist() for images in (unseen, train.images)]
+    assert blue == [[0, 125], [25, 50, 75, 100, 150, 175, 200, 225]]
+
+
 def test_unknown_names_and_splits_are_refused():
-    with pytest.raises(CourseError, match="Known: digits, mnist"):
+    with pytest.raises(CourseError, match="Known: digits, galaxies"):
         named.load("imagenet", 32)
     with pytest.raises(CourseError, match=r"two_domains\.horse2zebra"):
         named.load("horse2zebra", 32)

@@ -14,6 +14,9 @@ from torch import nn
 
 from gancourse import env
 from gancourse.papers.gan import (
+    Discriminator,
+    Generator,
+    Maxout,
     descend,
     discriminator_loss,
     ema_update,
@@ -284,3 +287,21 @@ def test_ema_follows_the_closed_form_and_copies_buffers():
     assert average.num_batches_tracked.equal(net.num_batches_tracked)
     with pytest.raises(ValueError, match="between 0 and 1"):
         ema_update(average, net, 1.5)
+
+
+def test_maxout_is_the_largest_of_its_linear_functions():
+    layer, x = Maxout(3, units=2, k=4), torch.randn(5, 3)
+    each = x @ layer.linear.weight.T + layer.linear.bias  # (5, 8): unit 0 has the first four
+    torch.testing.assert_close(layer(x), torch.stack([each[:, :4], each[:, 4:]]).amax(2).T)
+
+
+def test_the_networks_of_2014_have_the_authors_sizes_and_a_seed_decides():
+    """Weights of goodfeli/adversarial, mnist.yaml: 100, 1200, 1200, 784; maxout 240 x 5 twice."""
+    G, D = Generator(100, units=1200, size=28), Discriminator(units=240, k=5, size=28)
+    count = lambda net: sum(p.numel() for p in net.parameters())  # noqa: E731
+    assert count(G) == 100 * 1200 + 1200 + 1200 * 1200 + 1200 + 1200 * 784 + 784
+    assert count(D) == 784 * 1200 + 1200 + 240 * 1200 + 1200 + 240 + 1
+    images = G(torch.randn(1, 100))
+    assert images.shape == (1, 1, 28, 28) and images.abs().max() < 1 and D(images).shape == (1,)
+    twins = [Discriminator(rng=env.rng(3, "cpu"))(torch.ones(2, 1, 32, 32)) for _ in range(2)]
+    assert torch.equal(*twins)

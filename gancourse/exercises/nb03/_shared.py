@@ -18,7 +18,7 @@ MODULES = {
     "conv2d": nn.Conv2d,
     "conv_transpose2d": nn.ConvTranspose2d,
 }
-"""Steps of a forward pass, and the layers that Section 8 replaces."""
+"""Steps of a forward pass, and the layers that Section 6 replaces."""
 
 
 def observe_layers(
@@ -39,7 +39,7 @@ def observe_layers(
             seen |= fact(
                 f"The forward pass computes {step} {_times(steps[step])}, but the network has "
                 f"{found or 'no'} nn.{kind.__name__}: make every layer a module of its own, not a "
-                "function in forward, because Section 8 replaces layers."
+                "function in forward, because Section 6 replaces layers."
             )
     used = [x.shape for key, x in every.items() if key.startswith("weight ")]
     own = [p.shape for p in net.parameters()]

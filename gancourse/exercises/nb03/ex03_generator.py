@@ -32,7 +32,7 @@ def observe_generator(answer: Callable[..., nn.Module], case: Case) -> Observati
     if not any(isinstance(layer, nn.Unflatten) for layer in net.modules()):
         seen |= fact(
             "There is no nn.Unflatten among the layers: begin with nn.Unflatten(1, (noise_dim, 1, "
-            "1)), because Section 8 replaces it."
+            "1)), because Section 6 replaces it."
         )
     return seen
 
