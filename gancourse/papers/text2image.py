@@ -5,8 +5,9 @@ synthesis". The encoder is that of Reed, Akata, Schiele and Lee (2016), "Learnin
 representations of fine-grained visual descriptions". First built in notebook 07.
 
 Differences from the authors' code: no residual blocks between the layers of G and D; no batch norm
-after D's 1 x 1 convolution, with which ours rejected mismatched texts less reliably; width, side
-and length of a text are arguments.
+after D's 1 x 1 convolution, with which ours rejected mismatched texts less reliably; one text of an
+image at a time, where theirs averages the embeddings of four; no random crops, and no style encoder
+(Equation 6); width, side and length of a text are arguments.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -307,19 +308,3 @@ def gan_cls_step(
             total = total + regularizer(fakes, z)
         descend(opt_G, total)
     return {"loss_D": loss_D.detach(), "loss_G": loss_G.detach()}
-
-
-def style_loss(S: nn.Module, G: nn.Module, z: Latent, phi: Embedding) -> Scalar:
-    r"""Style encoder's loss :math:`E\|z - S(G(z, \varphi(t)))\|^2`, Reed et al. (2016), Eq. 6.
-
-    S learns to recover the latent vector from an image that G drew. G is fixed: no gradient reaches
-    it.
-
-    Returns
-    -------
-    Float[Tensor, ""]
-        Squared distance, the mean over the batch; the length of z for an S that always returns 0.
-    """
-    with no_grad():
-        x = G(z, phi)
-    return (z - S(x)).square().sum(dim=1).mean()

@@ -23,7 +23,6 @@ from gancourse.papers.text2image import (
     gan_cls_loss,
     gan_cls_step,
     joint_embedding_loss,
-    style_loss,
     to_characters,
 )
 from gancourse.training import networks
@@ -129,16 +128,6 @@ def test_gan_cls_loss_is_least_at_two_thirds_when_g_is_perfect_and_no_wrong_pair
     logit, never = torch.linspace(-3, 3, 6001)[:, None], torch.tensor([-1e3])
     loss = torch.stack([gan_cls_loss(one, never, one) for one in logit])
     assert logit[loss.argmin()].sigmoid().item() == pytest.approx(2 / 3, abs=1e-3)
-
-
-def test_style_loss_trains_s_alone(rng):
-    G, S = Generator(4, 6, 3, 1, 4, 8).eval(), nn.Sequential(nn.Flatten(), nn.Linear(64, 4))
-    z, phi = torch.randn(5, 4, generator=rng), torch.randn(5, 6, generator=rng)
-    loss = style_loss(S, G, z, phi)
-    wanted = (z - S(G(z, phi))).norm(dim=1).square().mean()
-    assert loss.item() == pytest.approx(wanted.item(), rel=1e-5)
-    loss.backward()
-    assert S[1].weight.grad is not None and all(p.grad is None for p in G.parameters())
 
 
 def test_between_pairs_the_halves(rng):

@@ -1,0 +1,92 @@
+"""Compare the paper's variants of notebook 07, hard negatives and `keep_noise`, for five seeds.
+
+Writes text_variants.json in gancourse/results, which notebook 07 shows.
+
+    python benchmarks/text_variants.py [--seeds 5]
+
+The notebook's own cells are run up to its long run, with the cpu profile: data, classifiers, the
+text encoder and the metrics are the same for all runs; seeds change the GAN. Runs already in the
+file with the same settings are kept: stop and resume it at any time.
+"""
+
+import argparse
+import json
+import os
+import platform
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+FILE = ROOT / "gancourse" / "results" / "text_variants.json"
+NOTEBOOK = ROOT / "solutions" / "07_text_to_image.py"
+LAST = "def prefers_true("
+"""In the last cell that is run: what follows is the long run."""
+STEPS = 1500
+PLAIN = {"hard": False, "keep_noise": False}
+VARIANTS: dict[str, dict[str, bool]] = {
+    "GAN": {"wrong": False, **PLAIN},
+    "GAN-CLS": PLAIN,
+    "GAN-INT": {"wrong": False, "interpolate": True, **PLAIN},
+    "GAN-INT-CLS": {"interpolate": True, **PLAIN},
+    "GAN-CLS, hard negatives": {"hard": True, "keep_noise": False},
+    "the same, keep_noise": {"hard": True, "keep_noise": True},
+}
+"""Options of the notebook's `new_run`."""
+
+
+def notebook_names() -> dict[str, Any]:
+    """What the notebook's cells define, up to its long run."""
+    from gancourse.notebooks import build
+
+    names: dict[str, Any] = {"__name__": "__main__"}
+    os.chdir(NOTEBOOK.parent)
+    for cell in build.solved(build.Course.at(ROOT), NOTEBOOK).cells:
+        if cell.cell_type == "code":
+            exec(compile(cell.source, cell.source.splitlines()[0], "exec"), names)
+            if LAST in cell.source:
+                return names
+    raise SystemExit(f"No cell of {NOTEBOOK.name} has {LAST!r}.")
+
+
+def run(names: dict[str, Any], title: str, seed: int) -> dict[str, float]:
+    """Train one GAN; whether G follows sentences, what D prefers, and what z decides."""
+    step, players = names["new_run"](STEPS, seed, **VARIANTS[title])
+    for _ in names["train"](step, STEPS, players, record_every=STEPS, title=f"{title}, {seed}"):
+        pass
+    G, D = players["G"].average, players["D"].net
+    seen = names["follows"](G, names["unseen"], names["c_unseen"])
+    held_out = names["follows"](G, names["held_out"], names["c_held_out"])
+    prefers = names["prefers_true"](D)
+    values = {
+        "joint_seen": seen[-1], "joint_held_out": held_out[-1],
+        "colour_seen": seen[0], "shape_seen": seen[1],
+        "prefers_colour": prefers[0], "prefers_shape": prefers[1],
+        "variety": names["variety"](G, names["c_unseen"]),
+    }  # fmt: skip
+    return {name: round(float(value), 4) for name, value in values.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=5)
+    options = parser.parse_args()
+    settings = {"profile": "cpu", "steps": STEPS}
+    table = json.loads(FILE.read_text("utf-8")) if FILE.exists() else {}
+    if table.get("settings") != settings:
+        table = {"settings": settings, "machine": platform.machine(), "runs": {}}
+    wanted = [(title, seed) for seed in range(1, options.seeds + 1) for title in VARIANTS]
+    missing = [pair for pair in wanted if str(pair[1]) not in table["runs"].get(pair[0], {})]
+    if not missing:
+        return
+    os.environ |= {"GANCOURSE_PROFILE": "cpu", "GANCOURSE_STATIC": "1", "MPLBACKEND": "agg"}
+    os.environ["GANCOURSE_RUNS"] = tempfile.mkdtemp()
+    names = notebook_names()
+    for title, seed in missing:
+        table["runs"].setdefault(title, {})[str(seed)] = run(names, title, seed)
+        FILE.write_text(json.dumps(table, indent=1) + "\n", "utf-8")
+        print(title, seed, table["runs"][title][str(seed)], flush=True)
+
+
+if __name__ == "__main__":
+    main()
