@@ -1,6 +1,6 @@
 """Compare the paper's variants of notebook 07, hard negatives and `keep_noise`, for five seeds.
 
-Writes text_variants.json in gancourse/results, which notebook 07 shows.
+Writes text_variants.json in gancourse/results, which notebook 07 shows, with one long run.
 
     python benchmarks/text_variants.py [--seeds 5]
 
@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import platform
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,8 @@ VARIANTS: dict[str, dict[str, bool]] = {
     "the same, keep_noise": {"hard": True, "keep_noise": True},
 }
 """Options of the notebook's `new_run`."""
+LONG = 20_000
+"""Steps of one long run of the last variant, measured ten times."""
 
 
 def notebook_names() -> dict[str, Any]:
@@ -67,25 +68,60 @@ def run(names: dict[str, Any], title: str, seed: int) -> dict[str, float]:
     return {name: round(float(value), 4) for name, value in values.items()}
 
 
+def long_run(names: dict[str, Any], place: Path) -> dict[str, list[float]]:
+    """The joint rates during one long run, which resumes from its checkpoints."""
+    step, players = names["new_run"](LONG, 0)
+    curve: dict[str, list[float]] = {"steps": [], "joint_seen": [], "joint_held_out": []}
+    kept = place / "curve.json"
+    if kept.exists():
+        curve = json.loads(kept.read_text("utf-8"))
+    for record in names["train"](step, LONG, players, place / "long", record_every=LONG // 10):
+        if record.step in curve["steps"]:
+            continue
+        G = players["G"].average
+        curve["steps"].append(record.step)
+        for key, part in (("joint_seen", "unseen"), ("joint_held_out", "held_out")):
+            rates = names["follows"](G, names[part], names[f"c_{part}"])
+            curve[key].append(round(float(rates[-1]), 4))
+        kept.write_text(json.dumps(curve), "utf-8")
+        print(record.step, {key: values[-1] for key, values in curve.items()}, flush=True)
+    return curve
+
+
+def real_variety(names: dict[str, Any]) -> float:
+    """Standard deviation of a pixel over real flowers that match a sentence, for 20 sentences."""
+    captions, images = names["captions"], names["to_float"](names["training_set"].images)
+    truth, said = names["training_set"].truth, names["unseen"].said[:20, 0]
+    matching = [images[captions.fits(row, truth)][:16] for row in said]
+    spread = [x.std(dim=0).mean().item() for x in matching if len(x) >= 8]
+    return round(sum(spread) / len(spread), 4)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "text_variants")
     options = parser.parse_args()
-    settings = {"profile": "cpu", "steps": STEPS}
+    settings = {"profile": "cpu", "steps": STEPS, "long": LONG}
     table = json.loads(FILE.read_text("utf-8")) if FILE.exists() else {}
     if table.get("settings") != settings:
         table = {"settings": settings, "machine": platform.machine(), "runs": {}}
     wanted = [(title, seed) for seed in range(1, options.seeds + 1) for title in VARIANTS]
     missing = [pair for pair in wanted if str(pair[1]) not in table["runs"].get(pair[0], {})]
-    if not missing:
+    if not missing and "long" in table:
         return
     os.environ |= {"GANCOURSE_PROFILE": "cpu", "GANCOURSE_STATIC": "1", "MPLBACKEND": "agg"}
-    os.environ["GANCOURSE_RUNS"] = tempfile.mkdtemp()
+    options.runs.mkdir(parents=True, exist_ok=True)
+    os.environ["GANCOURSE_RUNS"] = str(options.runs.resolve())
     names = notebook_names()
+    table["variety_real"] = real_variety(names)
     for title, seed in missing:
         table["runs"].setdefault(title, {})[str(seed)] = run(names, title, seed)
         FILE.write_text(json.dumps(table, indent=1) + "\n", "utf-8")
         print(title, seed, table["runs"][title][str(seed)], flush=True)
+    if "long" not in table:
+        table["long"] = long_run(names, options.runs.resolve())
+        FILE.write_text(json.dumps(table, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

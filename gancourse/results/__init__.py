@@ -6,5 +6,5 @@ from typing import Any
 
 
 def load_table(name: str) -> dict[str, Any]:
-    """A table: ring, conditional, lapgan, tricks or diagnosis, made by the script of its name."""
+    """A table of `gancourse/results`, made by the script of its name in `benchmarks`."""
     return json.loads((files(__name__) / f"{name}.json").read_text("utf-8"))

@@ -200,10 +200,6 @@ def shuffled(said: Tensor, sizes: Sequence[int], rng: torch.Generator) -> Tensor
     return said[torch.randperm(len(said), generator=rng, device=rng.device)]
 
 
-def in_place(said: Tensor, sizes: Sequence[int], rng: torch.Generator) -> Tensor:
-    return said.copy_(change_like(said, sizes, rng))
-
-
 def blank_rows_fail(named: Tensor, rng: torch.Generator) -> Tensor:
     return named.float().multinomial(1, generator=rng)
 
