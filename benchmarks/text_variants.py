@@ -1,4 +1,4 @@
-"""Compare the paper's variants of notebook 07, hard negatives and `keep_noise`, for five seeds.
+"""Compare the paper's variants and the additions of notebook 07, for five seeds.
 
 Writes text_variants.json in gancourse/results, which notebook 07 shows, with one long run.
 
@@ -21,15 +21,16 @@ FILE = ROOT / "gancourse" / "results" / "text_variants.json"
 NOTEBOOK = ROOT / "solutions" / "07_text_to_image.py"
 LAST = "def prefers_true("
 """In the last cell that is run: what follows is the long run."""
-STEPS = 1500
-PLAIN = {"hard": False, "keep_noise": False}
-VARIANTS: dict[str, dict[str, bool]] = {
-    "GAN": {"wrong": False, **PLAIN},
+STEPS = 1200
+PLAIN = {"hard": False, "keep_noise": False, "detail": 0}
+VARIANTS: dict[str, dict[str, bool | int]] = {
+    "GAN": {**PLAIN, "wrong": False},
     "GAN-CLS": PLAIN,
-    "GAN-INT": {"wrong": False, "interpolate": True, **PLAIN},
-    "GAN-INT-CLS": {"interpolate": True, **PLAIN},
-    "GAN-CLS, hard negatives": {"hard": True, "keep_noise": False},
-    "the same, keep_noise": {"hard": True, "keep_noise": True},
+    "GAN-INT": {**PLAIN, "wrong": False, "interpolate": True},
+    "GAN-INT-CLS": {**PLAIN, "interpolate": True},
+    "GAN-CLS, hard negatives": {**PLAIN, "hard": True},
+    "... and detail in D": {"keep_noise": False},
+    "... and keep_noise": {},
 }
 """Options of the notebook's `new_run`."""
 LONG = 20_000

@@ -9,13 +9,13 @@
 # %% [markdown] tags=["header"]
 # # 07 Text to image: a red flower on a meadow
 #
-# In notebook 05 you asked G for a digit by its label. In 2016 Reed and others asked for a bird or a flower by a sentence. Three ideas make it work: a text encoder trained to match images, a discriminator that is also given sentences that don't match, and interpolations between sentences. You will build all three, and measure which words G follows, also in new combinations.
+# Notebook 05 asked G for a digit by its label. In 2016 Reed and others asked for a bird or a flower by a sentence. Three ideas make it work: a text encoder trained to match images, a discriminator that is also given sentences that don't match, and interpolations between sentences. You will build all three, and measure which words G follows, also in new combinations.
 #
 # **You build:** a text encoder, a GAN conditioned on sentences, and a text box to try it.
 #
 # After this notebook you can
 # - **train** a text encoder with the structured joint embedding loss;
-# - **write** the GAN-CLS loss, **derive** the best discriminator's output, and **make** hard negatives;
+# - **write** the GAN-CLS loss, **derive** its best discriminator, and **make** hard negatives;
 # - **measure** whether G follows two words together, for seen and for held-out combinations;
 # - **explain** why G can ignore z.
 #
@@ -234,7 +234,7 @@ def joint_embedding_loss(scores: Tensor) -> Tensor:
 joint_embedding_loss = check("7.2", joint_embedding_loss)
 
 # %% [markdown]
-# Now train the encoder. The features of the images stay fixed, as in the paper. Principal component analysis (PCA) finds the directions in which they vary, those of highest variance first. A few directions have most of the variance, and would dominate the score. So we take the first `DIM`, each scaled to standard deviation 1 (**whitening**): details such as the shape of the petals then count as much as the colour. The encoder has half the paper's width.
+# Now train the encoder. The features of the images stay fixed, as in the paper. Principal component analysis (PCA) finds the directions in which they vary, those of highest variance first. A few directions have most of the variance, and would dominate the score. So we take the first `DIM`, each scaled to standard deviation 1 (**whitening**): details such as the shape of the petals then count as much as the colour.
 
 # %% tags=["training", "nbval-ignore-output"]
 ENCODER_STEPS = env.budget(smoke=20, cpu=800, gpu=2000)
@@ -336,7 +336,7 @@ c_train, c_unseen, c_held_out = (
 )
 
 # %% [markdown]
-# Usually the last column is lower: in training "red" is evidence against "narrow", and both the encoder and the probe learn that. What the embedding has lost here, no GAN can draw.
+# Usually the last column is lower: in training "red" is evidence against "narrow", and encoder and probe learn that. What is lost here, no GAN can draw.
 #
 # ## 4. Three kinds of pairs, and hard negatives
 #
@@ -481,18 +481,18 @@ for i in range(3):
 assert usable.float().mean() > 0.8
 
 # %% [markdown]
-# A random sentence of another image is sometimes true of this one; there D's target is wrong, as in the paper.
-#
 # ## 5. Training, and which words G follows
 #
 # **Does it work?** The networks are those of DCGAN (notebook 03). In both a linear layer with LeakyReLU projects the condition. In G the result is joined to z; in D it is repeated at each of the 4 x 4 positions, joined to the feature maps there, and mixed with them by a 1 x 1 convolution, as in notebook 05.
 #
-# *Departures from the paper.* The authors' code also has residual blocks in G and D, batch norm after the 1 x 1 convolution (with it our D rejected mismatched sentences less reliably), the mean embedding of four sentences, and random crops. We train as in notebook 03, with R1 and an exponential moving average (EMA) of G's weights. `keep_noise` is explained in Section 7. `gan_cls_step` is Algorithm 1; its batches have a wrong sentence for each image.
+# *Departures from the paper.* The authors' code also has residual blocks in G and D, batch norm after the 1 x 1 convolution (with it our D rejected mismatched sentences less reliably), the mean embedding of four sentences, and random crops. We train as in notebook 03, with R1 and an exponential moving average (EMA) of G's weights. `keep_noise` is explained in Section 7. `gan_cls_step` is Algorithm 1.
+#
+# **Can D see the petals?** Their shape is a matter of a few pixels, and DCGAN's first layer halves the image at once. So our D begins with one more convolution, 3 x 3 with `DETAIL` channels, at the full resolution (*a departure*, too).
 
 
 # %%
 NOISE = 16  # length of z; the paper has 100
-WIDTH = env.budget(smoke=8, cpu=24, gpu=48)
+WIDTH, DETAIL = env.budget(smoke=8, cpu=24, gpu=48), 12
 C_NOISE, Z_WEIGHT = 0.3, 5.0  # for Section 7
 
 
@@ -521,7 +521,7 @@ def z_reader(rng: torch.Generator) -> nn.Module:
 
 def new_run(
     steps: int, seed: int, *, wrong: bool = True, hard: bool = True, interpolate: bool = False,
-    keep_noise: bool = True,
+    keep_noise: bool = True, detail: int = DETAIL,
 ) -> tuple[Callable, dict]:
     """One run: its step, and everything that a checkpoint keeps, with the players G and D."""
     start, rng = env.rng(seed, "cpu"), env.rng(seed)
@@ -529,7 +529,7 @@ def new_run(
     R, net = z_reader(start), text2image.Generator(NOISE, *sizes, rng=start)
     trained = [*net.parameters(), *R.parameters()]  # R learns with G
     G = Player(net, lr=2e-3, steps=steps, ema=0.999, trained=trained)
-    D = Player(text2image.Discriminator(*sizes, rng=start), lr=2e-3, steps=steps)
+    D = Player(text2image.Discriminator(*sizes, detail, rng=start), lr=2e-3, steps=steps)
     batches = pairs(wrong, hard, rng, C_NOISE if keep_noise else 0.0)
     sample_z, r1 = env.noise(NOISE, rng), lazy_r1(0.1)
 
@@ -621,7 +621,7 @@ env.expect("D's loss ends below log 4", loss < math.log(4),
            f"D's loss ends at {loss:.2f}; usually well below 1.39, its value for an undecided D.")
 
 # %% [markdown]
-# *Figure 7.1. Every column is one sentence; the rows differ in z.*
+# *Figure 7.1. One sentence per column; rows differ in z.*
 #
 # Which words does G follow? *Guessing* is what a G reaches that draws each attribute at random, all values equally likely.
 
@@ -630,7 +630,7 @@ seen, zero_shot = (follows(G, *part) for part in TESTS)
 preference = prefers_true(D)
 guessing = [1 / size for size in SIZES] + [1 / (SIZES[0] * SIZES[1])]
 columns = seen, zero_shot, guessing, [*preference, math.nan]
-table(("seen", "held out", "guessing", "D prefers true"), dict(zip(ROWS, zip(*columns))))
+table(("seen", "held out", "guessing", "D: true"), dict(zip(ROWS, zip(*columns))))
 env.report(
     joint_match_seen=seen[-1], joint_match_held_out=zero_shot[-1], joint_guessing=guessing[-1],
     petal_colour_match_seen=seen[0], petal_colour_match_held_out=zero_shot[0],
@@ -646,7 +646,7 @@ env.expect("D checks the colour more reliably than the shape", preference[0] > p
            f"it prefers the true ones in {preference[0]:.2f} and {preference[1]:.2f} of the cases.")
 
 # %% [markdown]
-# A G that draws the right colour and a random shape has a joint rate of 1/3. The colour fills many pixels; the shape is a matter of a few, which D learns much later, and G after D. Held-out combinations are harder also because less of them is in $c$: see the probe.
+# A G that draws the right colour and a random shape has a joint rate of 1/3. Compare the last column: G can't learn an attribute that D ignores, and it learns after D. The colour fills many pixels, the shape only a few. For held-out combinations there are two more limits: the condition, see the probe, and that G was never trained on such a condition.
 #
 # **Are there too few steps?** The joint rate during this run, and during one that is four times as long (`python benchmarks/text_variants.py`):
 
@@ -664,9 +664,7 @@ show(fig, alt="The joint rate over the steps, for seen and held-out combinations
 assert len(curve) >= 1
 
 # %% [markdown]
-# *Figure 7.2. The joint rate; grey: the right colour and a random shape.*
-#
-# What the long run adds was a matter of too few steps; what remains wrong at its end was not.
+# *Figure 7.2. The joint rate; grey: the right colour and a random shape.* What the long run adds, five minutes on a CPU are too short for.
 #
 # ## 6. Between sentences, and the paper's variants
 #
@@ -712,7 +710,7 @@ def between(phi: Tensor, beta: float = 0.5) -> Tensor:
 between = check("7.5", between)
 
 # %% [markdown]
-# **Which of these ideas does what?** Short runs, with and without wrong sentences and interpolated ones, as in the paper; then with hard negatives, and with `keep_noise`. Each row is the mean over several seeds, with the standard deviation (`python benchmarks/text_variants.py`).
+# **Which of these ideas does what?** Short runs of the paper's four variants; then what we added to GAN-CLS, one after the other. Mean and standard deviation over several seeds (`python benchmarks/text_variants.py`):
 
 # %%
 runs_of = load_table("text_variants")
@@ -727,11 +725,9 @@ for name, seeds in runs_of["runs"].items():
 print(f"variety of real flowers that match a sentence: {runs_of['variety_real']:.2f}")
 
 # %% [markdown]
-# Compare the first two rows (wrong sentences), "GAN-CLS" with and without hard negatives, and the last two rows. A difference within the standard deviations may be chance.
+# Compare the first two rows (wrong sentences), and then each row with the one that it adds to. A difference within the standard deviations may be chance. The run of Section 5, that of the last row, is without interpolation: we ask about single words, and an interpolated condition names none.
 #
-# The run of Section 5 is GAN-CLS with hard negatives, without interpolation: we ask whether D checks single words, and an interpolated condition names none. (An INT step also takes longer: G draws half a batch more.)
-#
-# **What does our G draw between two sentences?**
+# Our G between two sentences:
 
 # %%
 TRIPS = [("a red flower on a meadow", "a blue flower on a meadow"),
@@ -745,11 +741,11 @@ for ax, ends, (a, b) in zip(axes, TRIPS, condition(TRIPS)):
 show(fig, alt="Nine images between two sentences, twice: is each a flower?")
 
 # %% [markdown]
-# *Figure 7.3. Interpolation between two sentences, with the same z.* The middle images belong to no sentence. Is each a flower at all?
+# *Figure 7.3. Interpolation between two sentences, with the same z.* Is each image a flower?
 #
 # ## 7. What is left for z
 #
-# **What does z decide?** "A red flower" leaves open the background, the size, the petals and the position. All of that is left for z. The last column of the table measures its effect: **variety** is the standard deviation of a pixel over 16 images for one sentence, averaged over pixels and sentences. In the first rows of the table it is small: there G draws nearly the same image each time.
+# **What does z decide?** "A red flower" leaves open the background, the size, the petals and the position. All of that is left for z. **Variety**, in the last column of the table, is the standard deviation of a pixel over 16 images for one sentence, averaged over pixels and sentences. In the first rows of the table it is small: there G draws nearly the same image each time.
 #
 # **Exercise 7.6** · *Why the noise falls silent* · difficulty ●●●○○ · importance ●●●●○ · 6 minutes · 1 point
 #
@@ -787,14 +783,13 @@ silent = "c"
 silent = check("7.6", silent)
 
 # %% [markdown]
-# The words chosen, "crimson" or "red", the form of the sentence: all this is in the embedding, and G can use it as a source of randomness. Two remedies come from later papers. Together they are `keep_noise`.
+# The words chosen, "crimson" or "red", the form of the sentence: all this is in the embedding, and G can use it as randomness. `keep_noise` is two remedies from later papers.
 #
 # - **Noise on the condition**: Gaussian noise of standard deviation `C_NOISE` hides the accidental details of $c$, but not its meaning. (A learned form is the conditioning augmentation of StackGAN, Zhang and others, 2017.)
 # - **A loss for z** (Chen and others, InfoGAN, 2016): a small network $R$, trained with G, predicts z from G's images, and `Z_WEIGHT` times its mean squared error is added to G's loss. $R$ gets images of 8 x 8 pixels, so that G can't encode z as a fine pattern.
 #
-# The run of Section 5 had both, as in the last row of the table: compare its variety with the row above, and with that of real flowers.
-#
-# (In the paper a third network predicts z from an image, Equation 6, to give the *style* of one image to another sentence. It can transfer only what z decides; we leave it out.)
+# The last row of the table has both: compare its variety with the row above, and with that of real flowers.
+# (The paper also trains a network that predicts z, the *style* of an image. We leave it out: it can transfer only what z decides.)
 #
 # ## 8. Type a sentence
 #
@@ -823,7 +818,7 @@ sentences = FIRST, "crimson petals in the air", "A tulip with stripes!", ""
 explore(order, [{"sentence": s} for s in sentences], sentence=FIRST, noise=(0, 20, 1, 0))
 
 # %% [markdown]
-# The first sentence names a held-out combination. Try to find sentences that fail. "a flower that is not red"? Two colours at once?
+# The first sentence names a held-out combination. Find sentences that fail!
 #
 # ## What we measured, and what the paper reports
 #
@@ -832,7 +827,7 @@ explore(order, [{"sentence": s} for s in sentences], sentence=FIRST, noise=(0, 2
 # | images | drawn flowers, 32 x 32 (64 on a GPU); sentences from a grammar | CUB birds, Oxford-102 flowers, MS COCO, 64 x 64; sentences by people |
 # | encoder | half the width; whitened features of a small network | features of GoogLeNet |
 # | G's condition | 16 whitened PCA directions; 16 numbers for z | 1,024 numbers, projected to 128; 100 for z |
-# | wrong sentences | half of them hard negatives | of random other images |
+# | wrong sentences | most are hard negatives | of random other images |
 # | variants | attribute classifier, several seeds | by eye: all four plausible on flowers, the two with INT best on birds |
 #
 # **A mistake worth making.** In `pairs`, let the wrong sentence be another sentence of the *same* image: `c_wrong = c_train[i, other]`, with `hard=False`. What will D learn from such pairs?

@@ -84,6 +84,14 @@ def test_the_papers_networks_at_64_pixels():
     assert D.judge[0].weight.shape == (512, 640, 1, 1)
 
 
+def test_d_can_begin_at_the_full_resolution(rng):
+    """One more convolution of 12 channels; the rest of D has the same maps."""
+    D = Discriminator(7, 3, 3, 4, 32, detail=12)
+    assert D.look[0].weight.shape == (12, 3, 3, 3) and D.look[2].weight.shape[1] == 12
+    x, phi = torch.randn(3, 3, 32, 32, generator=rng), torch.randn(3, 7, generator=rng)
+    assert D(x, phi).shape == (3,)
+
+
 def test_d_compares_picture_and_text(rng):
     """Changing the text moves the logit by more for one picture than for another."""
     D = Discriminator(7, 3, 3, 4, 32)
