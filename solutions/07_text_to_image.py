@@ -598,7 +598,7 @@ def variety(G: nn.Module, c: Tensor) -> Tensor:
 
 
 # %% tags=["training", "nbval-ignore-output"]
-STEPS = env.budget(smoke=16, cpu=5000, gpu=15000)
+STEPS = env.budget(smoke=16, cpu=3500, gpu=15000)
 TESTS = (unseen, c_unseen), (held_out, c_held_out)
 step, players = new_run(STEPS, seed=0)
 G, D, figure, curve = players["G"].average, players["D"].net, None, {}
@@ -648,7 +648,7 @@ env.expect("D checks the colour more reliably than the shape", preference[0] > p
 # %% [markdown]
 # A G that draws the right colour and a random shape has a joint rate of 1/3. Compare the last column: G can't learn an attribute that D ignores, and it learns after D. The colour fills many pixels, the shape only a few. For held-out combinations there are two more limits: the condition, see the probe, and that G was never trained on such a condition.
 #
-# **Are there too few steps?** The joint rate during this run, and during one that is four times as long (`python benchmarks/text_variants.py`):
+# **Are there too few steps?** The joint rate during this run, and during a longer one (`python benchmarks/text_variants.py`):
 
 # %% tags=["nbval-ignore-output"]
 long = load_table("text_variants")["long"]
