@@ -23,7 +23,7 @@
 # |---|---|
 # | 1 From a label to a sentence | 8 |
 # | 2 Reading a sentence, character by character | 6 |
-# | 3 Matching sentences and images (7.2) | 30 |
+# | 3 Matching sentences and images (7.2) | 26 |
 # | 4 Three kinds of pairs, and hard negatives (7.3, 7.4, 7.9) | 34 |
 # | 5 Training, and which words G follows | 16 |
 # | 6 Between sentences, and the paper's variants (7.5) | 20 |
@@ -648,7 +648,7 @@ env.expect("D checks the colour more reliably than the shape", preference[0] > p
 # %% [markdown]
 # A G that draws the right colour and a random shape has a joint rate of 1/3. Compare the last column: G can't learn an attribute that D ignores, and it learns after D. The colour fills many pixels, the shape only a few. For held-out combinations there are two more limits: the condition, see the probe, and that G was never trained on such a condition.
 #
-# **Are there too few steps?** The joint rate during this run, and during a longer one (`python benchmarks/text_variants.py`):
+# Usually the joint rate ends near 1/2 or below, for held-out combinations below 1/3. **Are there too few steps?** The rate during this run, and during a longer one (`python benchmarks/text_variants.py`):
 
 # %% tags=["nbval-ignore-output"]
 long = load_table("text_variants")["long"]
