@@ -58,7 +58,6 @@ SIZES = {
     "04": {"Z", "flower_set", "unseen", "fresh"},
     "05": {"M", "SIDE", "usable"},
     "06": {"N", "train_set"},
-    "07": {"enlarge", "usable"},
     "09": {"count, tests"},
 }
 """By notebook: what no step depends on. It has the size that it has in the smoke profile."""

@@ -5,7 +5,7 @@ combinations of colour and shape are held out of training, for zero-shot tests.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -125,14 +125,50 @@ def describe(truth: Truth, rng: torch.Generator) -> tuple[tuple[tuple[str, ...],
     named = torch.rand(*shape, len(WORDS), generator=rng, device=rng.device)
     limits = torch.tensor(list(NAMED.values()), device=rng.device)
     said = torch.where(named < limits, truth[:, None], -1)
+    return write(said, rng), said
+
+
+def write(said: Said, rng: torch.Generator) -> tuple[tuple[str, ...], ...]:
+    """Sentences (B, K) for what they state (B, K, 6); form and words are drawn for each."""
+    shape = said.shape[:2]
     form = torch.randint(len(FORMS), shape, generator=rng, device=rng.device).tolist()
-    word = torch.randint(2, (*shape, len(WORDS)), generator=rng, device=rng.device).tolist()
-    stated = said.tolist()
-    sentences = tuple(
-        tuple(sentence(stated[i][k], word[i][k], form[i][k]) for k in range(SENTENCES))
-        for i in range(len(truth))
+    word = torch.randint(2, said.shape, generator=rng, device=rng.device).tolist()
+    return tuple(
+        tuple(sentence(*each) for each in zip(*rows, strict=True))
+        for rows in zip(said.tolist(), word, form, strict=True)
     )
-    return sentences, said
+
+
+def change_one(
+    said: Int[Tensor, "batch attributes"], sizes: Sequence[int], rng: torch.Generator
+) -> Int[Tensor, "batch attributes"]:
+    """Change one attribute of each row to another value: hard negatives. First built in 07.
+
+    Parameters
+    ----------
+    said : Int[Tensor, "batch attributes"]
+        What sentences state; -1 for an attribute that is not named.
+    sizes : Sequence[int]
+        How many values each attribute has, 2 or more.
+    rng : torch.Generator
+        Draws the attribute, uniformly among those that a row names, and its new value, uniformly
+        among the others. A row that names nothing stays as it is.
+    """
+    named = said >= 0
+    weights = named | ~named.any(dim=1, keepdim=True)  # where nothing is named: any
+    which = weights.float().multinomial(1, generator=rng)
+    size = torch.tensor(sizes, device=said.device)[which]
+    value = said.gather(1, which)
+    step = 1 + (torch.rand(which.shape, generator=rng, device=rng.device) * (size - 1)).long()
+    return said.scatter(1, which, torch.where(value < 0, value, (value + step) % size))
+
+
+def is_held_out(said: Int[Tensor, "*shape 6"]) -> Bool[Tensor, "*shape"]:
+    """Whether colour and shape are both stated, and are a combination of `HELD_OUT`."""
+    colours, shapes = list(PETAL_COLOURS), list(SHAPES)
+    pairs = [(colours.index(c), shapes.index(s)) for c, s in HELD_OUT]
+    found = [(said[..., 0] == c) & (said[..., 1] == s) for c, s in pairs]
+    return torch.stack(found).any(dim=0)
 
 
 def sentence(said: list[int], word: list[int] | None = None, form: int = 0) -> str:
@@ -166,7 +202,7 @@ def vocabulary() -> frozenset[str]:
 def unknown_words(text: str, known: Collection[str]) -> list[str]:
     """The words of a text that are not in `known`, in lower case, each once, in order.
 
-    A word is a run of letters and digits. First built in notebook 07.
+    A word is a run of letters and digits.
 
     Raises
     ------

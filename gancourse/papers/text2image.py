@@ -5,8 +5,9 @@ synthesis". The encoder is that of Reed, Akata, Schiele and Lee (2016), "Learnin
 representations of fine-grained visual descriptions". First built in notebook 07.
 
 Differences from the authors' code: no residual blocks between the layers of G and D; no batch norm
-after D's 1 x 1 convolution, with which ours rejected mismatched texts less reliably; width, side
-and length of a text are arguments.
+after D's 1 x 1 convolution, with which ours rejected mismatched texts less reliably; one text of an
+image at a time, where theirs averages the embeddings of four; no random crops, and no style encoder
+(Equation 6); width, side and length of a text are arguments.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -177,7 +178,15 @@ class Discriminator(nn.Module):
     """Image and phi(t) to a logit: a real image of that text, or not.
 
     phi(t) is projected, repeated at each of the 4 x 4 positions, joined to the maps there ("depth
-    concatenation"), and mixed with them by a 1 x 1 convolution. Parameters as in `Generator`.
+    concatenation"), and mixed with them by a 1 x 1 convolution.
+
+    Parameters
+    ----------
+    text_dim, condition_dim, channels, width, size, rng
+        As in `Generator`.
+    detail : int
+        Channels of one more 3 x 3 convolution before all others, which does not halve the image: of
+        small images D sees details sooner. 0, as in the paper: none.
     """
 
     def __init__(
@@ -187,14 +196,16 @@ class Discriminator(nn.Module):
         channels: int = 3,
         width: int = 64,
         size: int = 64,
+        detail: int = 0,
         rng: Rng = None,
     ) -> None:
         super().__init__()
         self.project = nn.Sequential(nn.Linear(text_dim, condition_dim), nn.LeakyReLU(0.2))
         self.size = size
-        trunk = dcgan.Discriminator(channels, width, size).layers
+        trunk = dcgan.Discriminator(detail or channels, width, size).layers
         maps = trunk[-2].in_channels
-        self.look = trunk[:-2]  # without its last layer and the flattening
+        first = [nn.Conv2d(channels, detail, 3, padding=1), nn.LeakyReLU(0.2)] if detail else []
+        self.look = nn.Sequential(*first, *trunk[:-2])  # without the last layer, the flattening
         self.judge = nn.Sequential(
             nn.Conv2d(maps + condition_dim, maps, 1),
             nn.LeakyReLU(0.2),
@@ -307,19 +318,3 @@ def gan_cls_step(
             total = total + regularizer(fakes, z)
         descend(opt_G, total)
     return {"loss_D": loss_D.detach(), "loss_G": loss_G.detach()}
-
-
-def style_loss(S: nn.Module, G: nn.Module, z: Latent, phi: Embedding) -> Scalar:
-    r"""Style encoder's loss :math:`E\|z - S(G(z, \varphi(t)))\|^2`, Reed et al. (2016), Eq. 6.
-
-    S learns to recover the latent vector from an image that G drew. G is fixed: no gradient reaches
-    it.
-
-    Returns
-    -------
-    Float[Tensor, ""]
-        Squared distance, the mean over the batch; the length of z for an S that always returns 0.
-    """
-    with no_grad():
-        x = G(z, phi)
-    return (z - S(x)).square().sum(dim=1).mean()

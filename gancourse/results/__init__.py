@@ -6,8 +6,8 @@ from typing import Any
 
 
 def load_table(name: str) -> dict[str, Any]:
-    """A table: ring, tricks_ring, digits, conditional, lapgan or diagnosis.
+    """A table: ring, tricks_ring, digits, conditional, lapgan, text_variants or diagnosis.
 
-    Each names the command that made it.
+    Each was made by the command in its notebook's text, or names it itself.
     """
     return json.loads((files(__name__) / f"{name}.json").read_text("utf-8"))

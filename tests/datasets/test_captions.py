@@ -97,6 +97,39 @@ def test_fits_only_asks_for_what_is_said():
     assert not captions.fits(torch.tensor([-1, -1, -1, -1, -1, 0]), truth)  # neither
 
 
+def test_change_one_changes_one_attribute_that_is_named(garden):
+    said, sizes = garden.said.flatten(0, 1), [len(values) for values in captions.WORDS.values()]
+    new = captions.change_one(said, sizes, torch.Generator().manual_seed(0))
+    changed, named = new != said, said >= 0
+    assert torch.equal(changed.sum(1), named.any(1).long())
+    assert not changed[~named].any() and (new[named] >= 0).all()
+    assert (new < torch.tensor(sizes)).all()
+    assert not captions.fits(new, garden.truth.repeat_interleave(10, 0))[named.any(1)].any()
+
+
+def test_change_one_chooses_evenly():
+    """Two of three attributes are named; 20,000 rows, five standard errors."""
+    said = torch.tensor([[2, -1, 1]]).expand(20000, -1)
+    new = captions.change_one(said, (5, 4, 2), torch.Generator().manual_seed(0))
+    assert (new[:, 2] == 0).float().mean().item() == pytest.approx(0.5, abs=0.018)
+    others = new[new[:, 0] != 2, 0].bincount(minlength=5) / (new[:, 0] != 2).sum()
+    assert others.tolist() == pytest.approx([0.25, 0.25, 0, 0.25, 0.25], abs=0.022)
+
+
+def test_what_is_written_says_what_it_should(garden):
+    sentences = captions.write(garden.said[:20], torch.Generator().manual_seed(5))
+    assert sentences != garden.sentences[:20]
+    for row, said in zip(sentences, garden.said[:20].tolist(), strict=True):
+        assert [read(sentence) for sentence in row] == said
+
+
+def test_held_out_sentences_are_recognized(garden):
+    assert not captions.is_held_out(garden.said).any()
+    found = captions.load(50, 8, torch.Generator().manual_seed(1), held_out=True)
+    both = (found.said[..., :2] >= 0).all(-1)
+    assert both.any() and torch.equal(captions.is_held_out(found.said), both)
+
+
 def test_unknown_words_are_named_once_in_order():
     known = captions.vocabulary()
     text = "A TULIP, red; on a meadow: tulip? with Stripes!"
