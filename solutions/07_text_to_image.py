@@ -9,26 +9,26 @@
 # %% [markdown] tags=["header"]
 # # 07 Text to image: a red flower on a meadow
 #
-# Notebook 05 asked G for a digit by its label. In 2016 Reed and others asked for a bird or a flower by a sentence. Three ideas make it work: a text encoder trained to match images, a discriminator that is also given sentences that don't match, and interpolations between sentences. You will build all three, and measure which words G follows, also in new combinations.
+# Notebook 05 asked G for a digit by its label. In 2016 Reed and others asked for a bird or a flower by a sentence. Three ideas make it work: a text encoder trained to match images, a discriminator that is also given sentences that don't match, and interpolations between sentences. Here you build all three, and measure which words G follows, also in new combinations.
 #
 # **You build:** a text encoder, a GAN conditioned on sentences, and a text box to try it.
 #
 # After this notebook you can
 # - **train** a text encoder with the structured joint embedding loss;
-# - **write** the GAN-CLS loss, **derive** its best discriminator, and **make** hard negatives;
+# - **write** the GAN-CLS loss, **derive** its optimal discriminator, and **make** hard negatives;
 # - **measure** whether G follows two words together, for seen and for held-out combinations;
 # - **explain** why G can ignore z.
 #
 # | section | minutes |
 # |---|---|
-# | 1 From a label to a sentence | 8 |
-# | 2 Reading a sentence, character by character | 6 |
-# | 3 Matching sentences and images (7.2) | 26 |
-# | 4 Three kinds of pairs, and hard negatives (7.3, 7.4, 7.9) | 34 |
-# | 5 Training, and which words G follows | 16 |
-# | 6 Between sentences, and the paper's variants (7.5) | 20 |
-# | 7 What is left for z (7.6) | 14 |
-# | 8 Type a sentence | 8 |
+# | 1. From a label to a sentence | 8 |
+# | 2. Reading a sentence, character by character | 6 |
+# | 3. Matching sentences and images (7.2) | 26 |
+# | 4. Three kinds of pairs, and hard negatives (7.3, 7.4, 7.9) | 34 |
+# | 5. Training, and which words G follows | 16 |
+# | 6. Between sentences, and the paper's variants (7.5) | 20 |
+# | 7. What is left for z (7.6) | 14 |
+# | 8. Type a sentence | 8 |
 #
 # It builds on notebook 03 (DCGAN), 05 (conditions, wrong labels, where D joins the condition) and, for the latent vector z, on 04.
 
@@ -196,7 +196,7 @@ print(to_characters(["A rosé petal"], 16)[0].tolist())
 #
 # This is the **structured joint embedding** loss. The mismatched pairs are essential: without them a constant $\varphi$ would do.
 #
-# **Exercise 7.2** · *Partners and strangers* · difficulty ●●●○○ · importance ●●●●● · 15 minutes · 3 points
+# **Exercise 7.2** · *The joint embedding loss* · difficulty ●●●○○ · importance ●●●●● · 15 minutes · 3 points
 #
 # Compute the loss above from the scores.
 # - `scores`: (n, n), row i is image i, column j is text j; matching pairs are on the diagonal. Along a row one image is compared with all texts, down a column one text with all images.
@@ -387,11 +387,11 @@ def gan_cls_loss(real: Tensor, wrong: Tensor, fake: Tensor) -> Tensor:
 gan_cls_loss = check("7.3", gan_cls_loss)
 
 # %% [markdown]
-# **What do the weights do to D's output?** In notebook 02 the best D was $p_\text{data} / (p_\text{data} + p_G)$, and 1/2 for a perfect G. Now the pairs have weights.
+# **What do the weights do to D's output?** In notebook 02 the optimal D was $p_\text{data} / (p_\text{data} + p_G)$, and 1/2 for a perfect G. Now the pairs have weights.
 #
-# **Exercise 7.4** · *A perfect G, and D's best answer* · difficulty ●●●○○ · importance ●●●○○ · 6 minutes · 1 point
+# **Exercise 7.4** · *The optimal D for a perfect G* · difficulty ●●●○○ · importance ●●●○○ · 6 minutes · 1 point
 #
-# Suppose that G's images for a sentence are distributed as the real ones, and that a wrong sentence never matches its image. Which probability does the best D give to a real image with its own sentence?
+# Suppose that G's images for a sentence are distributed as the real ones, and that a wrong sentence never matches its image. Which probability does the optimal D give to a real image with its own sentence?
 #
 # <details><summary>Hint 1</summary>
 #
@@ -487,7 +487,7 @@ assert usable.float().mean() > 0.8
 #
 # *Departures from the paper.* The authors' code also has residual blocks in G and D, batch norm after the 1 x 1 convolution (with it our D rejected mismatched sentences less reliably), the mean embedding of four sentences, and random crops. We train as in notebook 03, with R1 and an exponential moving average (EMA) of G's weights. `keep_noise` is explained in Section 7. `gan_cls_step` is Algorithm 1.
 #
-# **Can D see the petals?** Their shape is a matter of a few pixels, and DCGAN's first layer halves the image at once. So our D begins with one more convolution, 3 x 3 with `DETAIL` channels, at the full resolution (*a departure*, too).
+# **Can D see the petals?** Their shape shows in a few pixels only, and DCGAN's first layer halves the image at once. So our D begins with one more convolution, 3 x 3 with `DETAIL` channels, at the full resolution (*a departure*, too).
 
 
 # %%
@@ -598,7 +598,7 @@ def variety(G: nn.Module, c: Tensor) -> Tensor:
 
 
 # %% tags=["training", "nbval-ignore-output"]
-STEPS = env.budget(smoke=16, cpu=3500, gpu=15000)
+STEPS = env.budget(smoke=16, cpu=2600, gpu=15000)
 TESTS = (unseen, c_unseen), (held_out, c_held_out)
 step, players = new_run(STEPS, seed=0)
 G, D, figure, curve = players["G"].average, players["D"].net, None, {}
@@ -609,7 +609,7 @@ for record in train(step, STEPS, players, place / "gan_cls", record_every=every,
     curve[record.step] = [follows(G, *part, sentences=1)[-1] for part in TESTS]
     grid = torch.cat([to_float(unseen.images[:8]), generate(G, c_unseen[:8, 0].repeat(4, 1))])
     ax = show_images(grid, title=f"step {record.step:,}; first row: real flowers")
-    alt = "Below a row of real flowers, each column shows one sentence: does it match?"
+    alt = "A row of real flowers, and below it four rows generated for their sentences"
     figure = show_live(ax, alt, figure)
 for n, row in enumerate(unseen.sentences[:8], start=1):
     print(f"column {n}: {row[0]}")
@@ -646,9 +646,9 @@ env.expect("D checks the colour more reliably than the shape", preference[0] > p
            f"it prefers the true ones in {preference[0]:.2f} and {preference[1]:.2f} of the cases.")
 
 # %% [markdown]
-# A G that draws the right colour and a random shape has a joint rate of 1/3. Compare the last column: G can't learn an attribute that D ignores, and it learns after D. The colour fills many pixels, the shape only a few. For held-out combinations there are two more limits: the condition, see the probe, and that G was never trained on such a condition.
+# A G that draws the right colour and a random shape has a joint rate of 1/3. Compare the last column: G can't learn an attribute that D ignores. The colour fills many pixels, the shape only a few. For held-out combinations there are two more limits: the condition, see the probe, and that G was never trained on such a condition.
 #
-# Usually the joint rate ends near 1/2 or below, for held-out combinations below 1/3. **Are there too few steps?** The rate during this run, and during a longer one (`python benchmarks/text_variants.py`):
+# Usually the joint rate ends below 1/2, and for held-out combinations below 1/3: in five minutes on a CPU G learns colours, but hardly any shapes. **Would more steps help?** The figure shows the rate during this run, and during one of 10,000 steps (`python benchmarks/text_variants.py`):
 
 # %% tags=["nbval-ignore-output"]
 long = load_table("text_variants")["long"]
@@ -660,21 +660,21 @@ for k, (ax, title) in enumerate(zip(axes, ("seen combinations", "held-out combin
     ax.set(title=title, xlabel="step", ylim=(0, 1))
 axes[0].set_ylabel("colour and shape right")
 fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-show(fig, alt="The joint rate over the steps, for seen and held-out combinations: is it rising?")
+show(fig, alt="TODO")
 assert len(curve) >= 1
 
 # %% [markdown]
-# *Figure 7.2. The joint rate; grey: the right colour and a random shape.* What the long run adds, five minutes on a CPU are too short for.
+# *Figure 7.2. The joint rate; grey: the right colour and a random shape.* TODO
 #
 # ## 6. Between sentences, and the paper's variants
 #
-# **What should G draw between two sentences?** So far nothing determines it. So the paper also lets G draw for **sentences that nobody wrote**: embeddings interpolated between those of two sentences (its Equation 5):
+# **What should G draw between two sentences?** So far nothing determines it. So the paper also lets G draw for **embeddings that belong to no sentence**, interpolated between those of two sentences (its Equation 5):
 #
 # $$E_{t_1, t_2}\big[\log\big(1 - D(G(z,\, \beta t_1 + (1 - \beta) t_2))\big)\big].$$
 #
 # No real image belongs to such a sentence, so D is not trained on it. This is **GAN-INT**.
 #
-# **Exercise 7.5** · *Sentences that nobody wrote* · difficulty ●○○○○ · importance ●●●○○ · 8 minutes · 2 points
+# **Exercise 7.5** · *Interpolated embeddings* · difficulty ●○○○○ · importance ●●●○○ · 8 minutes · 2 points
 #
 # Interpolate between the first half of a batch of embeddings and the second.
 # - `phi`: (B, d). Row i of the result is `beta` times row i plus `1 - beta` times row i + B // 2.
@@ -710,7 +710,7 @@ def between(phi: Tensor, beta: float = 0.5) -> Tensor:
 between = check("7.5", between)
 
 # %% [markdown]
-# **Which of these ideas does what?** Short runs of the paper's four variants; then what we added to GAN-CLS, one after the other. Mean and standard deviation over several seeds (`python benchmarks/text_variants.py`):
+# **What do wrong sentences, interpolation and our changes do early in training?** Short runs, mean and standard deviation over five seeds (`python benchmarks/text_variants.py`):
 
 # %%
 runs_of = load_table("text_variants")
@@ -725,7 +725,7 @@ for name, seeds in runs_of["runs"].items():
 print(f"variety of real flowers that match a sentence: {runs_of['variety_real']:.2f}")
 
 # %% [markdown]
-# Compare the first two rows (wrong sentences), and then each row with the one that it adds to. A difference within the standard deviations may be chance. The run of Section 5, that of the last row, is without interpolation: we ask about single words, and an interpolated condition names none.
+# TODO The run of Section 5 is without interpolation: we ask about single words, and an interpolated condition names none.
 #
 # Our G between two sentences:
 
@@ -738,16 +738,16 @@ fig, axes = panels(1, rows=2, width=6.8, height=1.15)
 for ax, ends, (a, b) in zip(axes, TRIPS, condition(TRIPS)):
     x = generate(G, torch.lerp(a, b, t), z.expand(9, -1))
     show_images(x, columns=9, title=f"{ends[0]}  ->  {ends[1]}", ax=ax)
-show(fig, alt="Nine images between two sentences, twice: is each a flower?")
+show(fig, alt="Nine images between two sentences, twice: from red to blue petals, and from round to narrow")
 
 # %% [markdown]
-# *Figure 7.3. Interpolation between two sentences, with the same z.* Is each image a flower?
+# *Figure 7.3. Interpolation between two sentences, with the same z.*
 #
 # ## 7. What is left for z
 #
-# **What does z decide?** "A red flower" leaves open the background, the size, the petals and the position. All of that is left for z. **Variety**, in the last column of the table, is the standard deviation of a pixel over 16 images for one sentence, averaged over pixels and sentences. In the first rows of the table it is small: there G draws nearly the same image each time.
+# **What does z decide?** "A red flower" leaves open the background, the size, the petals and the position. All of that is left for z. **Variety**, in the last column of the table, is the standard deviation of a pixel over 16 images for one sentence, averaged over pixels and sentences. In the first three rows of the table it is small: there G draws nearly the same image each time.
 #
-# **Exercise 7.6** · *Why the noise falls silent* · difficulty ●●●○○ · importance ●●●●○ · 6 minutes · 1 point
+# **Exercise 7.6** · *Why G ignores z* · difficulty ●●●○○ · importance ●●●●○ · 6 minutes · 1 point
 #
 # G draws nearly the same image for a sentence, whatever z is. What could be the cause?
 #
@@ -788,7 +788,7 @@ silent = check("7.6", silent)
 # - **Noise on the condition**: Gaussian noise of standard deviation `C_NOISE` hides the accidental details of $c$, but not its meaning. (A learned form is the conditioning augmentation of StackGAN, Zhang and others, 2017.)
 # - **A loss for z** (Chen and others, InfoGAN, 2016): a small network $R$, trained with G, predicts z from G's images, and `Z_WEIGHT` times its mean squared error is added to G's loss. $R$ gets images of 8 x 8 pixels, so that G can't encode z as a fine pattern.
 #
-# The last row of the table has both: compare its variety with the row above, and with that of real flowers.
+# The last row of the table has both: compare its variety with the rows above, and with that of real flowers.
 # (The paper also trains a network that predicts z, the *style* of an image. We leave it out: it can transfer only what z decides.)
 #
 # ## 8. Type a sentence
@@ -811,14 +811,14 @@ def order(sentence: str = FIRST, noise: int = 0) -> None:
         print(f"Not in the training set: {', '.join(strange)}. Don't rely on the images.")
     x = generate(G, c.expand(10, -1), seed=100 + noise)
     ax = show_images(x, columns=10, title=sentence)
-    show(ax, alt=f"Ten generated flowers: do they match the sentence, {sentence}?")
+    show(ax, alt=f"Ten generated flowers for the sentence: {sentence}")
 
 
 sentences = FIRST, "crimson petals in the air", "A tulip with stripes!", ""
 explore(order, [{"sentence": s} for s in sentences], sentence=FIRST, noise=(0, 20, 1, 0))
 
 # %% [markdown]
-# The first sentence names a held-out combination. Find sentences that fail!
+# The first sentence names a held-out combination. Which sentences fail?
 #
 # ## What we measured, and what the paper reports
 #

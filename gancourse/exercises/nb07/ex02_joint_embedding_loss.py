@@ -130,7 +130,7 @@ def by_margin_loss(s: Tensor) -> Tensor:
 
 EXERCISE = Exercise(
     id="7.2",
-    title="Partners and strangers",
+    title="The joint embedding loss",
     points=3,
     minutes=15,
     reference=joint_embedding_loss,

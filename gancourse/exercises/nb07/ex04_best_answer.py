@@ -8,7 +8,7 @@ from gancourse.exercises.questions import number
 
 EXERCISE = number(
     "7.4",
-    "A perfect G, and D's best answer",
+    "The optimal D for a perfect G",
     minutes=6,
     answer=2 / 3,
     wrong={

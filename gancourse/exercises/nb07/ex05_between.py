@@ -57,7 +57,7 @@ def flipped(phi: Tensor) -> tuple[Tensor, Tensor]:
 
 EXERCISE = Exercise(
     id="7.5",
-    title="Sentences that nobody wrote",
+    title="Interpolated embeddings",
     points=2,
     minutes=8,
     reference=between,

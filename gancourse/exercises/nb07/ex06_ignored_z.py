@@ -4,7 +4,7 @@ from gancourse.exercises.questions import choice
 
 EXERCISE = choice(
     "7.6",
-    "Why the noise falls silent",
+    "Why G ignores z",
     minutes=6,
     answer="c",
     wrong={
