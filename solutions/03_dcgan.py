@@ -9,7 +9,7 @@
 # %% [markdown] tags=["header"]
 # # 03 DCGAN: a generator that draws digits
 #
-# In 2015 Radford, Metz and Chintala described, in five guidelines, convolutional networks with which the game of notebook 02 trains more steadily on images. You train the GAN of 2014 and a DCGAN on digits, compare them by numbers, see what each guideline contributes, and train the same networks on galaxies or your own images.
+# In 2015 Radford, Metz and Chintala gave five guidelines for convolutional networks with which GAN training on images is more stable. You train the GAN of 2014 and a DCGAN on digits, compare them by numbers, see what each guideline contributes, and train the same networks on galaxies or your own images.
 #
 # **You build:** a DCGAN that generates digits, and the metrics with which you compare its samples.
 #
@@ -75,7 +75,7 @@ show(ax, alt="Two rows of handwritten digits, white on black")
 #
 # The package's `Player` holds a network, its Adam optimizer, **learning-rate decay** (constant for half of the run, then linear to 0) and, on request, an **exponential moving average** (EMA) of the weights, with which samples are drawn. You know these from notebook 02, and write the EMA in Section 5.
 #
-# `game` makes the step of a run. At every eighth step it adds notebook 02's **R1 penalty** (Mescheder et al., 2018, arXiv 1801.04406) to D's loss, on eight images of the batch. Applied this rarely, it needs little time (lazy regularization, Karras et al., 2020, arXiv 1912.04958).
+# `game` returns the function that performs one training step. At every eighth step it adds notebook 02's **R1 penalty** (Mescheder et al., 2018, arXiv 1801.04406) to D's loss, on eight images of the batch, multiplied by 8, so that its mean effect is the same: lazy regularization (Karras et al., 2020, arXiv 1912.04958). (With batch norm in D an image's gradient also contains its effect on the other seven, a departure from R1.)
 
 # %%
 def game(
@@ -99,13 +99,13 @@ def game(
     return step, {"G": G, "D": D, "rng": rng}
 
 # %% [markdown]
-# Now the networks of Goodfellow et al. (2014) for MNIST: fully connected, on the pixels as one long vector. D has **maxout** units: each computes k linear functions of its input and returns the largest. Ours are smaller, and trained with later methods, because a laptop has a minute for them:
+# Now the networks of Goodfellow et al. (2014) for MNIST: fully connected, on the pixels as one long vector. D has **maxout** units: each computes k linear functions of its input and returns the largest. Ours are smaller and use later training methods, so that they train in about a minute on a laptop:
 #
-# | | 2014 | here |
+# | | 2014 (authors' code) | here |
 # |---|---|---|
 # | G | 100 uniform numbers, 1,200 and 1,200 ReLUs, sigmoid | 24 normal numbers, 256 and 256 ReLUs, tanh |
 # | D | 240 and 240 maxout units, k = 5; dropout | 128 and 128, k = 2; R1 with weight 1 |
-# | optimizer | SGD with momentum | Adam, learning rate 0.003, decaying; EMA of G |
+# | training | SGD with momentum, batches of 100, 28 x 28 pixels | Adam, learning rate 0.003, decaying; batches of 64; EMA of G |
 
 # %% tags=["training", "nbval-ignore-output"]
 STEPS_2014 = env.budget(smoke=24, cpu=5000, gpu=20000)
@@ -129,7 +129,7 @@ assert samples.isfinite().all()
 # %% [markdown]
 # *Figure 3.2. Samples of the GAN of 2014.* Most can be read as digits, as those in the paper's Figure 2 can, but their edges are ragged. Each output pixel has weights of its own, so G has to learn at each position separately that strokes are smooth. A convolution uses the same weights at every position.
 #
-# **What the paper reports:** a Parzen-window estimate of the samples' log-likelihood (notebook 05 shows how it misleads). On MNIST the GAN had the highest of four models, 225 ± 2. On the Toronto Face Database it had not: 2057 ± 26, against 2110 ± 50 for a stacked autoencoder. For CIFAR-10, small photos of ten kinds of objects, the paper shows samples and gives no number. The DCGAN paper is about this step from digits to photos.
+# **What the paper reports:** a Parzen-window estimate of the samples' log-likelihood (notebook 05 shows how it misleads). On MNIST the GAN had the highest of four models, 225 ± 2. On the Toronto Face Database it did not: 2057 ± 26, against 2110 ± 50 for a stacked contractive autoencoder. For CIFAR-10, small photos of ten kinds of objects, the paper shows samples and gives no number. The DCGAN paper is about this step from digits to photos.
 #
 # ## 2. A judge: how to measure samples
 #
@@ -137,7 +137,7 @@ assert samples.isfinite().all()
 #
 # - `confident_share`: the share of samples to which it assigns one digit with a probability of at least 0.9. A shape between two digits should not count.
 # - the **classes seen** among those confident samples. A generator that draws nothing but perfect sevens has a confident share of 1, but only one class seen.
-# - the **Fréchet distance** between two sets of its 128 inner features, real and generated, each treated as a Gaussian with mean $\mu$ and covariance matrix $C$: $\lVert\mu_a-\mu_b\rVert^2+\mathrm{tr}\big(C_a+C_b-2(C_aC_b)^{1/2}\big)$, where tr is the sum of the diagonal. With the features of an Inception network this is the FID of Heusel et al. (2017, arXiv 1706.08500). Compare ours only with other numbers of this notebook, above all with the **floor**, the distance between two sets of *real* digits.
+# - the **Fréchet distance** between two sets of its 128 inner features, real and generated, each treated as a Gaussian with mean $\mu$ and covariance matrix $C$: $\lVert\mu_a-\mu_b\rVert^2+\mathrm{tr}\big(C_a+C_b-2(C_aC_b)^{1/2}\big)$, where tr is the sum of the diagonal and the power 1/2 is the matrix square root. With the features of an Inception network this is the FID of Heusel et al. (2017, arXiv 1706.08500). Compare ours only with other numbers of this notebook, above all with the **floor**, the distance between two sets of *real* digits.
 #
 # `train_judge` trains a small convolutional classifier on batches of 100 digits, shifted by up to 2 pixels.
 
@@ -203,11 +203,11 @@ env.expect(
 #
 # | | guideline | in G | in D |
 # |---|---|---|---|
-# | 1 | no pooling: learn how to change the side | transposed convolutions, stride 2 | convolutions, stride 2 |
-# | 2 | batch norm in both | all layers but the output | all layers but the input |
-# | 3 | no fully connected hidden layers (the paper: in deeper networks) | z becomes 4 x 4 at once | 4 x 4 becomes a logit at once |
+# | 1 | no pooling: learned down- and upsampling | transposed convolutions, stride 2 | convolutions, stride 2 |
+# | 2 | batch norm in both | all layers but the last | all layers but the first and the last |
+# | 3 | no fully connected hidden layers (the paper: in deeper networks) | z is mapped directly to 4 x 4 | 4 x 4 is mapped directly to a logit |
 # | 4 | ReLU in G | and tanh at its output | |
-# | 5 | LeakyReLU in D | | slope 0.2 everywhere |
+# | 5 | LeakyReLU in D | | slope 0.2, in all layers but the last |
 #
 # *Batch norm* takes each channel, subtracts its mean over the batch and the image, and divides by its standard deviation. Then it multiplies by a learned **gain** (its `weight`) and adds a learned shift (its `bias`). Moving averages of those means and variances are kept in **buffers**, tensors that are saved but not learned. In evaluation mode (`net.eval()`, which `in_batches` uses) they replace the batch's, so an image's output no longer depends on its batch. *LeakyReLU* is x above 0 and 0.2 x below, so its gradient is never 0.
 #
@@ -256,9 +256,9 @@ def transposed_side(side: int, kernel: int, stride: int, padding: int) -> int:
 transposed_side = check("3.1", transposed_side)
 
 # %% [markdown]
-# Kernel 4 with stride 2 and padding 1 doubles the side. The paper's kernels are 5 x 5. Since 2 does not divide 5, some output pixels are reached by more stamps than their neighbours, which gives checkerboard patterns (Odena et al., 2016, *Distill*). So we take 4 x 4.
+# Kernel 4 with stride 2 and padding 1 doubles the side. The paper's kernels are 5 x 5. Since 2 does not divide 5, some output pixels are reached by more stamps than their neighbours, which easily gives checkerboard patterns (Odena et al., 2016, *Distill*). So we take 4 x 4.
 #
-# G is a stack of blocks, each of which doubles the side. Its convolution has no bias: batch norm subtracts each channel's mean, so of a constant nothing would be left.
+# G is a stack of blocks, each of which doubles the side. Its convolution has no bias: batch norm subtracts each channel's mean, which would cancel a bias.
 
 # %%
 def up_block(c_in: int, c_out: int) -> list[nn.Module]:
@@ -275,7 +275,7 @@ def up_block(c_in: int, c_out: int) -> list[nn.Module]:
 # | transposed convolution, stride 1, no padding; batch norm; ReLU | 4w x 4 x 4 |
 # | `up_block` | 2w x 8 x 8 |
 # | `up_block` | w x 16 x 16 |
-# | transposed convolution, stride 2 (with bias); tanh | `channels` x 32 x 32 |
+# | transposed convolution, stride 2, padding 1 (with bias); tanh | `channels` x 32 x 32 |
 #
 # **Exercise 3.3** · *The generator* · difficulty ●●●○○ · importance ●●●●● · 15 minutes · 3 points
 #
@@ -385,7 +385,7 @@ Discriminator = check("3.4", Discriminator)
 # %% [markdown]
 # ## 4. Two batches for D
 #
-# In the paper all weights are drawn from N(0, 0.02); the authors' code draws batch norm's gain from N(1, 0.02). `init_normal` does both. D's last layer has no batch norm after it, so small weights make the first logits small: D starts nearly undecided, as it should.
+# In the paper all weights are drawn from a normal distribution with mean 0 and standard deviation 0.02; the authors' code draws batch norm's gain with mean 1 and the same standard deviation. `init_normal` does both. D's last layer has no batch norm after it, so small weights make the first logits small: D starts nearly undecided, as it should.
 
 # %%
 def pair(seed: int, width: int = WIDTH, channels: int = 1) -> tuple[nn.Module, nn.Module]:
@@ -405,7 +405,7 @@ with torch.no_grad():
 #
 # **Exercise 3.6** · *Real and fake apart* · difficulty ●●○○○ · importance ●●●●○ · 10 minutes · 2 points
 #
-# - Return D's logits of `x` and of `fakes`, in this order, **each batch by itself**.
+# - Return D's logits of `x` and of `fakes`, in this order, from **two separate passes** through D.
 # - It is D's turn: no gradient may reach the generator that made `fakes`. D itself must get its gradient.
 # - Leave D in the mode in which it was.
 #
@@ -450,17 +450,17 @@ with torch.no_grad():
 assert min(change["noise"], change["black images"]) > 1.5 * change["real digits"]
 
 # %% [markdown]
-# Black images or noise change the logits of the same 32 digits several times as much as other digits do. In one mixed batch D's logit for a real digit would change whenever G does. So `gan_step` passes the two batches through D separately, as your function does. (Within each batch images still influence each other; see notebook 10.)
+# Black images or noise change the logits of the same 32 digits more than other digits do. In one mixed batch D's logit for a real digit would change whenever G does. So `gan_step` passes the two batches through D separately, as your function does. (Within each batch images still influence each other; see notebook 10.)
 #
 # ## 5. Training
 #
-# The weights of G tend to circle around the equilibrium (notebook 02). Their average over about the last thousand steps lies nearer to it.
+# The weights of G tend to circle around the equilibrium (notebook 02). Their average over about the last thousand steps often lies nearer to it.
 #
 # **Exercise 3.7** · *A running average of G* · difficulty ●●○○○ · importance ●●●○○ · 10 minutes · 2 points
 #
 # $$\bar\theta \leftarrow \beta\,\bar\theta + (1-\beta)\,\theta$$
 #
-# - `average` is a copy of `net`, made once by `copy.deepcopy`. Change its parameters **in place**; don't change `net`; return nothing.
+# - $\theta$ are the parameters of `net`, $\bar\theta$ those of `average`, $\beta$ is `decay`. `average` is a copy of `net`, made once by `copy.deepcopy`. Change its parameters **in place**; don't change `net`; return nothing.
 # - Its **buffers** (batch norm's moving mean and variance) are averages already: copy them as they are.
 #
 # <details><summary>Hint 1</summary>
@@ -535,7 +535,7 @@ print(f"{history[-1].step:,} steps in {history[-1].seconds:.0f} s")
 assert history[-1].step == STEPS
 
 # %% [markdown]
-# *Figure 3.3. Samples of the DCGAN.* Look for errors, such as a digit between a 4 and a 9, and at the variety: slanted and upright, thick and thin. No label or loss mentions slant; G learned it from the images.
+# *Figure 3.3. Samples of the DCGAN.* Look for errors, such as a shape between a 4 and a 9, and compare the slant and the thickness of the strokes. No label or loss mentions slant; G learned it from the images.
 #
 # ## 6. "Is it broken?" Reading curves
 #
@@ -551,7 +551,7 @@ assert all(torch.tensor(list(r.losses.values())).isfinite().all() for r in histo
 # %% [markdown]
 # *Figure 3.4. Losses of the run.* Usually both soon change only slowly, while the samples keep improving.
 #
-# Three short runs follow, without decay and EMA: one otherwise with our settings, and two with an injected fault. The cell prints how much the samples of each differ from one another (the standard deviation of each pixel, averaged).
+# Three short runs follow, without decay and EMA: they differ in learning rates, penalty and batch norm. The cell prints how much the samples of each differ from one another (the standard deviation of each pixel, averaged).
 
 # %% tags=["training", "nbval-ignore-output"]
 SHORT = env.budget(smoke=8, cpu=200, gpu=200)
@@ -577,9 +577,9 @@ show(
 for name, value in spread.items():
     print(f"{name:12} images differ by {value:.3f}")
 env.expect(
-    "the samples of run b vary like real digits, those of run c do not",
+    "the samples of the three runs vary as expected",
     spread["c"] < 0.6 * spread["real digits"] < spread["b"],
-    "the samples of run b usually differ about as much as real digits do, those of run c far less.",
+    "usually one run varies about as much as real digits do, and one far less.",
 )
 
 # %% [markdown]
@@ -615,7 +615,7 @@ healthy = "b"
 healthy = check("3.8", healthy)
 
 # %% [markdown] tags=["solution"]
-# Run **b**: D's loss is clearly above 0 and mostly below log 4, and the samples differ about as much as real digits do. In run **a** D's learning rate is a hundred times G's: it recognizes every fake. In run **c** G's is a hundred times D's, without penalty and batch norm. The losses mostly stay near log 4 and log 2, the values of an undecided D, but all samples are similar: G has collapsed. **Loss curves don't show a collapse: always look at samples.**
+# Run **b**: D's loss is clearly above 0 and mostly below log 4, and the samples differ about as much as real digits do. In run **a** D's learning rate is a hundred times G's, without R1: D recognizes every fake. In run **c** G's is a hundred times D's, without penalty and batch norm. The losses mostly stay near log 4 and log 2, the values of an undecided D, but all samples are similar: G hardly uses z. (Without batch norm and with such small weights it did not from the start.) **Loss curves don't show whether samples vary: always look at samples.**
 
 # %% [markdown]
 # ## 7. How good are the samples?
@@ -654,13 +654,13 @@ env.expect(
 #
 # ## 8. What does each guideline contribute?
 #
-# The paper does not say what happens without each guideline. An **ablation** does: change one part, leave the rest, and measure. Before the first run, write down three things:
+# The paper says a little of this in words (without batch norm, deep generators collapse), but measures none of it. An **ablation** does: change one part, keep the rest, and measure. Before the first run, write down three things:
 #
-# - **the control**: here all five guidelines. A row differs from it in one thing, as far as that is possible: without batch norm the only biases of those layers are gone, too.
+# - **the control**: here all five guidelines. A row differs from it in one thing, as far as that is possible: removing batch norm also removes the only biases of those layers; with pooling the kernels are 3 x 3; the added hidden layers have the same small initial weights and no batch norm, which alone may explain much of their effect.
 # - **the seeds**: how many runs per row.
 # - **what would refute the claim.** If guideline n helps in this setting, the row without it is worse. The claim is refuted if that row is better, and not supported if no difference can be seen.
 #
-# How large must a difference be? Let the control have $n_a$ runs with the variance $s_a^2$ (with $n_a - 1$ in the denominator), and the row $n_b$ runs with $s_b^2$. The difference of the means has the **standard error** $\sqrt{s_a^2 / n_a + s_b^2 / n_b}$. We count a difference beyond three of them. With five normal values in each row, a change *without* any effect gets there in about one case of 60 (with a limit of two, in one of 12).
+# How large must a difference be? Let the control have $n_a$ runs with the variance $s_a^2$ (with $n_a - 1$ in the denominator), and the row $n_b$ runs with $s_b^2$. The difference of the means has the **standard error** $\sqrt{s_a^2 / n_a + s_b^2 / n_b}$. We accept a difference only if it exceeds three standard errors. With five normal values in each row, a change *without* any effect exceeds this limit in about one case of 60 (a limit of two, in one of 12), so about one table of nine rows in seven has a false verdict.
 #
 # **Exercise 3.9** · *The verdict of an ablation* · difficulty ●●●○○ · importance ●●●●● · 15 minutes · 3 points
 #
@@ -700,7 +700,7 @@ def compare_runs(control: Sequence[float], changed: Sequence[float]) -> tuple[fl
 compare_runs = check("3.9", compare_runs)
 
 # %% [markdown]
-# The printed command made this table: complete runs of a narrower DCGAN. The last four rows change what *we* added.
+# The printed command made this table: complete, shorter runs of a narrower DCGAN. The last four rows undo what *we* changed or added. (The row without EMA measures the last weights of the same runs, so its standard error is too large.)
 
 # %%
 table = load_table("digits")
@@ -728,13 +728,13 @@ ax.set(xscale="log", xlim=(table["real"], None))  # from the floor
 show(ax, alt="A bar per variant, its mean Fréchet distance, a dot per seed; the control is dotted")
 
 # %% [markdown]
-# *Figure 3.6. Mean Fréchet distance, on a logarithmic axis.* After ±: the standard deviation of the runs, and the standard error of the difference. "No difference seen" does not mean that there is none: with more seeds the standard error shrinks. And an ablation is evidence only about its setting, here shallow networks and small images; the paper recommends guideline 3 for *deeper* ones, and LeakyReLU above all for *higher resolution*. Notebook 10 shows more rows.
+# *Figure 3.6. Mean Fréchet distance, on a logarithmic axis.* After ±: the standard deviation of the runs, and the standard error of the difference. "No difference seen" does not mean that there is none: with more seeds the standard error shrinks. And an ablation is evidence only about its setting, here shallow and narrow networks, small images, 2,000 steps and a learning rate chosen for the control (a lower one needs more steps); the paper recommends guideline 3 for *deeper* ones, and LeakyReLU above all for *higher resolution*. Notebook 10 shows more rows.
 #
 # ## 9. In colour: galaxies, or your own images
 #
-# The paper was about photographs. These need no download: crops around the brightest objects of the Hubble Deep Field (NASA, public domain), nearly all of them galaxies. The objects at the right side of the photo are held out; no pixel is in both parts.
+# The paper was about photographs. These need no download: crops around the brightest objects of the Hubble eXtreme Deep Field (NASA, ESA, 2012; public domain), nearly all of them galaxies. The objects at the right side of the photo are held out; no pixel is in both parts.
 #
-# There are only a few hundred, and D can learn so few one by one. **Augmentation** helps: the sky has no up and no left, so the 8 symmetries of a square turn each object into eight that are equally real. Other transformations need care: if only the real images are shifted, G learns to draw shifted ones. *Differentiable augmentation* (Zhao et al., 2020, arXiv 2006.10738) transforms all that D sees, real or fake, in both turns. For small sets without symmetries the cell does so with colour, translation and cutout (`Augmented`).
+# There are only a few hundred, few enough for D to memorize (**overfitting**). **Augmentation** helps: the sky has no up and no left, so the 8 symmetries of a square turn each object into eight that are equally real. Other transformations need care: if only the real images are shifted, G learns to draw shifted ones. *Differentiable augmentation* (Zhao et al., 2020, arXiv 2006.10738) transforms every image that D sees, real or fake, in D's turn and in G's. For small sets without symmetries the cell does so with colour, translation and cutout (`Augmented`).
 #
 # **Your own images.** `DATA_SET`, or the environment variable `GANCOURSE_SET`, names what the cell trains on: `"galaxies"`, `"emoji_faces"` (Twemoji, © Twitter, Inc. and other contributors, CC BY 4.0), or the path of a folder with images, such as `"~/holiday"`; with a verified download `"clothing"` (public domain), `"cifar10"` or `"celeba"`. `gancourse fetch` lists sizes and licences.
 
@@ -759,7 +759,7 @@ colour_G = G.average
 order = torch.randperm(len(images), generator=env.rng(13, "cpu"))[:2000].to(images.device)
 both = torch.cat([to_float(images[order[:48]]), in_batches(colour_G, Z[:48])])
 ax = show_images(both, columns=16, title="three rows of real images, three rows of samples")
-show(ax, alt="Real galaxies above; below, samples with similar colours and sizes, details blurred")
+show(ax, alt=f"{DATA_SET}: real images above; below, samples with similar colours, less detail")
 assert both.isfinite().all()
 
 # %% [markdown]
@@ -809,7 +809,13 @@ if all(paths):  # a path is None if its file could not be written
 #
 # The DCGAN paper is older than the Fréchet distance. It measures samples once, on MNIST (Section 8.1): a nearest-neighbour classifier that learns from samples of a DCGAN with labels does as well as one that learns from real digits. Its other numbers are about D's features (notebook 04).
 #
-# **A mistake worth making.** In Section 5, after `G, D = pair(seed=0)`, write `D = nn.Sequential(D, nn.Sigmoid())`. (Pass `fresh=True` to `train`, and stop before the cell that saves.) No error is raised, and the losses look calm. How could you notice the mistake without looking at samples? (What is the least loss of this D on a fake?)
+# **A mistake worth making.** In Section 5, after `G, D = pair(seed=0)`, write `D = nn.Sequential(D, nn.Sigmoid())`. (Pass `fresh=True` to `train`, and stop before the cell that saves.) No error is raised, and the losses look calm. How could you notice the mistake without looking at samples?
+#
+# <details><summary>An answer</summary>
+#
+# This D's output lies between 0 and 1, and its loss on a fake is softplus of that: at least log 2. So the loss of D cannot fall below $\log 2 + \log(1 + e^{-1}) = 1.01$, however good D is.
+#
+# </details>
 #
 # **References**
 # - Goodfellow et al. (2014), *Generative adversarial nets*, arXiv 1406.2661.

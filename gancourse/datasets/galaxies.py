@@ -1,4 +1,4 @@
-"""Galaxies and stars: crops around the brightest objects of the Hubble Deep Field, in colour.
+"""Galaxies and stars: crops around the brightest objects of the Hubble eXtreme Deep Field.
 
 The photograph (NASA, public domain) comes inside scikit-image: no download. See ``data/README.md``.
 """
@@ -33,7 +33,7 @@ class Galaxies:
     centres: Tensor
     """(B, 2): row and column in the photograph, int64, on the CPU."""
     source: str
-    """In words: "Hubble Deep Field (scikit-image), train: 309 objects"."""
+    """In words: "Hubble eXtreme Deep Field (scikit-image), train: 309 objects"."""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -82,7 +82,7 @@ def load(
     centres = centres[keep]
     crops = [photo[0, :, y - half : y + half, x - half : x + half] for y, x in centres.tolist()]
     place = env.device() if device is None else torch.device(device)
-    source = f"Hubble Deep Field (scikit-image), {split}: {len(crops)} objects"
+    source = f"Hubble eXtreme Deep Field (scikit-image), {split}: {len(crops)} objects"
     return Galaxies(torch.stack(crops).to(place), centres, source)
 
 

@@ -74,7 +74,7 @@ def load(
 
     Without a download:
 
-    - "galaxies": 32 x 32, colour crops around the objects of the Hubble Deep Field. No labels.
+    - "galaxies": 32 x 32, in colour, from the Hubble eXtreme Deep Field. No labels.
     - "emoji", "emoji_faces": Twemoji on white, in colour; one in five is "test".
     - the path of a folder, such as "~/holiday": your own images, `folder.load`.
 
@@ -335,7 +335,7 @@ def _clothing(split: str) -> _Part:
 def _galaxies(split: str) -> _Part:
     images = galaxies.load(32, split, device="cpu").images
     take = partial(_rows, images, None)
-    return _Part("Hubble Deep Field (scikit-image)", (), len(images), 3, take)
+    return _Part("Hubble eXtreme Deep Field (scikit-image)", (), len(images), 3, take)
 
 
 def _emoji(split: str, faces: bool = False) -> _Part:

@@ -367,7 +367,7 @@ def test_a_set_that_cannot_be_downloaded(publish, data):
 def test_galaxies_are_crops_of_the_embedded_photo_without_a_download(server):
     got, crops = load("galaxies", 32, split="test"), galaxies.load(32, "test", device="cpu")
     assert torch.equal(got.images, crops.images) and got.labels is None and got.classes == ()
-    assert got.source == f"Hubble Deep Field (scikit-image), test: {len(crops):,} images"
+    assert got.source == f"Hubble eXtreme Deep Field (scikit-image), test: {len(crops):,} images"
     assert load("galaxies", 16, limit=7).images.shape == (7, 3, 16, 16) and server.asked == []
 
 

@@ -109,7 +109,7 @@ SLIPS = {
 
 EXERCISE = Exercise(
     id="10.5",
-    title="Sure of each, and of all kinds",
+    title="The inception-style score",
     points=2,
     minutes=10,
     reference=samples.inception_score,

@@ -244,7 +244,7 @@ SLIPS = {
 
 EXERCISE = Exercise(
     id="10.6",
-    title="Inside the cloud",
+    title="Points inside the balls",
     points=2,
     minutes=12,
     reference=samples.covered,

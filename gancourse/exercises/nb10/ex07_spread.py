@@ -156,7 +156,7 @@ SLIPS = {
 
 EXERCISE = Exercise(
     id="10.7",
-    title="A sign of collapse",
+    title="An indicator of collapse",
     points=2,
     minutes=10,
     reference=spread,
