@@ -738,7 +738,7 @@ fig, axes = panels(1, rows=2, width=6.8, height=1.15)
 for ax, ends, (a, b) in zip(axes, TRIPS, condition(TRIPS)):
     x = generate(G, torch.lerp(a, b, t), z.expand(9, -1))
     show_images(x, columns=9, title=f"{ends[0]}  ->  {ends[1]}", ax=ax)
-show(fig, alt="Nine images between two sentences: from red to blue, and from round to narrow petals")
+show(fig, alt="Nine images between two sentences: red to blue, and round to narrow petals")
 
 # %% [markdown]
 # *Figure 7.3. Interpolation between two sentences, with the same z.*

@@ -178,9 +178,9 @@ def test_he_normal_keeps_the_size_of_a_signal(rng):
 
 
 def test_every_run_in_the_table_of_notebook_06_is_as_its_text_says():
-    """Section 7. If a new seed fails here, the sentences with "in both runs" change."""
+    """Section 7. If a new seed fails here, the sentences about five seeds change."""
     runs = [seed["distances"] for seed in load_table("lapgan")["flowers"]["seeds"].values()]
-    assert len(runs) >= 2
+    assert len(runs) >= 5
     for run in runs:
         chain, single, from_real = run["LAPGAN"], run["one GAN"], run["real 8, then 3 levels"]
         assert chain["imagenet"] < single["imagenet"]
@@ -188,4 +188,3 @@ def test_every_run_in_the_table_of_notebook_06_is_as_its_text_says():
         assert chain["classifier"] > 2 * from_real["classifier"]
         ours, papers = run["real 32, then 1 level"], run["real 32, D of the sum"]
         assert ours["imagenet"] < papers["imagenet"]
-        assert ours["classifier"] > papers["classifier"]
