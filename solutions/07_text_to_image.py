@@ -660,11 +660,11 @@ for k, (ax, title) in enumerate(zip(axes, ("seen combinations", "held-out combin
     ax.set(title=title, xlabel="step", ylim=(0, 1))
 axes[0].set_ylabel("colour and shape right")
 fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-show(fig, alt="TODO")
+show(fig, alt="Both joint rates rise; the long run ends near 0.7 for seen and 0.4 for held-out combinations")
 assert len(curve) >= 1
 
 # %% [markdown]
-# *Figure 7.2. The joint rate; grey: a G that follows the colour alone.* (This run is measured on one sentence per flower, the long one on three.) TODO
+# *Figure 7.2. The joint rate; grey: a G that follows the colour alone.* (This run is measured on one sentence per flower, the long one on three.) The long run ends at 0.71 for seen and 0.39 for held-out combinations, far above the grey lines. So G can learn shapes, also in new combinations, but needs more steps than five minutes on a CPU allow.
 #
 # ## 6. Between sentences, and the paper's variants
 #

@@ -355,7 +355,7 @@ ax.axvline(fmean(frechet[control]), color="black", linewidth=0.8, linestyle=":")
 show(ax, alt="A bar for each DCGAN on digits with a dot per seed; a dotted line marks the control")
 
 # %% [markdown]
-# *Figure 10.3. The dotted line is notebook 03's recipe, with $\beta_1 = 0.5$.* Here a trick is added to a working recipe with R1, decay and EMA, not to a plain GAN. Only a trick that is better (or worse) in both tables has been confirmed. TODO
+# *Figure 10.3. The dotted line is notebook 03's recipe, with $\beta_1 = 0.5$.* Here a trick is added to a working recipe with R1, decay and EMA, not to a plain GAN. Only a trick that is better (or worse) in both tables has been confirmed. Worse in both are spectral norm in D and feature matching. A batch norm in D that sees real and fake in one batch ruins both tasks (on the ring any batch norm in D does). Virtual batch norm is ahead in both, but within our limit.
 #
 # ## 7. Metrics from first principles
 #

@@ -44,7 +44,7 @@ from gancourse.metrics import images as image_metrics
 from gancourse.metrics import samples
 from gancourse.notebooks import build
 from gancourse.papers import adversarial, dcgan_probes
-from gancourse.training import guards, loop
+from gancourse.training import guards, loop, trick_runs
 
 ROOT = Path(__file__).resolve().parents[1]
 CYCLE = 8
@@ -193,7 +193,8 @@ def prepare(patch: pytest.MonkeyPatch, profile: str, counter: Counter) -> None:
         patch.setattr(module, metric, lambda *args: torch.tensor(0.5))
     patch.setattr(samples, "in_batches", on_a_few)
     patch.setattr(captions, "load", few_captions)
-    patch.setattr(adversarial, "range", counter.range, raising=False)
+    for module in (adversarial, trick_runs):
+        patch.setattr(module, "range", counter.range, raising=False)
     patch.setattr(exercises, "check", lambda id, answer: answer)
     patch.setattr(pretrained, "torchvision_classifier", untrained)
     patch.setattr(two_domains, "horse2zebra", horses_and_zebras)
