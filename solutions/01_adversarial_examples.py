@@ -87,7 +87,7 @@ def top_class(p: Tensor) -> str:
 
 
 p_clean = probabilities(x)
-fig, axes = panels(len(names), width=1.75, height=2.2)
+fig, axes = panels(len(names), width=1.75, height=2.5)
 for ax, name, image, p in zip(axes, names, x, p_clean, strict=True):
     show_images(image[None], columns=1, title=f"{name}:\n{top_class(p)}", ax=ax)
 show(fig, alt="Five photos; the most probable class of each is the one that we count as true")
@@ -241,7 +241,7 @@ input_gradient = check("1.3", input_gradient)
 # %%
 g = input_gradient(model, x, y)
 largest = g.abs().amax(dim=(1, 2, 3), keepdim=True)
-fig, axes = panels(len(names), width=1.75, height=1.9)
+fig, axes = panels(len(names), width=1.75, height=2.2)
 for ax, name, image in zip(axes, names, 8 * g / largest, strict=True):
     show_images(image[None], columns=1, title=name, ax=ax)
 show(fig, alt="The gradients look like noise; for some photos it is denser around the object")
@@ -722,7 +722,7 @@ def two_classes(images: Tensor) -> Tensor:
 real_digits = Batches(train.images, size=64, rng=rng)
 fakes, y_real = noise_images(256), torch.ones(64, dtype=torch.long, device=device)
 history = []  # for each round: shares of test digits, training fakes, new images called real
-fig, axes = panels(4, width=2.2, height=2.6)
+fig, axes = panels(4, width=2.2, height=2.9)
 for n, ax in enumerate(axes, start=1):
     batches = Batches(fakes, size=64, rng=rng)
     for _ in range(100):  # D's turn

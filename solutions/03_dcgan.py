@@ -17,12 +17,12 @@
 #
 # | section | minutes |
 # |---|---|
-# | 1, 2 The GAN of 2014, and a judge | 20 |
-# | 3 Five guidelines (3.1, 3.3, 3.4) | 45 |
-# | 4, 5 Batches, training (3.6, 3.7) | 35 |
-# | 6, 7 Reading curves; scores (3.8) | 15 |
-# | 8 Ablation (3.9) | 25 |
-# | 9 In colour | 10 |
+# | 1, 2 The GAN of 2014, and a judge | 18 |
+# | 3 Five guidelines (3.1, 3.3, 3.4) | 42 |
+# | 4, 5 Batches, training (3.6, 3.7) | 30 |
+# | 6, 7 Reading curves; scores (3.8) | 12 |
+# | 8 Ablation (3.9) | 23 |
+# | 9 In colour | 8 |
 #
 # It builds on notebook 02: the game and `gan_step`.
 

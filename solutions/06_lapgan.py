@@ -22,14 +22,14 @@
 #
 # | section | minutes |
 # |---|---|
-# | 1. An image in steps | 5 |
-# | 2. Halving and doubling (exercise 6.1) | 18 |
-# | 3. The Laplacian pyramid (6.2, 6.3) | 28 |
-# | 4. The coarsest level: a plain GAN | 6 |
-# | 5. A conditional GAN for each doubling (6.4, 6.5) | 35 |
-# | 6. The chain (6.6, 6.7) | 26 |
-# | 7. Comparison with a single GAN | 20 |
-# | 8. A class for the first step | 8 |
+# | 1. An image in steps | 4 |
+# | 2. Halving and doubling (exercise 6.1) | 16 |
+# | 3. The Laplacian pyramid (6.2, 6.3) | 25 |
+# | 4. The coarsest level: a plain GAN | 5 |
+# | 5. A conditional GAN for each doubling (6.4, 6.5) | 30 |
+# | 6. The chain (6.6, 6.7) | 25 |
+# | 7. Comparison with a single GAN | 16 |
+# | 8. A class for the first step | 6 |
 #
 # It builds on notebook 02 (the game), notebook 03 (convolutions, the EMA, the Fréchet distance) and notebook 05 (conditioning).
 
@@ -796,7 +796,7 @@ env.report(
 )
 
 # %% [markdown]
-# *Figure 6.10. Distances to real flowers: means over seeds, a dot per seed.* **Which is better depends on the metric.** With each of five seeds LAPGAN is nearer to real flowers by ImageNet's features, and the single GAN is several times nearer by the flower classifier. (Seed 0 is this notebook's.) The two differ in more than the idea: the single GAN has batch norm, and LAPGAN a fifth more arithmetic.
+# *Figure 6.10. Distances to real flowers: means over seeds, a dot per seed.* **Which is better depends on the metric.** With each of five seeds LAPGAN is nearer to real flowers by ImageNet's features, and the single GAN is several times nearer by the flower classifier. (Seed 0 has this notebook's initial weights.) The two differ in more than the idea: the single GAN has batch norm, and LAPGAN a fifth more arithmetic.
 #
 # **Where does the chain's error come from?** Rows two to four have one, two and three levels; each also passes on the errors of its input (Exercise 6.7). From "real 8, then 3 levels" to "LAPGAN" only the first GAN is new. By the flower classifier it raises the distance more than the three levels together; by ImageNet's features it is the other way round.
 #

@@ -21,15 +21,15 @@
 #
 # | section | minutes |
 # |---|---|
-# | 1. The task, and how to measure it (exercise 8.1) | 22 |
-# | 2. The generator (8.2) | 25 |
-# | 3. SRResNet: the squared error | 10 |
-# | 4. Why the squared error blurs (8.4) | 15 |
+# | 1. The task, and how to measure it (exercise 8.1) | 19 |
+# | 2. The generator (8.2) | 19 |
+# | 3. SRResNet: the squared error | 7 |
+# | 4. Why the squared error blurs (8.4) | 12 |
 # | 5. Content loss and adversarial loss (8.5, 8.6, 8.7) | 42 |
-# | 6. SRGAN | 12 |
-# | 7. Total variation (8.9) | 12 |
-# | 8. A blind opinion test | 8 |
-# | 9. Your own images | 8 |
+# | 6. SRGAN | 8 |
+# | 7. Total variation (8.9) | 10 |
+# | 8. A blind opinion test | 6 |
+# | 9. Your own images | 4 |
 #
 # It builds on notebook 02, notebook 03 (the EMA) and notebook 06 (downsampling without aliasing).
 
@@ -270,7 +270,7 @@ ResidualBlock = check("8.2", ResidualBlock)
 # To upsample, SRGAN uses **sub-pixel convolutions** (Shi et al. 2016): a convolution with four times as many output channels, then `nn.PixelShuffle(2)`, which rearranges each group of four channels into a block of 2 x 2 pixels. With random weights the four pixels of a block get four different grey values: a **checkerboard pattern**. Transposed convolutions have one too: each of the four output positions has weights of its own, and with some kernel sizes the kernels also overlap unevenly (notebook 03). Two remedies are known. **ICNR** (Aitken et al. 2017) initializes the four sets of weights of a sub-pixel convolution equally. A **resize convolution** copies each pixel four times and convolves afterwards: whatever its weights, a flat input gives a flat output. We test all four with random weights on a flat input.
 
 # %%
-fig, axes = panels(4, width=2.15, height=2.4)
+fig, axes = panels(4, width=2.15, height=2.7)
 spread = {}
 for ax, kind in zip(axes, ("transposed", "subpixel", "icnr", "resize")):
     double = srgan.UPSAMPLERS[kind]
@@ -722,7 +722,7 @@ compare("bicubic", "SRResNet", "SRGAN",
 # %% [markdown]
 # *Figure 8.6. SRGAN is SRResNet, trained further with two other losses.* Look at the wood behind the cup, and at edges too: along the rim of the saucer SRGAN may draw specks where SRResNet has a clean line.
 #
-# In the table above SRGAN is usually behind SRResNet by the metrics of distortion, and even behind bicubic interpolation by PSNR and SSIM, but clearly ahead in texture and variation. That is the trade-off. One caveat: in the `cpu` profile the content loss uses the same network as the perceptual and the texture distance, although not the texture distance's map. And it is one run: `benchmarks/srgan.py` repeats both trainings with other seeds, and with sub-pixel convolutions.
+# In the table above SRGAN is behind SRResNet by PSNR and SSIM, and usually even a little behind bicubic interpolation; the perceptual distance hardly changes; texture and variation are clearly better. That is the trade-off. One caveat: in the `cpu` profile the content loss uses the same network as the perceptual and the texture distance, although not the texture distance's map. And it is one run: `benchmarks/srgan.py` repeats both trainings with other seeds, and with sub-pixel convolutions.
 #
 # Does SRGAN draw a checkerboard pattern? We test it in two ways. For flat grey images we report the standard deviation of the output, in grey levels of 0 to 255. On the photographs we average the difference from the bicubic image over all blocks of 4 x 4 pixels, and print the standard deviation of this mean block.
 
@@ -886,7 +886,7 @@ assert upscaled.mode[:1] in "RL"
 # | adversarial weight | 0.004 | 0.001 |
 # | Adam | betas 0.9, 0.99; 0.002, for SRGAN 0.0002, D's twice that; all decay to 0; EMA of G | beta1 0.9; 0.0001, for SRGAN's second half 0.00001 |
 # | SRResNet against bicubic | about 0.8 dB | 3.62 dB on Set5, 2.50 on Set14, 1.64 on BSD100 |
-# | SRGAN against bicubic | about -0.3 dB | 0.97 dB, 0.03 dB, -0.78 dB |
+# | SRGAN against bicubic | -0.1 to -0.3 dB | 0.97 dB, 0.03 dB, -0.78 dB |
 #
 # **References**
 # - C. Ledig and others, *Photo-realistic single image super-resolution using a generative adversarial network*, 2017, arXiv 1609.04802. Losses in Section 2.2, results in Tables 1 and 2.

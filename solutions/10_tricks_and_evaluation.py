@@ -22,15 +22,15 @@
 #
 # | section | minutes |
 # |---|---|
-# | 1 Many seeds, and what counts as a difference | 12 |
-# | 2 The verdict depends on the number of steps | 15 |
-# | 3 Batch norm couples the examples of a batch (10.1) | 25 |
-# | 4 Noise, labels and the other tricks | 10 |
-# | 5 A critic with bounded gradients (10.3) | 28 |
-# | 6 The same tricks on digits | 6 |
-# | 7 Metrics from first principles (10.5, 10.6) | 32 |
-# | 8 Five broken generators | 18 |
-# | 9 Diagnosis of a run (10.7, 10.9) | 40 |
+# | 1 Many seeds, and what counts as a difference | 6 |
+# | 2 The verdict depends on the number of steps | 10 |
+# | 3 Batch norm couples the examples of a batch (10.1) | 20 |
+# | 4 Noise, labels and the other tricks | 6 |
+# | 5 A critic with bounded gradients (10.3) | 24 |
+# | 6 The same tricks on digits | 4 |
+# | 7 Metrics from first principles (10.5, 10.6) | 30 |
+# | 8 Five broken generators | 10 |
+# | 9 Diagnosis of a run (10.7, 10.9) | 38 |
 #
 # It builds on notebook 02 (the game, the ring, its four remedies) and 03 (DCGAN, the judge).
 
@@ -445,6 +445,8 @@ for ax, (name, metric) in zip(axes, METRICS.items()):
     ax.errorbar(SIZES, means[name], yerr=[stdev(v) for v in values], marker="o", capsize=3)
     ax.axhline(0, color="grey", linewidth=0.8)
     ax.set(xscale="log", xlabel="images on each side", ylabel=f"{name} distance")
+    ax.set_xticks(SIZES, map(str, SIZES))
+    ax.minorticks_off()
 show(fig, alt="Left: the Fréchet distance falls with more images. Right: the kernel one does not")
 bias = dict(zip(SIZES, means["Fréchet"]))
 print("Fréchet distance, real against real:", {n: round(v, 1) for n, v in bias.items()})
@@ -534,7 +536,7 @@ sets = {
     "nearly all ones": torch.cat([unseen[: N * 12 // 100], ones])[:N],
     "matched moments": raw.tanh().detach(),
 }
-fig, axes = panels(6, width=1.45, height=1.7)
+fig, axes = panels(6, width=1.45, height=2.0)
 for ax, (name, x) in zip(axes, sets.items()):
     mixed = torch.randperm(len(x), generator=env.rng(24, "cpu"))[:16]
     show_images(x[mixed.to(device)], columns=4, title=name, ax=ax)
@@ -648,7 +650,10 @@ for i, (name, records) in enumerate(runs.items()):
         curves = {sign: [r.losses[sign] for r in records] for sign in signs}
         steps = [r.step for r in records]
         plot_curves(steps, curves, xlabel="step", ylabel=unit, title=title, ax=ax)
+        ax.get_legend().remove()
     axes[i].axhline(math.log(4), color="black", linewidth=0.8, linestyle=":")
+for ax, place in ((axes[0], "outside upper center"), (axes[4], "outside lower center")):
+    fig.legend(*ax.get_legend_handles_labels(), loc=place, ncols=2)
 show(fig, alt="Losses; below spread and distance. A: losses swing. B: flat losses, spread near 1. "
               "C: losses much as in B, spread near 0. D: D's loss near 0, G's high")  # fmt: skip
 collapsed, healthy = (runs[name][-1].losses["spread"] for name in ("mode collapse", "healthy"))
