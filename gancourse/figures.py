@@ -62,7 +62,9 @@ def show_images(images: Images, columns: int = 8, title: str = "", ax: Axes | No
         Where to draw; by default in a new figure.
     """
     rows = -(-len(images) // columns)
-    ax = ax or plt.subplots(figsize=(columns * 0.8, rows * 0.8), layout="constrained")[1]
+    if ax is None:
+        side = min(0.8, PAGE_WIDTH / 96 / columns)  # of an image, in inches
+        ax = plt.subplots(figsize=(columns * side, rows * side + 0.2), layout="constrained")[1]
     grid = make_grid(images.detach().float().cpu(), nrow=columns, padding=1, pad_value=1.0)
     pixels = grid.add(1).div(2).clamp(0, 1).permute(1, 2, 0)  # CHW in [-1,1] -> HWC in [0,1]
     ax.imshow(pixels.numpy(), interpolation="nearest")
