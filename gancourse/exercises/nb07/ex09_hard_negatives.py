@@ -12,8 +12,8 @@ from gancourse.exercises.base import FACT, AnswerError, Case, Exercise, Observat
 from gancourse.exercises.observe import integer, seeded
 
 SIZES = (3, 5, 2, 4)
-PATTERNS = {(0, 1, 2, 3): 2400, (1, 3): 4000, (2,): 300, (): 100}
-"""How many rows name which attributes."""
+PATTERNS = {(0, 1, 2, 3): 5000, (1, 3): 10_000, (2,): 300, (): 100}
+"""How many rows name which attributes: enough that 60 in 1000 are 6 standard deviations."""
 
 SAME = f"{FACT}These are the rows that you were given: change one attribute of each."
 BLANK = (
