@@ -96,7 +96,7 @@ class OpinionTest:
     def sheet(self, columns: int = 6) -> None:
         """Draw every image with its number, without method: what a saved or printed page shows."""
         rows = -(-len(self) // columns)
-        fig, axes = panels(columns, rows, width=1.9, height=2.1)
+        fig, axes = panels(columns, rows, width=8.8 / columns, height=8.8 / columns + 0.3)
         for n, ax in enumerate(axes):
             ax.axis("off")
             if n < len(self):

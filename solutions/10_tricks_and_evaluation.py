@@ -43,7 +43,7 @@ import math
 import re
 from collections.abc import Callable
 from functools import partial
-from statistics import fmean, stdev, variance
+from statistics import fmean, stdev
 
 import torch
 import torch.nn.functional as F
@@ -57,6 +57,7 @@ from gancourse.exercises import check
 from gancourse.figures import PALETTE, panels, plot_bars, plot_curves, show, show_images
 from gancourse.metrics import samples
 from gancourse.metrics.retrieval import nearest
+from gancourse.metrics.runs import compare_runs
 from gancourse.metrics.samples import in_batches, misplaced, mode_shares
 from gancourse.papers import tricks
 from gancourse.papers.blocks import MLP, MLPDiscriminator
@@ -112,13 +113,6 @@ def mean_and_error(values: list[float]) -> str:
     return f"{fmean(values):.3f} +- {stdev(values) / math.sqrt(len(values)):.3f}"
 
 
-def compare(values: list[float], plain: list[float]) -> tuple[float, str]:
-    """The difference of two means over seeds, in standard errors, and our verdict."""
-    error = math.sqrt(variance(values) / len(values) + variance(plain) / len(plain))
-    score = (fmean(values) - fmean(plain)) / max(error, 1e-6)
-    return score, "better" if score < -3 else "worse" if score > 3 else "no difference"
-
-
 # %% tags=["training", "nbval-ignore-output"]
 runs = {name: run(name) for name in ("plain", "recipe")}
 fig, axes = panels(4, rows=2, width=2.1, height=2.3, sharex=True, sharey=True)
@@ -133,7 +127,7 @@ assert runs["recipe"].sample().isfinite().all()
 # %% [markdown]
 # *Figure 10.1. Samples (orange) over real points (grey).* Within a row only the seed differs. With one seed each, almost any trick can be "shown" to help.
 #
-# **What counts.** We divide the difference of two means by its standard error. If the result exceeds 3 in absolute value, we say better or worse. Why not 2? Of two dozen comparisons, one or two would exceed 2 by chance even if no trick did anything.
+# **What counts.** We divide the difference of two means by its standard error. If the result exceeds 3 in absolute value, we say better or worse (`compare_runs`, your Exercise 3.9). Why not 2? Of two dozen comparisons, one or two would exceed 2 by chance even if no trick did anything.
 #
 # ## 2. The verdict depends on the number of steps
 #
@@ -151,9 +145,9 @@ heads = " ".join(f"{base + ', ' + steps:15}" for steps, base in against)
 print(f"{'':25}{'after 2000':16}{'after 8000':16}modes  {heads}")
 for name, row in table["rows"].items():
     columns = "  ".join(mean_and_error(ring[steps][name]) for steps in ring)
-    verdicts = (compare(ring[steps][name], ring[steps][base])[1] for steps, base in against)
+    verdicts = (compare_runs(ring[s][base], ring[s][name])[2] for s, base in against)
     print(f"{name:25}{columns} {fmean(row['8000']['modes']):5.1f}  "
-          + " ".join(f"{verdict:15}" for verdict in verdicts))  # fmt: skip
+          + " ".join(f"{verdict.removesuffix(' seen'):15}" for verdict in verdicts))  # fmt: skip
 
 # %% tags=["test"]
 figures = {}
@@ -347,9 +341,9 @@ frechet = {name: table["rows"][name]["frechet"] for name in (control, *others)}
 print(f"{table['command']}\n(real against real digits: {table['real']:.1f})\n")
 print(f"{'':20}  mean  deviation  difference in standard errors")
 for name, values in frechet.items():
-    score, verdict = compare(values, frechet[control])
-    print(f"{name:20} {fmean(values):5.1f} {stdev(values):10.1f} {score:+11.1f} {verdict:13} "
-          f" {table['rows'][name]['what']}")  # fmt: skip
+    difference, error, verdict = compare_runs(frechet[control], values)
+    print(f"{name:20} {fmean(values):5.1f} {stdev(values):10.1f} {difference / error:+11.1f} "
+          f"{verdict:18}  {table['rows'][name]['what']}")  # fmt: skip
 ax = plot_bars(frechet, xlabel="Fréchet distance on digits (less is better); a dot per seed")
 ax.axvline(fmean(frechet[control]), color="black", linewidth=0.8, linestyle=":")
 show(ax, alt="A bar for each DCGAN on digits with a dot per seed; a dotted line marks the control")

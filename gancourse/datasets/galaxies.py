@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchvision.transforms.v2.functional import gaussian_blur
 
 from gancourse import env
 from gancourse.datasets import photos
@@ -108,20 +109,11 @@ def symmetries(images: Tensor) -> Tensor:
 
 def _objects(photo: Bytes, margin: int) -> Tensor:
     """Centres of the objects (B, 2), brightest first, at least `margin` away from the edges."""
-    grey = photo[0].float().mean(dim=0)
-    at = torch.arange(-4 * int(BLUR), 4 * int(BLUR) + 1).float()
-    bell = torch.exp(-(at**2) / (2 * BLUR**2))
-    smooth = _blur(_blur(grey, bell / bell.sum()).T, bell / bell.sum()).T
+    grey = photo[0].float().mean(dim=0, keepdim=True)
+    (smooth,) = gaussian_blur(grey, kernel_size=[8 * int(BLUR) + 1] * 2, sigma=[BLUR] * 2)
     highest = F.max_pool2d(smooth[None], 2 * APART + 1, stride=1, padding=APART)[0]
     inside = torch.zeros_like(smooth, dtype=torch.bool)
     inside[margin:-margin, margin:-margin] = True
     centres = ((smooth == highest) & (smooth >= BRIGHTNESS) & inside).nonzero()
     order = smooth[centres[:, 0], centres[:, 1]].argsort(descending=True, stable=True)
     return centres[order]
-
-
-def _blur(x: Tensor, bell: Tensor) -> Tensor:
-    """Weighted mean of each row's neighbours in its column; black beyond the edge."""
-    around = len(bell) // 2
-    wide = F.pad(x, (0, 0, around, around))
-    return sum(weight * wide[i : i + len(x)] for i, weight in enumerate(bell))
