@@ -127,7 +127,7 @@ print(f"{STEPS_2014:,} steps in {seconds_2014:.0f} s")
 assert samples.isfinite().all()
 
 # %% [markdown]
-# *Figure 3.2. Samples of the GAN of 2014.* Most can be read as digits, as those in the paper's Figure 2 can, but their edges are ragged. Each output pixel has weights of its own, so G has to learn at each position separately that strokes are smooth. A convolution uses the same weights at every position.
+# *Figure 3.2. Samples of the GAN of 2014.* Most can be read as digits, as those in the paper's Figure 2 can, but edges are ragged, and some samples have stray white pixels. A likely reason: each output pixel has weights of its own, so G has to learn at each position separately that strokes are smooth. A convolution uses the same weights at every position.
 #
 # **What the paper reports:** a Parzen-window estimate of the samples' log-likelihood (notebook 05 shows how it misleads). On MNIST the GAN had the highest of four models, 225 ± 2. On the Toronto Face Database it did not: 2057 ± 26, against 2110 ± 50 for a stacked contractive autoencoder. For CIFAR-10, small photos of ten kinds of objects, the paper shows samples and gives no number. The DCGAN paper is about this step from digits to photos.
 #
@@ -461,7 +461,7 @@ assert min(change["noise"], change["black images"]) > 1.5 * change["real digits"
 # $$\bar\theta \leftarrow \beta\,\bar\theta + (1-\beta)\,\theta$$
 #
 # - $\theta$ are the parameters of `net`, $\bar\theta$ those of `average`, $\beta$ is `decay`. `average` is a copy of `net`, made once by `copy.deepcopy`. Change its parameters **in place**; don't change `net`; return nothing.
-# - Its **buffers** (batch norm's moving mean and variance) are averages already: copy them as they are.
+# - The **buffers** of `net` (batch norm's moving mean and variance) are averages already: copy them to `average` as they are.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -596,7 +596,7 @@ env.expect(
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# G's loss is $-\log D(G(z))$. At 7 nats D gives a fake a probability of $e^{-7}$, about one in a thousand.
+# G's loss is $-\log D(G(z))$. At 7 nats D gives a fake a probability of $e^{-7}$ of being real, about one in a thousand.
 #
 # </details>
 # <details><summary>Hint 3</summary>
@@ -615,7 +615,7 @@ healthy = "b"
 healthy = check("3.8", healthy)
 
 # %% [markdown] tags=["solution"]
-# Run **b**: D's loss is clearly above 0 and mostly below log 4, and the samples differ about as much as real digits do. In run **a** D's learning rate is a hundred times G's, without R1: D recognizes every fake. In run **c** G's is a hundred times D's, without penalty and batch norm. The losses mostly stay near log 4 and log 2, the values of an undecided D, but all samples are similar: G hardly uses z. (Without batch norm and with such small weights it did not from the start.) **Loss curves don't show whether samples vary: always look at samples.**
+# Run **b**: D's loss is clearly above 0 and mostly below log 4, and the samples differ about as much as real digits do. In run **a** D's learning rate is a hundred times G's, without R1: D recognizes every fake. In run **c** G's is a hundred times D's, without penalty and batch norm. The losses mostly stay near log 4 and log 2, the values of an undecided D, but the samples are variants of one shape and differ far less than real digits do. (This run combines three changes; it does not show which of them is the cause.) **Loss curves don't show whether samples vary: always look at samples.**
 
 # %% [markdown]
 # ## 7. How good are the samples?
@@ -656,11 +656,11 @@ env.expect(
 #
 # The paper says a little of this in words (without batch norm, deep generators collapse), but measures none of it. An **ablation** does: change one part, keep the rest, and measure. Before the first run, write down three things:
 #
-# - **the control**: here all five guidelines. A row differs from it in one thing, as far as that is possible: removing batch norm also removes the only biases of those layers; with pooling the kernels are 3 x 3; the added hidden layers have the same small initial weights and no batch norm, which alone may explain much of their effect.
+# - **the control**: here all five guidelines. A row differs from it in one thing, as far as that is possible: removing batch norm also removes the only biases of those layers, and leaves initial weights and a learning rate that were chosen for networks with batch norm; with pooling the kernels are 3 x 3; the added hidden layers have the same small initial weights and no batch norm, which alone may explain much of their effect.
 # - **the seeds**: how many runs per row.
 # - **what would refute the claim.** If guideline n helps in this setting, the row without it is worse. The claim is refuted if that row is better, and not supported if no difference can be seen.
 #
-# How large must a difference be? Let the control have $n_a$ runs with the variance $s_a^2$ (with $n_a - 1$ in the denominator), and the row $n_b$ runs with $s_b^2$. The difference of the means has the **standard error** $\sqrt{s_a^2 / n_a + s_b^2 / n_b}$. We accept a difference only if it exceeds three standard errors. With five normal values in each row, a change *without* any effect exceeds this limit in about one case of 60 (a limit of two, in one of 12), so about one table of nine rows in seven has a false verdict.
+# How large must a difference be? Let the control have $n_a$ runs with the variance $s_a^2$ (with $n_a - 1$ in the denominator), and the row $n_b$ runs with $s_b^2$. The difference of the means has the **standard error** $\sqrt{s_a^2 / n_a + s_b^2 / n_b}$. We accept a difference only if it exceeds three standard errors. With five normal values in each row, a change *without* any effect exceeds this limit in about one case of 60 (a limit of two, in one of 12), so even if no change had any effect, about one in seven tables of nine rows would contain a false verdict.
 #
 # **Exercise 3.9** · *The verdict of an ablation* · difficulty ●●●○○ · importance ●●●●● · 15 minutes · 3 points
 #
@@ -725,14 +725,14 @@ for name, distances in ablation.items():
 ax = plot_bars(ablation, xlabel="Fréchet distance (less is better), a dot per seed")
 ax.axvline(fmean(control), color="black", linewidth=0.8, linestyle=":")
 ax.set(xscale="log", xlim=(table["real"], None))  # from the floor
-show(ax, alt="A bar per variant, its mean Fréchet distance, a dot per seed; the control is dotted")
+show(ax, alt="A bar per variant, its mean Fréchet distance, a dot per seed; dotted: the control")
 
 # %% [markdown]
-# *Figure 3.6. Mean Fréchet distance, on a logarithmic axis.* After ±: the standard deviation of the runs, and the standard error of the difference. **Two guidelines make a clear difference**: without batch norm (2) the distance is five times the control's, with fully connected hidden layers (3) G learns next to nothing. The other three don't help here: undone, pooling and ReLU in D even come out ahead, at the edge of our limit. Of our own changes the learning rate and R1 make a difference; EMA and decay show none at this length. "No difference seen" does not mean that there is none: with more seeds the standard error shrinks. And an ablation is evidence only about its setting, here shallow and narrow networks, small images, 2,000 steps and a learning rate chosen for the control (a lower one needs more steps); the paper recommends guideline 3 for *deeper* ones, and LeakyReLU above all for *higher resolution*. Notebook 10 shows more rows.
+# *Figure 3.6. Mean Fréchet distance, on a logarithmic axis.* In the printed table the first ± gives the standard deviation of the runs, the second the standard error of the difference. **Two rows are clearly worse**: without batch norm (2) the distance is five times the control's, with fully connected hidden layers (3) nearly seventy times. Part of both may be due to the small initial weights, see above. For the other three guidelines no benefit is seen. Rows 1 and 4 show no difference; row 5 (ReLU in D) is better, so by our rule guideline 5 is refuted in this setting, but only just. Of our own changes the learning rate makes a clear difference, and R1 one just beyond our limit; EMA and decay show none at this length. "No difference seen" does not mean that there is none: with more seeds the standard error shrinks. And an ablation is evidence only about its setting, here shallow and narrow networks, small images, 2,000 steps and a learning rate chosen for the control (a lower one needs more steps); the paper recommends guideline 3 for *deeper* ones, and LeakyReLU above all for *higher resolution*. Notebook 10 shows more rows.
 #
 # ## 9. In colour: galaxies, or your own images
 #
-# The paper was about photographs. These need no download: crops around the brightest objects of the Hubble eXtreme Deep Field (NASA, ESA, 2012; public domain), nearly all of them galaxies. The objects at the right side of the photo are held out; no pixel is in both parts.
+# The paper was about photographs. Ours need no download: they are crops around the brightest objects of the Hubble eXtreme Deep Field (NASA, ESA, 2012; public domain), nearly all of them galaxies. The objects at the right side of the photo are held out; no pixel is in both parts.
 #
 # There are only a few hundred, few enough for D to memorize (**overfitting**). **Augmentation** helps: the sky has no up and no left, so the 8 symmetries of a square turn each object into eight that are equally real. Other transformations need care: if only the real images are shifted, G learns to draw shifted ones. *Differentiable augmentation* (Zhao et al., 2020, arXiv 2006.10738) transforms every image that D sees, real or fake, in D's turn and in G's. For small sets without symmetries the cell does so with colour, translation and cutout (`Augmented`).
 #
@@ -759,11 +759,11 @@ colour_G = G.average
 order = torch.randperm(len(images), generator=env.rng(13, "cpu"))[:2000].to(images.device)
 both = torch.cat([to_float(images[order[:48]]), in_batches(colour_G, Z[:48])])
 ax = show_images(both, columns=16, title="three rows of real images, three rows of samples")
-show(ax, alt=f"{DATA_SET}: real images above; below, samples with similar colours, less detail")
+show(ax, alt=f"{DATA_SET}: real images above; below, samples, blurred and less detailed")
 assert both.isfinite().all()
 
 # %% [markdown]
-# *Figure 3.7. Real images above, samples below.* Look for what the samples lack: spiral arms, sharp edges, the noise of the camera. The digit judge is of no use here. `MeanFeatures` takes the mean of each of 240 feature maps of EfficientNet-Lite0, which was trained on ImageNet (notebook 01). The floor is the distance between training images and unseen ones, which a generator that copies its training set would reach.
+# *Figure 3.7. Real images above, samples below.* Look for what the samples lack: sharp edges, clear shapes, the even noise of the camera. And for what only they have: patches of coloured pixels and, in some bright objects, a fine grid. The digit judge is of no use here. `MeanFeatures` takes the mean of each of 240 feature maps of EfficientNet-Lite0, which was trained on ImageNet (notebook 01). The floor is the distance between training images and unseen ones, which a generator that copies its training set would reach.
 
 # %% tags=["nbval-ignore-output"]
 features = MeanFeatures().to(env.device())
@@ -807,13 +807,13 @@ if all(paths):  # a path is None if its file could not be written
 # %% [markdown]
 # ## What the paper measured
 #
-# The DCGAN paper is older than the Fréchet distance. It measures samples once, on MNIST (Section 8.1): a nearest-neighbour classifier that learns from samples of a DCGAN with labels does as well as one that learns from real digits. Its other numbers are about D's features (notebook 04).
+# The DCGAN paper is older than the FID (2017). It measures samples once, on MNIST (Section 8.1): a nearest-neighbour classifier that learns from samples of a DCGAN with labels does as well as one that learns from real digits. Its other numbers are about D's features (notebook 04).
 #
 # **A mistake worth making.** In Section 5, after `G, D = pair(seed=0)`, write `D = nn.Sequential(D, nn.Sigmoid())`. (Pass `fresh=True` to `train`, and stop before the cell that saves.) No error is raised, and the losses look calm. How could you notice the mistake without looking at samples?
 #
 # <details><summary>An answer</summary>
 #
-# This D's output lies between 0 and 1, and its loss on a fake is softplus of that: at least log 2. So the loss of D cannot fall below $\log 2 + \log(1 + e^{-1}) = 1.01$, however good D is.
+# This D's output lies between 0 and 1, but `gan_step` takes it for a logit. So G's loss, $\log(1 + e^{-D(G(z))})$, always lies between $\log(1 + e^{-1}) = 0.31$ and $\log 2 = 0.69$, however bad the samples are; compare Figure 3.4. Or print D's outputs: none is negative, not even for fakes.
 #
 # </details>
 #

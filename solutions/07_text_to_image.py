@@ -9,7 +9,7 @@
 # %% [markdown] tags=["header"]
 # # 07 Text to image: a red flower on a meadow
 #
-# Notebook 05 asked G for a digit by its label. In 2016 Reed and others asked for a bird or a flower by a sentence. Three ideas make it work: a text encoder trained to match images, a discriminator that is also given sentences that don't match, and interpolations between sentences. Here you build all three, and measure which words G follows, also in new combinations.
+# Notebook 05 asked G for a digit by its label. In 2016 Reed and others asked for a bird or a flower by a sentence. Their method combines three ideas: a text encoder trained to match images, a discriminator that is also given sentences that don't match, and interpolations between sentences. Here you build all three, and measure which words G follows, also in new combinations.
 #
 # **You build:** the losses of a text encoder and of a GAN conditioned on sentences, and hard negatives; at the end you type sentences.
 #
@@ -336,7 +336,7 @@ c_train, c_unseen, c_held_out = (
 )
 
 # %% [markdown]
-# Usually the last column is lower: in training "red" is evidence against "narrow", and encoder and probe learn that. What the condition lacks can't appear in G's images. (A linear probe may miss some that a network could use.)
+# Usually the last column is lower: in training "red" is evidence against "narrow", and encoder and probe learn that. G can't follow what the condition lacks. (A linear probe may miss some of it that a network could use.) With 6 directions the probe does no better than guessing on held-out combinations; beyond 16 it gains little, so we keep 16.
 #
 # ## 4. Three kinds of pairs, and hard negatives
 #
@@ -648,7 +648,7 @@ env.expect("D checks the colour more reliably than the shape", preference[0] > p
 # %% [markdown]
 # There are three shapes, but three of the five colours were seen with only two of them. So a G that follows the colour alone, and draws shapes as often as it saw them with that colour, has a joint rate of 5/12 for seen combinations, and of 0 for held-out ones. Compare the last column: G can't learn an attribute that D ignores. The colour fills many pixels, the shape only a few. For held-out combinations there are two more limits: the condition may not contain the combination (see the probe), and neither G nor D was trained on such a condition or such a flower.
 #
-# Usually the joint rate ends near that of such a G for seen combinations, but above 0 for held-out ones: after five minutes on a CPU G follows the colour, and the shape only a little. **Would more steps help?** Figure 7.2 shows the rate during this run, and during one of 10,000 steps (`python benchmarks/text_variants.py`):
+# Usually the joint rate ends near that of such a G for seen combinations. For held-out ones it ends above 0, but not above 1/3, which a G that follows the colour and draws all shapes equally often would reach: after five minutes on a CPU G follows the colour, the shape only a little, and not measurably in new combinations. **Would more steps help?** Figure 7.2 shows the rate during this run, and during one of 10,000 steps (`python benchmarks/text_variants.py`):
 
 # %% tags=["nbval-ignore-output"]
 long = load_table("text_variants")["long"]
@@ -657,6 +657,7 @@ for k, (ax, title) in enumerate(zip(axes, ("seen combinations", "held-out combin
     ax.plot(list(curve), [float(values[k]) for values in curve.values()], label="this run")
     ax.plot(long["steps"], long[("joint_seen", "joint_held_out")[k]], "--", label="the long run")
     ax.axhline((5 / 12, 0)[k], color="grey", linewidth=1)
+    ax.axhline(1 / 3, color="grey", linewidth=1, linestyle=":")
     ax.set(title=title, xlabel="step", ylim=(0, 1))
 axes[0].set_ylabel("colour and shape right")
 fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
@@ -666,7 +667,7 @@ print("the long run ends at {:.2f} for seen, {:.2f} for held-out combinations".f
 assert len(curve) >= 1
 
 # %% [markdown]
-# *Figure 7.2. The joint rate; grey: a G that follows the colour alone.* (This run is measured on one sentence per flower, the long one on three.) The long run ends at 0.71 for seen and 0.39 for held-out combinations, far above the grey lines. So G can learn shapes, also in new combinations, but needs more steps than five minutes on a CPU allow.
+# *Figure 7.2. The joint rate; grey: a G that follows the colour alone, and draws shapes as often as it saw them with that colour (line; on the right 0), or equally often (dotted).* (This run is measured on one sentence per flower, the long one on three.) In both, the learning rate decays in the second half. The long run ends far above the grey line for seen combinations: with more steps than five minutes on a CPU allow, G learns shapes. For held-out ones it ends little above the dotted line, so this one run hardly shows that G follows the shape in new combinations.
 #
 # ## 6. Between sentences, and the paper's variants
 #
@@ -727,9 +728,9 @@ for name, seeds in runs_of["runs"].items():
 print(f"variety of real flowers, where eight or more match: {runs_of['variety_real']:.2f}")
 
 # %% [markdown]
-# Wrong sentences make D check the colour, and G follow it more often (first two rows). Interpolation makes no difference beyond the spread in runs of this length. With our changes D also prefers the true shape more often, and variety doubles. The run of Section 5 is without interpolation: we measure single words, and an interpolated condition does not name any.
+# With wrong sentences D prefers the true shape more often, and G follows the colour more often (first two rows). Interpolation makes no difference beyond the spread in runs of this length. With our changes D also prefers the true shape more often, and variety doubles. So the run of Section 5 is without interpolation.
 #
-# Our G between two sentences:
+# Our G, trained without interpolation, between two sentences:
 
 # %%
 TRIPS = [("a red flower on a meadow", "a blue flower on a meadow"),
@@ -740,14 +741,14 @@ fig, axes = panels(1, rows=2, width=6.8, height=1.15)
 for ax, ends, (a, b) in zip(axes, TRIPS, condition(TRIPS)):
     x = generate(G, torch.lerp(a, b, t), z.expand(9, -1))
     show_images(x, columns=9, title=f"{ends[0]}  ->  {ends[1]}", ax=ax)
-show(fig, alt="Nine images between two sentences: red to blue, and round to narrow petals")
+show(fig, alt="Nine flowers that turn from red to blue; below, nine pink ones that change in size")
 
 # %% [markdown]
-# *Figure 7.3. Interpolation between two sentences, with the same z.*
+# *Figure 7.3. Interpolation between two sentences, with the same z.* In the run recorded here the colour changes within one or two steps; in the second row the flower mainly changes its size.
 #
 # ## 7. What is left for z
 #
-# **What does z decide?** "A red flower" leaves open the background, the size, the petals and the position. All of that is left for z. **Variety**, in the last column of the table in Section 6, is the standard deviation of a pixel over 16 images for one sentence, averaged over pixels and sentences. In the first three rows of the table it is small: there G draws nearly the same image each time.
+# **What does z decide?** "A red flower" leaves open the background, the size, the petals, the centre and the position. All of that is left for z. **Variety**, in the last column of the table in Section 6, is the standard deviation of a pixel over 16 images for one sentence, averaged over pixels and sentences. In the first three rows of the table it is small: there G draws nearly the same image each time.
 #
 # **Exercise 7.6** · *Why G ignores z* · difficulty ●●●○○ · importance ●●●●○ · 6 minutes · 1 point
 #
@@ -755,7 +756,7 @@ show(fig, alt="Nine images between two sentences: red to blue, and round to narr
 #
 # - `"a"`: the many numbers of the embedding outweigh z in G's first layer
 # - `"b"`: D rejects two images of one sentence if they differ
-# - `"c"`: the training set hardly ever has two images for exactly one embedding, so D can't detect that z is not used
+# - `"c"`: for most embeddings the training set has only one image, so D can hardly detect that z is not used
 # - `"d"`: the wrong sentences teach G that there is one right image for a sentence
 # - `"e"`: the learning rate is too low
 #
@@ -766,12 +767,12 @@ show(fig, alt="Nine images between two sentences: red to blue, and round to narr
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Several different images with *exactly* the same condition. How often does the same sentence occur twice?
+# Several different images with *exactly* the same condition. How many sentences occur more than once?
 #
 # </details>
 # <details><summary>Hint 3</summary>
 #
-# Hardly ever. So images only have to vary among *similar* sentences. From what else than z can G take that variation?
+# Only some short ones. So images mostly have to vary among *similar* sentences. From what else than z can G take that variation?
 #
 # </details>
 
@@ -785,12 +786,12 @@ silent = "c"
 silent = check("7.6", silent)
 
 # %% [markdown]
-# (a) is no obstacle: the first layer's weights are learned. (b) D judges each image with its sentence. (d) A wrong sentence comes with many images. The words chosen, "crimson" or "red", the form of the sentence: all this is in the embedding, and G can use it as randomness. `keep_noise=True` turns on two remedies from later papers.
+# (a) is no obstacle: the first layer's weights are learned. (b) D judges each image with its sentence. (d) A wrong sentence only tells D what does not match. (e) A lower rate slows the use of the sentence and of z alike. In (c), the words chosen, "crimson" or "red", the form of the sentence: all this is in the embedding, and G can use it as randomness. `keep_noise=True` turns on two remedies from later papers.
 #
 # - **Noise on the condition**: Gaussian noise of standard deviation `C_NOISE` hides the accidental details of $c$, but not its meaning. (A learned form is the conditioning augmentation of StackGAN, Zhang and others, 2017.)
 # - **A loss for z**, after the idea of InfoGAN (Chen and others, 2016), which does so for a few additional latent codes: a small network $R$, trained with G, predicts z from G's images, and `Z_WEIGHT` times its mean squared error is added to G's loss. $R$ gets the images shrunk to 8 x 8 pixels, so that G can't encode z as a fine pattern.
 #
-# The last row of the table has both: compare its variety with the rows above, and with that of real flowers. (It differs from GAN-CLS in hard negatives and D's first layer, too.)
+# The last row of the table has both: compare its variety with the rows above, and with that of real flowers. (It differs from GAN-CLS in hard negatives and D's first layer, too.) In Figure 7.1 z still decides little: in most columns the background is the same in all four rows, even where the sentence does not name it.
 #
 # ## 8. Type a sentence
 #
@@ -806,7 +807,7 @@ def order(sentence: str = FIRST, noise: int = 0) -> None:
         strange = captions.unknown_words(sentence, captions.vocabulary())
         c = condition([[sentence]])[0]
     except (ValueError, CourseError) as error:
-        print(f"Nothing is drawn. {error}")
+        print(f"{sentence!r}: nothing is drawn. {error}")
         return
     if strange:
         print(f"Not in the training set: {', '.join(strange)}. Don't rely on the images.")
@@ -815,7 +816,7 @@ def order(sentence: str = FIRST, noise: int = 0) -> None:
     show(ax, alt=f"Ten generated flowers for the sentence: {sentence}")
 
 
-sentences = FIRST, "crimson petals in the air", "A tulip with stripes!", ""
+sentences = FIRST, "crimson petals in the air", "", "A tulip with stripes!"
 explore(order, [{"sentence": s} for s in sentences], sentence=FIRST, noise=(0, 20, 1, 0))
 
 # %% [markdown]
@@ -835,7 +836,7 @@ explore(order, [{"sentence": s} for s in sentences], sentence=FIRST, noise=(0, 2
 #
 # <details><summary>An answer</summary>
 #
-# Nothing about matching: no real image comes with a false sentence, so D's preference falls back to that of the plain GAN. And since each true pair is now also rejected with weight 1/2, D's optimal output for it is at most 2/3.
+# From these pairs nothing about matching: no real image comes with a false sentence, so D's preference should fall back to that of the plain GAN. And since each true pair is now also rejected with weight 1/2, D's optimal output for it is at most 2/3.
 #
 # </details>
 #

@@ -121,11 +121,11 @@ for i, ax in enumerate(axes):
     ax.scatter(*RING.sample(400, env.rng(4, "cpu")).T, s=2, color="lightgrey")
     ax.scatter(*runs[name].sample()[i % 4, :500].T, s=2, color=PALETTE[1])
     ax.set(title=f"{name}, seed {i % 4}", xlim=(-2.7, 2.7), ylim=(-2.7, 2.7))
-show(fig, alt="Samples of four plain and four recipe generators; each seed misses other modes")
+show(fig, alt="Four plain and four recipe generators: samples lie on and between the modes")
 assert runs["recipe"].sample().isfinite().all()
 
 # %% [markdown]
-# *Figure 10.1. Samples (orange) over real points (grey).* Within a row only the seed differs. With one seed each, almost any trick can be "shown" to help.
+# *Figure 10.1. Samples (orange) over real points (grey).* Within a row only the seed differs. With one seed each, a trick without any effect can seem to help.
 #
 # **What counts.** We divide the difference of two means by its standard error. If the result exceeds 3 in absolute value, we say better or worse (`compare_runs`, your Exercise 3.9). Why not 2? Of two dozen comparisons, one or two would exceed 2 by chance even if no trick did anything.
 #
@@ -168,14 +168,14 @@ ax.axvline(fmean(ring["8000"]["plain"]), color="black", linewidth=0.8, linestyle
 ax.set(xlim=(0, 1), xlabel="misplaced share, mean and standard error (less is better)")
 ax.invert_yaxis()
 fig.legend(loc="outside upper right", ncols=2)
-show(fig, alt="Nearly all runs improve up to 8,000 steps; the recipe's rows are far left")
+show(fig, alt="After 8,000 steps the recipe's rows are far left; after 2,000 they are not")
 
 # %% [markdown]
 # *Figure 10.2. The dotted line is the plain run after 8,000 steps.*
 #
 # **After 2,000 steps** the recipe seems useless, R1, $\beta_1 = 0$ and WGAN-GP (Section 5) seem harmful, and virtual batch norm (Section 3) seems to help. **After 8,000 steps** the recipe finds all eight modes with every seed, misplaces half as many samples as the plain run (0.235 against 0.457), and its spread between seeds is a tenth as large. Virtual batch norm's advantage and WGAN-GP's disadvantage are about as large as before, but no longer exceed our limit, because the plain runs vary more. After 2,000 steps one measures how fast a run starts, not where it ends.
 #
-# **Which parts of the recipe matter?** No remedy *alone* differs from plain by our rule; the plain runs vary too much between seeds. So look at the rows with one remedy left out, next to the recipe. Without R1 the loss is largest: 0.329, and modes are missing again. Without decay a little is lost. Without the EMA nothing is, probably because rates that decay to 0 leave little to average. And without $\beta_1 = 0$, with 0.5, the result is *better*: 0.201. (Notebook 02 compared 0 with 0.9; notebook 03 uses 0.5.) So on this ring the recipe's gain comes mainly from R1 and decay, and its $\beta_1$ is not the best choice.
+# **Which parts of the recipe matter?** After 8,000 steps no remedy *alone* differs from plain by our rule; the plain runs vary too much between seeds. So look at the rows with one remedy left out, next to the recipe. Without R1 the loss is largest: 0.329, and modes are missing again. Without decay a little is lost. Without the EMA nothing is, probably because rates that decay to 0 leave little to average. And without $\beta_1 = 0$, with 0.5, the result is *better*: 0.201. (Notebook 02 compared 0 with 0.9; notebook 03 uses 0.5.) So R1 is the part whose removal costs most, 0.094 of a gain of 0.222. Decay and EMA may replace each other, which leaving out one at a time can't show. And $\beta_1 = 0$ is not the best choice.
 #
 # ## 3. Batch norm couples the examples of a batch
 #
@@ -223,7 +223,7 @@ def virtual_batch_norm(h: Tensor, reference: Tensor, eps: float = 1e-5) -> Tenso
 virtual_batch_norm = check("10.1", virtual_batch_norm)
 
 # %% [markdown]
-# In a network, the reference batch of latent vectors is prepended to every batch (`tricks.Virtual`), which costs time at each step. A cheaper way is to **precompute mean and deviation**: train with batch norm, and afterwards compute each layer's statistics once, here over 4,096 latent vectors (as in BigGAN, Brock et al., 2019). How much does the sample of a fixed $z$ vary over 100 batches?
+# In a network, the reference batch of latent vectors is prepended to every batch (`tricks.Virtual`), which costs time at each step. A cheaper way is to **precompute mean and deviation**: train with batch norm, and afterwards compute each layer's statistics once, here over 4,096 latent vectors (as in BigGAN, Brock et al., 2019). How much does the sample of a fixed $z$ vary over 100 batches of 16?
 
 # %% tags=["training", "nbval-ignore-output"]
 norm_run, virtual_run = run("G norm"), run("G virtual norm")
@@ -259,7 +259,7 @@ assert max(deviations["precomputed"], deviations["virtual batch norm"]) < 1e-3
 #
 # ## 5. A critic with bounded gradients
 #
-# **What if the norm of D's gradient is bounded?** *Spectral norm* (Miyato et al., 2018) divides each weight matrix by its largest singular value, so the bound is 1. Such a D can change its output by 0.1 at most within a distance of 0.1, too little for modes with a standard deviation of 0.05. Whether the bound helps depends on the *scale* of the data.
+# **What if the norm of D's gradient is bounded?** *Spectral norm* (Miyato et al., 2018) divides each weight matrix by its largest singular value, so the bound is 1. Such a D can change its output by 0.1 at most within a distance of 0.1, probably too little for modes with a standard deviation of 0.05. If so, whether the bound helps depends on the *scale* of the data; we tested no other scale.
 #
 # **WGAN** builds on such a bound (Arjovsky et al., 2017). Let $f$ be a **critic**, a D whose output is any number, not a logit. If its gradient has norm 1 at most (Arjovsky et al. clip the weights), the largest possible $E_x[f(x)] - E_z[f(G(z))]$ is the **Wasserstein distance** $W$: the least mean distance by which mass must be moved to turn fakes into data. Gulrajani et al. (2017) penalize, with weight $\lambda$, gradients whose norm is not 1, at points $\hat x = t\, x + (1 - t)\, \tilde x$ between a real $x$ and a fake $\tilde x$, with $t$ uniform in [0, 1]:
 #
@@ -305,7 +305,7 @@ gradient_penalty = check("10.3", gradient_penalty)
 # %% [markdown]
 # **How accurate is the critic?** In one dimension $W$ is known: sort both sets of points and pair them in order. We take $N(0, 1)$ and eight other normal distributions, and train a critic for each (`trick_runs.wasserstein_estimates`), without a generator.
 #
-# The penalty is soft: a slope of $1 + s$ changes the loss by $-sW + \lambda s^2$, which is smallest at $s = W / (2\lambda)$. So where the distributions lie far apart, the estimate should be about $W\big(1 + W / (2\lambda)\big)$: too high.
+# The penalty is soft: a slope of $1 + s$ changes the loss by $-sW + \lambda s^2$, which is smallest at $s = W / (2\lambda)$. So the estimate should be about $W\big(1 + W / (2\lambda)\big)$: too high, the more so the larger $W / \lambda$ is.
 
 # %% tags=["training", "nbval-ignore-output"]
 CRITIC_STEPS = env.budget(smoke=12, cpu=800, gpu=2500)
@@ -332,7 +332,7 @@ env.expect(
 #
 # ## 6. The same tricks on digits
 #
-# **Does a verdict from the ring hold for images?** A script trained notebook 03's DCGAN, with fewer maps, on digits: complete runs, five seeds, one change per row. The verdict compares the Fréchet distance (Section 7) with that of the first row.
+# **Does a verdict from the ring hold for images?** A script trained notebook 03's DCGAN, with fewer maps, on digits: complete runs, five seeds, one change per row, 2,500 digits on each side. The verdict compares the Fréchet distance (Section 7) with that of the first row.
 
 # %%
 table = load_table("digits")
@@ -346,14 +346,15 @@ for name, values in frechet.items():
           f"{verdict:18}  {table['rows'][name]['what']}")  # fmt: skip
 ax = plot_bars(frechet, xlabel="Fréchet distance on digits (less is better); a dot per seed")
 ax.axvline(fmean(frechet[control]), color="black", linewidth=0.8, linestyle=":")
+ax.set(xscale="log", xlim=(table["real"], None))  # from the distance of real digits
 show(ax, alt="A bar for each DCGAN on digits with a dot per seed; a dotted line marks the control")
 
 # %% [markdown]
-# *Figure 10.3. The dotted line is notebook 03's recipe, with $\beta_1 = 0.5$.* Here a trick is added to a working recipe with R1, decay and EMA, not to a plain GAN. Only a trick that is better (or worse) in both tables has been confirmed. Worse in both are spectral norm in D and feature matching. A batch norm in D that sees real and fake in one batch ruins both tasks (on the ring any batch norm in D does). Virtual batch norm is ahead in both, but within our limit.
+# *Figure 10.3. The dotted line is notebook 03's recipe, with $\beta_1 = 0.5$.* Here one part of a working recipe with R1, decay and EMA is changed, added or left out; on the ring most rows change a plain GAN. Only a verdict that is the same in both tables has been confirmed. Leaving R1 out of the recipe is worse in both. So are feature matching and spectral norm in D, although on digits the latter replaces batch norm, so two things change. A batch norm in D that sees real and fake in one batch ruins both tasks (on the ring any batch norm in D does). Virtual batch norm is ahead in both, but (on the ring after 8,000 steps) within our limit.
 #
 # ## 7. Metrics from first principles
 #
-# **How do we measure whether samples are good?** All metrics below use a network's features or predictions. The usual one is Inception; for digits we take notebook 03's judge, so the numbers can't be compared with published ones. Without notebook 03's runs the cell trains one. (On Colab, use `env.keep_on_drive()` in both.)
+# **How do we measure whether samples are good?** Nearly all metrics below use a network's features or predictions. The usual one is Inception; for digits we take notebook 03's judge, so the numbers can't be compared with published ones. Without notebook 03's runs the cell trains one. (On Colab, use `env.keep_on_drive()` in both.)
 
 # %% tags=["training", "nbval-ignore-output"]
 device = env.device()
@@ -441,7 +442,7 @@ for ax, (name, metric) in zip(axes, METRICS.items()):
     ax.set(xscale="log", xlabel="images on each side", ylabel=f"{name} distance")
     ax.set_xticks(SIZES, map(str, SIZES))
     ax.minorticks_off()
-show(fig, alt="Left: the Fréchet distance falls with more images. Right: the kernel one does not")
+show(fig, alt="Left: the Fréchet distance falls with more images. Right: the kernel one is near 0")
 bias = dict(zip(SIZES, means["Fréchet"]))
 print("Fréchet distance, real against real:", {n: round(v, 1) for n, v in bias.items()})
 env.report(frechet_bias_50=bias[50], frechet_bias_400=bias[400])
@@ -530,10 +531,10 @@ sets = {
     "nearly all ones": torch.cat([unseen[: N * 12 // 100], ones])[:N],
     "matched moments": raw.tanh().detach(),
 }
-fig, axes = panels(6, width=1.45, height=2.0)
+fig, axes = panels(6, width=1.45, height=2.2)
 for ax, (name, x) in zip(axes, sets.items()):
     mixed = torch.randperm(len(x), generator=env.rng(24, "cpu"))[:16]
-    show_images(x[mixed.to(device)], columns=4, title=name, ax=ax)
+    show_images(x[mixed.to(device)], columns=4, title=name.replace(" ", "\n", 1), ax=ax)
 show(fig, alt="Sixteen of each set: three times digits, ten repeated digits, mostly ones, noise")
 
 table = {}
@@ -560,12 +561,12 @@ assert table["copies"]["pixels"] < 0.1 < table["unseen digits"]["pixels"]
 # | fooled | by | why | not fooled |
 # |---|---|---|---|
 # | score, precision, digits | one of each | the judge is confident, and all ten digits occur | recall, Fréchet, kernel |
-# | digits, recall, largely precision | nearly all ones | a one looks real; the rare digits are far apart, so their balls are huge | Fréchet, kernel, score |
-# | Fréchet, recall, digits | matched moments | features with the right mean and covariance, but scattered: large balls | precision, score, pixels |
+# | digits, recall | nearly all ones | some of each digit occur; probably the rare ones are far apart, so their balls are huge | Fréchet, kernel, score; precision a little |
+# | Fréchet, kernel, recall, digits; partly score | matched moments | features with the right mean and covariance, but scattered: large balls | precision, pixels, features |
 # | all but the nearest image | copies | training images are samples of the real distribution | pixels, features |
 # | all but features | shifted copies | a shifted stroke is far from the original | features: closer than unseen digits |
 #
-# No sample of "matched moments" is a digit, and yet in the run recorded here its Fréchet distance is below that of the unseen digits. (It was optimized for these very reference images, they were not.) A metric that is optimized directly no longer measures quality. So report a distance with its number of samples and its value for real against real; precision and recall; nearest neighbours in pixels and features; and random samples.
+# No sample of "matched moments" is a digit, and yet in the run recorded here both its Fréchet and its kernel distance are below those of the unseen digits. (The noise was optimized for these reference images. The unseen digits are at a disadvantage, since the judge was trained on the reference images, but not on them.) A metric that is optimized directly no longer measures quality. So report a distance with its number of samples and its value for real against real; precision and recall; nearest neighbours in pixels and features; and random samples.
 
 # %% [markdown]
 # ## 9. Diagnosis of a run
@@ -649,7 +650,7 @@ for i, (name, records) in enumerate(runs.items()):
 for ax, place in ((axes[0], "outside upper center"), (axes[4], "outside lower center")):
     fig.legend(*ax.get_legend_handles_labels(), loc=place, ncols=2)
 show(fig, alt="Losses; below spread and distance. A: losses swing. B: flat losses, spread near 1. "
-              "C: losses much as in B, spread near 0. D: D's loss near 0, G's high")  # fmt: skip
+              "C: noisier losses around the values of B, spread near 0. D: D's loss near 0")  # fmt: skip
 collapsed, healthy = (runs[name][-1].losses["spread"] for name in ("mode collapse", "healthy"))
 env.expect(
     "the spread shows the collapse", collapsed < 0.5 < healthy,
@@ -657,7 +658,7 @@ env.expect(
 )
 
 # %% [markdown]
-# *Figure 10.6. Above the losses, with log 4 dotted; below the spread of the fakes and their energy distance from the data. A: oscillation, B: healthy, C: mode collapse (the latent vectors hardly vary), D: D too strong.* The last and the first can be read from losses. The collapse can't be in this run: it shows in the spread, which stays near 0.
+# *Figure 10.6. Above the losses, with log 4 dotted; below the spread of the fakes and their energy distance from the data. A: oscillation, B: healthy, C: mode collapse (the latent vectors hardly vary), D: D too strong.* A and D can be recognized by their losses. C's losses are noisier than B's, but around the same values, and do not say that all fakes are alike. The spread does: it stays near 0.
 #
 # `diagnose` reads such records with rules, ordered from causes to consequences. Its first finding is the likely cause.
 
@@ -792,9 +793,9 @@ assert healthy[0] >= 64 * 300 and healthy[1] > broken[1]
 # %% [markdown]
 # ## What we measured, and what the papers report
 #
-# Salimans et al. (2016) use all their tricks together on CIFAR-10 and leave one out; we add each alone. Gulrajani et al. (2017) use λ = 10 and five critic steps. Such tables can't be reproduced on a laptop; a comparison with error bars and a stated number of steps can.
+# Salimans et al. (2016) use all their tricks together on CIFAR-10 and leave one out; we add each alone, and leave out each part of the recipe. Gulrajani et al. (2017) use λ = 10 and five critic steps. Such tables can't be reproduced on a laptop; a comparison with error bars and a stated number of steps can.
 #
-# **A mistake worth making.** In Section 2's first cell replace `["misplaced"]` by `["misplaced"][:2]`, and then by `["misplaced"][2:4]`: two seeds per row. How many verdicts "better" or "worse" agree? (From a single difference a standard error is often too small by a factor of two or more.)
+# **A mistake worth making.** In Section 2's first cell replace `["misplaced"]` by `["misplaced"][:2]`, and then by `["misplaced"][2:4]`: two seeds per row. How many verdicts "better" or "worse" agree? (A standard error estimated from two runs is often too small by a factor of two or more.)
 #
 # ## References
 #

@@ -18,7 +18,7 @@ MAY_IMPORT = {  # besides `BASE` and modules of the same folder
     "classifiers": {"papers", "training", "datasets"},
     "widgets": {"figures", "slider"},
     "exercises": CORE | {"simulated_cuda"},
-    "notebooks": {"exercises"},
+    "notebooks": {"exercises", "figures"},
     "grading": {"exercises"},
     "doctor": {"datasets"},
     "cli": CORE | {"exercises", "notebooks", "grading", "doctor"},

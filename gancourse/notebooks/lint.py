@@ -2,13 +2,17 @@
 
 import ast
 import re
+from base64 import b64decode
 from collections.abc import Iterator, Sequence
+from io import BytesIO
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
+from PIL import Image
 
 from gancourse.exercises.base import Exercise
+from gancourse.figures import DPI, PAGE_WIDTH
 from gancourse.notebooks.build import (
     CHECK,
     Course,
@@ -71,6 +75,8 @@ def out_of_date(course: Course, names: Sequence[str] = ()) -> list[str]:
             )
         elif _text(path) != nbformat.writes(fresh):
             found.append(f"solutions/{path.name}: differs from its source; run gancourse build")
+        else:
+            found += [f"solutions/{path.name}: {text}" for text in _wide(fresh)]
     sources = {source.stem for source in course.sources()}
     for folder in ("notebooks", "solutions"):
         for path in sorted((course.root / folder).glob("*.ipynb")):
@@ -82,6 +88,16 @@ def out_of_date(course: Course, names: Sequence[str] = ()) -> list[str]:
     elif text != (course.root / "README.md").read_text(encoding="utf-8"):
         found.append("README.md: its table of notebooks is out of date; run gancourse build")
     return found
+
+
+def _wide(notebook: NotebookNode) -> Iterator[str]:
+    """Figures that are wider than the page, where their text would be shown smaller."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            if png := output.get("data", {}).get("image/png"):
+                width = Image.open(BytesIO(b64decode(png))).width * 96 / DPI
+                if width > PAGE_WIDTH + 1:
+                    yield f"cell {cell.id}: a figure of {width:.0f} pixels; the page has {PAGE_WIDTH}"
 
 
 def _text(path: Path) -> str:
