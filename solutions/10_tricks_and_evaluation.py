@@ -650,7 +650,7 @@ for i, (name, records) in enumerate(runs.items()):
 for ax, place in ((axes[0], "outside upper center"), (axes[4], "outside lower center")):
     fig.legend(*ax.get_legend_handles_labels(), loc=place, ncols=2)
 show(fig, alt="Losses; below spread and distance. A: losses swing. B: flat losses, spread near 1. "
-              "C: noisier losses around the values of B, spread near 0. D: D's loss near 0")  # fmt: skip
+              "C: noisier losses, spread near 0. D: D's loss near 0, G's high")  # fmt: skip
 collapsed, healthy = (runs[name][-1].losses["spread"] for name in ("mode collapse", "healthy"))
 env.expect(
     "the spread shows the collapse", collapsed < 0.5 < healthy,

@@ -97,7 +97,7 @@ def _wide(notebook: NotebookNode) -> Iterator[str]:
             if png := output.get("data", {}).get("image/png"):
                 width = Image.open(BytesIO(b64decode(png))).width * 96 / DPI
                 if width > PAGE_WIDTH + 1:
-                    yield f"cell {cell.id}: a figure of {width:.0f} pixels; the page has {PAGE_WIDTH}"
+                    yield f"cell {cell.id}: a figure of {width:.0f} pixels, more than {PAGE_WIDTH}"
 
 
 def _text(path: Path) -> str:
