@@ -39,7 +39,7 @@ from torch.utils.flop_counter import flop_registry
 
 from gancourse import exercises, figures
 from gancourse.classifiers import pretrained
-from gancourse.datasets import captions, emoji, two_domains
+from gancourse.datasets import captions, emoji, galaxies, two_domains
 from gancourse.metrics import images as image_metrics
 from gancourse.metrics import samples
 from gancourse.notebooks import build
@@ -198,6 +198,7 @@ def prepare(patch: pytest.MonkeyPatch, profile: str, counter: Counter) -> None:
     patch.setattr(exercises, "check", lambda id, answer: answer)
     patch.setattr(pretrained, "torchvision_classifier", untrained)
     patch.setattr(two_domains, "horse2zebra", horses_and_zebras)
+    patch.setattr(galaxies, "_objects", lambda *_: torch.randint(64, 800, (400, 2)))
     patch.setattr(emoji, "_images", lambda codes, size, *_: images(len(codes), size).numpy())
 
 

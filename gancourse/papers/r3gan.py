@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn, no_grad
 from torch.optim import Optimizer
 
-from gancourse.papers.blocks import Rng, configured, require_size
+from gancourse.papers.blocks import Rng, configured, require_size, swap
 from gancourse.papers.gan import descend, frozen, mean_loss, r1_penalty
 from gancourse.shapes import Images, Latent, Logits, Scalar
 
@@ -108,6 +108,47 @@ def r3gan_step(
 
 
 # Networks ------------------------------------------------------------------------------------
+def without_norm(net: nn.Module, rng: torch.Generator) -> nn.Module:
+    """Replace each batch norm of a convolutional network by a bias per channel, in place.
+
+    The convolutions get the initial weights of He et al. (2015), which keep the variance without a
+    normalization layer. With it a DCGAN can be trained by `r3gan_step`.
+
+    Parameters
+    ----------
+    net : nn.Module
+        Such as `dcgan.Generator` or `dcgan.Discriminator`.
+    rng : torch.Generator
+        Draws the initial weights, on the CPU.
+
+    Returns
+    -------
+    nn.Module
+        The network.
+    """
+    for layer in net.modules():
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+            inputs = layer.weight[0].numel()  # that reach one output
+            if isinstance(layer, nn.ConvTranspose2d):
+                reached = max(1, layer.kernel_size[0] // layer.stride[0]) ** 2
+                inputs = layer.in_channels * (reached if layer.stride[0] > 1 else 1)
+            nn.init.normal_(layer.weight, 0, GAIN / math.sqrt(inputs), generator=rng)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    return swap(net, nn.BatchNorm2d, lambda norm: Bias(norm.num_features))
+
+
+class Bias(nn.Module):
+    """Add a number per channel, 0 at the start."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Images) -> Images:
+        return x + self.bias[:, None, None]
+
+
 def _conv(c_in: int, c_out: int, kernel: int = 1, groups: int = 1, gain: float = 1.0) -> nn.Module:
     """A convolution without bias that multiplies the standard deviation by `gain`."""
     conv = nn.Conv2d(c_in, c_out, kernel, padding=kernel // 2, groups=groups, bias=False)

@@ -5,9 +5,9 @@ synthesis". The encoder is that of Reed, Akata, Schiele and Lee (2016), "Learnin
 representations of fine-grained visual descriptions". First built in notebook 07.
 
 Differences from the authors' code: no residual blocks between the layers of G and D; no batch norm
-after D's 1 x 1 convolution, with which ours rejected mismatched texts less reliably; one text of an
-image at a time, where theirs averages the embeddings of four; no random crops, and no style encoder
-(Equation 6); width, side and length of a text are arguments.
+after D's 1 x 1 convolution; one text of an image at a time, where theirs averages the embeddings of
+four; no random crops, and no style encoder (Equation 6); width, side and length of a text are
+arguments.
 """
 
 from collections.abc import Callable, Iterator, Sequence

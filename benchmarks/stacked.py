@@ -1,0 +1,182 @@
+"""Compare training recipes on stacked digits, over seeds: modes, divergence, clear samples.
+
+Writes stacked.json in gancourse/results; notebook 11 shows it.
+
+    python benchmarks/stacked.py [--seeds 5] [--jobs 2] [--minutes 60] [--only ROW ...] [--file F]
+
+The digits are the 4,500 embedded ones of the training part; the classifier that reads the samples
+was trained on the same digits. 25,600 samples per run. All rows but the last use DCGAN's networks
+of width 32. Runs are made in fp32 with one thread each. A run in the file with the same settings is
+kept: stop and resume it at any time; after `--minutes` no further run is started.
+"""
+
+import argparse
+import json
+import math
+import platform
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gancourse import env
+from gancourse.classifiers.digit_judge import SmallClassifier, train_judge
+from gancourse.datasets import digits, stacked
+from gancourse.datasets.batches import Batches
+from gancourse.metrics.samples import in_batches
+from gancourse.metrics.stacked import read_digits, stacked_scores
+from gancourse.papers import dcgan, r3gan
+from gancourse.papers.blocks import init_normal
+from gancourse.papers.gan import gan_step, lazy_r1
+from gancourse.training.player import Player
+
+FILE = Path(__file__).parents[1] / "gancourse" / "results" / "stacked.json"
+NOISE, WIDTH, BATCH, SAMPLES, EVERY = 64, 32, 64, 25_600, 8
+
+
+def with_norm(net: nn.Module, rng: torch.Generator) -> nn.Module:
+    """DCGAN's initial weights."""
+    return init_normal(net, rng)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A recipe."""
+
+    what: str
+    steps: int
+    pairing: bool = True
+    change: Callable[[nn.Module, torch.Generator], nn.Module] = r3gan.without_norm
+    lr: float = 1e-3
+    betas: tuple[float, float] = (0.0, 0.95)
+    decays: bool = True
+    ema: float = 0.999
+    gamma: tuple[float, float] = (1.0, 0.1)
+    """Weight of the penalties at the first and at the last step."""
+    lazy: bool = False
+    """Penalties at every 8th step only, with 8 times the weight."""
+
+
+COURSE: dict[str, Any] = {"change": with_norm, "lr": 2e-3, "betas": (0.5, 0.99), "lazy": True}
+ROWS = {
+    "dcgan": Row("the paper's: Adam 0.0002, no penalty, no EMA, constant rate", 10_000, False,
+                 with_norm, 2e-4, (0.5, 0.999), False, 0.0, (0.0, 0.0)),
+    "recipe": Row("the course's: R1, EMA, decay, rate 0.002", 10_000, False, gamma=(0.1, 0.1),
+                  **COURSE),
+    "modern": Row("pairing loss, R1 and R2 at every step, no norm; as many seconds", 4_000),
+    "modern, as many steps": Row("pairing loss, R1 and R2 at every step, no norm", 10_000),
+    "modern, lazy": Row("the same, penalties at every 8th step", 10_000, lazy=True),
+    "modern, logistic loss": Row("the same, with the loss of 2014 and R1 only", 10_000, False,
+                                 lazy=True),
+}  # fmt: skip
+
+
+def players(row: Row, seed: int) -> tuple[Player, Player]:
+    """A new G and D of a row."""
+    start = env.rng(1000 + seed, "cpu")
+    G = row.change(dcgan.Generator(NOISE, 3, WIDTH, 32), start)
+    D = row.change(dcgan.Discriminator(3, WIDTH, 32), start)
+    options = {"lr": row.lr, "betas": row.betas, "steps": row.steps if row.decays else None}
+    return Player(G, **options, ema=row.ema), Player(D, **options)
+
+
+def make_step(
+    row: Row, G: Player, D: Player, batches: Iterator[Tensor], sample_z: Callable[[int], Tensor]
+) -> Callable[[int], dict[str, Tensor]]:
+    """The training step of a row, a function of the number of steps taken."""
+    game = G.net, D.net, G.opt, D.opt, batches, sample_z
+
+    def step(taken: int) -> dict[str, Tensor]:
+        first, last = row.gamma  # from the first to the last by a cosine, as in the paper's code
+        gamma = last + (first - last) * (1 + math.cos(math.pi * taken / row.steps)) / 2
+        due = not row.lazy or taken % EVERY == 0
+        if row.pairing:
+            return r3gan.r3gan_step(*game, gamma * due * (EVERY if row.lazy else 1))
+        penalty = lazy_r1(gamma, EVERY if row.lazy else 1) if gamma and due else None
+        return gan_step(*game, penalty=penalty)
+
+    return step
+
+
+def run(name: str, seed: int, state: dict[str, Tensor]) -> dict[str, float]:
+    """Train one pair of networks, and measure its samples."""
+    torch.set_num_threads(1)
+    judge = SmallClassifier()
+    judge.load_state_dict(state)
+    row, rng = ROWS[name], env.rng(seed)
+    G, D = players(row, seed)
+    batches = stacked.batches(digits.load(32, "train").images, BATCH, rng)
+    step = make_step(row, G, D, batches, env.noise(NOISE, rng))
+    begin = time.perf_counter()
+    for taken in range(row.steps):
+        losses = step(taken)
+        G.advance()
+        D.advance()
+    seconds = time.perf_counter() - begin
+    z = env.noise(NOISE, env.rng(1))(SAMPLES)
+    scores = stacked_scores(read_digits(judge, in_batches(G.average, z)))
+    ends = {key: round(value.item(), 4) for key, value in losses.items()}
+    return scores._asdict() | ends | {"seconds": round(seconds, 1)}
+
+
+def real_scores(judge: SmallClassifier) -> dict[str, float]:
+    """The same of real digits."""
+    images, _ = stacked.stack(digits.load(32, "test").images, SAMPLES, env.rng(2))
+    return stacked_scores(read_digits(judge, images))._asdict()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--file", type=Path, default=FILE)
+    parser.add_argument("--only", nargs="*", default=list(ROWS), choices=list(ROWS))
+    args = parser.parse_args()
+    end = time.monotonic() + 60 * args.minutes
+    settings = {
+        "noise": NOISE, "width": WIDTH, "batch": BATCH, "samples": SAMPLES,
+        "torch": torch.__version__.split("+")[0], "machine": platform.machine(),
+    }  # fmt: skip
+    table = json.loads(args.file.read_text("utf-8")) if args.file.exists() else {}
+    rows = table.get("rows", {}) if table.get("settings") == settings else {}
+    train_set, rng = digits.load(32, "train"), env.rng(0)
+    judge = train_judge(Batches(train_set.images, train_set.labels, size=100, rng=rng), rng, 500)
+    state = judge.state_dict()
+    head = {
+        "command": f"python benchmarks/stacked.py --seeds {args.seeds}",
+        "settings": settings, "real": real_scores(judge),
+    }  # fmt: skip
+
+    todo = [
+        (name, seed) for seed in range(args.seeds) for name in args.only
+        if str(seed) not in rows.get(name, {}).get("seeds", {})
+    ]  # fmt: skip
+    with ProcessPoolExecutor(args.jobs) as pool:
+        waiting = {}
+        for name, seed in todo:
+            waiting[pool.submit(partial(measured, end), name, seed, state)] = name, seed
+        for done in as_completed(waiting):
+            name, seed = waiting[done]
+            if (numbers := done.result()) is None:
+                continue
+            row = rows.setdefault(name, {"what": ROWS[name].what, "steps": ROWS[name].steps})
+            row.setdefault("seeds", {})[str(seed)] = numbers
+            ordered = {key: rows[key] for key in ROWS if key in rows}
+            args.file.write_text(json.dumps(head | {"rows": ordered}, indent=1) + "\n", "utf-8")
+            print(name, seed, numbers, flush=True)
+
+
+def measured(end: float, name: str, seed: int, state: dict[str, Tensor]) -> dict | None:
+    """`run`, unless it is too late."""
+    return run(name, seed, state) if time.monotonic() < end else None
+
+
+if __name__ == "__main__":
+    main()
