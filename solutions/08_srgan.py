@@ -525,7 +525,7 @@ content_loss = check("8.5", content_loss)
 #
 # The second idea is a discriminator. Its real images are sharp, so it can learn to reject blurred ones.
 #
-# **Exercise 8.6** · *The discriminator* · difficulty ●●●○○ · importance ●●●●○ · 15 minutes · 3 points
+# **Exercise 8.6** · *The discriminator of SRGAN* · difficulty ●●●○○ · importance ●●●●○ · 15 minutes · 3 points
 #
 # | layer | output |
 # |---|---|

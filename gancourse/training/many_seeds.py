@@ -129,6 +129,8 @@ class Recipe:
     betas: tuple[float, float] = (0.5, 0.9)
     gamma: float = 0.0
     """Weight of the R1 penalty, of points with a dimension of seeds; 0: none."""
+    gamma_fake: float = 0.0
+    """Weight of R2, the same penalty at the fakes; 0: none."""
     hold: float = 1.0
     """Share of the steps before the learning rates decay linearly to 0; 1: they are constant."""
     ema: float = 0.0
@@ -172,8 +174,9 @@ def make_step(
             with torch.no_grad():
                 fakes = G(sample_z())
             loss_D = total = recipe.loss_D(D, x, fakes)
-            if recipe.gamma:  # r1_penalty takes the mean over seeds, and the sum over a batch
-                total = loss_D + recipe.gamma / 2 * r1_penalty(D, x) / x.shape[1]
+            for gamma, points in ((recipe.gamma, x), (recipe.gamma_fake, fakes)):
+                if gamma:  # r1_penalty takes the mean over seeds, and the sum over a batch
+                    total = total + gamma / 2 * r1_penalty(D, points) / points.shape[1]
             descend(opt_D, total)
         with frozen(D):
             loss_G = recipe.loss_G(D, x, G(sample_z()))

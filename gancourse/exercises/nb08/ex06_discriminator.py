@@ -79,7 +79,7 @@ class DiscriminatorLike(nn.Module):
 
 EXERCISE = Exercise(
     id="8.6",
-    title="The discriminator",
+    title="The discriminator of SRGAN",
     points=3,
     minutes=15,
     reference=srgan.Discriminator,

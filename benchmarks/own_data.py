@@ -1,0 +1,152 @@
+"""Measure what augmentation is worth on two small sets of images, over seeds.
+
+Writes own_data.json in gancourse/results; notebook 11 shows it.
+
+    python benchmarks/own_data.py [--seeds 5] [--steps 3000] [--jobs 2] [--minutes 60]
+                                  [--only ROW ...] [--file F]
+
+DCGAN's networks of width 24 at 32 pixels, batches of 32, Adam 0.002, learning-rate decay, EMA, lazy
+R1, in fp32 with one thread each. Distances are between the mean feature maps (`MeanFeatures`) of
+1,000 samples and of the unseen images. A run in the file with the same settings is kept; after
+`--minutes` no further run is started.
+"""
+
+import argparse
+import json
+import platform
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from gancourse import env
+from gancourse.classifiers.pretrained import MeanFeatures
+from gancourse.datasets import galaxies, named
+from gancourse.datasets.batches import Batches
+from gancourse.metrics.retrieval import nearest
+from gancourse.metrics.samples import frechet_distance, in_batches, precision_recall
+from gancourse.papers import dcgan
+from gancourse.papers.blocks import init_normal
+from gancourse.papers.diffaugment import Augmented, augment
+from gancourse.papers.gan import gan_step, lazy_r1
+from gancourse.shapes import to_float
+from gancourse.training.player import Player
+
+FILE = Path(__file__).parents[1] / "gancourse" / "results" / "own_data.json"
+NOISE, WIDTH, BATCH, SAMPLES, EVERY, RECORDS = 24, 24, 32, 1000, 8, 10
+Change = Callable[[Tensor, torch.Generator], Tensor]
+
+
+def reals_only(x: Tensor, rng: torch.Generator) -> Tensor:
+    """No change: the real images are augmented before D sees them, see `run`."""
+    return x
+
+
+ROWS: dict[str, tuple[str, bool, Change | None]] = {
+    "emoji_faces, plain": ("emoji_faces", False, None),
+    "emoji_faces, augmented": ("emoji_faces", False, augment),
+    "emoji_faces, only reals": ("emoji_faces", False, reals_only),
+    "galaxies, plain": ("galaxies", False, None),
+    "galaxies, symmetries": ("galaxies", True, None),
+    "galaxies, augmented": ("galaxies", False, augment),
+    "galaxies, both": ("galaxies", True, augment),
+}
+"""Set, whether the eight symmetries are training images, and what D's input goes through."""
+
+
+def logits(D: nn.Module, sets: dict[str, Tensor]) -> dict[str, float]:
+    """D's mean logit of each set, in eval mode."""
+    return {name: in_batches(D, x).mean().item() for name, x in sets.items()}
+
+
+def run(name: str, seed: int, steps: int) -> dict[str, object]:
+    """Train one pair of networks and measure its samples."""
+    torch.set_num_threads(1)
+    kind, symmetric, change = ROWS[name]
+    train_set, unseen = named.train_and_unseen(kind, 32, device="cpu")
+    images = galaxies.symmetries(train_set.images) if symmetric else train_set.images
+    start, rng, moves = env.rng(1000 + seed, "cpu"), env.rng(seed), env.rng(100 + seed)
+    G = init_normal(dcgan.Generator(NOISE, 3, WIDTH, 32), start)
+    D = init_normal(dcgan.Discriminator(3, WIDTH, 32), start)
+    G, D = Player(G, lr=2e-3, steps=steps, ema=0.999), Player(D, lr=2e-3, steps=steps)
+    batches, sample_z = Batches(images, size=BATCH, rng=rng), env.noise(NOISE, rng)
+    if change is reals_only:
+        batches = (augment(x, moves) for x in batches)
+        change = None
+    net = Augmented(D.net, moves, change) if change else D.net
+    r1, history, begin = lazy_r1(0.1, EVERY, examples=8), [], time.perf_counter()
+    z = env.noise(NOISE, env.rng(1))(SAMPLES)
+    for step in range(1, steps + 1):
+        penalty = r1 if step % EVERY == 0 else None
+        gan_step(G.net, net, G.opt, D.opt, batches, sample_z, penalty=penalty)
+        G.advance()
+        D.advance()
+        if step % (steps // RECORDS) == 0:
+            sets = {"train": train_set.images, "unseen": unseen, "fake": in_batches(G.net, z[:300])}
+            history.append({"step": step} | logits(D.net, sets))
+    seconds = time.perf_counter() - begin
+    return measure(G.average, z, train_set.images, unseen) | {
+        "logits": history, "seconds": round(seconds, 1)
+    }  # fmt: skip
+
+
+def measure(G: nn.Module, z: Tensor, train: Tensor, unseen: Tensor) -> dict[str, float]:
+    """Distances of samples from unseen images, near copies, and the same of the training images."""
+    features = MeanFeatures()
+    fake, real, other = (
+        in_batches(features, to_float(x), size=50) for x in (in_batches(G, z), train, unseen)
+    )
+    usual = nearest(other, real)[0].quantile(0.05)
+    precision, recall = precision_recall(other, fake)
+    return {
+        "frechet": frechet_distance(fake, other), "floor": frechet_distance(real, other),
+        "copies": (nearest(fake, real)[0] < usual).float().mean().item(),
+        "precision": precision, "recall": recall,
+    }  # fmt: skip
+
+
+def measured(end: float, *job: object) -> dict | None:
+    """`run`, unless it is too late."""
+    return run(*job) if time.monotonic() < end else None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--file", type=Path, default=FILE)
+    parser.add_argument("--only", nargs="*", default=list(ROWS), choices=list(ROWS))
+    args = parser.parse_args()
+    end = time.monotonic() + 60 * args.minutes
+    settings = {
+        "steps": args.steps, "noise": NOISE, "width": WIDTH, "batch": BATCH, "samples": SAMPLES,
+        "torch": torch.__version__.split("+")[0], "machine": platform.machine(),
+    }  # fmt: skip
+    table = json.loads(args.file.read_text("utf-8")) if args.file.exists() else {}
+    rows = table.get("rows", {}) if table.get("settings") == settings else {}
+    command = f"python benchmarks/own_data.py --seeds {args.seeds} --steps {args.steps}"
+    head = {"command": command, "settings": settings}
+    todo = [
+        (name, seed) for seed in range(args.seeds) for name in args.only
+        if str(seed) not in rows.get(name, {})
+    ]  # fmt: skip
+    with ProcessPoolExecutor(args.jobs) as pool:
+        waiting = {pool.submit(measured, end, *job, args.steps): job for job in todo}
+        for done in as_completed(waiting):
+            name, seed = waiting[done]
+            if (numbers := done.result()) is None:
+                continue
+            rows.setdefault(name, {})[str(seed)] = numbers
+            ordered = {key: dict(sorted(rows[key].items())) for key in ROWS if key in rows}
+            args.file.write_text(json.dumps(head | {"rows": ordered}, indent=1) + "\n", "utf-8")
+            print(name, seed, {k: v for k, v in numbers.items() if k != "logits"}, flush=True)
+            print("   ", numbers["logits"][-1], flush=True)
+
+
+if __name__ == "__main__":
+    main()
