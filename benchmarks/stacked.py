@@ -6,7 +6,7 @@ Writes stacked.json in gancourse/results; notebook 11 shows it.
 
 The digits are the 4,500 embedded ones of the training part; the classifier that reads the samples
 was trained on the same digits. 25,600 samples per run. All rows but the last use DCGAN's networks
-of width 32. Runs are made in fp32 with one thread each. A run in the file with the same settings is
+of width 16. Runs are made in fp32 with one thread each. A run in the file with the same settings is
 kept: stop and resume it at any time; after `--minutes` no further run is started.
 """
 
@@ -37,7 +37,7 @@ from gancourse.papers.gan import gan_step, lazy_r1
 from gancourse.training.player import Player
 
 FILE = Path(__file__).parents[1] / "gancourse" / "results" / "stacked.json"
-NOISE, WIDTH, BATCH, SAMPLES, EVERY = 64, 32, 64, 25_600, 8
+NOISE, WIDTH, BATCH, SAMPLES, EVERY = 64, 16, 64, 25_600, 8
 
 
 def with_norm(net: nn.Module, rng: torch.Generator) -> nn.Module:
