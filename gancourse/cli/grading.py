@@ -91,7 +91,10 @@ def regrade(
     Prints each mark that changed.
     """
     from gancourse import exercises
+    from gancourse.exercises import rubric
 
+    if any(line.id == exercise for lines in rubric.RUBRICS.values() for line in lines):
+        raise typer.BadParameter(f"{exercise} is marked by hand: there is nothing to grade again.")
     exercises.find(exercise)
     book = open_book(out, database)
     from gancourse.grading.gradebook import batch

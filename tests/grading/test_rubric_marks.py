@@ -265,6 +265,11 @@ def test_wrong_marks_are_refused_with_the_lines_there_are(run, words, status, me
     assert ended == status and message in text and "Traceback" not in text
 
 
+def test_a_line_can_not_be_graded_again(run):
+    status, text = run("regrade", "2.a")
+    assert status == 2 and "2.a is marked by hand" in text
+
+
 def fill_in(points: dict[tuple[str, str], str], comment: str = "") -> None:
     """Fill in the table that the export wrote, as a spreadsheet would save it."""
     with open("grades/export/rubric.csv", encoding="utf-8", newline="") as file:
