@@ -1,7 +1,8 @@
 """The ``gancourse`` command.
 
-``course`` holds the commands for the course itself, ``grading`` those for its exercises. Heavy
-modules are imported by the command that needs them, so that ``gancourse --help`` is quick.
+``course`` holds the commands for the course itself, ``grading`` those for its exercises, and
+``marking`` the one for points by hand. Heavy modules are imported by the command that needs them,
+so that ``gancourse --help`` is quick.
 """
 
 import sys

@@ -10,17 +10,13 @@ from typing import Annotated
 import typer
 
 from gancourse.cli.extras import extra
+from gancourse.cli.gradebooks import Database, Grades, open_book, read_text
+from gancourse.cli.marking import mark
 
-Grades = Annotated[
-    Path, typer.Option("--out", "--grades", help="Folder of the gradebook and its reports.")
-]
 Workers = Annotated[
     int | None, typer.Option("--workers", min=1, help="Local processes; default: one per core.")
 ]
 Scheduler = Annotated[str, typer.Option(help="Address of a Dask scheduler, to use a cluster.")]
-Database = Annotated[
-    str | None, typer.Option(help="URL of a PostgreSQL database; needed once, then remembered.")
-]
 Unsafe = Annotated[
     bool, typer.Option("--unsafe-no-sandbox", help="No sandbox; results are stamped UNSAFE.")
 ]
@@ -60,7 +56,7 @@ def grade(
     if out.resolve().is_relative_to(submissions.resolve()):
         what = f"{out} is inside {submissions}, and its files would be graded too."
         raise typer.BadParameter(f"{what} Name another folder with --out.")
-    book = _book(out, database, new=True)
+    book = open_book(out, database, new=True)
     with extra("instructor"):
         from gancourse.grading.answers import notebook_file
         from gancourse.grading.gradebook import batch
@@ -95,9 +91,12 @@ def regrade(
     Prints each mark that changed.
     """
     from gancourse import exercises
+    from gancourse.exercises import rubric
 
+    if any(line.id == exercise for lines in rubric.RUBRICS.values() for line in lines):
+        raise typer.BadParameter(f"{exercise} is marked by hand: there is nothing to grade again.")
     exercises.find(exercise)
-    book = _book(out, database)
+    book = open_book(out, database)
     from gancourse.grading.gradebook import batch
 
     before = _points(book, exercise)
@@ -114,56 +113,20 @@ def regrade(
     _report(book)
 
 
-def mark(
-    student: Annotated[str, typer.Argument(help="As the export names the student.")],
-    exercise: Annotated[str, typer.Argument(help='"2.3", or "02" for the whole notebook.')],
-    points: Annotated[float | None, typer.Option(min=0, help="Points, by hand.")] = None,
-    comment: Annotated[str, typer.Option(help="Shown to the student with the points.")] = "",
-    clear: Annotated[
-        bool, typer.Option("--clear", help="The grader's points count again.")
-    ] = False,
-    out: Grades = Path("grades"),
-    database: Database = None,
-) -> None:
-    """Give points or a comment by hand; regrading leaves them."""
-    if (points is None and not comment) != clear:
-        raise typer.BadParameter("Give --points, --comment or both; or --clear alone.")
-    book = _book(out, database)
-    from gancourse import exercises
-    from gancourse.grading.reports.overview import worth
-
-    whole = "." not in exercise
-    number = exercise.split(".")[0].zfill(2)
-    if whole and number not in worth():
-        raise typer.BadParameter(f"There is no notebook {number}: {', '.join(worth())}.")
-    exercise = number if whole else exercise
-    most = worth()[number] if whole else exercises.find(exercise).points
-    if points is not None and points > most:
-        raise typer.BadParameter(f"Points are at most {most} for {exercise}, not {points:g}.")
-    records = [r for r in book.records() if r.student == student and r.notebook in ("", number)]
-    if not whole and records and not any(record.marks for record in records):
-        what = f"{student}'s notebook {number} was not graded: give points for the whole of it"
-        raise typer.BadParameter(f"{what}, as exercise {number}.")
-    book.mark(student, exercise, -1 if clear else points, comment)
-    print(f"{student}, {exercise}: saved.")
-    if not whole and any(number in record.by_hand for record in records):
-        print(f"Points for the whole of {number} were given by hand: they count, until --clear.")
-
-
 def history(
     student: Annotated[str, typer.Argument(help="As the export names the student.")],
     out: Grades = Path("grades"),
     database: Database = None,
 ) -> None:
     """Show everything that was ever recorded for a student."""
-    lines = _book(out, database).history(student)
+    lines = open_book(out, database).history(student)
     print("\n".join(lines) or f"Nothing is recorded for {student}.")
     raise typer.Exit(0 if lines else 1)
 
 
 def feedback(out: Grades = Path("grades"), database: Database = None) -> None:
     """Write a page for each student, and one for the instructor."""
-    book = _book(out, database)
+    book = open_book(out, database)
     from gancourse.grading.reports import feedback, overview
 
     records = book.records()
@@ -191,7 +154,7 @@ def export(
     database: Database = None,
 ) -> None:
     """Write the marks as CSV, and fill in Canvas's or Moodle's table."""
-    book = _book(out, database)
+    book = open_book(out, database)
     from gancourse.grading.reports import exports, overview
 
     worth = overview.worth()
@@ -202,14 +165,16 @@ def export(
     records = [record for record in book.records() if not chosen or record.notebook in chosen]
     tables = {"marks": exports.marks(records, overview.title)}
     tables["totals"] = exports.totals(records, worth)
+    if lines_to_fill := exports.rubric_lines(records, overview.title):
+        tables["rubric"] = lines_to_fill
     lines = [overview.unmarked(record) for record in records if not record.has_score]
     if canvas is not None:
         columns = _pairs(column, "column", worth)
-        tables["canvas"], left_out = exports.canvas(_text(canvas), records, worth, columns)
+        tables["canvas"], left_out = exports.canvas(read_text(canvas), records, worth, columns)
         lines += left_out
     for number, file in _pairs(moodle, "moodle", worth).items():
         of_notebook = [record for record in records if record.notebook == number]
-        table, left_out = exports.moodle(_text(Path(file)), of_notebook, worth[number])
+        table, left_out = exports.moodle(read_text(Path(file)), of_notebook, worth[number])
         tables[f"moodle_{number}"] = table
         lines += left_out
     (out / "export").mkdir(exist_ok=True)
@@ -226,22 +191,13 @@ def export(
 COMMANDS = (check, grade, regrade, mark, history, feedback, export)
 
 
-def _book(folder: Path, url: str | None, new: bool = False):
-    """The gradebook in a folder; only `grade` makes one."""
-    with extra("instructor"):
-        from gancourse.grading.gradebook.gradebook import Gradebook
-    if not (new or url or list(folder.glob("gradebook.sqlite")) + list(folder.glob("*.url"))):
-        raise typer.BadParameter(f"There is no gradebook in {folder}: name its folder with --out.")
-    return Gradebook(folder, url)
-
-
 def _report(book) -> None:
-    """Print how the class did; the status is 1 where a student has no mark."""
+    """Print how the class did; the status is 1 where a student has no mark of the grader."""
     from gancourse.grading.reports.overview import overview
 
     records = book.records()
     print(overview(book.folder, records))
-    raise typer.Exit(0 if all(record.has_score for record in records) else 1)
+    raise typer.Exit(0 if all(record.has_score or record.waiting for record in records) else 1)
 
 
 def _points(book, exercise: str) -> dict[str, float]:
@@ -252,7 +208,7 @@ def _points(book, exercise: str) -> dict[str, float]:
 def _days(path: Path) -> Mapping[str, Mapping[str, int]]:
     """Student -> notebook ("" for all) -> days late."""
     days: dict[str, dict[str, int]] = {}
-    for row in csv.DictReader(_text(path).splitlines()):
+    for row in csv.DictReader(read_text(path).splitlines()):
         try:
             number = (row.get("notebook") or "").strip()
             count = int(row["days"])
@@ -272,13 +228,6 @@ def _pairs(values: Sequence[str] | None, option: str, worth: Mapping[str, int]) 
     if len(by_number) < len(pairs):
         raise typer.BadParameter(f"--{option} names a notebook twice: export once for each.")
     return by_number
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"{path} can't be read as UTF-8 text: {error}") from error
 
 
 def _cores() -> int:

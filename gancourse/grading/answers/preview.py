@@ -15,6 +15,7 @@ from pathlib import Path
 
 from gancourse import env, exercises
 from gancourse.errors import CourseError
+from gancourse.exercises import rubric
 from gancourse.exercises.verdicts import Verdict
 from gancourse.grading.answers import collector, notebook_file
 
@@ -25,6 +26,7 @@ class Preview:
 
     verdicts: tuple[Verdict, ...]
     notes: tuple[str, ...]
+    notebook: str = ""
 
     @property
     def points(self) -> int:
@@ -37,7 +39,9 @@ class Preview:
     def __str__(self) -> str:
         lines = [f"{verdict}" for verdict in self.verdicts]
         lines += [f"note: {note}" for note in self.notes]
-        return "\n".join([*lines, f"{self.earned} of {self.points} points"])
+        by_hand = sum(line.points for line in rubric.of_notebook(self.notebook))
+        more = f"; {by_hand} more are given by hand, for the report" if by_hand else ""
+        return "\n".join([*lines, f"{self.earned} of {self.points} points{more}"])
 
 
 def preview(path: Path) -> Preview:
@@ -72,7 +76,8 @@ def preview(path: Path) -> Preview:
                     seen = collector.observe(exercise, cells.answer(exercise), seed)
                 verdicts.append(collector.verdict(exercise, seed, seen))
         type(shell).clear_instance()
-    return Preview(tuple(verdicts), (*file.notes, *collector.notes(file, errors)))
+    notes = (*file.notes, *collector.notes(file, errors))
+    return Preview(tuple(verdicts), notes, file.notebook)
 
 
 @contextlib.contextmanager

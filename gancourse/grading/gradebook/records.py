@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from gancourse.exercises import rubric
 from gancourse.grading.judging.marking import Mark, Result
 
 GRADED, REVIEW = "graded", "needs review"
+UNMARKED, RUBRIC = "not marked yet", "rubric"
 
 
 @dataclass(frozen=True)
@@ -19,10 +21,12 @@ class StudentRecord:
     """"02", or "" where the submission is none of the course's notebooks."""
     file: str
     status: str
-    """"graded"; "needs review" (a human should review the marks); or, without marks, "refused",
-    "unreadable", "not graded yet" or "the grader failed"."""
+    """"graded"; "needs review" (a human should review the marks); "not marked yet" (graded, but
+    some rubric lines have no points); or, without marks, "refused", "unreadable", "not graded yet"
+    or "the grader failed"."""
     problem: str = ""
     marks: tuple[Mark, ...] = ()
+    """Of the exercises, then of the rubric lines, if the notebook has some."""
     notes: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     guarantees: tuple[str, ...] = ()
@@ -38,12 +42,30 @@ class StudentRecord:
     @property
     def has_score(self) -> bool:
         """Whether there is a score to export. No mark is not a mark of 0."""
-        return bool(self.marks) or self.notebook in self.by_hand
+        return self.notebook in self.by_hand or (bool(self.marks) and not self.waiting)
+
+    @property
+    def waiting(self) -> tuple[Mark, ...]:
+        """Rubric lines without points, unless points were given for the whole notebook."""
+        if self.notebook in self.by_hand:
+            return ()
+        return tuple(m for m in self.marks if m.status == RUBRIC and m.exercise not in self.by_hand)
+
+    @property
+    def flagged(self) -> bool:
+        return bool(self.flags) or any(mark.flags for mark in self.marks)
 
     @property
     def points(self) -> int:
         """Points that the notebook is worth."""
         return sum(mark.points for mark in self.marks)
+
+    @property
+    def so_far(self) -> str:
+        """What is known while rubric lines are waiting, before any penalty: "24 of 25 points"."""
+        known = [mark for mark in self.marks if mark not in self.waiting]
+        earned = sum(self.earned(mark) for mark in known)
+        return f"{earned:g} of {sum(mark.points for mark in known)} points"
 
     @property
     def score(self) -> float:
@@ -54,6 +76,18 @@ class StudentRecord:
     def earned(self, mark: Mark) -> float:
         """Points of one exercise, before any penalty."""
         return self.by_hand.get(mark.exercise, mark.earned)
+
+    def has_points(self, mark: Mark) -> bool:
+        """Whether an exercise or a rubric line has points: a line has none until it is marked."""
+        return mark.status != RUBRIC or mark.exercise in self.by_hand
+
+    def verdict(self, mark: Mark) -> str:
+        """The status of a mark in words; for a rubric line, whether it was marked."""
+        if mark.status != RUBRIC:
+            return mark.status
+        if mark.exercise in self.by_hand:
+            return "marked by hand"
+        return UNMARKED if mark in self.waiting else "not marked separately"
 
 
 def number_of(exercise: str) -> str:
@@ -116,22 +150,28 @@ def _record(row: Any, jobs: Sequence[Any], manual: Sequence[Any], late: Mapping)
         for mark in manual
         if mark.student == row.student and row.notebook in ("", number_of(mark.exercise))
     ]
-    current = [mark for mark in of_student if mark.digest == row.digest]
-    settled = {mark.exercise for mark in current if mark.points is not None}
+    settled = {m.exercise for m in of_student if m.digest == row.digest and m.points is not None}
+    lines = {line.id for line in rubric.of_notebook(row.notebook)}  # not about the file's cells
+    current = [m for m in of_student if m.digest == row.digest or m.exercise in lines]
     cleared = {m.exercise: m.id for m in current if m.points is not None and m.points < 0}
     current = [mark for mark in current if mark.id > cleared.get(mark.exercise, 0)]
     older = {mark.exercise for mark in of_student if mark.digest != row.digest} - settled
-    flag = f"marked by hand in an earlier submission: {', '.join(sorted(older))}"
+    by_hand = {mark.exercise: mark.points for mark in current if mark.points is not None}
+    gone, kept = sorted(older - lines), sorted(older & {*by_hand})
+    flags = [f"marked by hand in an earlier submission: {', '.join(gone)}"] if gone else []
+    flags += [f"marked for an earlier submission, still counted: {', '.join(kept)}"] if kept else []
     record = replace(
         record,
-        by_hand={mark.exercise: mark.points for mark in current if mark.points is not None},
+        by_hand=by_hand,
         comments={mark.exercise: mark.comment for mark in current if mark.comment},
-        flags=(*record.flags, flag) if older else record.flags,
+        flags=(*record.flags, *flags),
     )
+    if record.waiting:
+        waiting = ", ".join(mark.exercise for mark in record.waiting)
+        return replace(record, status=UNMARKED, problem=f"{waiting} ({record.so_far} so far)")
     if not record.has_score:
         return record
-    flagged = record.flags or any(mark.flags for mark in record.marks)
-    return replace(record, status=REVIEW if flagged else GRADED)
+    return replace(record, status=REVIEW if record.flagged else GRADED)
 
 
 def _with_marks(record: StudentRecord, jobs: Sequence[Any]) -> StudentRecord:
@@ -150,9 +190,11 @@ def _with_marks(record: StudentRecord, jobs: Sequence[Any]) -> StudentRecord:
                 marks[job.scope] = mark
     failed = [j.scope for j in jobs if j.scope and not j.result and j.state in ("failed", "review")]
     flags = tuple(f"could not be graded again: {scope}; the old mark stands" for scope in failed)
+    ordered = [marks[id] for id in sorted(marks, key=lambda id: [*map(int, id.split("."))])]
+    lines = rubric.of_notebook(record.notebook)
     return replace(
         record,
-        marks=tuple(marks[id] for id in sorted(marks, key=lambda id: [*map(int, id.split("."))])),
+        marks=(*ordered, *(Mark(line.id, line.points, 0, RUBRIC, "") for line in lines)),
         notes=(*record.notes, *(g for g in first.guarantees if "UNSAFE" in g), *first.notes),
         flags=(*first.flags, *flags),
         guarantees=first.guarantees,

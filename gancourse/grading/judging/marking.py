@@ -43,7 +43,8 @@ class Mark:
     """Points that the exercise is worth."""
     earned: int
     status: str
-    """'right', 'wrong', 'unsolved' or 'error' (it could not be observed)."""
+    """'right', 'wrong', 'unsolved', 'error' (it could not be observed), or 'rubric': a line that
+    only an instructor marks."""
     message: str
     """What the student reads: expected, got, the slip's hint."""
     slip: int | None = None

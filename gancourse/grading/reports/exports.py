@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
 
 from gancourse.errors import CourseError
-from gancourse.grading.gradebook.records import StudentRecord
+from gancourse.grading.gradebook.records import RUBRIC, StudentRecord
 
 csv.field_size_limit(2**31 - 1)  # a student's text in Moodle's table may have any length
 FORMULA = re.compile(r"^\s*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20\t\r]")
@@ -24,6 +24,7 @@ MARKS = ("student", "notebook", "exercise", "title", "points", "earned", "by han
 MARKS += ("message", "comment", "status", "flags")
 TOTALS = ("student", "notebook", "score", "points", "days late", "penalty in percent", "status")
 TOTALS += ("problem", "comment", "flags")
+LINES = ("student", "exercise", "title", "most", "points", "comment")
 SIGN = "Graded by gancourse: "  # begins a comment that the next export may overwrite
 
 
@@ -44,7 +45,8 @@ def marks(records: Iterable[StudentRecord], title: Callable[[str], str]) -> str:
         for mark in record.marks:
             id, flags = mark.exercise, "; ".join((*record.flags, *mark.flags))
             row = common | {"exercise": id, "title": title(id), "points": mark.points}
-            row |= {"earned": f"{record.earned(mark):g}", "verdict": mark.status, "flags": flags}
+            earned = f"{record.earned(mark):g}" if record.has_points(mark) else ""
+            row |= {"earned": earned, "verdict": record.verdict(mark), "flags": flags}
             row |= {"message": mark.message, "comment": record.comments.get(id, "")}
             rows.append(row | {"by hand": "yes" if id in record.by_hand else ""})
     return _to_csv([MARKS, *([row.get(name, "") for name in MARKS] for row in rows)])
@@ -61,6 +63,41 @@ def totals(records: Iterable[StudentRecord], points: Mapping[str, int]) -> str:
         why = (record.status, record.problem, record.comments.get(number, ""), "; ".join(flags))
         rows.append((*facts, f"{record.penalty:g}", *why))
     return _to_csv(rows)
+
+
+def rubric_lines(records: Iterable[StudentRecord], title: Callable[[str], str]) -> str:
+    """One row per student and rubric line, to fill in; empty where no notebook has any.
+
+    `filled_in` reads it, after an instructor has filled in points and comments.
+    """
+    rows: list[Sequence] = [
+        (
+            *(record.student, mark.exercise, title(mark.exercise), mark.points),
+            f"{record.by_hand[mark.exercise]:g}" if record.has_points(mark) else "",
+            record.comments.get(mark.exercise, ""),
+        )
+        for record in records
+        for mark in record.marks
+        if mark.status == RUBRIC
+    ]
+    return _to_csv([LINES, *rows]) if rows else ""
+
+
+def filled_in(text: str, records: Iterable[StudentRecord]) -> list[dict[str, str]]:
+    """Rows of the table that `rubric_lines` wrote; names and comments as they were before `safe`.
+
+    Raises
+    ------
+    CourseError
+        If a column is missing.
+    """
+    rows, _ = _read(text, "gancourse", ("student", "exercise", "points", "comment"))
+    cells = {name for r in records for name in (r.student, *r.comments.values())}
+    texts = {safe(cell): cell for cell in cells}
+    return [
+        {name: texts.get(cell, cell) for name, cell in zip(rows[0], row, strict=False)}
+        for row in rows[1:]
+    ]
 
 
 def canvas(
@@ -167,7 +204,7 @@ def _comment(record: StudentRecord) -> str:
     late = f", {record.days_late} days late" if record.penalty else ""
     parts = [f"{SIGN}{record.score:g} points{late}."]
     parts += [record.comments[record.notebook]] if record.notebook in record.comments else []
-    for mark in record.marks:
+    for mark in filter(record.has_points, record.marks):
         points = f"{mark.exercise}: {record.earned(mark):g} of {mark.points}."
         parts.append(f"{points} {record.comments.get(mark.exercise, '')}".rstrip())
     return "<br>".join(escape(part).replace("\n", "<br>") for part in parts)
@@ -258,7 +295,8 @@ def _no_table(system: str, why: str) -> CourseError:
         "Canvas": "Gradebook > Export > Export Entire Gradebook",
         "Moodle": "the assignment > Submissions > Actions > Download grading worksheet",
     }
-    do = f"Export it again, with the language set to English: {how[system]}."
+    english = f", with the language set to English: {how[system]}." if system in how else "."
+    do = f"Export it again{english}"
     return CourseError(f"This is not the table that {system} exports: {why}.", "", do)
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from gancourse import env, exercises
 from gancourse.errors import CourseError
+from gancourse.exercises import rubric
 from gancourse.exercises.base import Exercise
+from gancourse.exercises.rubric import RubricLine
 from gancourse.grading.answers import notebook_file
-from gancourse.grading.gradebook.records import REVIEW, StudentRecord
+from gancourse.grading.gradebook.records import REVIEW, RUBRIC, StudentRecord, number_of
 from gancourse.grading.judging.similarity import SimilarPair, similar_pairs
 from gancourse.grading.reports.feedback import PAGES
 
@@ -39,6 +41,17 @@ class SlipCount:
 
 
 @dataclass(frozen=True)
+class LineCount:
+    """A rubric line: how many students have points for it, and their mean (0 where none has)."""
+
+    line: str
+    title: str
+    points: int
+    marked: int
+    mean: float
+
+
+@dataclass(frozen=True)
 class Summary:
     """One notebook, for all who handed it in."""
 
@@ -49,6 +62,10 @@ class Summary:
     """Status -> number of students without a score."""
     exercises: tuple[Difficulty, ...]
     slips: tuple[SlipCount, ...]
+    lines: tuple[LineCount, ...] = ()
+    """Of the rubric, if the notebook has one."""
+    waiting: tuple[str, ...] = ()
+    """Students who have no score yet because a rubric line has no points."""
 
     @property
     def mean(self) -> float:
@@ -68,7 +85,10 @@ class Summary:
 
 
 def title(id: str) -> str:
-    """The title of an exercise; empty for one that is no longer in the course."""
+    """The title of an exercise or a rubric line; empty for one no longer in the course."""
+    for line in rubric.of_notebook(number_of(id)):
+        if line.id == id:
+            return line.title
     try:
         return exercises.find(id).title
     except CourseError:
@@ -76,10 +96,31 @@ def title(id: str) -> str:
 
 
 def worth() -> dict[str, int]:
-    """Points of each notebook that has exercises."""
+    """Points of each notebook that has exercises, with those of its rubric lines."""
     numbers = [f"{n:02d}" for n in range(100)]
     points = {n: sum(e.points for e in exercises.of_notebook(n)) for n in numbers}
-    return {number: total for number, total in points.items() if total}
+    lines = {n: sum(line.points for line in rubric.of_notebook(n)) for n in numbers}
+    return {number: total + lines[number] for number, total in points.items() if total}
+
+
+def most_points(id: str) -> int:
+    """The most that can be given for an exercise or a rubric line.
+
+    Raises
+    ------
+    CourseError
+        If there is neither. It lists those that there are.
+    """
+    lines = rubric.of_notebook(number_of(id))
+    for line in lines:
+        if line.id == id:
+            return line.points
+    try:
+        return exercises.find(id).points
+    except CourseError as error:
+        listed = ", ".join(map(str, lines))
+        do = f"Rubric lines, with their most points: {listed}." if lines else error.do
+        raise CourseError(error.what, error.why, do) from error
 
 
 def starters() -> dict[str, str]:
@@ -111,7 +152,7 @@ def _of_notebook(
 ) -> Summary:
     verdicts: dict[str, Counter[str]] = defaultdict(Counter)
     slips: Counter[tuple[str, int]] = Counter()
-    for mark in (mark for record in records for mark in record.marks):
+    for mark in (m for record in records for m in record.marks if m.status != RUBRIC):
         verdicts[mark.exercise][mark.status] += 1
         if mark.slip is not None:
             slips[mark.exercise, mark.slip] += 1
@@ -128,12 +169,20 @@ def _of_notebook(
     ]
     return Summary(
         number,
-        sum(exercise.points for exercise in registry.values()),
+        sum(one.points for one in (*registry.values(), *rubric.of_notebook(number))),
         tuple(record.score for record in records if record.has_score),
         Counter(record.status for record in records if not record.has_score),
         tuple(sorted(difficulties, key=lambda d: (d.right, d.exercise))),
         tuple(sorted(counts, key=lambda s: (-s.count, s.exercise, s.hint))[:MOST_SLIPS]),
+        tuple(_of_line(line, records) for line in rubric.of_notebook(number)),
+        tuple(record.student for record in records if record.waiting),
     )
+
+
+def _of_line(line: RubricLine, records: Sequence[StudentRecord]) -> LineCount:
+    given = [record.by_hand[line.id] for record in records if line.id in record.by_hand]
+    mean = sum(given) / len(given) if given else 0.0
+    return LineCount(line.id, line.title, line.points, len(given), mean)
 
 
 def flagged(records: Sequence[StudentRecord]) -> list[tuple[str, str, str]]:
@@ -141,7 +190,7 @@ def flagged(records: Sequence[StudentRecord]) -> list[tuple[str, str, str]]:
     rows = [
         (record.student, record.notebook or record.file, f"{record.status}: {record.problem}")
         for record in records
-        if not record.has_score
+        if not (record.has_score or record.waiting)
     ]
     for record in records:
         rows += [(record.student, record.notebook, flag) for flag in record.flags]
@@ -157,10 +206,14 @@ def as_text(summary: Summary) -> str:
         lines.append(f"  mean {summary.mean:.1f} of {summary.points} points")
         for label, n in summary.histogram:
             lines.append(f"  {label:>9} % {n:4} {'#' * round(40 * n / summary.most)}")
+    if summary.scores or summary.exercises:
         lines.append("  the hardest exercises:")
         for exercise in summary.exercises[:3]:
             share = f"{exercise.right:.0%} right, {exercise.unsolved:.0%} not solved"
             lines.append(f"    {exercise.exercise} {exercise.title}: {share}")
+    for line in summary.lines:
+        mean = f", mean {line.mean:.1f} of {line.points} points" if line.marked else ""
+        lines.append(f"  by hand: {line.line} {line.title}: {line.marked} marked{mean}")
     if summary.slips:
         lines.append("  what to teach again:")
     for slip in summary.slips[:3]:
@@ -194,8 +247,8 @@ def write_class_page(folder: Path, records: Sequence[StudentRecord]) -> Path:
 def overview(folder: Path, records: Sequence[StudentRecord]) -> str:
     """How the class did, for the terminal; writes the page too."""
     lines = [as_text(summary) for summary in summarize(records)]
-    review = sum(record.status == REVIEW for record in records)
-    missing = [record for record in records if not record.has_score]
+    review = sum(r.status == REVIEW or bool(r.waiting and r.flagged) for r in records)
+    missing = [record for record in records if not (record.has_score or record.waiting)]
     page = write_class_page(folder, records)
     lines.append(f"{review} to review, {len(missing)} without a mark: see {page}")
     return "\n".join([*lines, *(f"  {unmarked(record)}" for record in missing)])

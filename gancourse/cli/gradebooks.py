@@ -1,0 +1,32 @@
+"""The gradebook that a command works on: the options that name it, and tables read next to it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gancourse.cli.extras import extra
+
+Grades = Annotated[
+    Path, typer.Option("--out", "--grades", help="Folder of the gradebook and its reports.")
+]
+Database = Annotated[
+    str | None, typer.Option(help="URL of a PostgreSQL database; needed once, then remembered.")
+]
+
+
+def open_book(folder: Path, url: str | None, new: bool = False):
+    """The gradebook in a folder; only `grade` makes one."""
+    with extra("instructor"):
+        from gancourse.grading.gradebook.gradebook import Gradebook
+    if not (new or url or list(folder.glob("gradebook.sqlite")) + list(folder.glob("*.url"))):
+        raise typer.BadParameter(f"There is no gradebook in {folder}: name its folder with --out.")
+    return Gradebook(folder, url)
+
+
+def read_text(path: Path) -> str:
+    """The text of a file that an option names."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{path} can't be read as UTF-8 text: {error}") from error

@@ -1,0 +1,120 @@
+"""The command that gives points by hand: one mark, or a table of marks."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gancourse.cli.gradebooks import Database, Grades, open_book, read_text
+from gancourse.errors import CourseError
+
+SHOWN = 10  # wrong rows of a table that are listed
+
+
+def mark(
+    student: Annotated[str, typer.Argument(help="As the export names the student.")] = "",
+    exercise: Annotated[
+        str,
+        typer.Argument(help='"2.3", a rubric line ("11.a"), or "02" for the whole notebook.'),
+    ] = "",
+    points: Annotated[float | None, typer.Option(min=0, help="Points, by hand.")] = None,
+    comment: Annotated[str, typer.Option(help="Shown to the student with the points.")] = "",
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Remove points by hand: the grader's count again.")
+    ] = False,
+    table: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="rubric.csv of `gancourse export`, filled in."),
+    ] = None,
+    out: Grades = Path("grades"),
+    database: Database = None,
+) -> None:
+    """Give points or a comment by hand; regrading leaves them."""
+    if table is not None:
+        if student or points is not None or comment or clear:
+            raise typer.BadParameter("--table has all students, points and comments: give no more.")
+        return _mark_table(open_book(out, database), read_text(table))
+    if not exercise:
+        raise typer.BadParameter("Give a student and an exercise, or --table.")
+    if (points is None and not comment) != clear:
+        raise typer.BadParameter("Give --points, --comment or both; or --clear alone.")
+    book = open_book(out, database)
+    number = exercise.split(".")[0].zfill(2)
+    whole = "." not in exercise
+    exercise = number if whole else exercise
+    records = [r for r in book.records() if r.student == student and r.notebook in ("", number)]
+    _require_sound(exercise, points, records)
+    book.mark(student, exercise, -1 if clear else points, comment)
+    print(f"{student}, {exercise}: saved.")
+    if not whole and any(number in record.by_hand for record in records):
+        print(f"Points for the whole of {number} were given by hand: they count, until --clear.")
+    for record in book.records():
+        if record.student == student and record.notebook == number and record.waiting:
+            print(f"Not marked yet: {record.problem}.")
+
+
+def _require_sound(exercise: str, points: float | None, records: Sequence) -> None:
+    """Raise an error that says why a mark makes no sense.
+
+    Parameters
+    ----------
+    exercise : str
+        "2.3", "11.a", or "02" for the whole notebook.
+    points : float | None
+        None: a comment, or no points any more.
+    records : Sequence[StudentRecord]
+        The student's, of this notebook.
+    """
+    from gancourse.exercises import rubric
+    from gancourse.grading.gradebook.records import number_of
+    from gancourse.grading.reports.overview import most_points, worth
+
+    whole = "." not in exercise
+    if whole and exercise not in worth():
+        raise typer.BadParameter(f"There is no notebook {exercise}: {', '.join(worth())}.")
+    most = worth()[exercise] if whole else most_points(exercise)
+    if points is not None and not 0 <= points <= most:
+        lines = ", ".join(map(str, rubric.of_notebook(number_of(exercise))))
+        listed = f" Rubric lines, with their most points: {lines}." if lines else ""
+        what = f"Points are at most {most} for {exercise}, not {points:g}."
+        raise typer.BadParameter(what + listed)
+    if not whole and records and not any(record.marks for record in records):
+        number = number_of(exercise)
+        what = f"{records[0].student}'s notebook {number} was not graded: give points for the whole"
+        raise typer.BadParameter(f"{what} of it, as exercise {number}.")
+
+
+def _mark_table(book, text: str) -> None:
+    """Save the marks of a table that differ from the gradebook's: all of them, or none."""
+    from gancourse.grading.gradebook.records import number_of
+    from gancourse.grading.reports import exports
+
+    records = book.records()
+    marks, wrong = [], []
+    for n, row in enumerate(exports.filled_in(text, records), start=2):
+        student, exercise, comment = row["student"], row["exercise"], row["comment"].strip()
+        if not (row["points"].strip() or comment):
+            continue
+        theirs = [r for r in records if r.student == student and r.notebook == number_of(exercise)]
+        try:
+            points = float(row["points"].replace(",", ".")) if row["points"].strip() else None
+            _require_sound(exercise, points, theirs)
+        except (ValueError, CourseError, typer.BadParameter) as error:
+            wrong.append(f"row {n}, {student}: {' '.join(str(error).split())}")
+            continue
+        if not theirs:
+            wrong.append(f"row {n}: {student!r} has not handed in notebook {number_of(exercise)}.")
+            continue
+        (record,) = theirs
+        same = points in (None, record.by_hand.get(exercise))
+        if not (same and comment in ("", record.comments.get(exercise))):
+            marks.append((student, exercise, points, comment))
+    if wrong:
+        more = f"\n... and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+        listed = "\n".join(wrong[:SHOWN]) + more
+        raise CourseError("Nothing was saved: some rows are wrong.", listed, "Correct the table.")
+    for one in marks:
+        book.mark(*one)
+    waiting = sum(bool(record.waiting) for record in book.records())
+    print(f"{len(marks)} marks saved. Students with lines that are not marked yet: {waiting}.")
