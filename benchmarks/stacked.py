@@ -6,8 +6,8 @@ Writes stacked.json in gancourse/results; notebook 11 shows it.
 
 The digits are the 4,500 embedded ones of the training part; the classifier that reads the samples
 was trained on the same digits. 25,600 samples per run. All rows but the last use DCGAN's networks
-of width 16. Runs are made in fp32 with one thread each. A run in the file with the same settings is
-kept: stop and resume it at any time; after `--minutes` no further run is started.
+of width 16. One thread each, in the precision that the table names. A run in the file with the same
+settings is kept: stop and resume it at any time; after `--minutes` no further run is started.
 """
 
 import argparse
@@ -38,6 +38,7 @@ from gancourse.training.player import Player
 
 FILE = Path(__file__).parents[1] / "gancourse" / "results" / "stacked.json"
 NOISE, WIDTH, BATCH, SAMPLES, EVERY = 64, 16, 64, 25_600, 8
+SMALL: dict[str, Any] = {"widths": (64, 32, 8, 4), "blocks": 1, "group": 4}
 
 
 def with_norm(net: nn.Module, rng: torch.Generator) -> nn.Module:
@@ -61,6 +62,8 @@ class Row:
     """Weight of the penalties at the first and at the last step."""
     lazy: bool = False
     """Penalties at every 8th step only, with 8 times the weight."""
+    residual: bool = False
+    """The paper's networks, in small: about as many operations per image as DCGAN's."""
 
 
 COURSE: dict[str, Any] = {"change": with_norm, "lr": 2e-3, "betas": (0.5, 0.99), "lazy": True}
@@ -74,14 +77,20 @@ ROWS = {
     "modern, lazy": Row("the same, penalties at every 8th step", 10_000, lazy=True),
     "modern, logistic loss": Row("the same, with the loss of 2014 and R1 only", 10_000, False,
                                  lazy=True),
+    "modern, residual": Row("as lazy, with the paper's networks in small", 10_000, lazy=True,
+                            residual=True),
 }  # fmt: skip
 
 
 def players(row: Row, seed: int) -> tuple[Player, Player]:
     """A new G and D of a row."""
     start = env.rng(1000 + seed, "cpu")
-    G = row.change(dcgan.Generator(NOISE, 3, WIDTH, 32), start)
-    D = row.change(dcgan.Discriminator(3, WIDTH, 32), start)
+    if row.residual:
+        G = r3gan.Generator(NOISE, 3, **SMALL, rng=start)
+        D = r3gan.Discriminator(3, **SMALL, rng=start)
+    else:
+        G = row.change(dcgan.Generator(NOISE, 3, WIDTH, 32), start)
+        D = row.change(dcgan.Discriminator(3, WIDTH, 32), start)
     options = {"lr": row.lr, "betas": row.betas, "steps": row.steps if row.decays else None}
     return Player(G, **options, ema=row.ema), Player(D, **options)
 
@@ -97,9 +106,11 @@ def make_step(
         gamma = last + (first - last) * (1 + math.cos(math.pi * taken / row.steps)) / 2
         due = not row.lazy or taken % EVERY == 0
         if row.pairing:
-            return r3gan.r3gan_step(*game, gamma * due * (EVERY if row.lazy else 1))
+            return r3gan.r3gan_step(
+                *game, gamma * due * (EVERY if row.lazy else 1), autocast=env.autocast
+            )
         penalty = lazy_r1(gamma, EVERY if row.lazy else 1) if gamma and due else None
-        return gan_step(*game, penalty=penalty)
+        return gan_step(*game, penalty=penalty, autocast=env.autocast)
 
     return step
 
@@ -142,7 +153,8 @@ def main() -> None:
     end = time.monotonic() + 60 * args.minutes
     settings = {
         "noise": NOISE, "width": WIDTH, "batch": BATCH, "samples": SAMPLES,
-        "torch": torch.__version__.split("+")[0], "machine": platform.machine(),
+        "precision": env.precision(), "torch": torch.__version__.split("+")[0],
+        "machine": platform.machine(),
     }  # fmt: skip
     table = json.loads(args.file.read_text("utf-8")) if args.file.exists() else {}
     rows = table.get("rows", {}) if table.get("settings") == settings else {}
