@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -138,7 +139,7 @@ def require_free(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _written(folder: Path):
+def _written(folder: Path) -> Iterator[Path]:
     """A folder for new files; at the end they replace those in `folder`, after an error none do."""
     created = not folder.exists()
     part = folder / UNFINISHED

@@ -91,11 +91,15 @@ def page(
 
 
 def _module(source: str) -> str:
-    """A module's source that also stores its default export as ``globalThis.ort``.
+    """ONNX Runtime Web's source, adapted to a page; it stores itself as ``globalThis.ort``.
 
-    Scripts in a page can't import each other without an address.
+    Scripts in a page can't import each other without an address. Nor has the page an address that
+    files could be found by: from a file, Firefox has "null" for its origin, and an error follows.
+    With the bytes of the WebAssembly part given, no address is needed.
     """
     source = re.sub(r"^//# sourceMappingURL=.*$", "", source, flags=re.MULTILINE)
+    source = re.sub(r'(new URL\("[^"]+",)import\.meta\.url', r'\1"https://unused.invalid"', source)
+    source = source.replace("import.meta.url", '""')
     name = re.search(r"(\w+) as default", source)
     return f"{source.rstrip()}\nglobalThis.ort = {name[1] if name else 'undefined'};"
 

@@ -211,7 +211,8 @@ function slider(name, hint, min, max, show) {
     const set = (value) => { input.value = String(value); update(); };
     input.addEventListener("input", update);
     update();
-    return { input, set, label: make("label", { class: "latent-slider" }, title, output, input) };
+    // the input stands before the output: a label belongs to the first of them
+    return { input, set, label: make("label", { class: "latent-slider" }, title, input, output) };
 }
 
 function seedField(name, value) {
