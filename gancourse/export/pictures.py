@@ -13,7 +13,7 @@ from gancourse.shapes import Images, Latent, to_bytes
 
 SIDE = 64
 """Smaller images are enlarged to at least so many pixels, without smoothing."""
-STOPS, FRAMES, MILLISECONDS = 5, 16, 60
+STOPS, FRAMES, MILLISECONDS = 4, 16, 60
 """Of a walk: latent vectors that it visits, frames from one to the next, time per frame."""
 
 
