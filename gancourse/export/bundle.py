@@ -129,11 +129,13 @@ def require_free(folder: Path) -> None:
             "An export consists of several files.",
             "Name a new folder.",
         )
-    others = sorted({p.name for p in folder.glob("*")} - {*FILES, UNFINISHED})
+    names = {p.name for p in folder.iterdir()} if folder.exists() else set()
+    earlier = names >= set(FILES) or UNFINISHED in names
+    others = sorted(names - {*FILES, UNFINISHED} if earlier else names)
     if others:
         raise CourseError(
             f"{folder} has other content: {', '.join(others[:3])}{' ...' if others[3:] else ''}.",
-            "An export could be mistaken for part of it, so nothing was written.",
+            "It is not an earlier export, so nothing was written.",
             "Name a new or empty folder, or that of an earlier export.",
         )
 
