@@ -17,11 +17,12 @@ MAY_IMPORT = {  # besides `BASE` and modules of the same folder
     "training": {"papers", "datasets"},
     "classifiers": {"papers", "training", "datasets"},
     "widgets": {"figures", "slider"},
+    "export": {"papers", "training", "figures", "results"},
     "exercises": CORE | {"simulated_cuda"},
     "notebooks": {"exercises", "figures"},
     "grading": {"exercises"},
     "doctor": {"datasets"},
-    "cli": CORE | {"exercises", "notebooks", "grading", "doctor"},
+    "cli": CORE | {"exercises", "export", "notebooks", "grading", "doctor"},
 }
 LAYERS = {  # folders whose files may import only what comes earlier
     "papers": (
@@ -34,6 +35,8 @@ ONLY_IN = {  # packages that one part of the course uses
     "ipywidgets": {"widgets", "slider"},
     "anywidget": {"slider"},
     "typer": {"cli"},
+    "onnx": {"export"},
+    "onnxruntime": {"export"},
     "jupytext": {"notebooks"},
     "nbformat": {"notebooks", "cli"},
     "nbclient": {"notebooks"},

@@ -238,7 +238,7 @@ def test_conda_environment_is_in_step_with_pyproject():
         key: re.findall(r'"([^"]+)"', body)
         for key, body in re.findall(r"^(\w+) = \[(.*?)\]$", text, re.MULTILINE | re.DOTALL)
     }
-    extras = [lists[key] for key in ("lab", "instructor", "cluster", "test")]
+    extras = [lists[key] for key in ("export", "lab", "instructor", "cluster", "test")]
     wanted = names(sum(extras, lists["dependencies"]))
     del wanted["gancourse"]
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())

@@ -1,8 +1,8 @@
 """The ``gancourse`` command.
 
-``course`` holds the commands for the course itself, ``grading`` those for its exercises, and
-``marking`` the one for points by hand. Heavy modules are imported by the command that needs them,
-so that ``gancourse --help`` is quick.
+``course`` holds the commands for the course itself, ``networks`` those for trained networks,
+``grading`` those for exercises, and ``marking`` the one for points by hand. Heavy modules are
+imported by the command that needs them, so that ``gancourse --help`` is quick.
 """
 
 import sys
@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from gancourse import __version__
-from gancourse.cli import course, grading
+from gancourse.cli import course, grading, networks
 from gancourse.errors import CourseError
 
 app = typer.Typer(
@@ -23,7 +23,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (course.build, course.run, course.doctor, course.fetch, *grading.COMMANDS):
+for command in (course.build, course.run, course.doctor, course.fetch):
+    app.command()(command)
+for command in (networks.export_model, *grading.COMMANDS):
     app.command()(command)
 
 

@@ -206,15 +206,14 @@ class Resample(nn.Module):
         self.register_buffer("kernel", row[:, None] * row, persistent=False)
         self.mix = _conv(c_in, c_out) if c_in != c_out else nn.Identity()
         self.up = up
+        self.channels = c_out if up else c_in  # of the images that are filtered
 
     def forward(self, x: Images) -> Float[Tensor, "batch widths new_height new_width"]:
+        kernel = self.kernel.to(x.dtype).expand(self.channels, 1, 3, 3)
+        options = {"stride": 2, "padding": 1, "groups": self.channels}
         if self.up:
-            x = self.mix(x)
-            kernel = self.kernel.to(x.dtype).expand(x.shape[1], 1, 3, 3)
-            options = {"stride": 2, "padding": 1, "groups": x.shape[1]}
-            return F.conv_transpose2d(x, 4 * kernel, output_padding=1, **options)
-        kernel = self.kernel.to(x.dtype).expand(x.shape[1], 1, 3, 3)
-        return self.mix(F.conv2d(x, kernel, stride=2, padding=1, groups=x.shape[1]))
+            return F.conv_transpose2d(self.mix(x), 4 * kernel, output_padding=1, **options)
+        return self.mix(F.conv2d(x, kernel, **options))
 
 
 @configured
