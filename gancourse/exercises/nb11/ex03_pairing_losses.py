@@ -70,7 +70,7 @@ def of_2014(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
     return F.softplus(-real).mean() + F.softplus(fake).mean(), F.softplus(-fake).mean()
 
 
-def with_loss_G(loss_G: Callable[[Tensor, Tensor], Tensor]) -> Pair:
+def and_for_g(loss_G: Callable[[Tensor, Tensor], Tensor]) -> Pair:
     """A right loss_D with another loss_G."""
     return lambda real, fake: (F.softplus(fake - real).mean(), loss_G(real, fake))
 
@@ -129,15 +129,15 @@ SLIPS = {
     "A loss is the mean over the pairs, not the sum.": losses_like(end=torch.sum),
     "One number for each player: take the mean over the pairs.": losses_like(end=lambda x: x),
     "G's loss is not minus D's: like D, G minimizes a softplus, with the difference "
-    "reversed.": with_loss_G(lambda real, fake: -F.softplus(fake - real).mean()),
-    "Both of your losses are D's. G wants fake - real to be large.": with_loss_G(
+    "reversed.": and_for_g(lambda real, fake: -F.softplus(fake - real).mean()),
+    "Both of your losses are D's. G wants fake - real to be large.": and_for_g(
         lambda real, fake: F.softplus(fake - real).mean()
     ),
     "These are the losses of 2014, in which real and fake are judged separately. Here only the "
     "difference of a pair counts.": of_2014,
     "G's loss looks at the fakes alone, as in 2014. It is softplus(-(fake - real)).": [
-        with_loss_G(lambda real, fake: F.softplus(-fake).mean()),
-        with_loss_G(lambda real, fake: -F.softplus(fake).mean()),
+        and_for_g(lambda real, fake: F.softplus(-fake).mean()),
+        and_for_g(lambda real, fake: -F.softplus(fake).mean()),
     ],
     "The softplus is missing: that is the mean difference, as of a Wasserstein "
     "critic.": losses_like(torch.neg),

@@ -87,13 +87,13 @@ def by_autograd(
 def by_func(theta: Tensor, psi: Tensor, gamma_1: float, gamma_2: float) -> Any:
     """With torch.func: one parameter of each loss, for all points at once."""
 
-    def of_D(psi: Tensor, theta: Tensor) -> Tensor:
+    def d_loss(psi: Tensor, theta: Tensor) -> Tensor:
         return (F.softplus(psi * theta) + gamma_1 / 2 * psi**2 + gamma_2 / 2 * psi**2).sum()
 
-    def of_G(theta: Tensor, psi: Tensor) -> Tensor:
+    def g_loss(theta: Tensor, psi: Tensor) -> Tensor:
         return F.softplus(-psi * theta).sum()
 
-    return -torch.func.grad(of_G)(theta, psi), -torch.func.grad(of_D)(psi, theta)
+    return -torch.func.grad(g_loss)(theta, psi), -torch.func.grad(d_loss)(psi, theta)
 
 
 def by_exponentials(theta: Tensor, psi: Tensor, gamma_1: float, gamma_2: float) -> list[Tensor]:
