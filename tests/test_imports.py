@@ -28,6 +28,7 @@ LAYERS = {  # folders whose files may import only what comes earlier
     "papers": (
         *("blocks", "adversarial", "gan", "dcgan", "dcgan_probes", "cgan", "lapgan"),
         *("text2image", "srgan", "srgan_photos", "cyclegan", "tricks", "diffaugment", "r3gan"),
+        "dirac",
     ),
     "grading": ("answers", "sandbox", "judging", "gradebook", "reports"),
 }

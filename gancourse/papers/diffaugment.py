@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gancourse.shapes import Images
+from gancourse.papers.gan import discriminator_loss, non_saturating_loss
+from gancourse.shapes import Images, Scalar
 
 PerImage = Float[Tensor, "batch 1 1 1"]
 
@@ -131,3 +132,37 @@ class Augmented(nn.Module):
 
     def forward(self, x: Images) -> Tensor:
         return self.D(self.change(x, self.rng))
+
+
+def augmented_losses(
+    D: nn.Module, x: Images, fakes: Images, T: Callable[[Images], Images]
+) -> tuple[Scalar, Scalar]:
+    """Both players' losses with a D that sees augmented images only: Equations 4 and 5.
+
+    The losses are those of the 2014 paper (`gan.discriminator_loss`, `gan.non_saturating_loss`).
+    Real images and fakes are augmented in D's turn, fakes also in G's, each time anew. First built
+    in notebook 11; in training `Augmented` does the same for any step.
+
+    Parameters
+    ----------
+    D : nn.Module
+        Images to logits.
+    x, fakes : Images
+        Real images and G's samples, in [-1, 1].
+    T : Callable[[Images], Images]
+        A differentiable augmentation that draws new numbers at each call:
+        ``partial(augment, rng=rng)``.
+
+    Returns
+    -------
+    tuple[Float[Tensor, ""], Float[Tensor, ""]]
+        (loss_D, loss_G) in nats. No gradient of loss_D reaches the fakes; that of loss_G does,
+        through T.
+
+    Raises
+    ------
+    ValueError
+        If a batch is empty.
+    """
+    loss_D = discriminator_loss(D(T(x)), D(T(fakes.detach())))
+    return loss_D, non_saturating_loss(D(T(fakes)))

@@ -50,6 +50,32 @@ def pairing_loss(higher: Tensor, lower: Tensor) -> Scalar:
     return mean_loss(F.softplus(lower - higher))
 
 
+def pairing_losses(real: Tensor, fake: Tensor) -> tuple[Scalar, Scalar]:
+    r"""Both players' relativistic pairing loss, (loss_D, loss_G); first built in notebook 11.
+
+    D minimizes the mean of :math:`\log(1 + e^{-(a - b)})` over the pairs of a real logit a and a
+    fake one b, G that of :math:`\log(1 + e^{-(b - a)})`: see `pairing_loss`. Their difference is
+    the mean of b - a, so both change although only one player moves.
+
+    Parameters
+    ----------
+    real, fake : Float[Tensor, " batch"]
+        Logits. The i-th logits of both form a pair.
+
+    Returns
+    -------
+    tuple[Float[Tensor, ""], Float[Tensor, ""]]
+        Nats, at least 0, finite for every logit up to 1e36. Each has a gradient with respect to
+        both arguments.
+
+    Raises
+    ------
+    ValueError
+        The shapes differ, or the batch is empty.
+    """
+    return pairing_loss(real, fake), pairing_loss(fake, real)
+
+
 def r3gan_step(
     G: nn.Module,
     D: nn.Module,

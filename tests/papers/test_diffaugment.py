@@ -105,3 +105,20 @@ def test_a_training_step_augments_real_images_and_fakes_in_both_turns(channels):
     assert len(seen) == 3
     assert seen[0].flatten(1).std(dim=1).max() > 0.01  # real images, no longer constant
     assert all((x == 0).any() for x in seen[1:])  # the square that is cut out of fakes
+
+
+def test_augmented_losses_against_a_step_with_an_augmented_discriminator():
+    """With T's draws in the same order they are the losses of D behind the augmentation."""
+    D = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 1), nn.Flatten(0))
+    x, fakes = images(0), images(1).requires_grad_()
+    rng = env.rng(3, "cpu")
+    loss_D, loss_G = diffaugment.augmented_losses(
+        D, x, fakes, lambda x: diffaugment.augment(x, rng)
+    )
+    behind = diffaugment.Augmented(D, env.rng(3, "cpu"))
+    real, fake, again = behind(x), behind(fakes), behind(fakes)
+    expected = -real.sigmoid().log().mean() - (1 - fake.sigmoid()).log().mean()
+    assert torch.isclose(loss_D, expected, atol=1e-5)
+    assert torch.isclose(loss_G, -again.sigmoid().log().mean(), atol=1e-5)
+    assert torch.autograd.grad(loss_D, fakes, allow_unused=True) == (None,)
+    assert torch.autograd.grad(loss_G, fakes)[0].any()

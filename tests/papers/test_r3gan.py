@@ -24,6 +24,16 @@ def test_the_pairing_loss_by_hand():
     assert r3gan.pairing_loss(torch.tensor([-300.0]), torch.tensor([300.0])).item() == 600
 
 
+def test_both_losses_by_hand_and_at_the_ends():
+    real, fake = torch.tensor([2.0, -1.0]), torch.tensor([0.5, 3.0])
+    loss_D, loss_G = r3gan.pairing_losses(real, fake)
+    by_hand = [sum(math.log1p(math.exp(s * t)) for t in (-1.5, 4.0)) / 2 for s in (1, -1)]
+    assert [loss_D.item(), loss_G.item()] == pytest.approx(by_hand)
+    assert (loss_D - loss_G).item() == pytest.approx((fake - real).mean().item())
+    far = torch.tensor([1e4, -1e4])
+    assert [x.item() for x in r3gan.pairing_losses(far, -far)] == [1e4, 1e4]
+
+
 def test_pairs_need_two_equal_batches():
     with pytest.raises(ValueError, match="as many real logits"):
         r3gan.pairing_loss(torch.zeros(3), torch.zeros(2))

@@ -1,0 +1,1 @@
+"""Exercises of notebook 11: a loop of your own, augmentation, the modern baseline."""
