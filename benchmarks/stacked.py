@@ -68,16 +68,15 @@ class Row:
 
 COURSE: dict[str, Any] = {"change": with_norm, "lr": 2e-3, "betas": (0.5, 0.99), "lazy": True}
 ROWS = {
-    "dcgan": Row("the paper's: Adam 0.0002, no penalty, no EMA, constant rate", 10_000, False,
+    "dcgan": Row("the paper's: Adam 0.0002, no penalty, no EMA, constant rate", 5000, False,
                  with_norm, 2e-4, (0.5, 0.999), False, 0.0, (0.0, 0.0)),
-    "recipe": Row("the course's: R1, EMA, decay, rate 0.002", 10_000, False, gamma=(0.1, 0.1),
+    "recipe": Row("the course's: R1, EMA, decay, rate 0.002", 5000, False, gamma=(0.1, 0.1),
                   **COURSE),
-    "modern": Row("pairing loss, R1 and R2 at every step, no norm; as many seconds", 4_000),
-    "modern, as many steps": Row("pairing loss, R1 and R2 at every step, no norm", 10_000),
-    "modern, lazy": Row("the same, penalties at every 8th step", 10_000, lazy=True),
-    "modern, logistic loss": Row("the same, with the loss of 2014 and R1 only", 10_000, False,
+    "modern": Row("pairing loss, R1 and R2 at every step, no norm; about as many seconds", 2000),
+    "modern, lazy": Row("the same, penalties at every 8th step", 5000, lazy=True),
+    "modern, logistic loss": Row("as lazy, with the loss of 2014 and R1 only", 5000, False,
                                  lazy=True),
-    "modern, residual": Row("as lazy, with the paper's networks in small", 10_000, lazy=True,
+    "modern, residual": Row("as lazy, with the paper's networks in small", 5000, lazy=True,
                             residual=True),
 }  # fmt: skip
 

@@ -7,11 +7,15 @@ gives the same field.
 """
 
 import math
+from collections.abc import Callable
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 Points = Float[Tensor, " *points"]
+STEP = 0.01
+"""Of a simulation, in units of time."""
 
 
 def dirac_field(
@@ -59,3 +63,46 @@ def dirac_rate(gamma: float) -> float:
         slows convergence down.
     """
     return (-gamma + math.sqrt(max(0.0, gamma**2 - 1))) / 2
+
+
+def dirac_path(
+    field: Callable[..., tuple[Tensor, Tensor]], gamma_1: float, gamma_2: float, time: float = 60
+) -> Float[Tensor, "steps 2"]:
+    """The path of (theta, psi) from (1, 1), simulated with the midpoint rule.
+
+    Parameters
+    ----------
+    field : Callable
+        `dirac_field` or another function with its arguments.
+    gamma_1, gamma_2 : float
+        Weights of the penalties.
+    time : float
+        Length of the simulation, in steps of `STEP`.
+
+    Returns
+    -------
+    Float[Tensor, "steps 2"]
+        In double precision.
+    """
+    point, path = torch.ones(2, dtype=torch.double), []
+    for _ in range(round(time / STEP)):
+        path.append(point)
+        middle = point + STEP / 2 * torch.stack(field(*point, gamma_1, gamma_2))
+        point = point + STEP * torch.stack(field(*middle, gamma_1, gamma_2))
+    return torch.stack(path)
+
+
+def path_rate(path: Float[Tensor, "steps 2"]) -> float:
+    """Rate of a path as `dirac_rate` defines it, measured where the path is near 0.
+
+    A path that spirals is measured from the first to the last peak of theta in its second half,
+    any other one from the middle to the end.
+    """
+    late = path[len(path) // 2 :]
+    size = late[:, 0].abs()
+    peaks = (size[1:-1] > size[:-2]) & (size[1:-1] >= size[2:])
+    places = [int(i) + 1 for i in peaks.nonzero()]
+    if len(places) < 2:
+        places, size = [0, len(late) - 1], late.norm(dim=1)
+    first, last = places[0], places[-1]
+    return float((size[last] / size[first]).log() / ((last - first) * STEP))

@@ -1,0 +1,706 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+# ---
+
+# %% [markdown] tags=["header"]
+# # 11 Your own GAN: from an empty cell to the modern baseline
+#
+# You write a complete training loop, train on images of your choice, meet the baseline that replaced the tricks of notebook 10, test one hypothesis properly, and take away files that run without this notebook.
+#
+# **You build:** a training loop, the pairing loss, the game's gradient field, scores for 1,000 modes, augmentation, a measure of copying, and a web page that runs your generator.
+#
+# After this notebook you can
+# - **write** a training loop that resumes, and **say** what it must save;
+# - **explain** by eigenvalues why gradient penalties let the game converge;
+# - **train** on a few hundred images, and **tell** whether samples are copies;
+# - **plan** an experiment, and **say** what its numbers allow;
+# - **export** a generator.
+#
+# | section | minutes |
+# |---|---|
+# | 1 Choose your images (11.1) | 12 |
+# | 2 An empty cell (11.2) | 55 |
+# | 3 The modern baseline (11.3, 11.4, 11.5) | 60 |
+# | 4 Few images (11.6, 11.7) | 42 |
+# | 5 One hypothesis (11.8) | 20 |
+# | 6, 7 Report; larger samples | 10 |
+# | 8 Take it away | 6 |
+# | 9 Where it went | 8 |
+#
+# It builds on notebooks 02, 03 and 10. As a graded project for a class: [docs/PROJECT.md](../docs/PROJECT.md).
+
+# %% tags=["setup"]
+# written by gancourse build
+
+# %%
+import copy
+import math
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from statistics import fmean, stdev
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gancourse.classifiers.pretrained import MeanFeatures
+from gancourse.datasets import galaxies, named, stacked
+from gancourse.datasets.batches import Batches
+from gancourse.errors import CourseError
+from gancourse.evaluation import evaluate, sample_page
+from gancourse.exercises import check
+from gancourse.export.bundle import export
+from gancourse.export.card import ModelCard
+from gancourse.figures import PALETTE, panels, plot_bars, plot_curves, show, show_images
+from gancourse.metrics.retrieval import nearest
+from gancourse.metrics.runs import compare_runs
+from gancourse.metrics.samples import in_batches, misplaced, mode_coverage, mode_shares
+from gancourse.papers import dcgan, r3gan
+from gancourse.papers.blocks import init_normal
+from gancourse.papers.diffaugment import Augmented, augment
+from gancourse.papers.dirac import dirac_path, path_rate
+from gancourse.papers.gan import (
+    descend, discriminator_loss, ema_update, frozen, gan_step, lazy_r1, non_saturating_loss,
+    r1_penalty,
+)
+from gancourse.results import load_table
+from gancourse.shapes import to_float
+from gancourse.training import many_seeds, networks, trick_runs
+from gancourse.training.loop import train
+from gancourse.training.player import Player
+
+# %% [markdown]
+# ## 1. Choose your images
+#
+# `DATA_SET` (or the environment variable `GANCOURSE_SET`) names a set: `"galaxies"`, `"emoji_faces"`, or the path of a folder with your own images; with a download `"clothing"`, `"celeba"` and others (`gancourse fetch` lists them). A few hundred images are enough if they are alike: 300 portraits rather than 300 holiday photos.
+#
+# A **data sheet** states how many images there are and from where, how varied they are, and which are nearly equal: duplicates in both parts make a copy look like an unseen image. Distances are between the mean maps of EfficientNet (`MeanFeatures`, notebook 03).
+
+# %% tags=["nbval-ignore-output"]
+DATA_SET = os.environ.get("GANCOURSE_SET") or "galaxies"
+limit = env.budget(smoke=200, cpu=20_000, gpu=None)
+train_set, unseen = named.train_and_unseen(DATA_SET, 32, limit=limit)
+label = "".join(letter if letter.isalnum() else "_" for letter in DATA_SET)  # for file names
+features = MeanFeatures().to(env.device())
+measured = env.budget(smoke=60, cpu=1000, gpu=2000)  # images of each kind
+x_train, x_unseen = to_float(train_set.images[:measured]), to_float(unseen[:measured])
+f_train, f_unseen = (in_batches(features, x, size=50) for x in (x_train, x_unseen))
+
+distances = torch.cdist(f_train, f_train).fill_diagonal_(math.inf).min(dim=1)
+to_unseen, twin = nearest(f_unseen, f_train)
+print(train_set.source)
+print(f"{len(train_set)} images for training, {len(unseen)} unseen; "
+      f"median distance to the most similar training image {distances.values.median():.2f}, "
+      f"of unseen images {to_unseen.median():.2f}")  # fmt: skip
+order = distances.values.argsort()[:8]
+like = to_unseen.argsort()[:8]
+fig, axes = panels(3, width=2.9, height=1.9)
+rows = {
+    "training images": x_train[:24],
+    "most similar pairs within": torch.cat([x_train[order], x_train[distances.indices[order]]]),
+    "unseen, most similar in training": torch.cat([x_unseen[like], x_train[twin[like]]]),
+}
+for ax, (title, x) in zip(axes, rows.items()):
+    show_images(x, columns=8, title=title, ax=ax)
+show(fig, alt=f"{DATA_SET}: images, and pairs of the most similar ones")
+assert len(train_set) and len(unseen)
+
+# %% [markdown]
+# *Figure 11.1. Left: the first training images. Middle: the two of a column are each other's nearest. Right: above an unseen image, below the most similar training image.* If a pair on the right shows the same thing, remove one of the two before you measure. **Rights:** photos of people need their consent; other people's images have a licence that you must respect and state.
+#
+# **Exercise 11.1** · *What may be augmented* · difficulty ●●○○○ · importance ●●●●○ · 5 minutes · 1 point
+#
+# You have 300 images each of handwritten digits, of galaxies in the night sky, and of faces (passport photos). Which sentence is right?
+#
+# - (a) All three may be turned by 0, 90, 180 and 270 degrees, equally often, as long as fakes are turned as well.
+# - (b) If only real images are transformed, nothing can go wrong with G.
+# - (c) Turned and mirrored galaxies, and mirrored faces, are new training images. Digits have no such symmetry; for them, transform what D sees, real and fake, by a limited amount.
+# - (d) Augmentation replaces data: 30 images and their variants are as good as 300.
+# - (e) All three may be mirrored: a mirrored image has the same pixels.
+#
+# <details><summary>Hint 1</summary>For each set and transformation: could the result itself be an image of the set?</details>
+# <details><summary>Hint 2</summary>If all four turns of a digit are equally frequent in what D sees: can D tell whether G draws upright digits?</details>
+# <details><summary>Hint 3</summary>A mirrored 2 is no digit; that excludes two sentences. In (b), what are the data from D's point of view?</details>
+
+# %% tags=["exercise"]
+allowed = ...  # a letter in quotes
+# BEGIN SOLUTION
+allowed = "c"
+# END SOLUTION
+
+# %%
+allowed = check("11.1", allowed)
+
+# %% [markdown]
+# ## 2. An empty cell
+#
+# **Exercise 11.2** · *A training loop of your own* · difficulty ●●●●● · importance ●●●●● · 45 minutes · 6 points
+#
+# Write `my_gan`: it sets up a run and trains nothing yet. Which losses (2014 with R1, or those of Section 3), rates, batch size and augmentation you take is up to you.
+#
+# - `G`, `D`: untrained networks on the right device; `G(z)` with z of shape (m, `G.noise_dim`) gives images in [-1, 1], `D` a logit per image. Train these objects, of any image size.
+# - `images`: uint8 (N, C, side, side), 0 to 255. `steps`: how long the run will be. `rng`: on the images' device, and the only source of randomness.
+# - Return three things. `step()`: one iteration, D's turn and then G's; it returns `{"loss_D": ..., "loss_G": ...}`, detached scalars. `keep`: a dictionary of everything with a state from which training continues; `train` saves it, and a resumed run must equal an uninterrupted one. `average`: a network, the exponential moving average of G's weights.
+#
+# All parts are imported above: `Player`, `Batches`, `gan_step`, `lazy_r1`, `r3gan.r3gan_step`, `Augmented` and more. Or write them by hand, as in notebook 02.
+#
+# <details><summary>Hint 1</summary>
+#
+# A `Player` is a network with its optimizer, decay and EMA: `Player(G, lr=2e-3, steps=steps, ema=0.999)`. `player.advance()` comes at the end of each step.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `Batches(images, size=32, rng=rng)` and `env.noise(G.noise_dim, rng)` draw real batches and latent vectors. What else has a state? Whatever changes from step to step and is not in `keep` is lost; a counter too.
+#
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# Inside `step`: `losses = gan_step(G, D, players["G"].opt, players["D"].opt, batches, sample_z, penalty=...)`. Then advance both players. Return `step, {**players, "rng": rng}, players["G"].average`.
+#
+# </details>
+
+# %% tags=["exercise"]
+def my_gan(
+    G: nn.Module, D: nn.Module, images: Tensor, steps: int, rng: torch.Generator
+) -> tuple[Callable[[], dict[str, Tensor]], dict, nn.Module]:
+    """Set up a run of so many steps: its step function, all of its state, the averaged G."""
+    # BEGIN SOLUTION
+    players = {
+        "G": Player(G, lr=2e-3, steps=steps, ema=0.999),
+        "D": Player(D, lr=2e-3, steps=steps),
+    }
+    batches, sample_z = Batches(images, size=32, rng=rng), env.noise(G.noise_dim, rng)
+    r1 = lazy_r1(0.1, every=8)
+
+    def step() -> dict[str, Tensor]:
+        losses = gan_step(
+            G, D, players["G"].opt, players["D"].opt, batches, sample_z,
+            penalty=r1 if players["D"].done % 8 == 0 else None, autocast=env.autocast,
+        )
+        for player in players.values():
+            player.advance()
+        return losses
+
+    return step, {**players, "rng": rng}, players["G"].average
+    # END SOLUTION
+
+# %%
+my_gan = check("11.2", my_gan)
+
+# %% [markdown]
+# Your loop (or the reference) now trains on your images; `train` calls `step`, and saves `keep`. Galaxies get the eight symmetries of a square.
+
+# %% tags=["training", "nbval-ignore-output"]
+NOISE, WIDTH = 24, env.budget(smoke=24, cpu=24, gpu=64)
+STEPS = env.budget(smoke=20, cpu=2000, gpu=10_000)
+
+
+def pair(seed: int, channels: int) -> tuple[nn.Module, nn.Module]:
+    """An untrained G and D on the course's device, the same for the same seed."""
+    start = env.rng(seed, "cpu")
+    G = init_normal(dcgan.Generator(NOISE, channels, WIDTH, 32), start)
+    D = init_normal(dcgan.Discriminator(channels, WIDTH, 32), start)
+    return tuple(net.to(env.device(), memory_format=env.memory_format()) for net in (G, D))
+
+
+images, channels = train_set.images, train_set.images.shape[1]
+if DATA_SET == "galaxies":
+    images = galaxies.symmetries(images)
+G, D = pair(0, channels)
+untrained = copy.deepcopy(G)
+step, keep, my_G = my_gan(G, D, images, STEPS, env.rng(0))
+records = list(train(step, STEPS, keep, env.run_dir(f"11_{label}"), title=DATA_SET))
+Z = env.noise(NOISE, env.rng(1))(measured)
+samples = in_batches(my_G, Z)
+ax = show_images(samples[:32], columns=16, title=f"samples after {STEPS} steps, unchosen")
+show(ax, alt=f"Two rows of samples of {DATA_SET}: recognizable, less detailed than real ones")
+first, last = (evaluate(x, train_set.images, unseen, features) for x in
+               (in_batches(untrained, Z), samples))  # fmt: skip
+print(last)
+env.expect(
+    "your loop brings the samples nearer to unseen images", last.frechet < first.frechet,
+    f"the Fréchet distance goes from {first.frechet:.2f} to {last.frechet:.2f}.",
+)
+if DATA_SET == "galaxies":
+    env.report(galaxy_fid=last.frechet, galaxy_fid_floor=last.frechet_floor)
+
+# %% [markdown]
+# *Figure 11.2. The first samples, not the best.* Next to each metric of notebook 10 stands its floor, the same metric of *training images*. Fréchet distances are too high for few images, so all compare equally many; "half the samples" shows how much the number still depends on that.
+#
+# ## 3. The modern baseline
+#
+# Which tricks are needed at all? **R3GAN** (Huang et al., NeurIPS 2024, arXiv 2501.05441) removed nearly everything: it has another loss, two gradient penalties, and residual networks without any normalization layer. Its FID on CIFAR-10 is 1.96.
+#
+# **The pairing loss** (Jolicoeur-Martineau, 2019, arXiv 1807.00734). In the game of 2014 D judges each image alone, so a generator that puts all samples on one mode can sit in a bad minimum: each single sample looks real. The relativistic pairing loss compares: D learns to prefer *this real image* to *this fake*. Each fake is compared with real images from all modes. Sun, Fang and Schwing (2020, arXiv 2011.04926) show that the first landscape has bad basins, exponentially many in the number of examples, and the second none.
+#
+# **Exercise 11.3** · *The pairing loss* · difficulty ●●○○○ · importance ●●●●● · 10 minutes · 3 points
+#
+# The i-th real image and the i-th fake form a pair. The probability that D prefers the real one is the sigmoid of $D(x_i) - D(G(z_i))$.
+#
+# - `real`, `fake`: logits (m,).
+# - Return `loss_D`, the mean over the pairs of minus the log of that probability, and `loss_G`, the same with the roles of real and fake exchanged. In nats; finite also for logits of ±10,000.
+#
+# <details><summary>Hint 1</summary>One difference per pair, then the loss of each, then the mean.</details>
+# <details><summary>Hint 2</summary>Minus the log of a sigmoid is softplus, with a sign (notebook 02).</details>
+# <details><summary>Hint 3</summary>loss_D is F.softplus(fake - real).mean().</details>
+
+# %% tags=["exercise"]
+def pairing_losses(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """loss_D and loss_G: means over pairs of logits, in nats."""
+    # BEGIN SOLUTION
+    return F.softplus(fake - real).mean(), F.softplus(real - fake).mean()
+    # END SOLUTION
+
+# %%
+pairing_losses = check("11.3", pairing_losses)
+
+# %% [markdown]
+# **Does the game converge?** A better landscape is not enough: there is no common loss that both players descend. Take the smallest GAN, the **Dirac-GAN** (Mescheder et al., 2018, arXiv 1801.04406): all data are the point 0, G produces one point $\theta$, and $D(x) = \psi x$. The solution is $\theta = \psi = 0$.
+#
+# **Exercise 11.4** · *The Dirac-GAN's gradient field* · difficulty ●●●●○ · importance ●●●●● · 20 minutes · 4 points
+#
+# D minimizes the pairing loss plus $\frac{\gamma_1}{2} R_1 + \frac{\gamma_2}{2} R_2$: the squared gradient of D with respect to its input, at the real point and at the fake. G minimizes its pairing loss. Each player moves with the velocity *minus the gradient of its own loss with respect to its own number*, with the other one fixed.
+#
+# - `theta`, `psi`: tensors of equal shape, one pair or a whole grid. `gamma_1`, `gamma_2`: floats.
+# - Return $d\theta/dt$ and $d\psi/dt$, of that shape, differentiable with respect to both (we differentiate them below).
+#
+# <details><summary>Hint 1</summary>D(real) = 0 and D(fake) = psi * theta. The gradient of D with respect to its input is psi, wherever you take it.</details>
+# <details><summary>Hint 2</summary>G's loss is softplus(-psi * theta). The derivative of softplus is the sigmoid.</details>
+# <details><summary>Hint 3</summary>D's velocity is -sigmoid(psi * theta) * theta minus a term in psi for each penalty.</details>
+
+# %% tags=["exercise"]
+def dirac_field(
+    theta: Tensor, psi: Tensor, gamma_1: float, gamma_2: float
+) -> tuple[Tensor, Tensor]:
+    """d theta/dt and d psi/dt of the Dirac-GAN with the pairing loss, R1 and R2."""
+    # BEGIN SOLUTION
+    fake = psi * theta
+    return (-fake).sigmoid() * psi, -fake.sigmoid() * theta - (gamma_1 + gamma_2) * psi
+    # END SOLUTION
+
+# %%
+dirac_field = check("11.4", dirac_field)
+
+# %% [markdown]
+# Near the solution the Jacobian decides: if its eigenvalues have negative real parts, the distance decays like $e^{\mathrm{Re}(\lambda) t}$; purely imaginary ones mean circles. We compare your field's eigenvalues with a simulation.
+
+# %%
+def rate(gamma_1: float, gamma_2: float) -> float:
+    """The largest real part of the eigenvalues of your field's Jacobian at 0."""
+    zero = torch.zeros((), dtype=torch.double)
+    J = torch.autograd.functional.jacobian(
+        lambda *point: dirac_field(*point, gamma_1, gamma_2), (zero, zero))
+    return torch.linalg.eigvals(torch.tensor(J)).real.max().item()
+
+
+grid = torch.linspace(-1.5, 1.5, 13)
+theta, psi = torch.meshgrid(grid, grid, indexing="xy")
+penalties = {"no penalty": (0.0, 0.0), "R1": (0.3, 0.0), "R1 and R2": (0.3, 0.3)}
+fig, axes = panels(3, width=2.9, height=2.9, sharey=True)
+errors = []
+for ax, (name, gammas) in zip(axes, penalties.items()):
+    ax.quiver(theta, psi, *dirac_field(theta, psi, *gammas), color="grey", angles="xy")
+    path = dirac_path(dirac_field, *gammas)
+    ax.plot(*path.T, color=PALETTE[0], linewidth=1)
+    ax.plot(*path[0], "o", color=PALETTE[1])
+    ax.set(title=name, xlabel="$\\theta$ (G's sample)", xlim=(-1.6, 1.6), ylim=(-1.6, 1.6))
+    expected, simulated = rate(*gammas), path_rate(path)
+    print(f"{name:11} rate by eigenvalues {expected:+.4f}, simulated {simulated:+.4f}")
+    errors += [abs(simulated / expected - 1)] if any(gammas) else []
+axes[0].set(ylabel="$\\psi$ (D's weight)")
+show(fig, alt="Arrows of the game's field: circles without a penalty, spirals into 0 with one")
+env.report(dirac_rate_error=max(errors))
+
+# %% [markdown]
+# *Figure 11.3. The field (arrows) and the path from the dot.* Without a penalty both eigenvalues are imaginary: no rate of convergence. The path creeps inwards, ever more slowly; an optimizer's finite steps, which push outwards, undo that. With R1 it spirals in, as fast as the eigenvalues say. Here R2 equals R1, so both together are one penalty of twice the weight. And the pairing loss changes nothing here: D(0) = 0, so the loss of 2014 has the same field. These are two numbers, not a proof for networks; the R3GAN paper proves local convergence with both penalties, and reports that with R1 alone training diverged.
+#
+# **Is that so in practice?** On notebook 10's ring of eight narrow Gaussians, with eight seeds: the plain run, and the pairing loss with R1 and R2.
+
+# %%
+RING, SEEDS = trick_runs.RING, trick_runs.SEEDS
+RING_STEPS = env.budget(smoke=12, cpu=5000, gpu=8000)
+PAIRING = {
+    "loss_D": lambda D, x, fakes: pairing_losses(D(x), D(fakes))[0],
+    "loss_G": lambda D, x, fakes: pairing_losses(D(x), D(fakes))[1],
+}
+BOTH = {"gamma": 0.3, "gamma_fake": 0.3}  # weights of R1 and R2
+ENDS = {"hold": 0.5, "ema": 0.995, "betas": (0.0, 0.9)}  # decay, EMA, beta1 = 0
+
+
+def ring_run(recipe: dict) -> Tensor:
+    """Train eight seeds in parallel; samples (seeds, points, 2)."""
+    run = trick_runs.begin(trick_runs.Trick(recipe), RING_STEPS)
+    for _ in range(RING_STEPS):
+        run.step()
+    return run.sample()
+
+
+def modes(points: Tensor) -> int:
+    """Modes that receive at least a quarter of their share."""
+    return mode_coverage(points, RING.centres, 3 * RING.std, len(points) // (4 * RING.modes))[0]
+
+
+# %% tags=["training", "nbval-ignore-output"]
+MODERN = PAIRING | BOTH | ENDS
+points = {"plain": ring_run({}), "pairing, R1, R2": ring_run(MODERN)}
+fig, axes = panels(4, rows=2, width=2.1, height=2.3, sharex=True, sharey=True)
+for i, ax in enumerate(axes):
+    name = list(points)[i // 4]
+    ax.scatter(*RING.sample(400, env.rng(4, "cpu")).T, s=2, color="lightgrey")
+    ax.scatter(*points[name][i % 4, :500].T, s=2, color=PALETTE[1])
+    ax.set(title=f"{name}, seed {i % 4}", xlim=(-2.7, 2.7), ylim=(-2.7, 2.7))
+show(fig, alt="Plain: samples on some modes. Pairing with penalties: samples on all eight modes")
+plain, modern = ([modes(x) for x in of_seeds] for of_seeds in points.values())
+print(f"modes found by each seed: plain {plain}, pairing, R1, R2 {modern}")
+env.report(grid_modes_plain=fmean(plain), grid_modes_modern=fmean(modern))
+env.expect(
+    "pairing with both penalties finds all modes in every seed, the plain run in few seeds",
+    min(modern) == RING.modes and sum(n == RING.modes for n in plain) <= SEEDS // 2,
+    f"the seeds found {modern} and {plain} modes of {RING.modes}.",
+)
+
+# %% [markdown]
+# *Figure 11.4. Samples (orange) over real points (grey), four of eight seeds.* But is it the loss? The second row also has decay, an EMA and $\beta_1 = 0$, which notebook 10 found to help. Section 5 makes the controlled comparison.
+#
+# ### Stacked digits
+#
+# **Does a generator draw all modes?** Put three random digits into the three colour channels (Metz et al., 2017, arXiv 1611.02163): 1,000 equally frequent numbers. A classifier reads 25,600 samples; one counts the numbers that occur, and the divergence of their shares from uniform. These scores have a weakness: the classifier takes *anything* for a digit. So we also count the samples in which it is sure of all three.
+#
+# **Exercise 11.5** · *Modes and divergence of stacked digits* · difficulty ●●●○○ · importance ●●●●○ · 15 minutes · 3 points
+#
+# - `p`: (n, 3, 10), the classifier's probabilities for each channel of each sample.
+# - The number of a sample has the three most probable digits: channels 2, 0, 7 give 207.
+# - Return `modes`, how many of the 1,000 numbers occur; `kl`, $\sum_k q_k \log(1000\, q_k)$ in nats, where $q_k$ is the share of number k, and a number that does not occur adds 0; `sure`, the share of samples in which *all three* digits have a probability of at least 0.9.
+#
+# <details><summary>Hint 1</summary>argmax over the last dimension gives digits (n, 3); from them one number per sample.</details>
+# <details><summary>Hint 2</summary>torch.bincount(numbers, minlength=1000) counts; torch.xlogy(q, 1000 * q) is 0 where q is 0.</details>
+# <details><summary>Hint 3</summary>sure = (p.amax(dim=-1) >= 0.9).all(dim=1).float().mean()</details>
+
+# %% tags=["exercise"]
+def stacked_scores(p: Tensor) -> tuple[int, float, float]:
+    """Numbers that occur, divergence from uniform in nats, share of clear samples."""
+    # BEGIN SOLUTION
+    hundreds, tens, ones = p.argmax(dim=-1).unbind(dim=1)
+    q = torch.bincount(100 * hundreds + 10 * tens + ones, minlength=1000).double() / len(p)
+    sure = (p.amax(dim=-1) >= 0.9).all(dim=1).float().mean()
+    return int((q > 0).sum()), torch.xlogy(q, 1000 * q).sum().item(), sure.item()
+    # END SOLUTION
+
+# %%
+stacked_scores = check("11.5", stacked_scores)
+
+# %%
+table = load_table("stacked")
+print(table["command"])
+scores = {}
+for name, row in table["rows"].items():
+    scores[name] = {key: [run[key] for run in row["seeds"].values()]
+                    for key in ("modes", "kl", "sure", "seconds")}  # fmt: skip
+print(f"{'':24}{'modes':>12}{'KL (nats)':>16}{'sure':>14}{'steps':>8}{'seconds':>9}")
+for name, row in scores.items():
+    cells = "".join(f"{fmean(row[key]):8.{d}f} ± {stdev(row[key]):.{d}f}"
+                    for key, d in (("modes", 0), ("kl", 3), ("sure", 2)))  # fmt: skip
+    print(f"{name:24}{cells}{table['rows'][name]['steps']:8}{fmean(row['seconds']):9.0f}")
+real = table["real"]
+print(f"{'real digits':24}{real['modes']:8}     {real['kl']:8.3f}         {real['sure']:.2f}")
+for key in ("kl", "sure"):
+    for name in ("dcgan", "recipe", "modern"):
+        env.report(**{f"stacked_{key}_{name}": fmean(scores[name][key])})
+
+x, _ = stacked.stack(named.load("digits", 32).images, 16, env.rng(3))
+ax = show_images(x, columns=16, title="stacked digits: one digit in each colour channel")
+show(ax, alt="Sixteen images, each with a red, a green and a blue digit on top of one another")
+
+# %% [markdown]
+# *Figure 11.5. Real stacked digits.* STACKED-TEXT
+
+# %% [markdown]
+# ## 4. Few images
+#
+# **What goes wrong with few images?** D memorizes them. Its verdict then depends on whether it has *seen* an image, and its gradient no longer leads G towards realistic ones. You can see it: if D calls real images fake that it was not trained on, it overfits.
+#
+# **Differentiable augmentation** (Zhao et al., 2020, arXiv 2006.10738): *everything* that D sees is transformed at random, real and fake, in both turns, and G's gradient passes through the transformation. So G need not draw transformed images, as it would if only the real ones were transformed.
+#
+# **Exercise 11.6** · *Augment what D sees* · difficulty ●●●○○ · importance ●●●●● · 15 minutes · 3 points
+#
+# - `x`, `fakes`: real images, and G's samples with their graph. `T(images)` transforms images at random, each call differently.
+# - The losses are `discriminator_loss(real, fake)` and `non_saturating_loss(fake)` of notebook 02. In D's turn D sees transformed real images and transformed fakes; in G's turn transformed fakes.
+# - Return `loss_D` and `loss_G`. No gradient of `loss_D` reaches the fakes; that of `loss_G` does, through T.
+#
+# <details><summary>Hint 1</summary>D is never called with anything that did not go through T.</details>
+# <details><summary>Hint 2</summary>fakes.detach() for D's turn, fakes for G's.</details>
+# <details><summary>Hint 3</summary>loss_D = discriminator_loss(D(T(x)), D(T(fakes.detach())))</details>
+
+# %% tags=["exercise"]
+def augmented_losses(
+    D: nn.Module, x: Tensor, fakes: Tensor, T: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
+    """loss_D and loss_G where D sees transformed images only."""
+    # BEGIN SOLUTION
+    loss_D = discriminator_loss(D(T(x)), D(T(fakes.detach())))
+    return loss_D, non_saturating_loss(D(T(fakes)))
+    # END SOLUTION
+
+# %%
+augmented_losses = check("11.6", augmented_losses)
+
+# %% [markdown]
+# We train on 117 emoji faces (Twemoji, © Twitter, Inc. and other contributors, CC BY 4.0), 94 for training and 23 unseen: without augmentation, with it (colour, translation, cutout), and, as a warning, with real images augmented only. Ten times during training D judges training images, unseen faces and fakes.
+
+# %% tags=["training", "nbval-ignore-output"]
+FACE_STEPS = env.budget(smoke=20, cpu=1000, gpu=5000)
+faces, new_faces = named.train_and_unseen("emoji_faces", 32)
+
+
+def face_run(seed: int, change: str = "") -> tuple[list[list[float]], nn.Module]:
+    """Train on emoji faces; mean logits of training images, unseen faces and fakes, and G."""
+    rng, moves = env.rng(seed), env.rng(100 + seed)
+    G, D = (Player(net, lr=2e-3, steps=FACE_STEPS, ema=0.999) for net in pair(seed, 3))
+    batches, sample_z = Batches(faces.images, size=32, rng=rng), env.noise(NOISE, rng)
+    seen_by_D = Augmented(D.net, moves) if change == "all" else D.net
+    if change == "only reals":
+        batches = (augment(x, moves) for x in batches)
+    r1, logits = lazy_r1(0.1, examples=8), []
+    for step in range(1, FACE_STEPS + 1):
+        penalty = r1 if step % 8 == 0 else None
+        gan_step(G.net, seen_by_D, G.opt, D.opt, batches, sample_z, penalty=penalty,
+                 autocast=env.autocast)  # fmt: skip
+        G.advance()
+        D.advance()
+        if step % max(1, FACE_STEPS // 10) == 0:
+            sets = faces.images, new_faces, in_batches(G.net, Z[:200])
+            logits += [[in_batches(D.net, x).mean().item() for x in sets]]
+    return logits, G.average
+
+
+runs = {change: face_run(5, change) for change in ("", "all", "only reals")}
+names = {"": "nothing augmented", "all": "all that D sees", "only reals": "only real images"}
+fig, axes = panels(3, rows=2, width=2.9, height=2.3)
+for i, (change, (logits, face_G)) in enumerate(runs.items()):
+    x = [(n + 1) * FACE_STEPS // 10 for n in range(len(logits))]
+    curves = dict(zip(("training images", "unseen faces", "fakes"), zip(*logits)))
+    plot_curves(x, curves, xlabel="step", ylabel="mean logit of D", title=names[change], ax=axes[i])
+    show_images(in_batches(face_G, Z[:24]), columns=8, ax=axes[3 + i])
+show(fig, alt="D's logits over training, and samples: without augmentation unseen faces look fake "
+     "to D; if only real images are augmented, samples have grey squares")  # fmt: skip
+gap = {change: logits[-1][0] - logits[-1][1] for change, (logits, _) in runs.items()}
+print(f"D's logits, training images minus unseen faces: {gap['']:.1f} without, "
+      f"{gap['all']:.1f} with augmentation")  # fmt: skip
+env.report(emoji_gap_plain=gap[""], emoji_gap_augmented=gap["all"])
+env.expect(
+    "augmentation at least halves the gap between training images and unseen faces",
+    gap["all"] <= gap[""] / 2, f"the gaps are {gap['']:.1f} and {gap['all']:.1f}.",
+)
+
+# %% [markdown]
+# *Figure 11.6. Above: what D says of training images, unseen faces and fakes; below: samples.* LEAK-TEXT
+#
+# **Are the samples copies?** Compare each sample's distance to the training images with the distance of *unseen* images.
+#
+# **Exercise 11.7** · *Near copies* · difficulty ●●●○○ · importance ●●●●○ · 15 minutes · 3 points
+#
+# - `samples` (n, d), `train` (m, d), `unseen` (k, d): features of samples, training images and unseen images.
+# - The distance of an image is the Euclidean one to its *nearest training image*. The threshold is the 5 % quantile (`torch.quantile`) of the *unseen* images' distances: 95 % of them are farther away.
+# - Return the share of samples whose distance is below the threshold, a float. A generator that copies nothing has about 0.05.
+#
+# <details><summary>Hint 1</summary>nearest(a, b) is imported; it returns the distances of each row of a to its nearest row of b, and which one that is.</details>
+# <details><summary>Hint 2</summary>Both distances are to train: of unseen for the threshold, of samples for the share.</details>
+# <details><summary>Hint 3</summary>threshold = nearest(unseen, train)[0].quantile(0.05)</details>
+
+# %% tags=["exercise"]
+def copy_share(samples: Tensor, train: Tensor, unseen: Tensor) -> float:
+    """Share of samples nearer to a training image than 95 % of the unseen images are."""
+    # BEGIN SOLUTION
+    threshold = nearest(unseen, train)[0].quantile(0.05)
+    return (nearest(samples, train)[0] < threshold).float().mean().item()
+    # END SOLUTION
+
+# %%
+copy_share = check("11.7", copy_share)
+
+# %%
+f_faces, f_new = (in_batches(features, to_float(x), size=50) for x in (faces.images, new_faces))
+f_copies = torch.cat([f_faces[:100], in_batches(features, to_float(faces.images[:100]).roll(1, 3))])
+print(f"unseen faces {copy_share(f_new, f_faces, f_new):.2f}, training images and shifted ones "
+      f"{copy_share(f_copies, f_faces, f_new):.2f}")  # fmt: skip
+for change, (_, face_G) in runs.items():
+    fakes = in_batches(features, in_batches(face_G, Z), size=50)
+    print(f"{names[change]:18} near copies {copy_share(fakes, f_faces, f_new):.2f}")
+
+table = load_table("own_data")
+print("\n" + table["command"])
+frechet = {}
+for name, row in table["rows"].items():
+    values = {key: [run[key] for run in row.values()] for key in ("frechet", "floor", "copies")}
+    gaps = [run["logits"][-1]["train"] - run["logits"][-1]["unseen"] for run in row.values()]
+    frechet[name] = values["frechet"]
+    print(f"{name:24} Fréchet {fmean(frechet[name]):6.2f} ± {stdev(frechet[name]):.2f} "
+          f"(floor {fmean(values['floor']):.2f})   gap {fmean(gaps):4.1f}   "
+          f"near copies {fmean(values['copies']):.3f}")  # fmt: skip
+for short, name in {"plain": "plain", "augmented": "augmented"}.items():
+    row = table["rows"][f"emoji_faces, {name}"].values()
+    env.report(**{
+        f"emoji_fid_{short}": fmean(run["frechet"] for run in row),
+        f"emoji_copies_{short}": fmean(run["copies"] for run in row),
+    })  # fmt: skip
+
+# %% [markdown]
+# TABLE-TEXT
+#
+# ## 5. One hypothesis
+#
+# Write down, *before* the first run: the **hypothesis** with a reason; the **control**, which differs in that one thing only; the **metric**; the **seeds**, five or more for each; and the result that would **refute** it. Then nothing is left to choose once you have seen numbers. Three to choose from (or write your own):
+#
+# | | hypothesis | reason | control | refuted if |
+# |---|---|---|---|---|
+# | A | The pairing loss places fewer samples wrongly on the ring | each fake is compared with a real point | the loss of 2014, same penalties | not better by 3 standard errors |
+# | B | R2 helps in addition to R1 | near the data they add up; elsewhere only R2 restrains D | R1 alone, of the same weight | as in A |
+# | C | R2 helps, and not only because the penalty is larger | Section 3: near the solution R1 and R2 are one penalty | R1 alone, of twice the weight | as in A |
+
+# %% tags=["training", "nbval-ignore-output"]
+HYPOTHESIS = "A"
+ALONE = {"gamma": 0.3} | ENDS  # R1 without R2
+ARMS = {  # control, changed
+    "A": (BOTH | ENDS, MODERN),
+    "B": (PAIRING | ALONE, MODERN),
+    "C": (PAIRING | ALONE | {"gamma": 0.6}, MODERN),
+}
+results = {}
+for name, recipe in zip(("control", "changed"), ARMS[HYPOTHESIS]):
+    samples_of_seeds = points["pairing, R1, R2"] if recipe is MODERN else ring_run(recipe)
+    results[name] = [
+        misplaced(mode_shares(x, RING.centres, 3 * RING.std)) for x in samples_of_seeds
+    ]
+difference, error, verdict = compare_runs(results["control"], results["changed"])
+for name, values in results.items():
+    print(f"{name:8} misplaced {fmean(values):.3f} ± {stdev(values) / math.sqrt(SEEDS):.3f}  "
+          + " ".join(f"{v:.2f}" for v in values))  # fmt: skip
+print(f"{HYPOTHESIS}: changed minus control {difference:+.3f}, standard error {error:.3f}, "
+      f"{abs(difference / error):.1f} standard errors: {verdict}")  # fmt: skip
+ax = plot_bars(results, xlabel="misplaced share of samples (less is better); a dot per seed")
+show(ax, alt=f"Hypothesis {HYPOTHESIS}: two bars with a dot for each of eight seeds: {verdict}")
+env.report(hypothesis_difference=difference, hypothesis_error=error)
+
+# %% [markdown]
+# *Figure 11.7. Mean and single seeds of control and changed runs.* The last line is what the data allow one to say, of this ring, these networks and this length. "No difference seen" is a result: a smaller effect may exist, and four times as many seeds would halve the standard error.
+#
+# **Exercise 11.8** · *What the data allow* · difficulty ●●●○○ · importance ●●●●● · 8 minutes · 2 points
+#
+# Five seeds without augmentation, five with it. Seed 4 *with* augmentation ran twice as long as all others, since the student forgot to stop it.
+#
+# | | seed 1 | 2 | 3 | 4 | 5 |
+# |---|---|---|---|---|---|
+# | distance (less is better), without | 31 | 35 | 29 | 40 | 33 |
+# | distance, with | 27 | 30 | 33 | 19 | 28 |
+# | recall (more is better), without | .40 | .43 | .38 | .44 | .41 |
+# | recall, with | .33 | .32 | .36 | .34 | .30 |
+#
+# Differences beyond three standard errors count. Which sentence do the data allow?
+#
+# - (a) Augmentation lowers the distance: the mean falls from 33.6 to 27.4.
+# - (b) With augmentation a distance of 19 can be reached, half of what is reached without.
+# - (c) Augmentation has no effect on the distance.
+# - (d) Recall is lower with augmentation; whether the distance is lower, these runs do not tell.
+# - (e) Augmentation trades recall for a lower distance.
+#
+# <details><summary>Hint 1</summary>compare_runs gives differences in standard errors.</details>
+# <details><summary>Hint 2</summary>Compute the distance's difference with seed 4 and without it, and that of recall (where more is better).</details>
+# <details><summary>Hint 3</summary>Distance: 2.1 standard errors, or 1.4 without seed 4. Recall: more than three.</details>
+
+# %% tags=["exercise"]
+conclusion = ...  # a letter in quotes
+# BEGIN SOLUTION
+conclusion = "d"
+# END SOLUTION
+
+# %%
+conclusion = check("11.8", conclusion)
+
+# %% [markdown]
+# ## 6. The report
+#
+# One page: unchosen samples, the nearest training images of some, walks in latent space, and the numbers of Section 2.
+
+# %% tags=["nbval-ignore-output"]
+fig = sample_page(my_G, Z, train_set.images, features)
+show(fig, alt="Forty unchosen samples; eight with their nearest training images; three walks")
+print(last)
+assert samples.isfinite().all()
+
+# %% [markdown]
+# *Figure 11.8. The report's page.* Look for samples that look alike (collapse), for pairs in the middle that are equal (copies), and for jumps within a walk.
+#
+# ## 7. Larger
+#
+# Notebook 08's network, trained on photographs, enlarges four times. (Notebook 09 saves translators in the same way.)
+
+# %% tags=["nbval-ignore-output"]
+file = env.run_dir("08_srgan") / "srgan.safetensors"
+if file.exists() and channels == 3:
+    enlarger = networks.load(file, env.device()).eval()
+    small = samples[:6]
+    large = in_batches(enlarger, small, size=2).clamp(-1, 1)
+    plain = F.interpolate(small, scale_factor=4, mode="bicubic").clamp(-1, 1)
+    ax = show_images(torch.cat([plain, large]), columns=6, title="bicubic above, SRGAN below")
+    show(ax, alt="Six samples, four times larger: bicubic ones are smooth, SRGAN's have texture")
+    assert large.shape[-1] == 128
+else:
+    print("Run notebook 08 first: it saves srgan.safetensors, which enlarges colour images.")
+
+# %% [markdown]
+# *Figure 11.9. Samples at 128 pixels.* Enlarging adds plausible texture, not information.
+#
+# ## 8. Take it away
+#
+# `export` writes a folder: `index.html` runs *your* generator in any browser, offline, with sliders along its main directions (GANSpace, Härkönen et al., 2020, arXiv 2004.02546); `generator.onnx` runs in other programs; then samples, a walk, and a **model card** with data, licence, training, metrics and limits. From a terminal: `gancourse export-model G.safetensors --out DIR`.
+
+# %% tags=["nbval-ignore-output"]
+LICENCES = {"galaxies": "public domain (NASA, ESA)", "emoji_faces": "CC BY 4.0, © Twitter, Inc."}
+card = ModelCard(
+    description="Trained in notebook 11 of gancourse.", data=train_set.source,
+    images=len(train_set), licence=LICENCES.get(DATA_SET, "not stated"),
+    steps=STEPS, seconds=records[-1].seconds, seeds=0,
+    metrics={"Fréchet distance": last.frechet, "the same of training images": last.frechet_floor,
+             "near copies": last.copies},
+    limits="32 x 32 pixels, one run. Not for any decision about real images.",
+)  # fmt: skip
+folder = env.run_dir(f"11_{label}")
+networks.save(my_G, folder / "G.safetensors", like=dcgan.Generator(NOISE, channels, WIDTH, 32))
+try:
+    files = export(my_G, folder / "export", name=f"{DATA_SET} that do not exist", card=card)
+    print("\n".join(f"{path.stat().st_size / 1e6:5.2f} MB  {path.name}" for path in files))
+    assert all(path.exists() for path in files)
+except CourseError as error:  # a package is missing: the message says which
+    print(error)
+
+# %% [markdown]
+# Open `index.html`, and send it to somebody, if the licence of your images allows it.
+#
+# ## 9. Where it went
+#
+# **Larger GANs.** StyleGAN (Karras, Laine and Aila, 2019, arXiv 1812.04948) feeds a learned transformation of z into every layer; BigGAN (Brock, Donahue and Simonyan, 2019, arXiv 1809.11096) scaled up batches and widths; GigaGAN (Kang et al., 2023, arXiv 2303.05511) draws a 512-pixel image from a sentence in 0.13 s, with a billion parameters.
+#
+# **Diffusion models** remove noise step by step (Ho, Jain and Abbeel, 2020, arXiv 2006.11239). They have one loss, no game, and cover modes well; in 2021 their images scored better than those of GANs (Dhariwal and Nichol, arXiv 2105.05233). They need many network evaluations per image, a GAN one.
+#
+# **The game remained, as a part of other systems:**
+# - *Autoencoders.* Latent diffusion works on the codes of an autoencoder that was trained with a patch discriminator (Rombach et al., 2022, arXiv 2112.10752, after VQGAN, Esser et al., 2021, arXiv 2012.09841): PatchGAN, notebook 09.
+# - *Distillation.* An adversarial loss lets a diffusion model draw in one to four steps (Sauer et al., 2023, arXiv 2311.17042).
+# - *Sound.* HiFi-GAN (Kong, Kim and Bae, 2020, arXiv 2010.05646) turns spectrograms into speech; EnCodec (Défossez et al., 2022, arXiv 2210.13438) compresses audio, with discriminators on spectrograms.
+# - *Super-resolution.* Real-ESRGAN (Wang et al., 2021, arXiv 2107.10833) continues notebook 08 with realistic degradations.
+#
+# **Applications** beyond images: dental crowns fitted to a patient's jaw (Hwang et al., 2018, arXiv 1804.00064); encryption learned against an adversary (Abadi and Andersen, 2016, arXiv 1610.06918), and ciphers broken without example pairs (Gomez et al., 2018, arXiv 1801.04883); synthetic patient records for privacy (Choi et al., 2017, arXiv 1703.06490), although a generator can memorize (Section 4); candidates for drugs (Kadurin et al., 2017, "druGAN", Molecular Pharmaceutics 14).
+#
+# ## Summary
+#
+# - What a run must save is everything with a state: networks, optimizers, schedules, average, generator of random numbers.
+# - Gradient penalties turn circles into spirals: that is what lets the game converge. The pairing loss removes bad minima.
+# - With few images, D memorizes. Augment all that D sees, and measure copies against unseen images.
+# - Hypothesis, control, seeds, metric and refutation come before the first run.
+#
+# This is the end of the course. Thank you for working through it; tell us what you made.
