@@ -40,6 +40,7 @@ class First:
         self.most, self.arrived, self.finite = 0, 0, True
         self.effect = {"D": 0.0, "G": 0.0}
         self.optimizers: list[int] = []
+        self.steps: list[dict[str, Tensor]] = []
         for _ in range(FIRST):
             fakes = peek(run.G, given.z)
             margin = self.margin(fakes)
@@ -55,7 +56,8 @@ class First:
             self.arrived = max(self.arrived, run.G.arrived)
             self.z.append(run.G.forget())
             self.x.append(run.D.forget())
-        self.after = self.weights()
+            self.steps.append(self.weights())
+        self.after = self.steps[-1]
         self.used_chance = not torch.get_rng_state().equal(before)
 
     def margin(self, fakes: Tensor) -> float:
@@ -104,6 +106,8 @@ def still(first: First) -> str:
             return f"After {FIRST} steps weights of {name} are nan or infinite."
         if first.after[name].equal(first.before[name]):
             return f"After {FIRST} steps the weights of {name} are as they were. {why(run, name)}"
+        if first.steps[1][name].equal(first.after[name]):
+            return f"In some steps the weights of {name} don't change. Each step has both turns."
     return "" if first.finite else "A loss is nan or infinite in the first steps."
 
 
