@@ -10,9 +10,19 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, RMSprop
 
 from gancourse import exercises
-from gancourse.exercises.nb11._loop_answers import adams, in_order, log_loss, loop, minus, plus
+from gancourse.exercises.nb11._loop_answers import (
+    adams,
+    any_images,
+    in_order,
+    log_loss,
+    loop,
+    minus,
+    normal,
+    plus,
+)  # fmt: skip
 from gancourse.exercises.verdicts import try_observe
 from gancourse.papers.gan import ema_update
+from gancourse.shapes import to_float
 from gancourse.training.player import Player
 
 
@@ -40,6 +50,41 @@ def trained_at_once(*args: Any) -> tuple:
 
 def only_first(n: int, m: int, rng: torch.Generator) -> Tensor:
     return torch.randint(64, (m,), generator=rng, device=rng.device)
+
+
+def first_layer(average: nn.Module, G: nn.Module) -> None:
+    with torch.no_grad():
+        next(average.parameters()).lerp_(next(G.parameters()), 0.1)
+
+
+def of_both(G, D, images, steps, rng):
+    """One sum of both losses, backpropagated once."""
+    opts, average = adams(G, D), copy.deepcopy(G)
+
+    def step() -> dict[str, Tensor]:
+        x = to_float(images[any_images(len(images), 32, rng)])
+        z = normal(32, G.noise_dim, rng)
+        loss_D, loss_G = log_loss(D(x), D(G(z).detach())), minus(D(G(z)))
+        G.zero_grad()
+        D.zero_grad()
+        (loss_D + loss_G).backward()
+        for opt in opts:
+            opt.step()
+        ema_update(average, G, 0.9)
+        return {"loss_D": loss_D.detach(), "loss_G": loss_G.detach()}
+
+    keep = {"G": G, "D": D, "a": average, "g": opts[0], "d": opts[1], "rng": rng}
+    return step, keep, average
+
+
+def every_other(G, D, images, steps, rng):
+    """D trains at every other step."""
+    step, keep, average = loop()(G, D, images, steps, rng)
+    alone, *_ = loop(turns="G", optimizers=lambda *_: (keep["opt_G"], None))(
+        G, D, images, steps, rng
+    )
+    count = iter(range(10**6))
+    return lambda: (alone if next(count) % 2 else step)(), keep, average
 
 
 def ended(*args: Any) -> tuple:
@@ -77,9 +122,15 @@ WRONG = {
     "lacks: D.": loop(lacks="D"),
     "lacks: G.": loop(lacks="G"),
     "lacks: rng, the optimizer of D, the optimizer of G.": loop(lacks="opt rng"),
+    "equal latent vectors": loop(draw=lambda m, *rest: normal(1, *rest).expand(m, -1)),
+    "equal images": loop(index=lambda n, m, rng: any_images(n, 1, rng).expand(m)),
+    "Some weights of `average`": loop(update=first_layer),
+    "doesn't take latent vectors": loop(result=lambda s, k, a: (s, k, k["D"])),
     "`keep` can't hold 'G'": loop(result=states),
     "doesn't rate the images above": loop(optimizers=partial(adams, rate=1e-6)),
     "The batches ended": ended,
+    "G's loss takes part in D's step": of_both,
+    "In some steps the weights of D": every_other,
 }
 
 

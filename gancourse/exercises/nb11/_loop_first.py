@@ -5,6 +5,7 @@ settings of a loop: two loops with the same mistake get the same one.
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -67,11 +68,13 @@ class First:
     def weights(self) -> dict[str, Tensor]:
         return {name: flat(net) for name, net in self.run.nets.items()}
 
-    def again(self, clear: str = "", seed: int | None = None, **other: Any) -> dict[str, Tensor]:
+    def again(
+        self, clear: str = "", seed: int | None = None, steps: int = FIRST, **other: Any
+    ) -> dict[str, Tensor]:
         """The weights after another such run, with gradients set to 0 before each step."""
         seed = self.seed if seed is None else seed
         run = Run(self.answer, self.given, ALL, seed, watched=0, **other)
-        for _ in range(FIRST):
+        for _ in range(steps):
             run.clear(clear)
             run.take()
         return {name: flat(net) for name, net in run.nets.items()}
@@ -106,7 +109,8 @@ def still(first: First) -> str:
             return f"After {FIRST} steps weights of {name} are nan or infinite."
         if first.after[name].equal(first.before[name]):
             return f"After {FIRST} steps the weights of {name} are as they were. {why(run, name)}"
-        if first.steps[1][name].equal(first.after[name]):
+        weights = [step[name] for step in first.steps]
+        if any(a.equal(b) for a, b in pairwise(weights)):
             return f"In some steps the weights of {name} don't change. Each step has both turns."
     return "" if first.finite else "A loss is nan or infinite in the first steps."
 
@@ -115,8 +119,10 @@ def why(run: Run, name: str) -> str:
     """What was seen of a network's optimizer, for one that does not move."""
     if not run.optimizers:
         return ""
-    if not any(name in run.of(optimizer) for optimizer in run.optimizers):
-        others = [run.of(optimizer) for optimizer in run.optimizers]
+    others = [run.of(optimizer) for optimizer in run.optimizers]
+    if not all(others):
+        return "An optimizer has weights of neither G nor D: train these themselves, no copies."
+    if not any(name in networks for networks in others):
         twice = " There are two for the other network." if len(others) > 1 else ""
         return f"No optimizer that steps has them.{twice}"
     if name not in run.blind:
@@ -176,6 +182,12 @@ def inputs(first: First) -> str:
     edge = x.mean(1) if first.given.bright else -x.mean(1)
     if x.abs().max() > 3 or (edge > 0.55).double().mean() < 0.08:
         return "The images that D gets are not those of `images`, scaled from 0..255 to [-1, 1]."
+    for name, batches in (
+        ("G gets a batch of equal latent vectors", first.z[0]),
+        ("D gets a batch of equal images", first.x[0]),
+    ):
+        if any(len(part) > 3 and (part == part[:1]).all() for part in batches):
+            return f"{name}: each example of a batch is another one."
     old = {part.numpy().tobytes() for part in first.z[0]}
     for z in first.z[1:]:
         if z and all(part.numpy().tobytes() in old for part in z):
@@ -201,6 +213,9 @@ def chance_and_past(first: First) -> str:
             )
         names = [n for n in "DG" if not equal(first.again(n), first.after)]
         return f"Gradients of {' and '.join(names)} from an earlier step take part in the next."
+    gated = first.again(steps=1, gated=True)
+    if not equal(gated, first.steps[0]):
+        return "G's loss takes part in D's step. D should follow the gradient of its own loss."
     other = first.again(seed=first.seed + 1)
     if any(other[name].equal(first.after[name]) for name in "DG"):
         return (

@@ -46,6 +46,7 @@ class Average:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.start = self.now()
+        self.parameters = [p.detach().clone() for p in run.average.parameters()]
         self.buffers = [b.clone() for b in run.average.buffers() if b.dim()]
 
     def now(self) -> Tensor:
@@ -63,6 +64,10 @@ class Average:
         run, now, G = self.run, self.now(), self.of(self.run.G)
         if now.equal(self.start):
             return "`average` never changes."
+        trained = [p.detach() for p in run.G.parameters()]
+        for p, old, new in zip(run.average.parameters(), self.parameters, trained, strict=False):
+            if p.detach().equal(old) and p.shape == new.shape and (new - old).abs().max() > 1e-3:
+                return "Some weights of `average` never change: go through all of G's parameters."
         lag, step = (now - G).norm(), (G - before).norm()
         if lag < 0.3 * step:
             return "`average` hardly differs from G: it does not average over steps."

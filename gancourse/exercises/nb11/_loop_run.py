@@ -43,12 +43,15 @@ class Recorder(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(*layers)
         self.inputs: list[Tensor] = []
-        self.arrived = 0
+        self.arrived, self.gated = 0, False
 
     def forward(self, x: Tensor) -> Tensor:
         if len(self.inputs) < MOST:
             self.inputs.append(x.detach().clone())
         y = self.layers(x)
+        if self.gated and x.grad_fn is not None:
+            fixed = {name: p.detach() for name, p in self.layers.named_parameters()}
+            y = Gate.apply(y, functional_call(self.layers, fixed, (x,)))
         if y.requires_grad:
             y.register_hook(self._count)
         return y
@@ -60,6 +63,22 @@ class Recorder(nn.Module):
         """The inputs so far, which are forgotten."""
         inputs, self.inputs, self.arrived = self.inputs, [], 0
         return inputs
+
+
+class Gate(torch.autograd.Function):
+    """D's output for fakes with a graph; a loss that raises it sends no gradient to D's weights.
+
+    The first argument has both a path to the weights and one to the fakes, the second only the
+    latter.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, fixed: Tensor) -> Tensor:
+        return y.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        return (None, gradient) if gradient.sum() < 0 else (gradient, None)
 
 
 class TinyG(Recorder):
@@ -142,6 +161,7 @@ class Run:
             copy.deepcopy(other.get("D", given.D)),
         )
         self.nets = {"G": self.G, "D": self.D}
+        self.D.gated = other.get("gated", False)
         self.rng, self.watched = seeded(seed), other.get("watched", FIRST)
         self.optimizers: list[Optimizer] = []
         self.events: Counter[str] = Counter()
@@ -287,7 +307,10 @@ def peek(net: Recorder, x: Tensor) -> Tensor:
 @torch.no_grad()
 def samples(average: nn.Module, z: Tensor) -> Tensor:
     """The images of a network in eval mode, which is left as it is."""
-    return copy.deepcopy(average).eval()(z)
+    try:
+        return copy.deepcopy(average).eval()(z)
+    except RuntimeError:
+        raise AnswerError("`average` doesn't take latent vectors z, as G does.") from None
 
 
 def matched(inputs: list[Tensor], given: Setting) -> set[int]:
