@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -52,6 +53,10 @@ def follow(average: nn.Module, G: nn.Module) -> None:
     ema_update(average, G, 0.9)
 
 
+def in_order(step: Any, keep: Any, average: Any) -> Result:
+    return step, keep, average
+
+
 def same(x: Any) -> Any:
     return x
 
@@ -60,88 +65,101 @@ def detached(x: Tensor) -> Tensor:
     return x.detach()
 
 
-def loop(
-    *,
-    batch: int = 32,
-    loss_D: Callable[[Tensor, Tensor], Tensor] = log_loss,
-    loss_G: Callable[[Tensor], Tensor] = minus,
-    optimizers: Callable[[nn.Module, nn.Module], tuple] = adams,
-    each_step: bool = False,  # new optimizers in each step
-    real: Callable[[Tensor], Tensor] = to_float,
-    draw: Callable[..., Tensor] = normal,
-    index: Callable[..., Tensor] = any_images,
-    once: str = "",  # what is drawn once for all steps: "z", "x"
-    in_D: Callable[[Tensor], Tensor] = detached,  # fakes in D's turn
-    in_G: Callable[[Tensor], Tensor] = same,
-    cleared: tuple[str, ...] = ("D", "G"),  # whose gradients are set to 0 before backward()
-    late: str = "",  # whose gradients are set to 0 after it
-    early: bool = False,  # gradients of both are set to 0 at the beginning
-    turns: str = "DG",
-    average: Callable[[nn.Module], Any] = copy.deepcopy,
-    update: Callable[..., Any] = follow,
-    lacks: str = "",  # what is left out of `keep`
-    rates: Callable[[int], float] | None = None,  # a schedule of both learning rates
-    count: Callable[[int], float] | None = None,  # the weight of R1 at each step of a counter
-    seeds: bool = False,  # another generator in place of `rng`
-    losses: Callable[[Tensor], Any] = detached,
-    leaves: Callable[[nn.Module, nn.Module], Any] | None = None,  # done after each step
-    repeat: bool = False,
-    result: Callable[..., Any] = lambda step, keep, average: (step, keep, average),
-) -> Callable[..., Any]:
-    """Make a loop by hand, with slips if asked for."""
+@dataclass(frozen=True)
+class loop:  # noqa: N801 - used like a function that makes answers
+    """A loop by hand, with slips if asked for; an instance is an answer."""
 
-    def my_gan(G: nn.Module, D: nn.Module, images: Tensor, steps: int, rng: torch.Generator) -> Any:
-        source = torch.Generator(rng.device).manual_seed(0) if seeds else rng
-        opts = list(optimizers(G, D))
-        schedules = [LambdaLR(opt, rates) for opt in opts] if rates else []
-        mean, taken = average(G), 0
-        fixed: dict[str, Tensor] = {}
+    batch: int = 32
+    loss_d: Callable[[Tensor, Tensor], Tensor] = log_loss
+    loss_g: Callable[[Tensor], Tensor] = minus
+    optimizers: Callable[[nn.Module, nn.Module], tuple] = adams
+    each_step: bool = False  # new optimizers in each step
+    real: Callable[[Tensor], Tensor] = to_float
+    draw: Callable[..., Tensor] = normal
+    index: Callable[..., Tensor] = any_images
+    once: str = ""  # what is drawn once for all steps: "z", "x"
+    in_d: Callable[[Tensor], Tensor] = detached  # fakes in D's turn
+    in_g: Callable[[Tensor], Tensor] = same
+    cleared: tuple[str, ...] = ("D", "G")  # whose gradients are set to 0 before backward()
+    late: str = ""  # whose gradients are set to 0 after it
+    early: bool = False  # gradients of both are set to 0 at the beginning
+    turns: str = "DG"
+    average: Callable[[nn.Module], Any] = copy.deepcopy
+    update: Callable[..., Any] = follow
+    lacks: str = ""  # what is left out of `keep`
+    rates: Callable[[int], float] | None = None  # a schedule of both learning rates
+    count: Callable[[int], float] | None = None  # the weight of R1 at each step of a counter
+    seeds: bool = False  # another generator in place of `rng`
+    losses: Callable[[Tensor], Any] = detached
+    leaves: Callable[[nn.Module, nn.Module], Any] | None = None  # done after each step
+    repeat: bool = False  # all steps in one
+    result: Callable[..., Any] = in_order
 
-        def keep_first(name: str, value: Tensor) -> Tensor:
-            return fixed.setdefault(name, value) if name in once.split() else value
+    def __call__(
+        self, G: nn.Module, D: nn.Module, images: Tensor, steps: int, rng: torch.Generator
+    ) -> Any:
+        run = _ByHand(self, G, D, images, rng)
+        times = steps if self.repeat else 1
+        return self.result(lambda: [run.step() for _ in range(times)][-1], run.keep(), run.average)
 
-        def turn(player: str, opt: Optimizer, loss: Tensor) -> None:
-            if player in cleared and not early:
-                opt.zero_grad()
-            loss.backward()
-            if player in late:
-                opt.zero_grad()
-            opt.step()
 
-        def iterate() -> dict[str, Any]:
-            nonlocal taken
-            if each_step:
-                opts[:] = optimizers(G, D)
-            if early:
-                G.zero_grad()
-                D.zero_grad()
-            x = keep_first("x", real(images[index(len(images), batch, source)]))
-            z = keep_first("z", draw(batch, G.noise_dim, source))
-            total_D, total_G = torch.zeros(()), torch.zeros(())
-            if "D" in turns:
-                total_D = loss_D(D(x), D(in_D(G(z))))
-                weight = count(taken) if count else 0
-                turn("D", opts[1], total_D + (weight * r1_penalty(D, x) if weight else 0))
-            if "G" in turns:
-                total_G = loss_G(D(in_G(G(z))))
-                turn("G", opts[0], total_G)
-            for schedule in schedules:
-                schedule.step()
-            update(mean, G)
-            taken += 1
-            if leaves:
-                leaves(G, D)
-            return {"loss_D": losses(total_D), "loss_G": losses(total_G)}
+class _ByHand:
+    """A run of a `loop`."""
 
-        def step() -> dict[str, Any]:
-            return [iterate() for _ in range(steps if repeat else 1)][-1]
+    def __init__(
+        self, how: loop, G: nn.Module, D: nn.Module, images: Tensor, rng: torch.Generator
+    ) -> None:
+        self.how, self.G, self.D, self.images, self.rng = how, G, D, images, rng
+        self.source = torch.Generator(rng.device).manual_seed(0) if how.seeds else rng
+        self.opt_G, self.opt_D = how.optimizers(G, D)
+        opts = (self.opt_G, self.opt_D)
+        self.schedules = [LambdaLR(opt, how.rates) for opt in opts] if how.rates else []
+        self.average, self.taken = how.average(G), 0
+        self.fixed: dict[str, Tensor] = {}
 
-        keep = {"G": G, "D": D, "average": mean, "opt_G": opts[0], "opt_D": opts[1], "rng": rng}
-        keep |= {f"schedule {n}": schedule for n, schedule in enumerate(schedules)}
-        left = {k: v for k, v in keep.items() if not any(k.startswith(x) for x in lacks.split())}
-        return result(step, left, mean)
+    def drawn(self, name: str, value: Tensor) -> Tensor:
+        return self.fixed.setdefault(name, value) if name in self.how.once.split() else value
 
-    return my_gan
+    def turn(self, player: str, opt: Optimizer, loss: Tensor) -> None:
+        if player in self.how.cleared and not self.how.early:
+            opt.zero_grad()
+        loss.backward()
+        if player in self.how.late:
+            opt.zero_grad()
+        opt.step()
+
+    def step(self) -> dict[str, Any]:
+        how, G, D = self.how, self.G, self.D
+        if how.each_step:
+            self.opt_G, self.opt_D = how.optimizers(G, D)
+        if how.early:
+            G.zero_grad()
+            D.zero_grad()
+        index = how.index(len(self.images), how.batch, self.source)
+        x = self.drawn("x", how.real(self.images[index]))
+        z = self.drawn("z", how.draw(how.batch, G.noise_dim, self.source))
+        loss_D = loss_G = torch.zeros(())
+        if "D" in how.turns:
+            loss_D = how.loss_d(D(x), D(how.in_d(G(z))))
+            weight = how.count(self.taken) if how.count else 0
+            self.turn("D", self.opt_D, loss_D + (weight * r1_penalty(D, x) if weight else 0))
+        if "G" in how.turns:
+            loss_G = how.loss_g(D(how.in_g(G(z))))
+            self.turn("G", self.opt_G, loss_G)
+        for schedule in self.schedules:
+            schedule.step()
+        how.update(self.average, G)
+        self.taken += 1
+        if how.leaves:
+            how.leaves(G, D)
+        return {"loss_D": how.losses(loss_D), "loss_G": how.losses(loss_G)}
+
+    def keep(self) -> dict[str, Any]:
+        names = ("G", "D", "average", "opt_G", "opt_D", "rng")
+        every = {name: getattr(self, name) for name in names}
+        every |= {f"schedule {n}": schedule for n, schedule in enumerate(self.schedules)}
+        lacks = self.how.lacks.split()
+        return {k: v for k, v in every.items() if not any(k.startswith(x) for x in lacks)}
 
 
 # Right ones in other styles ----------------------------------------------------------------------

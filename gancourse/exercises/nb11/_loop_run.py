@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -24,12 +25,14 @@ from gancourse.shapes import to_float
 from gancourse.training import checkpoint
 from gancourse.training.player import expand
 
-HIDDEN, NOISE, COUNT = 64, 5, 300
-"""Units of the hidden layers, length of z, number of images: other than any size of an image."""
+HIDDEN, FEW, NOISE, COUNT = 64, 24, 5, 300
+"""Units in the hidden layer of G and of D, length of z, number of images."""
 OVERRATED, NEUTRAL = (0.6, 1.0), (0.1, 0.2)
 """Of a D, its logit of the first fakes, and by how much it exceeds that of the images."""
-WATCHED = 3
-"""Steps in which each step of an optimizer is looked at."""
+FIRST, ALL = 3, 24
+"""Steps of the first measurements, in which each step of an optimizer is looked at; steps of a run
+that is interrupted."""
+Answer = Callable[..., Any]
 MOST = 400  # tensors that a network remembers
 
 
@@ -40,12 +43,15 @@ class Recorder(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(*layers)
         self.inputs: list[Tensor] = []
-        self.arrived = 0
+        self.arrived, self.gated = 0, False
 
     def forward(self, x: Tensor) -> Tensor:
         if len(self.inputs) < MOST:
             self.inputs.append(x.detach().clone())
         y = self.layers(x)
+        if self.gated and x.grad_fn is not None:
+            fixed = {name: p.detach() for name, p in self.layers.named_parameters()}
+            y = Gate.apply(y, functional_call(self.layers, fixed, (x,)))
         if y.requires_grad:
             y.register_hook(self._count)
         return y
@@ -57,6 +63,22 @@ class Recorder(nn.Module):
         """The inputs so far, which are forgotten."""
         inputs, self.inputs, self.arrived = self.inputs, [], 0
         return inputs
+
+
+class Gate(torch.autograd.Function):
+    """D's output for fakes with a graph; a loss that raises it sends no gradient to D's weights.
+
+    The first argument has both a path to the weights and one to the fakes, the second only the
+    latter.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, fixed: Tensor) -> Tensor:
+        return y.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        return (None, gradient) if gradient.sum() < 0 else (gradient, None)
 
 
 class TinyG(Recorder):
@@ -75,17 +97,15 @@ class TinyG(Recorder):
 def judge(x: Tensor, fakes: Tensor, wanted: tuple[float, float], rng: torch.Generator) -> Recorder:
     """A D, images to logits; at first it takes fakes for real, and data for less so."""
     logit, gap = wanted
-    while True:
-        last = Dense(HIDDEN, 1, rng)
-        first = Dense(x[0].numel(), HIDDEN, rng)
-        D = Recorder(nn.Flatten(), first, nn.LeakyReLU(0.2), last, nn.Flatten(0))
-        with torch.no_grad():
-            now = (D(fakes).mean() - D(x).mean()).item()
-            if 0.3 < abs(now) < 5:
-                last.weight *= gap / now
-                last.bias += logit - D(fakes).mean()
-                D.forget()
-                return D
+    first, last = Dense(x[0].numel(), FEW, rng), Dense(FEW, 1, rng)
+    first.weight.data = first.weight / 2 + 0.25 * first.in_features**-0.5
+    last.weight.data.abs_()  # a function of brightness, which no augmentation reverses
+    D = Recorder(nn.Flatten(), first, nn.LeakyReLU(0.6), last, nn.Flatten(0))
+    with torch.no_grad():
+        last.weight *= gap / (D(fakes).mean() - D(x).mean())
+        last.bias += logit - D(fakes).mean()
+    D.forget()
+    return D
 
 
 @dataclass(frozen=True)
@@ -107,6 +127,7 @@ class Setting:
         return to_float(self.images)
 
 
+@lru_cache(maxsize=4)
 def setting(seed: int, bright: bool, norm: bool, shape: tuple[int, ...]) -> Setting:
     """Almost black images, or almost white ones, with noise; the first fakes are grey."""
     rng = seeded(seed)
@@ -140,7 +161,8 @@ class Run:
             copy.deepcopy(other.get("D", given.D)),
         )
         self.nets = {"G": self.G, "D": self.D}
-        self.rng, self.watched = seeded(seed), other.get("watched", WATCHED)
+        self.D.gated = other.get("gated", False)
+        self.rng, self.watched = seeded(seed), other.get("watched", FIRST)
         self.optimizers: list[Optimizer] = []
         self.events: Counter[str] = Counter()
         self.blind: set[str] = set()
@@ -285,4 +307,16 @@ def peek(net: Recorder, x: Tensor) -> Tensor:
 @torch.no_grad()
 def samples(average: nn.Module, z: Tensor) -> Tensor:
     """The images of a network in eval mode, which is left as it is."""
-    return copy.deepcopy(average).eval()(z)
+    try:
+        return copy.deepcopy(average).eval()(z)
+    except RuntimeError:
+        raise AnswerError("`average` doesn't take latent vectors z, as G does.") from None
+
+
+def matched(inputs: list[Tensor], given: Setting) -> set[int]:
+    """Which of the images are among what D was given, as they are."""
+    rows = [part.flatten(1) for part in inputs if part[0].numel() == given.x[0].numel()]
+    if not rows:
+        return set()
+    distance, index = torch.cdist(torch.cat(rows), given.x.flatten(1)).min(dim=1)
+    return set(index[distance < 0.02].tolist())

@@ -22,14 +22,13 @@ from gancourse.exercises.nb11._loop_answers import (
     plus,
     without_momentum,
 )  # fmt: skip
-from gancourse.exercises.nb11._loop_checks import (
+from gancourse.exercises.nb11._loop_first import (
     First,
     chance_and_past,
     first_problem,
-    long_problem,
     real_and_fake,
-    resumed_problem,
 )  # fmt: skip
+from gancourse.exercises.nb11._loop_later import long_problem, resumed_problem
 from gancourse.exercises.nb11._loop_run import parts, setting
 from gancourse.exercises.observe import integer, seeded
 from gancourse.exercises.watch import OnDevice
@@ -58,9 +57,10 @@ def observe_loop(answer: Callable[..., Any], case: Case) -> Observation:
     """Measure a loop; the first thing that is wrong is said."""
     seed, bright, shape, what = case.args
     given = setting(seed, bright, norm=what == "resumed", shape=shape)
-    if isinstance(answer, OnDevice):
-        return on_device(answer, given, seed)
     with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed + 2**40)  # no seed that an answer would set itself
+        if isinstance(answer, OnDevice):
+            return on_device(answer, given, seed)
         last, long = PARTS[what]
         text = first_problem(First(answer, given, seed), last) or long(answer, given, seed)
     if text:
@@ -100,22 +100,22 @@ def parameters_only(average: nn.Module, G: nn.Module) -> None:
 SLIPS = {
     "G's loss has the wrong label or sign. G wants D to take its fakes for real: "
     "softplus(-D(G(z))).": [
-        loop(loss_G=plus), loop(loss_G=lambda fake: -minus(fake)),
+        loop(loss_g=plus), loop(loss_g=lambda fake: -minus(fake)),
     ],
     "D's loss has its labels swapped, or the wrong sign. Real is 1, fake is 0: softplus(-D(x)) + "
     "softplus(D(fakes)).": [
-        loop(loss_D=lambda real, fake: log_loss(fake, real)),
-        loop(loss_D=lambda real, fake: -log_loss(real, fake)),
+        loop(loss_d=lambda real, fake: log_loss(fake, real)),
+        loop(loss_d=lambda real, fake: -log_loss(real, fake)),
     ],
     "The two play with swapped labels: in this course D's logit is high for real images.": loop(
-        loss_D=lambda real, fake: log_loss(fake, real), loss_G=plus
+        loss_d=lambda real, fake: log_loss(fake, real), loss_g=plus
     ),
     "In D's turn the loss goes into G, too, and this gradient is still there in G's turn: detach "
     "the fakes, and call opt_G.zero_grad() right before loss_G.backward().": loop(
-        in_D=lambda x: x, early=True
+        in_d=lambda x: x, early=True
     ),
     "G's turn needs the fakes with their graph. Only D's turn detaches them.": loop(
-        in_G=lambda x: x.detach()
+        in_g=lambda x: x.detach()
     ),
     "zero_grad() comes after backward() and erases G's gradient. The order is zero_grad, backward, "
     "step.": loop(late="G"),
@@ -163,10 +163,10 @@ SLIPS = {
         loop(real=lambda images: images.float() / 255), loop(real=torch.Tensor.float),
     ],
     "Without real images nobody tells G where to go: D's loss has a term for each.": loop(
-        loss_D=lambda real, fake: plus(fake) + 0 * real.sum()
+        loss_d=lambda real, fake: plus(fake) + 0 * real.sum()
     ),
     "D should learn to recognize fakes, too: its loss has a term for each.": loop(
-        loss_D=lambda real, fake: minus(real) + 0 * fake.sum()
+        loss_d=lambda real, fake: minus(real) + 0 * fake.sum()
     ),
 }  # fmt: skip
 

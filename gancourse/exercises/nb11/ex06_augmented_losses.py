@@ -50,14 +50,17 @@ class Augmentation:
         return factor, torch.rand(shape, generator=self.rng) - 0.5
 
     def of(self, x: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """The numbers that were drawn for these images, alone or as a part of a larger batch."""
-        found = []
-        for given, *numbers in self.calls:
-            for first in range(0, len(given) - len(x) + 1, len(x)):
-                part = slice(first, first + len(x))
-                if given.shape[1:] == x.shape[1:] and torch.equal(given[part], x.detach()):
-                    found.append(tuple(n[part] for n in numbers))
-        return found
+        """The numbers that were drawn for these images, first time, second time and so on.
+
+        It makes no difference whether T got them as a batch, with others, or one by one.
+        """
+        rows = [row for call in self.calls for row in zip(*call, strict=True)]
+        drawn = [
+            [(factor, shift) for image, factor, shift in rows if image.equal(one)]
+            for one in x.detach()
+        ]
+        times = [list(zip(*numbers, strict=True)) for numbers in zip(*drawn, strict=False)]
+        return [(torch.stack(factors), torch.stack(shifts)) for factors, shifts in times]
 
 
 def observe_losses(answer: Callable[..., Any], case: Case) -> Observation:
@@ -69,17 +72,18 @@ def observe_losses(answer: Callable[..., Any], case: Case) -> Observation:
     for_real, for_fake = T.of(x), T.of(fakes)
     canonical = [Augmentation(seed + n).draw(x) for n in (1, 2, 3)]
     right = augmented(D, x, fakes, *canonical)
+    kept: set[str] = set()
     used: dict[str, set[int]] = {"D": set(), "G": set()}
     for n, b in enumerate(for_fake):
-        for a in for_real or [b]:
+        for a in for_real:
             now = augmented(D, x, fakes, a, b, b)
             for player in "DG":
-                names = [name for name in now if name.endswith(player)]
-                if all(agree(now[name], seen[name]) for name in names):
+                if agree(now[f"loss_{player}"], seen[f"loss_{player}"]):
                     used[player].add(n)
+                    names = [name for name in now if name.endswith(player)]
+                    kept |= {name for name in names if agree(now[name], seen[name])}
     if used["D"] and used["D"] == used["G"] and len(used["D"]) == 1:
         raise AnswerError("The same output of T(fakes) is used in both turns.")
-    kept = {name for player in "DG" if used[player] for name in right if name.endswith(player)}
     return {name: right[name] if name in kept else value for name, value in seen.items()}
 
 

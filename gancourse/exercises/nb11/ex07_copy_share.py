@@ -108,17 +108,13 @@ SLIPS = {
     "The threshold is the smallest distance of an unseen example. Take the 5 % quantile, which "
     "does not hang on one example.": share_like(torch.amin),
     "The threshold is 5 % of a distance. The 5 % quantile is the distance that 5 % of the unseen "
-    "examples are below.": [
-        share_like(lambda d: 0.05 * d.mean()), share_like(lambda d: 0.05 * d.median()),
-        share_like(lambda d: 0.05 * d.amax()),
-    ],
+    "examples are below.": share_like(lambda d: 0.05 * d.mean()),
     "You measured the samples' distances from the unseen examples. A copy is near to a training "
     "example.": share_like(sample_to_train=lambda s, t, u, d: d(s, u)),
     "The threshold comes from the distances among the training examples. Take the unseen examples' "
-    "distances from them.": [
-        share_like(unseen_to_train=lambda s, t, u, d: d(t, t) + 1e9 * torch.eye(len(t))),
-        share_like(unseen_to_train=lambda s, t, u, d: d(t, t)),
-    ],
+    "distances from them.": share_like(
+        unseen_to_train=lambda s, t, u, d: d(t, t) + 1e9 * torch.eye(len(t))
+    ),
     "The threshold comes from the distances among the unseen examples. Take their distances from "
     "the training examples.": share_like(
         unseen_to_train=lambda s, t, u, d: d(u, u) + 1e9 * torch.eye(len(u))
