@@ -9,7 +9,7 @@
 - ``env``, ``errors``, ``shapes``: machine, profile and seeds; expected failures; names of shapes.
 - ``simulated_cuda``: a CUDA device in name only, to find code that mixes devices without a GPU.
 - ``exercises``: one file per exercise, and ``check``. ``results``: tables measured by benchmarks.
-- ``export``: a trained generator as files that run elsewhere: a web page, ONNX, a model card.
+- ``export``: the report on a trained generator, and files that run elsewhere: a web page, ONNX.
 - ``notebooks`` builds and runs the notebooks, ``grading`` grades submissions, ``doctor`` checks the
   machine, ``cli`` is the ``gancourse`` command.
 

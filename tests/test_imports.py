@@ -17,7 +17,7 @@ MAY_IMPORT = {  # besides `BASE` and modules of the same folder
     "training": {"papers", "datasets"},
     "classifiers": {"papers", "training", "datasets"},
     "widgets": {"figures", "slider"},
-    "export": {"papers", "training", "figures", "results"},
+    "export": {"papers", "training", "figures", "metrics", "results"},
     "exercises": CORE | {"simulated_cuda"},
     "notebooks": {"exercises", "figures"},
     "grading": {"exercises"},

@@ -7,19 +7,24 @@ A test for mode collapse (Metz, Poole, Pfau and Sohl-Dickstein 2017, arXiv 1611.
 from collections.abc import Iterator
 
 import torch
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from gancourse.shapes import Bytes, Images, to_float
+from gancourse.shapes import to_float
 
 MODES = 1000
+Digits = UInt8[Tensor, "digits 1 side side"]
+Stacked = Float[Tensor, "count 3 side side"]
 
 
-def stack(digits: Bytes, count: int, rng: torch.Generator) -> tuple[Images, Tensor]:
+def stack(
+    digits: Digits, count: int, rng: torch.Generator
+) -> tuple[Stacked, Int[Tensor, "count 3"]]:
     """Images of three digits each, drawn with replacement.
 
     Parameters
     ----------
-    digits : Bytes
+    digits : Digits
         Grey images (N, 1, side, side).
     count : int
         Images to make.
@@ -28,7 +33,7 @@ def stack(digits: Bytes, count: int, rng: torch.Generator) -> tuple[Images, Tens
 
     Returns
     -------
-    tuple[Images, Tensor]
+    tuple[Stacked, Int[Tensor, "count 3"]]
         Images (count, 3, side, side) in [-1, 1]; which digits they show, (count, 3) rows of
         `digits`.
     """
@@ -36,7 +41,7 @@ def stack(digits: Bytes, count: int, rng: torch.Generator) -> tuple[Images, Tens
     return to_float(digits[rows.to(digits.device), 0]), rows
 
 
-def batches(digits: Bytes, size: int, rng: torch.Generator) -> Iterator[Images]:
+def batches(digits: Digits, size: int, rng: torch.Generator) -> Iterator[Stacked]:
     """Endless batches of `stack`; its parameters are described there."""
     while True:
         yield stack(digits, size, rng)[0]

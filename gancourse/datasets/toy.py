@@ -80,42 +80,12 @@ class Ring:
         return each.mean(dim=1)
 
 
-@dataclass(frozen=True)
-class Grid(Ring):
-    """Equal round Gaussians on a square grid around 0: 25 of them test for missing modes.
-
-    Parameters
-    ----------
-    modes : int
-        Number of Gaussians, a square number.
-    radius : float
-        Half the side of the square that the centres span, in the units of x.
-    std : float
-        Of each Gaussian, in each direction.
-    """
-
-    modes: int = 25
-    radius: float = 4.0
-    std: float = 0.05
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if math.isqrt(self.modes) ** 2 != self.modes or self.modes < 4:
-            raise ValueError(f"modes must be a square number from 4, got {self.modes}")
-
-    @property
-    def centres(self) -> Float[Tensor, "modes 2"]:
-        """The centres, row by row."""
-        line = torch.linspace(-self.radius, self.radius, math.isqrt(self.modes))
-        return torch.cartesian_prod(line, line)
-
-
 def batches(p: Normal | Ring, size: int, rng: torch.Generator) -> Iterator[Tensor]:
     """Endless fresh mini-batches from p: the "sample a minibatch" lines of Algorithm 1.
 
     Parameters
     ----------
-    p : Normal, Ring or Grid
+    p : Normal or Ring
         The distribution.
     size : int
         Points per batch.

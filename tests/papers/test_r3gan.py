@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from gancourse import env
-from gancourse.papers import r3gan
+from gancourse.papers import dcgan, r3gan
 from gancourse.papers.gan import r1_penalty
 from gancourse.training import networks
 
@@ -129,3 +129,22 @@ def test_saved_and_loaded(tmp_path):
 def test_a_wrong_side_is_named():
     with pytest.raises(ValueError, match="16"):
         r3gan.Discriminator(1, **SMALL)(torch.zeros(1, 1, 32, 32))
+
+
+def test_without_norm_keeps_the_variance_and_has_a_bias_for_each_norm():
+    rng = env.rng(0, "cpu")
+    G = r3gan.without_norm(dcgan.Generator(64, 3, 32, 64), rng)
+    D = r3gan.without_norm(dcgan.Discriminator(3, 32, 64), rng)
+    for net in (G, D):
+        assert not any(isinstance(layer, nn.BatchNorm2d) for layer in net.modules())
+    x = torch.randn(64, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    z = torch.randn(64, 64, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        for net, inputs in ((G, z), (D, x)):
+            for layer in list(net.layers)[:-1]:
+                inputs = layer(inputs)
+                if isinstance(layer, r3gan.Bias) or isinstance(layer, nn.LeakyReLU):
+                    power = inputs.square().mean().item()  # before or after an activation
+                    assert 0.3 < power < 3, layer
+    biases = [layer for layer in G.modules() if isinstance(layer, r3gan.Bias)]
+    assert len(biases) == 4 and all(not bias.bias.any() for bias in biases)

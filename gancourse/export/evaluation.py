@@ -3,7 +3,6 @@
 First used in notebook 11; notebook 10 examines each metric.
 """
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import torch
@@ -63,9 +62,7 @@ class Evaluation:
         return asdict(self)
 
 
-def evaluate(
-    samples: Images, train: Tensor, unseen: Tensor, features: Callable[[Tensor], Tensor]
-) -> Evaluation:
+def evaluate(samples: Images, train: Tensor, unseen: Tensor, features: nn.Module) -> Evaluation:
     """Measure samples against unseen images, and training images likewise.
 
     Parameters
@@ -74,7 +71,7 @@ def evaluate(
         (N, C, side, side) in [-1, 1].
     train, unseen : Tensor
         Training images, and images of the same kind that were not trained on; bytes or floats.
-    features : Callable[[Tensor], Tensor]
+    features : nn.Module
         A network from images to feature vectors, such as `pretrained.MeanFeatures`.
 
     Returns
@@ -115,9 +112,7 @@ def evaluate(
     )
 
 
-def sample_page(
-    G: nn.Module, z: Latent, train: Tensor, features: Callable[[Tensor], Tensor]
-) -> Figure:
+def sample_page(G: nn.Module, z: Latent, train: Tensor, features: nn.Module) -> Figure:
     """Unchosen samples, the nearest training images of some, and walks between latent vectors.
 
     Parameters
@@ -128,7 +123,7 @@ def sample_page(
         At least 40 latent vectors; the samples of the first are shown, whatever they look like.
     train : Tensor
         Training images, bytes or floats.
-    features : Callable[[Tensor], Tensor]
+    features : nn.Module
         In which the nearest training image is looked for.
 
     Returns
