@@ -50,7 +50,7 @@ from gancourse.exercises import check
 from gancourse.export.bundle import export
 from gancourse.export.card import ModelCard
 from gancourse.export.evaluation import evaluate, sample_page
-from gancourse.figures import PALETTE, panels, plot_bars, plot_curves, show, show_images
+from gancourse.figures import PALETTE, panels, plot_bars, show, show_images, style
 from gancourse.metrics.retrieval import nearest
 from gancourse.metrics.runs import compare_runs
 from gancourse.metrics.samples import in_batches, misplaced, mode_coverage, mode_shares
@@ -383,6 +383,12 @@ def stacked_scores(p: Tensor) -> tuple[int, float, float]:
 stacked_scores = check("11.5", stacked_scores)
 
 # %%
+def spread(values: list[float]) -> str:
+    """Mean and standard deviation over seeds."""
+    deviation = f" ± {stdev(values):.3f}" if len(values) > 1 else " (one seed)"
+    return f"{fmean(values):.3f}{deviation}"
+
+
 table = load_table("stacked")
 print(table["command"])
 for name, row in table["rows"].items():
@@ -390,8 +396,7 @@ for name, row in table["rows"].items():
     modes_found, kl, sure, seconds = ([run[key] for run in runs]
                                       for key in ("modes", "kl", "sure", "seconds"))  # fmt: skip
     print(f"{name:22} {row['steps']:5} steps, {fmean(seconds):4.0f} s   modes "
-          f"{fmean(modes_found):4.0f}   KL {fmean(kl):.3f} ± {stdev(kl):.3f}   "
-          f"sure {fmean(sure):.2f} ± {stdev(sure):.2f}   {row['what']}")  # fmt: skip
+          f"{fmean(modes_found):4.0f}   KL {spread(kl)}   sure {spread(sure)}   {row['what']}")
     if name in ("dcgan", "recipe", "modern"):
         env.report(**{f"stacked_kl_{name}": fmean(kl), f"stacked_sure_{name}": fmean(sure)})
 real = table["real"]
@@ -450,26 +455,25 @@ def face_run(change: str) -> tuple[list[list[float]], nn.Module]:
     step, _, average = my_gan(G, seen, images, FACE_STEPS, env.rng(5))
     for n in range(1, FACE_STEPS + 1):
         step()
-        if n % max(1, FACE_STEPS // 10) == 0:
+        if n == 1 or n % max(1, FACE_STEPS // 10) == 0:
             sets = faces.images, new_faces, in_batches(G, Z[:200])
-            logits += [[in_batches(D, x).mean().item() for x in sets]]
+            logits += [[n, *(in_batches(D, x).mean().item() for x in sets)]]
     return logits, average
 
 
 runs = {name: face_run(name) for name in ("nothing", "all that D sees", "only real images")}
 fig, axes = panels(3, rows=2, width=2.9, height=2.0, gridspec_kw={"height_ratios": [5, 3]})
 for i, (name, (logits, face_G)) in enumerate(runs.items()):
-    x = [(n + 1) * FACE_STEPS // 10 for n in range(len(logits))]
-    curves = dict(zip(("training images", "unseen faces", "fakes"), zip(*logits)))
-    plot_curves(x, curves, xlabel="step", ylabel="D's mean logit", ax=axes[i])
-    axes[i].set_title(f"augmented: {name}")
-    axes[i].get_legend().remove()
+    x, *means = zip(*logits)
+    for k, y in enumerate(means):
+        axes[i].plot(x, y, label=("training images", "unseen faces", "fakes")[k], **style(k))
+    axes[i].set(title=f"augmented: {name}", xlabel="step", ylabel="D's mean logit")
     show_images(in_batches(face_G, Z[:24]), columns=8, ax=axes[3 + i])
 fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
 show(fig, alt="D's logits over training, and samples: without augmentation unseen faces look fake "
      "to D; if only real images are augmented, samples have grey squares")  # fmt: skip
 plain, augmented = (
-    runs[name][0][-1][0] - runs[name][0][-1][1] for name in ("nothing", "all that D sees"))
+    runs[name][0][-1][1] - runs[name][0][-1][2] for name in ("nothing", "all that D sees"))
 print(f"D's logits, training images minus unseen: {plain:.1f}, augmented {augmented:.1f}")
 env.report(emoji_gap_plain=plain, emoji_gap_augmented=augmented)
 env.expect(
@@ -518,7 +522,7 @@ for name, row in table["rows"].items():
     seeds = list(row.values())
     distance, near = ([run[key] for run in seeds] for key in ("kernel", "copies"))
     gaps = [run["logits"][-1]["train"] - run["logits"][-1]["unseen"] for run in seeds]
-    print(f"{name:24} kernel distance {fmean(distance):.3f} ± {stdev(distance):.3f}   "
+    print(f"{name:24} kernel distance {spread(distance)}   "
           f"Fréchet {fmean(run['frechet'] for run in seeds):5.2f}   gap {fmean(gaps):4.1f}   "
           f"near copies {fmean(near):.3f}")  # fmt: skip
     if name in ("emoji_faces, plain", "emoji_faces, augmented"):
@@ -538,6 +542,8 @@ for name, row in table["rows"].items():
 # - C: *R2 helps, and not only as a larger penalty*. Control: R1 alone, of twice the weight (in Section 3 the two are equal).
 #
 # Each is refuted unless it is better by more than three standard errors.
+#
+# **Your plan** (double-click to write): hypothesis and reason ... control ... metric ... seeds ... refuted if ...
 
 # %% tags=["training", "nbval-ignore-output"]
 HYPOTHESIS = "A"

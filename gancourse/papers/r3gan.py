@@ -154,10 +154,11 @@ def without_norm(net: nn.Module, rng: torch.Generator) -> nn.Module:
     """
     for layer in net.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
-            inputs = layer.weight[0].numel()  # that reach one output
+            inputs = layer.weight[0].numel()  # numbers that reach one number of the output
             if isinstance(layer, nn.ConvTranspose2d):
-                reached = max(1, layer.kernel_size[0] // layer.stride[0]) ** 2
-                inputs = layer.in_channels * (reached if layer.stride[0] > 1 else 1)
+                stride, kernel = layer.stride[0], layer.kernel_size[0]
+                each_way = 1 if stride == 1 else kernel // stride  # stride 1: it enlarges one pixel
+                inputs = layer.in_channels * each_way**2
             nn.init.normal_(layer.weight, 0, GAIN / math.sqrt(inputs), generator=rng)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)

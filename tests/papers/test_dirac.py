@@ -1,11 +1,13 @@
 """The Dirac-GAN against autograd on the losses themselves, and its rate against eigenvalues."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from gancourse.papers.dirac import dirac_field, dirac_rate
+from gancourse.papers.dirac import STEP, dirac_field, dirac_path, dirac_rate, path_rate
 from gancourse.papers.gan import r1_penalty
 from gancourse.papers.r3gan import pairing_losses
 
@@ -49,3 +51,25 @@ def test_a_penalty_makes_the_difference_between_circling_and_converging():
             theta, psi = theta + 0.01 * d_theta, psi + 0.01 * d_psi
         radius[gamma] = theta.hypot(psi).item()
     assert radius[0.0] > 0.4 and radius[1.0] < 1e-4
+
+
+def test_simulated_paths_have_the_rate_of_the_eigenvalues():
+    for gammas in ((0.3, 0.0), (0.3, 0.3), (0.2, 0.6), (1.5, 0.5)):
+        path = dirac_path(dirac_field, *gammas)
+        assert path[0].tolist() == [1, 1]
+        assert path_rate(path) == pytest.approx(dirac_rate(sum(gammas)), rel=0.02)
+    assert abs(path_rate(dirac_path(dirac_field, 0.0, 0.0))) < 0.02
+
+
+def test_a_path_follows_its_field():
+    """A field with a known solution: a turn with unit speed, from (1, 1)."""
+
+    def turn(theta, psi, gamma_1, gamma_2):
+        return psi, -theta
+
+    time = math.pi / 2
+    path = dirac_path(turn, 0.0, 0.0, time=time + 0.011)
+    expected = torch.tensor([1.0, -1.0], dtype=torch.double)  # a quarter of a turn
+    assert torch.allclose(path[round(time / STEP)], expected, atol=0.02)
+    lengths = path.norm(dim=1)
+    assert torch.allclose(lengths, lengths[:1].expand_as(lengths), rtol=1e-4)

@@ -32,7 +32,9 @@ def only(net: nn.Module, seed: int) -> nn.Module:
     return alone
 
 
-@pytest.mark.parametrize("changes", [{}, {"k": 2}, {"gamma": 0.3}, {"hold": 0.5}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{}, {"k": 2}, {"gamma": 0.3}, {"gamma_fake": 0.3}, {"hold": 0.5}], ids=str
+)
 def test_runs_side_by_side_equal_runs_alone(changes: dict):
     x, z = torch.randn(6, 3, 10, 2, generator=rng(3)), torch.randn(9, 3, 10, 3, generator=rng(4))
     recipe = many_seeds.Recipe(**changes)
