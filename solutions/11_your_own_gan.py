@@ -59,7 +59,13 @@ from gancourse.papers.blocks import init_normal
 from gancourse.papers.diffaugment import Augmented, augment
 from gancourse.papers.dirac import dirac_path, path_rate
 from gancourse.papers.gan import (
-    descend, discriminator_loss, ema_update, frozen, gan_step, lazy_r1, non_saturating_loss,
+    descend,
+    discriminator_loss,
+    ema_update,
+    frozen,
+    gan_step,
+    lazy_r1,
+    non_saturating_loss,
     r1_penalty,
 )
 from gancourse.results import load_table
@@ -224,7 +230,7 @@ if DATA_SET == "galaxies":
 #
 # Which tricks are needed at all? **R3GAN** (Huang et al., NeurIPS 2024, arXiv 2501.05441) removed nearly everything: it has another loss, two gradient penalties, and residual networks without any normalization layer. Its FID on CIFAR-10 is 1.96.
 #
-# **The pairing loss** (Jolicoeur-Martineau, 2019, arXiv 1807.00734). In the game of 2014 D judges each image alone, so a generator that puts all samples on one mode can sit in a bad minimum: each single sample looks real. The relativistic pairing loss compares: D learns to prefer *this real image* to *this fake*. Each fake is compared with real images from all modes. Sun, Fang and Schwing (2020, arXiv 2011.04926) show that the first landscape has bad basins, exponentially many in the number of examples, and the second none.
+# **The pairing loss** (Jolicoeur-Martineau, 2019, arXiv 1807.00734). In the game of 2014 D judges each image alone, so a generator that puts all samples on one mode can sit in a bad minimum: each single sample looks real. The relativistic pairing loss compares: D learns to prefer *this real image* to *this fake*. Each fake is compared with real images from all modes. Sun, Fang and Schwing (2020, arXiv 2011.04926) prove that the first loss landscape has exponentially many bad basins, and the second none.
 #
 # **Exercise 11.3** · *The pairing loss* · difficulty ●●○○○ · importance ●●●●● · 10 minutes · 3 points
 #
@@ -305,7 +311,7 @@ show(fig, alt="Arrows of the game's field: circles without a penalty, spirals in
 env.report(dirac_rate_error=max(errors))
 
 # %% [markdown]
-# *Figure 11.3. The field (arrows) and the path from the dot.* Without a penalty both eigenvalues are imaginary: no rate of convergence. The path creeps inwards, ever more slowly; an optimizer's finite steps, which push outwards, undo that. With R1 it spirals in, as fast as the eigenvalues say. Here R2 equals R1, so both together are one penalty of twice the weight. And the pairing loss changes nothing here: D(0) = 0, so the loss of 2014 has the same field. These are two numbers, not a proof for networks; the R3GAN paper proves local convergence with both penalties, and reports that with R1 alone training diverged.
+# *Figure 11.3. The field (arrows) and the path from the dot.* Without a penalty both eigenvalues are imaginary: no rate of convergence. The path creeps inwards, ever more slowly; an optimizer's finite steps, which push outwards, undo that. With R1 it spirals in, as fast as the eigenvalues say. Here R2 equals R1, so both together are one penalty of twice the weight. And the pairing loss changes nothing here: D(0) = 0, so the loss of 2014 has the same field. These are two numbers, not a proof for networks: Mescheder et al. prove local convergence with R1 or R2 under conditions, and the R3GAN paper does so for the pairing loss.
 #
 # **Is that so in practice?** On notebook 10's ring of eight narrow Gaussians, with eight seeds: the plain run, and the pairing loss with R1 and R2.
 
@@ -353,7 +359,7 @@ env.expect(
 )
 
 # %% [markdown]
-# *Figure 11.4. Samples (orange) over real points (grey), four of eight seeds.* But is it the loss? The second row also has decay, an EMA and $\beta_1 = 0$, which notebook 10 found to help. Section 5 makes the controlled comparison.
+# *Figure 11.4. Samples (orange) over real points (grey), four of eight seeds.* But is it the loss? The second row also has decay, an EMA and $\beta_1 = 0$. Section 5 makes the controlled comparison.
 #
 # ### Stacked digits
 #
@@ -482,7 +488,7 @@ env.expect(
 )
 
 # %% [markdown]
-# *Figure 11.6. Above: what D says of training images, unseen faces and fakes; below: samples.* LEAK-TEXT
+# *Figure 11.6. Above: what D says of training images, unseen faces and fakes; below: samples.* Without augmentation D rates training images far above unseen faces, which it takes for fakes: it has memorized its images. With augmentation both stay together. If only real images are augmented, shifts and squares belong to the data, and G draws them. Sharp samples are no proof of a healthy D: look at the first and the second column.
 #
 # **Are the samples copies?** Compare each sample's distance to the training images with the distance of *unseen* images.
 #
