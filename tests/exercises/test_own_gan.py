@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, RMSprop
 
-from gancourse import exercises
+from gancourse import env, exercises
 from gancourse.exercises.nb11._loop_answers import (
     adams,
     any_images,
@@ -23,6 +23,7 @@ from gancourse.exercises.nb11._loop_answers import (
 from gancourse.exercises.verdicts import try_observe
 from gancourse.papers.gan import ema_update
 from gancourse.shapes import to_float
+from gancourse.training.own_gan import my_gan
 from gancourse.training.player import Player
 
 
@@ -207,3 +208,13 @@ def test_a_player_is_kept_as_one_entry_and_its_average_counts():
     assert not differences(answer, 0)
     (said,) = differences(partial(answer, forgotten="D"), 0)
     assert "lacks: D, the optimizer of D, the learning-rate schedule of D" in said
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_course_s_device_and_precision_make_no_difference(precision: str, monkeypatch):
+    """The tiny networks are on the CPU; on a GPU a Player would move them there."""
+    monkeypatch.setattr(env, "device", lambda: torch.device("meta"))
+    monkeypatch.setenv("GANCOURSE_PRECISION", precision)
+    for seed in range(3):
+        assert not differences(my_gan, seed)
+    assert env.device().type == "meta"

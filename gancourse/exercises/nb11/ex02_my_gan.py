@@ -57,7 +57,10 @@ def observe_loop(answer: Callable[..., Any], case: Case) -> Observation:
     """Measure a loop; the first thing that is wrong is said."""
     seed, bright, shape, what = case.args
     given = setting(seed, bright, norm=what == "resumed", shape=shape)
-    with torch.random.fork_rng(devices=[]):
+    course = patch.object(
+        env, "device", lambda: torch.device("cpu")
+    )  # a Player moves networks there
+    with torch.random.fork_rng(devices=[]), course:
         torch.manual_seed(seed + 2**40)  # no seed that an answer would set itself
         if isinstance(answer, OnDevice):
             return on_device(answer, given, seed)
