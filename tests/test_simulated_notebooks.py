@@ -15,7 +15,7 @@ from gancourse.notebooks.runner import environment
 TESTS = Path(__file__).resolve().parent
 SHORT = {("00", "T4"), ("09", "T4")}
 RUNS = {
-    "T4": [f"{n:02}" for n in range(11)],
+    "T4": [f"{n:02}" for n in range(12)],
     "L4": ["03", "05", "08", "09"],
     "MPS": ["00", "01", "02", "03"],
 }

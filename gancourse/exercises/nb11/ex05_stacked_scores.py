@@ -24,7 +24,7 @@ def classified(rng: torch.Generator, numbers: Tensor) -> Tensor:
     sure = torch.rand(n, 3, generator=rng) < 0.45
     sure[torch.rand(n, generator=rng) < 0.35] = True
     u = torch.rand(n, 3, generator=rng)
-    top = torch.where(sure, 0.92 + 0.075 * u, 0.55 + 0.3 * u)
+    top = torch.where(sure, 0.903 + 0.092 * u, 0.55 + 0.345 * u)
     rest = torch.rand(n, 3, 10, generator=rng) + 0.1
     rest = rest.scatter(2, digits[..., None], 0.0)
     rest = rest / rest.sum(-1, keepdim=True) * (1 - top)[..., None]

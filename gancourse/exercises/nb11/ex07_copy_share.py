@@ -63,7 +63,13 @@ def share_like(
     return share
 
 
+def standardized(a: Tensor, b: Tensor) -> Tensor:
+    """Distances after each feature was divided by its standard deviation in b."""
+    return apart(a / b.std(dim=0), b / b.std(dim=0))
+
+
 RIVALS = (
+    share_like(distances=standardized),
     share_like(distances=lambda a, b: apart(a, b, p=1)),
     share_like(sample_to_train=lambda s, t, u, d: d(s, u)),
     share_like(sample_to_train=lambda s, t, u, d: d(t, s)),
