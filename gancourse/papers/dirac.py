@@ -87,8 +87,8 @@ def dirac_path(
     point, path = torch.ones(2, dtype=torch.double), []
     for _ in range(round(time / STEP)):
         path.append(point)
-        middle = point + STEP / 2 * torch.stack(field(*point, gamma_1, gamma_2))
-        point = point + STEP * torch.stack(field(*middle, gamma_1, gamma_2))
+        middle = point + STEP / 2 * torch.stack(field(*point, gamma_1, gamma_2)).detach()
+        point = point + STEP * torch.stack(field(*middle, gamma_1, gamma_2)).detach()
     return torch.stack(path)
 
 
