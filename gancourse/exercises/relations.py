@@ -63,7 +63,7 @@ def _relation(
     if broken:
         return broken
     if all(not g.any() for _, g in pairs):
-        return "Your result is 0 everywhere."
+        return f"Your result is 0{' everywhere' if pairs[0][1].numel() > 1 else ''}."
     if all(same(g, w) for w, g in pairs):  # only the type differs
         return ""
     if any(w.dtype == torch.bool or not w.is_floating_point() for w, _ in pairs):

@@ -179,6 +179,5 @@ EXERCISE = Exercise(
     observe=observe_field,
     slips=SLIPS,
     alternatives=(field_like(), by_autograd(), by_func, by_exponentials),
-    advice="At theta = 1, psi = 0 the fake has the logit 0: D moves by -1/2, and G doesn't move, "
-    "since D is flat there.",
+    advice="At theta = psi = 1 with gammas 0.3 and 0.2 the velocities are +0.269 and -1.231.",
 )
