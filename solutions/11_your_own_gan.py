@@ -17,14 +17,14 @@
 #
 # | section | minutes |
 # |---|---|
-# | 1 Choose your images (11.1) | 12 |
-# | 2 An empty cell (11.2) | 55 |
-# | 3 The modern baseline (11.3, 11.4, 11.5) | 60 |
-# | 4 Few images (11.6, 11.7) | 42 |
-# | 5 One hypothesis (11.8) | 20 |
-# | 6, 7 Report; larger samples | 10 |
-# | 8 Take it with you | 6 |
-# | 9 Where it went | 8 |
+# | 1 Choose your images (11.1) | 10 |
+# | 2 An empty cell (11.2) | 50 |
+# | 3 The modern baseline (11.3, 11.4, 11.5) | 55 |
+# | 4 Few images (11.6, 11.7) | 38 |
+# | 5 One hypothesis (11.8) | 16 |
+# | 6, 7 Report; larger samples | 6 |
+# | 8 Take it with you | 5 |
+# | 9 Where it went | 6 |
 #
 # It builds on notebooks 02, 03 and 10. As a graded project for a class: [docs/PROJECT.md](../docs/PROJECT.md).
 
@@ -104,7 +104,7 @@ show(fig, alt=f"{DATA_SET}: images, and pairs of the most similar ones")
 assert len(train_set) and len(unseen)
 
 # %% [markdown]
-# *Figure 11.1. Right: unseen images above, the nearest training image below, for the eight most similar pairs.* If a pair shows the same thing, remove one of the two. **Rights:** photos of people need their consent; other people's images have a licence that you must respect and state.
+# *Figure 11.1. Right: unseen images above, the nearest training image below, for the eight most similar pairs.* If a pair shows the same object, keep only one of the two files. **Rights:** photos of people need their consent; other people's images have a licence that you must respect and state.
 #
 # **Exercise 11.1** · *What may be augmented* · difficulty ●●○○○ · importance ●●●●○ · 5 minutes · 1 point
 #
@@ -224,7 +224,7 @@ if DATA_SET == "galaxies":
     env.report(galaxy_fid=last.frechet, galaxy_fid_floor=last.frechet_floor)
 
 # %% [markdown]
-# *Figure 11.2. The first samples, not the best.* Next to each metric of notebook 10 stands its floor, the same metric of *training images*. Fréchet distances are too high for few images, so all metrics use the same number of images; "half the samples" shows how much the number still depends on that.
+# *Figure 11.2. The first samples, not the best.* Next to each metric of notebook 10 stands its floor, the same metric of *training images*. With few images a Fréchet distance is too high, so both compare the same number of images; "half the samples" shows how much that number still matters.
 #
 # ## 3. The modern baseline
 #
@@ -628,7 +628,7 @@ print(last)
 assert samples.isfinite().all()
 
 # %% [markdown]
-# *Figure 11.8. The report's page.* Watch for samples that resemble each other (collapse), for pairs in the middle that are equal (copies), and for jumps within a walk.
+# *Figure 11.8. The report's page.* Watch for samples that resemble each other (collapse), for equal pairs (copies), and for jumps within a walk.
 #
 # ## 7. Larger samples
 #
