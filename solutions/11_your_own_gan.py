@@ -77,7 +77,7 @@ from gancourse.training.player import Player
 # %% [markdown]
 # ## 1. Choose your images
 #
-# `DATA_SET` (or the environment variable `GANCOURSE_SET`) names a set: `"galaxies"`, `"emoji_faces"`, or the path of a folder with your own images; with a download `"clothing"`, `"celeba"` and others (`gancourse fetch` lists them). A few hundred images are enough if they are alike: 300 portraits rather than 300 holiday photos.
+# `DATA_SET` (or the environment variable `GANCOURSE_SET`) names a set: `"galaxies"`, `"emoji_faces"`, or the path of a folder with your own images; with a download `"clothing"`, `"celeba"` and others (`gancourse fetch` lists them). A few hundred similar images are enough.
 #
 # A **data sheet** states how many images there are and from where, how varied they are, and which ones are near duplicates. Distances are between the means of EfficientNet's feature maps (`MeanFeatures`, notebook 03).
 
@@ -140,7 +140,7 @@ allowed = check("11.1", allowed)
 # - `images`: uint8 (N, C, side, side), 0 to 255, of any size; D should get them in [-1, 1]. `steps`: how long the run will be. `rng`: the only source of randomness.
 # - Return `step, keep, average`. `step()`: one iteration, D's turn (one step or a few) and then G's, each changing one network; it leaves both in training mode and returns `{"loss_D": ..., "loss_G": ...}`, detached scalars. `keep`: a dictionary of everything with a state (networks, optimizers, schedules, players, `rng`). After an interruption you call `my_gan` again, and `train` loads what it saved into the new `keep`: the run must continue as if nothing had happened. `average`: a network, the exponential moving average of G's weights, with G's buffers.
 #
-# All parts are imported above: `Player`, `Batches`, `gan_step`, `lazy_r1`, `r3gan.r3gan_step`, `Augmented` and more. Or write them by hand, as in notebook 02.
+# All parts are imported above (`Player`, `Batches`, `gan_step`, `lazy_r1`, `r3gan.r3gan_step` ...). Or write them by hand, as in notebook 02.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -492,7 +492,7 @@ env.expect(
 )
 
 # %% [markdown]
-# *Figure 11.6. Above: what D says of training images, unseen faces and fakes; below: samples.* Without augmentation D rates training images far above unseen faces, which it takes for fakes: it has memorized its images. With augmentation both stay together. If only real images are augmented, shifts and squares belong to the data, and G draws them. Sharp samples are no proof of a healthy D: look at the first and the second column.
+# *Figure 11.6. Above: what D says of training images, unseen faces and fakes; below: samples.* Without augmentation D rates training images far above unseen faces, which it takes for fakes: it has memorized its images. With augmentation both stay together. If only real images are augmented, shifts and squares belong to the data, and G draws them. Sharp samples are no proof of a healthy D: compare the first two columns.
 #
 # **Are the samples copies?** Compare each sample's distance to the training images with the distance of *unseen* images.
 #
@@ -541,13 +541,13 @@ for name, row in table["rows"].items():
                       f"emoji_copies_{kind}": fmean(near)})  # fmt: skip
 
 # %% [markdown]
-# **Reading it.** The measure works: copies, also shifted by a pixel, have a share near 1. Unseen faces have about 0.05 by construction; with 23 of them the number is rough. No sample is a near copy. That is no praise: the samples are farther from every real image than unseen faces are.
+# **Reading it.** The measure works: copies, also shifted by a pixel, have a share near 1. Unseen faces have about 0.05 by construction; with 23 of them the number is rough. No sample is a near copy. They are farther from every real image than unseen faces are, which is no praise.
 #
 # The table is from complete runs of 2,000 steps, with much smaller networks than the paper's. "Kernel distance" is notebook 10's, "gap" that of D's logits. Augmentation closes D's gap in every run. Whether it brings the samples of faces closer to unseen ones, these few seeds do not tell; transforming only the real images is worse in each. On galaxies D hardly overfits, and changing colours and cutting squares seems to hurt.
 #
 # ## 5. One hypothesis
 #
-# Write down, *before* the first run: the **hypothesis** with a reason; the **control**, which differs in that one thing only; the **metric**; the **seeds**, five or more for each; and the result that would **refute** it. Then nothing is left to choose once you have seen numbers. Three to choose from (or write your own):
+# Write down, *before* the first run: the **hypothesis** with a reason; the **control**, which differs in that one thing only; the **metric**; the **seeds**, five or more; and the result that would **refute** it. Three to choose from:
 #
 # - A: *with equal penalties, the pairing loss misplaces fewer samples on the ring than the loss of 2014*, because each fake is compared with a real point.
 # - B: *R2 helps in addition to R1*, because only R2 limits D's gradient away from the data. Control: R1 alone, of the same weight.
@@ -619,7 +619,7 @@ conclusion = check("11.8", conclusion)
 # %% [markdown]
 # ## 6. The report
 #
-# One page: unchosen samples, the nearest training images of some, walks in latent space, and the numbers of Section 2.
+# Unchosen samples, nearest training images, walks in latent space, and the numbers of Section 2.
 
 # %% tags=["nbval-ignore-output"]
 fig = sample_page(my_G, Z, train_set.images, features)
@@ -632,7 +632,7 @@ assert samples.isfinite().all()
 #
 # ## 7. Larger samples
 #
-# Notebook 08's network, trained on photographs, enlarges four times. (Notebook 09 saves networks that translate images, which can be used in the same way.)
+# Notebook 08's network, trained on photographs, enlarges four times. (Notebook 09's translators can be used likewise.)
 
 # %% tags=["nbval-ignore-output"]
 file = env.run_dir("08_srgan") / "srgan.safetensors"
@@ -678,16 +678,16 @@ except CourseError as error:  # a package is missing, or my_G is of another kind
 #
 # ## 9. Where it went
 #
-# **Larger GANs.** StyleGAN (Karras, Laine and Aila, 2019, arXiv 1812.04948) feeds a learned transformation of z into every layer; BigGAN (Brock, Donahue and Simonyan, 2019, arXiv 1809.11096) scaled up batches and widths; GigaGAN (Kang et al., 2023, arXiv 2303.05511) draws a 512-pixel image from a sentence in 0.13 s, with a billion parameters.
+# **Larger GANs.** StyleGAN (Karras et al., 2019, arXiv 1812.04948) feeds a learned transformation of z into every layer; BigGAN (Brock et al., 2019, arXiv 1809.11096) scaled up batches and widths; GigaGAN (Kang et al., 2023, arXiv 2303.05511) draws a 512-pixel image from a sentence in 0.13 s.
 #
-# **Diffusion models** remove noise step by step (Ho, Jain and Abbeel, 2020, arXiv 2006.11239). They have one loss, no game, and cover modes well; in 2021 they had a lower FID on ImageNet than GANs (Dhariwal and Nichol, arXiv 2105.05233). They need many network evaluations per image, a GAN one.
+# **Diffusion models** remove noise step by step (Ho et al., 2020, arXiv 2006.11239): one loss, no game, many network evaluations per image. In 2021 they had a lower FID on ImageNet than GANs (Dhariwal and Nichol, arXiv 2105.05233).
 #
 # **The game remained, as a part of other systems:**
-# - *Autoencoders.* Latent diffusion works on the codes of an autoencoder that was trained with a patch discriminator (Rombach et al., 2022, arXiv 2112.10752, after VQGAN, Esser et al., 2021, arXiv 2012.09841): PatchGAN, notebook 09.
+# - *Autoencoders.* Latent diffusion works on the codes of an autoencoder that was trained with a patch discriminator (notebook 09; Rombach et al., 2022, arXiv 2112.10752).
 # - *Distillation.* An adversarial loss lets a diffusion model draw in one to four steps (Sauer et al., 2023, arXiv 2311.17042).
-# - *Sound.* HiFi-GAN (Kong, Kim and Bae, 2020, arXiv 2010.05646) turns spectrograms into speech; EnCodec (Défossez et al., 2022, arXiv 2210.13438) compresses audio, with discriminators on spectrograms.
+# - *Sound.* HiFi-GAN (Kong et al., 2020, arXiv 2010.05646) turns spectrograms into speech; EnCodec (Défossez et al., 2022, arXiv 2210.13438) compresses audio.
 # - *Super-resolution.* Real-ESRGAN (Wang et al., 2021, arXiv 2107.10833) continues notebook 08 with realistic degradations.
 #
 # **Applications** beyond images: dental crowns fitted to a patient's jaw (Hwang et al., 2018, arXiv 1804.00064); encryption learned against an adversary (Abadi and Andersen, 2016, arXiv 1610.06918), and ciphers broken without example pairs (Gomez et al., 2018, arXiv 1801.04883); synthetic patient records for privacy (Choi et al., 2017, arXiv 1703.06490), although a generator can memorize (Section 4); candidates for drugs (Kadurin et al., 2017, "druGAN", Molecular Pharmaceutics 14).
 #
-# This is the end of the course. Thank you for working through it.
+# This is the end of the course.
