@@ -427,7 +427,7 @@ show(ax, alt="Sixteen images, each with a red, a green and a blue digit on top o
 #
 # **Exercise 11.6** · *Augment what D sees* · difficulty ●●●○○ · importance ●●●●● · 15 minutes · 3 points
 #
-# - `x`, `fakes`: real images, and G's samples with their graph. `T(images)` transforms images at random, anew at each call.
+# - `x`, `fakes`: real images, and G's samples with their graph. `T(images)` transforms images at random, with new numbers at each call.
 # - The losses are `discriminator_loss(real, fake)` and `non_saturating_loss(fake)` of notebook 02. In D's turn D sees transformed real images and transformed fakes, in G's turn the fakes, with new random numbers.
 # - Return `loss_D` and `loss_G`. No gradient of `loss_D` reaches the fakes; that of `loss_G` does, through T.
 #

@@ -6,7 +6,8 @@ from typing import Any
 
 
 def load_table(name: str) -> dict[str, Any]:
-    """A table: ring, tricks_ring, digits, conditional, lapgan, text_variants or diagnosis.
+    """A table: ring, tricks_ring, digits, conditional, lapgan, text_variants, stacked, own_data or
+    diagnosis.
 
     Each was made by the command in its notebook's text, or names it itself.
     """
