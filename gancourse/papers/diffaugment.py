@@ -140,8 +140,8 @@ def augmented_losses(
     """Both players' losses with a D that sees augmented images only: Equations 4 and 5.
 
     The losses are those of the 2014 paper (`gan.discriminator_loss`, `gan.non_saturating_loss`).
-    Real images and fakes are augmented in D's turn, fakes also in G's, with new numbers at each call. First built
-    in notebook 11; in training `Augmented` does the same for any step.
+    Real images and fakes are augmented in D's turn, fakes also in G's, with new numbers at each
+    call. First built in notebook 11; in training `Augmented` does the same for any step.
 
     Parameters
     ----------
