@@ -36,7 +36,8 @@ def _case(rng: torch.Generator, n: int, m: int, k: int, d: int, note: str) -> Ca
             continue
         share, *others = (f(samples, train, unseen) for f in (copy_share, *RIVALS))
         different = len({round(float(other), 4) for other in others}) == len(others)
-        if different and 0.1 < share < 0.7 and all(abs(x - share) > 1.5 / n for x in others):
+        clear = all(abs(x - y) > 1.5 / n for x in others for y in (share, 1 - share))
+        if different and 0.1 < share < 0.7 and clear:
             return Case((samples, train, unseen), note=note)
 
 
@@ -79,6 +80,11 @@ RIVALS = (
     share_like(nearest=lambda d: d.amin(0)),
     share_like(torch.mean),
     share_like(torch.median),
+    share_like(torch.amin),
+    share_like(lambda d: d.quantile(0.1)),
+    share_like(unseen_to_train=lambda s, t, u, d: d(u, s)),
+    share_like(sample_to_train=lambda s, t, u, d: d(s, t).square()),
+    share_like(unseen_to_train=lambda s, t, u, d: d(u, t).square()),
 )
 """Shares that can be equal by chance, to the right one or to one another: those draws are not used.
 """
@@ -173,9 +179,9 @@ SLIPS = {
     "first.": lambda s, t, u: (
         (apart(s, t).amin(1) < apart(u, t).flatten().quantile(0.05)).double().mean()
     ),
-    "Your quantile is 10 %, 2.5 % or 1 %. The card asks for 5 %.": [
-        share_like(lambda d, q=q: d.quantile(q)) for q in (0.1, 0.025, 0.01)
-    ],
+    "Your quantile is that of 10 %. The card asks for 5 %.": share_like(lambda d: d.quantile(0.1)),
+    "The threshold comes from the unseen examples' distances from the samples. Take those from the "
+    "training examples.": share_like(unseen_to_train=lambda s, t, u, d: d(u, s)),
 }  # fmt: skip
 
 EXERCISE = Exercise(
