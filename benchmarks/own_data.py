@@ -7,26 +7,22 @@ Writes own_data.json in gancourse/results; notebook 11 shows it.
 
 DCGAN's networks of width 24 at 32 pixels, batches of 32, Adam 0.002, learning-rate decay, EMA, lazy
 R1; one thread each, in the precision that the table names. Distances are between the mean feature
-maps (`MeanFeatures`) of 1,000 samples and of the unseen images. A run in the file with the same
-settings is kept; after `--minutes` no further run is started.
+maps (`MeanFeatures`) of 1,000 samples and of the unseen images. `seeded_rows` has the options.
 """
 
-import argparse
-import json
-import platform
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import torch
+from seeded_rows import fill, parser
 from torch import Tensor, nn
 
 from gancourse import env
 from gancourse.classifiers.pretrained import MeanFeatures
 from gancourse.datasets import galaxies, named
 from gancourse.datasets.batches import Batches
-from gancourse.metrics.retrieval import nearest
+from gancourse.metrics.copies import copy_share
 from gancourse.metrics.samples import (
     frechet_distance,
     in_batches,
@@ -68,7 +64,6 @@ def logits(D: nn.Module, sets: dict[str, Tensor]) -> dict[str, float]:
 
 def run(name: str, seed: int, steps: int) -> dict[str, object]:
     """Train one pair of networks and measure its samples."""
-    torch.set_num_threads(1)
     kind, symmetric, change = ROWS[name]
     train_set, unseen = named.train_and_unseen(kind, 32, device="cpu")
     images = galaxies.symmetries(train_set.images) if symmetric else train_set.images
@@ -105,55 +100,26 @@ def measure(G: nn.Module, z: Tensor, train: Tensor, unseen: Tensor) -> dict[str,
     fake, real, other = (
         in_batches(features, to_float(x), size=50) for x in (in_batches(G, z), train, unseen)
     )
-    usual = nearest(other, real)[0].quantile(0.05)
     precision, recall = precision_recall(other, fake)
     return {
         "frechet": frechet_distance(fake, other), "floor": frechet_distance(real, other),
         "kernel": kernel_distance(fake, other), "kernel_floor": kernel_distance(real, other),
-        "copies": (nearest(fake, real)[0] < usual).float().mean().item(),
+        "copies": copy_share(fake, real, other),
         "precision": precision, "recall": recall,
     }  # fmt: skip
 
 
-def measured(end: float, *job: object) -> dict | None:
-    """`run`, unless it is too late."""
-    return run(*job) if time.monotonic() < end else None
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--file", type=Path, default=FILE)
-    parser.add_argument("--only", nargs="*", default=list(ROWS), choices=list(ROWS))
-    args = parser.parse_args()
-    end = time.monotonic() + 60 * args.minutes
-    settings = {
-        "steps": args.steps, "noise": NOISE, "width": WIDTH, "batch": BATCH, "samples": SAMPLES,
-        "precision": env.precision(), "torch": torch.__version__.split("+")[0],
-        "machine": platform.machine(),
+    options = parser(__doc__.splitlines()[0], FILE, list(ROWS))
+    options.add_argument("--steps", type=int, default=2000)
+    args = options.parse_args()
+    head = {
+        "command": f"python benchmarks/own_data.py --seeds {args.seeds} --steps {args.steps}",
+        "settings": {
+            "steps": args.steps, "noise": NOISE, "width": WIDTH, "batch": BATCH, "samples": SAMPLES,
+        },
     }  # fmt: skip
-    table = json.loads(args.file.read_text("utf-8")) if args.file.exists() else {}
-    rows = table.get("rows", {}) if table.get("settings") == settings else {}
-    command = f"python benchmarks/own_data.py --seeds {args.seeds} --steps {args.steps}"
-    head = {"command": command, "settings": settings}
-    todo = [
-        (name, seed) for seed in range(args.seeds) for name in args.only
-        if str(seed) not in rows.get(name, {})
-    ]  # fmt: skip
-    with ProcessPoolExecutor(args.jobs) as pool:
-        waiting = {pool.submit(measured, end, *job, args.steps): job for job in todo}
-        for done in as_completed(waiting):
-            name, seed = waiting[done]
-            if (numbers := done.result()) is None:
-                continue
-            rows.setdefault(name, {})[str(seed)] = numbers
-            ordered = {key: dict(sorted(rows[key].items())) for key in ROWS if key in rows}
-            args.file.write_text(json.dumps(head | {"rows": ordered}, indent=1) + "\n", "utf-8")
-            print(name, seed, {k: v for k, v in numbers.items() if k != "logits"}, flush=True)
-            print("   ", numbers["logits"][-1], flush=True)
+    fill(args, {name: {} for name in ROWS}, run, [args.steps], head)
 
 
 if __name__ == "__main__":

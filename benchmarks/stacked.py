@@ -6,23 +6,18 @@ Writes stacked.json in gancourse/results; notebook 11 shows it.
 
 The digits are the 4,500 embedded ones of the training part; the classifier that reads the samples
 was trained on the same digits. 25,600 samples per run. All rows but the last use DCGAN's networks
-of width 16. One thread each, in the precision that the table names. A run in the file with the same
-settings is kept: stop and resume it at any time; after `--minutes` no further run is started.
+of width 16. One thread each, in the precision that the table names. `seeded_rows` has the options.
 """
 
-import argparse
-import json
 import math
-import platform
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from seeded_rows import fill, parser
 from torch import Tensor, nn
 
 from gancourse import env
@@ -72,7 +67,7 @@ ROWS = {
                  with_norm, 2e-4, (0.5, 0.999), False, 0.0, (0.0, 0.0)),
     "recipe": Row("the course's: R1, EMA, decay, rate 0.002", 5000, False, gamma=(0.1, 0.1),
                   **COURSE),
-    "modern": Row("pairing loss, R1 and R2 at every step, no norm; about as many seconds", 2000),
+    "modern": Row("pairing loss, R1 and R2 at every step, no norm", 2000),
     "modern, lazy": Row("the same, penalties at every 8th step", 5000, lazy=True),
     "modern, logistic loss": Row("as lazy, with the loss of 2014 and R1 only", 5000, False,
                                  lazy=True),
@@ -116,7 +111,6 @@ def make_step(
 
 def run(name: str, seed: int, state: dict[str, Tensor]) -> dict[str, float]:
     """Train one pair of networks, and measure its samples."""
-    torch.set_num_threads(1)
     judge = SmallClassifier()
     judge.load_state_dict(state)
     row, rng = ROWS[name], env.rng(seed)
@@ -142,51 +136,16 @@ def real_scores(judge: SmallClassifier) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--file", type=Path, default=FILE)
-    parser.add_argument("--only", nargs="*", default=list(ROWS), choices=list(ROWS))
-    args = parser.parse_args()
-    end = time.monotonic() + 60 * args.minutes
-    settings = {
-        "noise": NOISE, "width": WIDTH, "batch": BATCH, "samples": SAMPLES,
-        "precision": env.precision(), "torch": torch.__version__.split("+")[0],
-        "machine": platform.machine(),
-    }  # fmt: skip
-    table = json.loads(args.file.read_text("utf-8")) if args.file.exists() else {}
-    rows = table.get("rows", {}) if table.get("settings") == settings else {}
+    args = parser(__doc__.splitlines()[0], FILE, list(ROWS)).parse_args()
     train_set, rng = digits.load(32, "train"), env.rng(0)
     judge = train_judge(Batches(train_set.images, train_set.labels, size=100, rng=rng), rng, 500)
-    state = judge.state_dict()
     head = {
         "command": f"python benchmarks/stacked.py --seeds {args.seeds}",
-        "settings": settings, "real": real_scores(judge),
-    }  # fmt: skip
-
-    todo = [
-        (name, seed) for seed in range(args.seeds) for name in args.only
-        if str(seed) not in rows.get(name, {}).get("seeds", {})
-    ]  # fmt: skip
-    with ProcessPoolExecutor(args.jobs) as pool:
-        waiting = {}
-        for name, seed in todo:
-            waiting[pool.submit(partial(measured, end), name, seed, state)] = name, seed
-        for done in as_completed(waiting):
-            name, seed = waiting[done]
-            if (numbers := done.result()) is None:
-                continue
-            row = rows.setdefault(name, {"what": ROWS[name].what, "steps": ROWS[name].steps})
-            row.setdefault("seeds", {})[str(seed)] = numbers
-            ordered = {key: rows[key] for key in ROWS if key in rows}
-            args.file.write_text(json.dumps(head | {"rows": ordered}, indent=1) + "\n", "utf-8")
-            print(name, seed, numbers, flush=True)
-
-
-def measured(end: float, name: str, seed: int, state: dict[str, Tensor]) -> dict | None:
-    """`run`, unless it is too late."""
-    return run(name, seed, state) if time.monotonic() < end else None
+        "settings": {"noise": NOISE, "width": WIDTH, "batch": BATCH, "samples": SAMPLES},
+        "real": real_scores(judge),
+    }
+    rows = {name: {"what": row.what, "steps": row.steps} for name, row in ROWS.items()}
+    fill(args, rows, run, [judge.state_dict()], head)
 
 
 if __name__ == "__main__":

@@ -70,14 +70,14 @@ from gancourse.papers.gan import (
 )
 from gancourse.results import load_table
 from gancourse.shapes import to_bytes, to_float
-from gancourse.training import many_seeds, networks, trick_runs
+from gancourse.training import networks, trick_runs
 from gancourse.training.loop import train
 from gancourse.training.player import Player
 
 # %% [markdown]
 # ## 1. Choose your images
 #
-# `DATA_SET` (or the environment variable `GANCOURSE_SET`) names a set: `"galaxies"`, `"emoji_faces"`, or the path of a folder with your own images; with a download `"clothing"`, `"celeba"` and others (`gancourse fetch` lists them). A few hundred similar images are enough.
+# `DATA_SET` (or the environment variable `GANCOURSE_SET`) names a set: `"galaxies"`, `"emoji_faces"`, or the path of a folder with your own images; with a download `"clothing"`, `"celeba"` and others (`gancourse fetch` lists them). A few hundred images of similar things are enough.
 #
 # A **data sheet** states how many images there are and from where, how varied they are, and which ones are near duplicates. Distances are between the means of EfficientNet's feature maps (`MeanFeatures`, notebook 03).
 
@@ -224,7 +224,7 @@ if DATA_SET == "galaxies":
     env.report(galaxy_fid=last.frechet, galaxy_fid_floor=last.frechet_floor)
 
 # %% [markdown]
-# *Figure 11.2. The first samples, not the best.* Next to each metric of notebook 10 stands its floor, the same metric of *training images*. With few images a Fréchet distance is too high, so both compare the same number of images; "half the samples" shows how much that number still matters.
+# *Figure 11.2. The first samples, not the best.* Next to each metric of notebook 10 stands its floor, the same metric of *training images*. With few images a Fréchet distance is too high, so both compare the same number of images; "half the samples" shows how much that number still matters. Recall near 0 means that hardly any unseen image lies among the samples: the features notice noise and patterns that the eye forgives.
 #
 # ## 3. The modern baseline
 #
@@ -258,7 +258,7 @@ pairing_losses = check("11.3", pairing_losses)
 #
 # **Exercise 11.4** · *The Dirac-GAN's gradient field* · difficulty ●●●●○ · importance ●●●●● · 20 minutes · 4 points
 #
-# D minimizes the pairing loss plus $\frac{\gamma_1}{2} R_1 + \frac{\gamma_2}{2} R_2$. $R_1$ is the squared derivative of D with respect to its input at the real point, $R_2$ that at the fake. G minimizes its pairing loss. Each player moves with the velocity *minus the gradient of its own loss with respect to its own number*, with the other one fixed.
+# D minimizes the pairing loss plus $\frac{\gamma_1}{2} R_1 + \frac{\gamma_2}{2} R_2$. $R_1$ is the squared derivative of D with respect to its input at the real point, $R_2$ that at the fake. G minimizes its pairing loss. Each player moves with the velocity *minus the gradient of its own loss with respect to its own parameter*, with the other one fixed.
 #
 # - `theta`, `psi`: tensors of equal shape, one pair or a whole grid. `gamma_1`, `gamma_2`: floats.
 # - Return $d\theta/dt$ and $d\psi/dt$, of that shape, differentiable with respect to both (we differentiate them below).
@@ -416,7 +416,7 @@ ax = show_images(x, columns=16, title="stacked digits: one digit in each colour 
 show(ax, alt="Sixteen images, each with a red, a green and a blue digit on top of one another")
 
 # %% [markdown]
-# *Figure 11.5. Real stacked digits.* In the table each row is *one* run, so read it as an example and not as a comparison. The course's recipe drew all 1,000 numbers, with a divergence still above that of real digits; DCGAN's own and the modern row, which gets fewer steps because its penalties cost time, missed some. And in all rows few samples have three clear digits: "1,000 modes" says less than it seems.
+# *Figure 11.5. Real stacked digits.* In the table each row is *one* run, so read it as an example and not as a comparison. The course's recipe drew all 1,000 numbers, with a divergence still above that of real digits; DCGAN's own recipe and the modern row missed some. The modern row has fewer steps, since each costs more time; what it reaches in as many steps, or seconds, this table does not tell. And in all rows few samples have three clear digits: "1,000 modes" says less than it seems.
 
 # %% [markdown]
 # ## 4. Few images
@@ -477,7 +477,8 @@ for i, (name, (logits, face_G)) in enumerate(runs.items()):
     x, *means = zip(*logits)
     for k, y in enumerate(means):
         axes[i].plot(x, y, label=("training images", "unseen faces", "fakes")[k], **style(k))
-    axes[i].set(title=f"augmented: {name}", xlabel="step", ylabel="D's mean logit")
+    axes[i].set_title(f"augmented: {name}", fontsize=11)
+    axes[i].set(xlabel="step", ylabel="D's mean logit")
     show_images(in_batches(face_G, Z[:24]), columns=8, ax=axes[3 + i])
 fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
 show(fig, alt="D's logits over training, and samples: without augmentation unseen faces look fake "
@@ -492,7 +493,7 @@ env.expect(
 )
 
 # %% [markdown]
-# *Figure 11.6. Above: what D says of training images, unseen faces and fakes; below: samples.* Without augmentation D rates training images far above unseen faces, which it takes for fakes: it has memorized its images. With augmentation both stay together. If only real images are augmented, shifts and squares belong to the data, and G draws them. Sharp samples are no proof of a healthy D: compare the first two columns.
+# *Figure 11.6. Above: what D says of training images, unseen faces and fakes; below: samples.* Without augmentation D rates training images far above unseen faces, which it takes for fakes: it has memorized its images. With augmentation both stay together. If only real images are augmented, shifts and squares belong to the data, and G draws them. There the gap is small, too: it shows whether D overfits, not whether the samples are good. And sharp samples do not show that D is fine: compare the first two columns.
 #
 # **Are the samples copies?** Compare each sample's distance to the training images with the distance of *unseen* images.
 #
@@ -529,10 +530,10 @@ for name, x in shown.items():
 table = load_table("own_data")
 print("\n" + table["command"])
 for name, row in table["rows"].items():
-    seeds = list(row.values())
+    seeds = list(row["seeds"].values())
     distance, near = ([run[key] for run in seeds] for key in ("kernel", "copies"))
     gaps = [run["logits"][-1]["train"] - run["logits"][-1]["unseen"] for run in seeds]
-    print(f"{name:24} kernel distance {spread(distance)}   "
+    print(f"{name:24} {len(seeds)} seeds   kernel distance {spread(distance)}   "
           f"Fréchet {fmean(run['frechet'] for run in seeds):5.2f}   gap {fmean(gaps):4.1f}   "
           f"near copies {fmean(near):.3f}")  # fmt: skip
     if name in ("emoji_faces, plain", "emoji_faces, augmented"):
@@ -541,9 +542,9 @@ for name, row in table["rows"].items():
                       f"emoji_copies_{kind}": fmean(near)})  # fmt: skip
 
 # %% [markdown]
-# **Reading it.** The measure works: copies, also shifted by a pixel, have a share near 1. Unseen faces have about 0.05 by construction; with 23 of them the number is rough. No sample is a near copy. They are farther from every real image than unseen faces are, which is no praise.
+# **Reading it.** The measure works: copies, also shifted by a pixel, have a share near 1. Unseen faces have about 0.05 by construction; with 23 of them the number is rough. No sample is a near copy: all are farther from the training images than unseen faces are. A generator that draws noise would have a share of 0, too.
 #
-# The table is from complete runs of 2,000 steps, with much smaller networks than the paper's. "Kernel distance" is notebook 10's, "gap" that of D's logits. Augmentation closes D's gap in every run. Whether it brings the samples of faces closer to unseen ones, these few seeds do not tell; transforming only the real images is worse in each. On galaxies D hardly overfits, and changing colours and cutting squares seems to hurt.
+# The table is from complete runs of 2,000 steps, with much smaller networks than the paper's. "Kernel distance" is notebook 10's, "gap" that of D's logits. Augmentation closes D's gap in every run. Whether it brings the samples of faces closer to unseen ones, these few seeds do not tell; transforming only the real images is worse in each. On galaxies the gap is small without augmentation, too, and both runs with colour, translation and cutout are worse than all others: their colours mean something.
 #
 # ## 5. One hypothesis
 #
@@ -551,7 +552,7 @@ for name, row in table["rows"].items():
 #
 # - A: *with equal penalties, the pairing loss misplaces fewer samples on the ring than the loss of 2014*, because each fake is compared with a real point.
 # - B: *R2 helps in addition to R1*, because only R2 limits D's gradient away from the data. Control: R1 alone, of the same weight.
-# - C: *R2 helps, and not only as a larger penalty*. Control: R1 alone, of twice the weight (in Section 3 the two are equal).
+# - C: *R2 helps, and not only as a larger penalty*. Control: R1 alone, of twice the weight (in the Dirac-GAN the two are equal).
 #
 # A hypothesis is supported if the change is better by more than three standard errors, refuted if it is worse by more than three, and open otherwise.
 #

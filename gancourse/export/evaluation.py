@@ -38,7 +38,9 @@ class Evaluation:
     """Squared maximum mean discrepancy, as KID; unbiased."""
     kernel_floor: float
     precision: float
+    precision_floor: float
     recall: float
+    recall_floor: float
     copies: float
     """Share of samples that are nearer to a training image than 95 % of unseen images are."""
     samples: int
@@ -52,7 +54,9 @@ class Evaluation:
                 f"Fréchet distance   {self.frechet:8.3f}   training images "
                 f"{self.frechet_floor:.3f}; half the samples {self.frechet_half:.3f}",
                 f"kernel distance    {self.kernel:8.4f}   training images {self.kernel_floor:.4f}",
-                f"precision          {self.precision:8.2f}   recall {self.recall:.2f}",
+                f"precision          {self.precision:8.2f}   training images "
+                f"{self.precision_floor:.2f}",
+                f"recall             {self.recall:8.2f}   training images {self.recall_floor:.2f}",
                 f"near copies        {self.copies:8.2f}   0.05 if nothing was copied",
             )
         )
@@ -99,6 +103,7 @@ def evaluate(samples: Images, train: Tensor, unseen: Tensor, features: nn.Module
     few_fake, few_real, few_other = fake[:count], real[every.to(real.device)], other[:count]
     k = min(3, count - 1)
     precision, recall = precision_recall(few_other, few_fake, k)
+    precision_floor, recall_floor = precision_recall(few_other, few_real, k)
     return Evaluation(
         frechet=frechet_distance(few_fake, few_other),
         frechet_half=frechet_distance(few_fake[: count // 2], few_other),
@@ -106,7 +111,9 @@ def evaluate(samples: Images, train: Tensor, unseen: Tensor, features: nn.Module
         kernel=kernel_distance(few_fake, few_other),
         kernel_floor=kernel_distance(few_real, few_other),
         precision=precision,
+        precision_floor=precision_floor,
         recall=recall,
+        recall_floor=recall_floor,
         copies=copy_share(fake, real, other),
         samples=count,
     )

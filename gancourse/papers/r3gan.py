@@ -183,15 +183,9 @@ def _conv(c_in: int, c_out: int, kernel: int = 1, groups: int = 1, gain: float =
     return conv
 
 
-class BiasedLeakyReLU(nn.Module):
+def biased_leaky_relu(channels: int) -> nn.Module:
     """Add a bias per channel, then LeakyReLU with slope 0.2."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.bias = nn.Parameter(torch.zeros(channels))
-
-    def forward(self, x: Images) -> Images:
-        return F.leaky_relu(x + self.bias[:, None, None], 0.2)
+    return nn.Sequential(Bias(channels), nn.LeakyReLU(0.2))
 
 
 class ResidualBlock(nn.Module):
@@ -212,9 +206,9 @@ class ResidualBlock(nn.Module):
         inner, gain = 2 * channels, GAIN * of ** (-1 / 4)
         self.layers = nn.Sequential(
             _conv(channels, inner, gain=gain),
-            BiasedLeakyReLU(inner),
+            biased_leaky_relu(inner),
             _conv(inner, inner, kernel=3, groups=inner // group, gain=gain),
-            BiasedLeakyReLU(inner),
+            biased_leaky_relu(inner),
             _conv(inner, channels, gain=0.0),
         )
 

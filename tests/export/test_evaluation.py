@@ -31,6 +31,7 @@ def test_samples_of_the_data_are_at_the_floor():
     assert good.frechet < 0.01 and good.frechet_floor < 0.01
     assert abs(good.kernel) < 0.01 and abs(good.kernel_floor) < 0.01
     assert good.precision > 0.8 and good.recall > 0.8
+    assert good.precision_floor > 0.8 and good.recall_floor > 0.8
     assert good.copies == pytest.approx(0.05, abs=0.05)
 
 
@@ -42,6 +43,7 @@ def test_copies_and_other_colours_are_seen():
     # three means that differ by 0.6 each; the rest is equal up to chance
     assert other.frechet == pytest.approx(3 * 0.6**2, rel=0.1)
     assert other.precision < 0.2 and other.frechet_floor < 0.01
+    assert other.precision_floor > 0.8 and other.recall_floor > 0.8
 
 
 def test_bytes_are_scaled_and_numbers_have_names():

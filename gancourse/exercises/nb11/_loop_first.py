@@ -181,7 +181,7 @@ def inputs(first: First) -> str:
     x = torch.cat([part.flatten(1) for part in first.x[0] if part.dim() > 1] or [torch.zeros(1, 1)])
     edge = x.mean(1) if first.given.bright else -x.mean(1)
     if x.abs().max() > 3 or (edge > 0.55).double().mean() < 0.08:
-        return "The images that D gets are not those of `images`, scaled from 0..255 to [-1, 1]."
+        return "What D gets has no images of `images`, scaled from 0..255 to [-1, 1]."
     for name, batches in (
         ("G gets a batch of equal latent vectors", first.z[0]),
         ("D gets a batch of equal images", first.x[0]),

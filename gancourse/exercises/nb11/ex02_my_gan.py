@@ -45,7 +45,8 @@ def runs(rng: torch.Generator) -> list[Case]:
     cases = []
     for n, what in enumerate(PARTS):
         kind = "bright" if n == bright else "dark"
-        note = f"on {kind} images of {shapes[n][1]} x {shapes[n][2]} pixels"
+        where = f"on {kind} images of {shapes[n][1]} x {shapes[n][2]} pixels"
+        note = f"in {'an interrupted' if what == 'resumed' else 'a longer'} run {where}"
         cases.append(Case((integer(rng, 0, 10**6), n == bright, shapes[n], what), note=note))
     return cases
 
@@ -101,7 +102,7 @@ def parameters_only(average: nn.Module, G: nn.Module) -> None:
 
 
 SLIPS = {
-    "G's loss has the wrong label or sign. G wants D to take its fakes for real: "
+    "G's loss has the wrong label or sign, or D is not in it. G wants D to take fakes for real: "
     "softplus(-D(G(z))).": [
         loop(loss_g=plus), loop(loss_g=lambda fake: -minus(fake)),
     ],
