@@ -89,8 +89,9 @@ def run(name: str, seed: int, steps: int) -> dict[str, object]:
             sets = {"train": train_set.images, "unseen": unseen, "fake": in_batches(G.net, z[:300])}
             history.append({"step": step} | logits(D.net, sets))
     seconds = time.perf_counter() - begin
+    gap = history[-1]["train"] - history[-1]["unseen"]
     return measure(G.average, z, train_set.images, unseen) | {
-        "logits": history, "seconds": round(seconds, 1)
+        "gap": gap, "logits": history, "seconds": round(seconds, 1)
     }  # fmt: skip
 
 

@@ -176,9 +176,13 @@ def main() -> None:
         "command": f"python benchmarks/stacked.py --seeds {args.seeds}",
         "settings": {"noise": NOISE, "width": WIDTH, "batch": BATCH, "samples": SAMPLES},
         "real": real_scores(judge),
-        "ms_per_step": table.get("ms_per_step", {}),
+        "ms_per_step": (ms := table.get("ms_per_step", {})),
     }
-    rows = {name: {"what": row.what, "steps": row.steps} for name, row in ROWS.items()}
+    rows = {
+        name: {"what": row.what, "steps": row.steps}
+        | ({"seconds": round(ms[name] * row.steps / 1000)} if ms else {})
+        for name, row in ROWS.items()
+    }
     fill(args, rows, run, [judge.state_dict()], head)
 
 

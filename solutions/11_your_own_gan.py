@@ -9,11 +9,11 @@
 # %% [markdown] tags=["header"]
 # # 11 Your own GAN: from an empty cell to the modern baseline
 #
-# You write a complete training loop, train on images of your choice, get to know the baseline that replaced the tricks of notebook 10, test one hypothesis properly, and take away files that run without this notebook.
+# You write a complete training loop, train it on images of your choice, and take away files that run without this notebook.
 #
 # **You build:** a training loop, the pairing loss, the game's gradient field, scores for 1,000 modes, augmentation, a measure of copying, and a web page that runs your generator.
 #
-# After this notebook you can **write** a training loop that resumes, **explain** why gradient penalties let the game converge, **train** on few images and **tell** whether samples are copies, **plan** an experiment, and **export** a generator.
+# After this notebook you can **write** a training loop that resumes, **explain** why gradient penalties let the game converge, **train** on few images, **plan** an experiment, and **export** a generator.
 #
 # | section | minutes |
 # |---|---|
@@ -68,7 +68,7 @@ from gancourse.papers.gan import (
     non_saturating_loss,
     r1_penalty,
 )
-from gancourse.results import load_table
+from gancourse.results import load_table, over_seeds, seed_table
 from gancourse.shapes import to_bytes, to_float
 from gancourse.training import networks, trick_runs
 from gancourse.training.loop import train
@@ -79,7 +79,7 @@ from gancourse.training.player import Player
 #
 # `DATA_SET` (or the environment variable `GANCOURSE_SET`) names a set: `"galaxies"`, `"emoji_faces"`, or the path of a folder with your own images; with a download `"clothing"`, `"celeba"` and others (`gancourse fetch` lists them). A few hundred images of similar things are enough.
 #
-# A **data sheet** states how many images there are and from where, how varied they are, and which ones are near duplicates. Distances are between the means of EfficientNet's feature maps (`MeanFeatures`, notebook 03).
+# A **data sheet** states number, source, variety and near duplicates. Distances are those of notebook 03's `MeanFeatures`.
 
 # %% tags=["nbval-ignore-output"]
 DATA_SET = os.environ.get("GANCOURSE_SET") or "galaxies"
@@ -104,11 +104,11 @@ show(fig, alt=f"{DATA_SET}: images, and pairs of the most similar ones")
 assert len(train_set) and len(unseen)
 
 # %% [markdown]
-# *Figure 11.1. Right: unseen images above, the nearest training image below, for the eight most similar pairs.* If a pair shows the same object, keep only one of the two files. **Rights:** photos of people need their consent; other people's images have a licence that you must respect and state.
+# *Figure 11.1. Right: unseen images above, the nearest training image below, for the eight most similar pairs.* If a pair shows the same object, keep one of the two files. **Rights:** photos of people need their consent; other people's images have a licence to respect and to state.
 #
 # **Exercise 11.1** · *What may be augmented* · difficulty ●●○○○ · importance ●●●●○ · 5 minutes · 1 point
 #
-# You have 300 images each of handwritten digits, of galaxies in the night sky, and of faces (passport photos). G should draw each kind as it is in its set. Which statement is right?
+# You have 300 images each of handwritten digits, of galaxies, and of faces (passport photos). G should draw each kind as it is in its set. Which statement is right?
 #
 # - (a) All three may be turned by 0, 90, 180 and 270 degrees, equally often, as long as fakes are turned as well.
 # - (b) It is enough to transform the real images that D sees: then nothing can go wrong with G.
@@ -140,7 +140,7 @@ allowed = check("11.1", allowed)
 # - `images`: uint8 (N, C, side, side), 0 to 255, of any size; D should get them in [-1, 1]. `steps`: how long the run will be. `rng`: the only source of randomness.
 # - Return `step, keep, average`. `step()`: one iteration, D's turn (one step or a few) and then G's, each changing one network; it leaves both in training mode and returns `{"loss_D": ..., "loss_G": ...}`, detached scalars. `keep`: a dictionary of everything with a state (networks, optimizers, schedules, players, `rng`). After an interruption you call `my_gan` again, and `train` loads what it saved into the new `keep`: the run must continue as if nothing had happened. `average`: a network, the exponential moving average of G's weights, with G's buffers.
 #
-# All parts are imported above (`Player`, `Batches`, `gan_step`, `lazy_r1`, `r3gan.r3gan_step` ...). Or write them by hand, as in notebook 02.
+# All parts are imported (`Player`, `Batches`, `gan_step`, `lazy_r1`, `r3gan.r3gan_step` ...). Or write them by hand.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -187,7 +187,7 @@ def my_gan(
 my_gan = check("11.2", my_gan)
 
 # %% [markdown]
-# Your loop (or the reference) now trains on your images; `train` calls `step`, and saves `keep`. Galaxies get the eight symmetries of a square.
+# Your loop (or the reference) now trains on your images. Galaxies get the eight symmetries of a square.
 
 # %% tags=["training", "nbval-ignore-output"]
 NOISE, WIDTH = 24, env.budget(smoke=24, cpu=24, gpu=64)
@@ -224,13 +224,13 @@ if DATA_SET == "galaxies":
     env.report(galaxy_fid=last.frechet, galaxy_fid_floor=last.frechet_floor)
 
 # %% [markdown]
-# *Figure 11.2. The first samples, not the best.* Next to each metric of notebook 10 stands its floor, the same metric of *training images*. With few images a Fréchet distance is too high, so both compare the same number of images; "half the samples" shows how much that number still matters. Recall near 0 means that hardly any unseen image lies among the samples: the features notice noise and patterns that the eye forgives.
+# *Figure 11.2. The first samples, not the best.* Next to each metric of notebook 10 stands its floor, the same metric of equally many *training images*; "half the samples" shows how much the number of images still matters. Recall near 0 means that hardly any unseen image lies among the samples: the features notice noise and patterns that the eye forgives.
 #
 # ## 3. The modern baseline
 #
-# Which tricks are needed at all? **R3GAN** (Huang et al., NeurIPS 2024, arXiv 2501.05441) removed nearly everything: it has another loss, two gradient penalties, and residual networks without any normalization layer. Its FID on CIFAR-10 is 1.96.
+# Which tricks are needed at all? **R3GAN** (Huang et al., NeurIPS 2024, arXiv 2501.05441) has another loss, two gradient penalties, and residual networks without normalization, and nearly nothing else. Its FID on CIFAR-10 is 1.96.
 #
-# **The pairing loss** (Jolicoeur-Martineau, 2019, arXiv 1807.00734). In the game of 2014 D judges each image alone, so a generator that puts all samples on one mode can sit in a bad minimum: each single sample looks real. The relativistic pairing loss compares: D learns to prefer *this real image* to *this fake*. Each fake is compared with real images from all modes. Sun, Fang and Schwing (2020, arXiv 2011.04926) prove that the loss of 2014 has exponentially many basins with bad minima, and the pairing loss none.
+# **The pairing loss** (Jolicoeur-Martineau, 2019, arXiv 1807.00734). In the game of 2014 D judges each image alone, so a G that puts all samples on one mode can sit in a bad minimum. With the relativistic pairing loss D learns to prefer *this real image* to *this fake*, and each fake is compared with real images from all modes. Sun, Fang and Schwing (2020, arXiv 2011.04926) prove that the loss of 2014 has exponentially many basins with bad minima, and the pairing loss none.
 #
 # **Exercise 11.3** · *The pairing loss* · difficulty ●●○○○ · importance ●●●●● · 10 minutes · 3 points
 #
@@ -254,7 +254,7 @@ def pairing_losses(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
 pairing_losses = check("11.3", pairing_losses)
 
 # %% [markdown]
-# **Does the game converge?** A better landscape is not enough: there is no common loss that both players descend. Take the smallest GAN, the **Dirac-GAN** (Mescheder et al., 2018, arXiv 1801.04406): all data are the point 0, G produces one point $\theta$, and $D(x) = \psi x$. The equilibrium is $\theta = \psi = 0$.
+# **Does the game converge?** There is no common loss that both players descend. Take the smallest GAN, the **Dirac-GAN** (Mescheder et al., 2018, arXiv 1801.04406): all data are the point 0, G produces one point $\theta$, and $D(x) = \psi x$. The equilibrium is $\theta = \psi = 0$.
 #
 # **Exercise 11.4** · *The Dirac-GAN's gradient field* · difficulty ●●●●○ · importance ●●●●● · 20 minutes · 4 points
 #
@@ -281,7 +281,7 @@ def dirac_field(
 dirac_field = check("11.4", dirac_field)
 
 # %% [markdown]
-# Near the solution the velocities are linear in the two numbers; the matrix of their derivatives is the **Jacobian**. If its eigenvalues $\lambda$ have negative real parts, the distance from the solution decays like $e^{\mathrm{Re}(\lambda) t}$; purely imaginary ones mean circles, to first order. We compare your field's eigenvalues with a simulation.
+# Near the solution the velocities are linear; the matrix of their derivatives is the **Jacobian**. If its eigenvalues $\lambda$ have negative real parts, the distance from the solution decays like $e^{\mathrm{Re}(\lambda) t}$; purely imaginary ones mean circles, to first order. A simulation confirms it.
 
 # %%
 def rate(gamma_1: float, gamma_2: float) -> float:
@@ -315,9 +315,9 @@ show(
 env.report(dirac_rate_error=max(errors))
 
 # %% [markdown]
-# *Figure 11.3. The field (arrows) and the path from the dot.* Without a penalty both eigenvalues are imaginary: no exponential rate. Only terms of higher order let the path creep inwards, ever more slowly. With R1 it spirals in, as fast as the eigenvalues say. Here R2 equals R1, so both together are one penalty of twice the weight. And the pairing loss changes nothing here: D(0) = 0, so the loss of 2014 has the same field. These are two numbers, not a proof for networks: Mescheder et al. prove local convergence with R1 or R2 under conditions, and the R3GAN paper does so for the pairing loss.
+# *Figure 11.3. The field (arrows) and the path from the dot.* Without a penalty both eigenvalues are imaginary: no exponential rate. Only terms of higher order let the path creep inwards, ever more slowly. With R1 it spirals in, as fast as the eigenvalues say. Here R2 equals R1, so both are one penalty of twice the weight; and since D(0) = 0, the loss of 2014 has the same field. For networks, Mescheder et al. prove local convergence with R1 or R2 under conditions, and the R3GAN paper for the pairing loss.
 #
-# **Does this hold in practice?** On notebook 10's ring of eight narrow Gaussians, with eight seeds: the plain run, and the pairing loss with R1 and R2.
+# **In practice:** on notebook 10's ring of eight narrow Gaussians, eight seeds of the plain run, and of the pairing loss with R1 and R2.
 
 # %%
 RING, SEEDS = trick_runs.RING, trick_runs.SEEDS
@@ -363,11 +363,11 @@ env.expect(
 )
 
 # %% [markdown]
-# *Figure 11.4. Samples (orange) over real points (grey), four of eight seeds.* But is it the loss? The second row also has decay, an EMA and $\beta_1 = 0$. Section 5 makes the controlled comparison.
+# *Figure 11.4. Samples (orange) over real points (grey), four of eight seeds.* But is it the loss? The second row also has decay, an EMA and $\beta_1 = 0$: see Section 5.
 #
 # ### Stacked digits
 #
-# **Does a generator draw all modes?** Put three random digits into the three colour channels (Metz et al., 2017, arXiv 1611.02163): 1,000 numbers, about equally frequent. A classifier reads 25,600 samples; one counts the numbers that occur, and the Kullback-Leibler (KL) divergence of their shares from uniform. These scores have a weakness: the classifier takes *anything* for a digit. So we also count the samples in which it is sure of all three.
+# **Does a generator draw all modes?** Put three random digits into the three colour channels (Metz et al., 2017, arXiv 1611.02163): 1,000 numbers, about equally frequent. A classifier reads 25,600 samples; one counts the numbers that occur, and computes the Kullback-Leibler (KL) divergence of their shares from uniform. But the classifier takes *anything* for a digit, so we also count the samples in which it is sure of all three.
 #
 # **Exercise 11.5** · *Modes and divergence of stacked digits* · difficulty ●●●○○ · importance ●●●●○ · 15 minutes · 3 points
 #
@@ -393,24 +393,15 @@ def stacked_scores(p: Tensor) -> tuple[int, float, float]:
 stacked_scores = check("11.5", stacked_scores)
 
 # %%
-def spread(values: list[float]) -> str:
-    """Mean and standard deviation over seeds."""
-    deviation = f" ± {stdev(values):.3f}" if len(values) > 1 else " (one seed)"
-    return f"{fmean(values):.3f}{deviation}"
-
-
 table = load_table("stacked")
-print(table["command"])
-for name, row in table["rows"].items():
-    runs = list(row["seeds"].values())
-    modes_found, kl, sure, seconds = ([run[key] for run in runs]
-                                      for key in ("modes", "kl", "sure", "seconds"))  # fmt: skip
-    print(f"{name:22} {row['steps']:5} steps, {fmean(seconds):4.0f} s   modes "
-          f"{fmean(modes_found):4.0f}   KL {spread(kl)}   sure {spread(sure)}   {row['what']}")
-    if name in ("dcgan", "recipe", "modern"):
-        env.report(**{f"stacked_kl_{name}": fmean(kl), f"stacked_sure_{name}": fmean(sure)})
-real = table["real"]
-print(f"{'real digits':22} modes {real['modes']}   KL {real['kl']:.3f}   sure {real['sure']:.2f}")
+print(seed_table(table, "modes", "kl", "sure"))
+numbers = torch.randint(10, (25_600, 3), generator=env.rng(3, "cpu"))
+for name, scores in (("real digits", table["real"].values()),
+                     ("perfect samples", stacked_scores(F.one_hot(numbers, 10).float()))):
+    print("{:23}  modes {}  kl {:.3f}  sure {:.3f}".format(name, *scores))
+for name in ("dcgan", "recipe", "modern"):
+    for key in ("kl", "sure"):
+        env.report(**{f"stacked_{key}_{name}": fmean(over_seeds(table["rows"][name], key))})
 x, _ = stacked.stack(named.load("digits", 32).images, 16, env.rng(3))
 ax = show_images(x, columns=16, title="stacked digits: one digit in each colour channel")
 show(ax, alt="Sixteen images, each with a red, a green and a blue digit on top of one another")
@@ -421,9 +412,9 @@ show(ax, alt="Sixteen images, each with a red, a green and a blue digit on top o
 # %% [markdown]
 # ## 4. Few images
 #
-# **What goes wrong with few images?** D memorizes them. Its verdict then depends on whether it has *seen* an image, and its gradient no longer leads G towards realistic ones. You can see it: if D takes real images that it was not trained on for fakes, it overfits.
+# **With few images** D memorizes them: its verdict depends on whether it has *seen* an image, and its gradient no longer leads G towards realistic ones. If D takes real images that it was not trained on for fakes, it overfits.
 #
-# **Differentiable augmentation** (Zhao et al., 2020, arXiv 2006.10738): *everything* that D sees is transformed at random, real and fake, in both turns, and G's gradient passes through the transformation. So G need not draw transformed images, as it would if only the real ones were transformed.
+# **Differentiable augmentation** (Zhao et al., 2020, arXiv 2006.10738): *everything* that D sees is transformed at random, real and fake, in both turns, and G's gradient passes through the transformation. If only the real images were transformed, G would have to draw transformed ones.
 #
 # **Exercise 11.6** · *Augment what D sees* · difficulty ●●●○○ · importance ●●●●● · 15 minutes · 3 points
 #
@@ -449,11 +440,24 @@ def augmented_losses(
 augmented_losses = check("11.6", augmented_losses)
 
 # %% [markdown]
-# We train on 117 emoji faces (Twemoji, © Twitter, Inc. and other contributors, CC BY 4.0), 94 for training and 23 unseen, three times: without augmentation, with colour, translation and cutout of all that D sees (`Augmented(D)` in place of D), and, as a warning, with only the real images augmented.
+# `Augmented(D, rng)` puts this T before D, so that in any loop, yours of 11.2 too, D sees transformed images only.
+
+# %%
+faces, new_faces = named.train_and_unseen("emoji_faces", 32)
+G, D = pair(5, 3)
+T, wrapped = Augmented(nn.Identity(), env.rng(7)), Augmented(D, env.rng(7))
+x, fakes = to_float(faces.images), in_batches(G, Z[:len(faces)])
+yours = augmented_losses(D, x, fakes, T)
+theirs = discriminator_loss(wrapped(x), wrapped(fakes)), non_saturating_loss(wrapped(fakes))
+for name, (loss_D, loss_G) in (("augmented_losses", yours), ("Augmented(D)", theirs)):
+    print(f"{name:16}  loss_D {loss_D.item():.4f}  loss_G {loss_G.item():.4f}")
+assert all(loss.isfinite() for loss in (*yours, *theirs))
+
+# %% [markdown]
+# We train on 117 emoji faces (Twemoji, © Twitter, Inc. and other contributors, CC BY 4.0), 23 of which stay unseen: without augmentation, with colour, translation and cutout of all that D sees (`Augmented`), and, as a warning, of the real images only.
 
 # %% tags=["training", "nbval-ignore-output"]
 FACE_STEPS = env.budget(smoke=20, cpu=1000, gpu=5000)
-faces, new_faces = named.train_and_unseen("emoji_faces", 32)
 
 
 def face_run(change: str) -> tuple[list[list[float]], nn.Module]:
@@ -493,9 +497,9 @@ env.expect(
 )
 
 # %% [markdown]
-# *Figure 11.6. Above: what D says of training images, unseen faces and fakes; below: samples.* Without augmentation D rates training images far above unseen faces, which it takes for fakes: it has memorized its images. With augmentation both stay together. If only real images are augmented, shifts and squares belong to the data, and G draws them. There the gap is small, too: it shows whether D overfits, not whether the samples are good. And sharp samples do not show that D is fine: compare the first two columns.
+# *Figure 11.6. Above: what D says of training images, unseen faces and fakes; below: samples.* Without augmentation D takes unseen faces for fakes: it has memorized its images. With augmentation they stay together with the training images. If only real images are augmented, shifts and squares belong to the data, and G draws them; there the gap is small, too: it shows whether D overfits, not whether the samples are good. Nor do sharp samples show that D is fine: compare the first two columns.
 #
-# **Are the samples copies?** Compare each sample's distance to the training images with the distance of *unseen* images.
+# **Are the samples copies?**
 #
 # **Exercise 11.7** · *Near copies* · difficulty ●●●○○ · importance ●●●●○ · 15 minutes · 3 points
 #
@@ -528,33 +532,26 @@ for name, x in shown.items():
     print(f"{name:28} near copies {share:.2f}")
 
 table = load_table("own_data")
-print("\n" + table["command"])
-for name, row in table["rows"].items():
-    seeds = list(row["seeds"].values())
-    distance, near = ([run[key] for run in seeds] for key in ("kernel", "copies"))
-    gaps = [run["logits"][-1]["train"] - run["logits"][-1]["unseen"] for run in seeds]
-    print(f"{name:24} {len(seeds)} seeds   kernel distance {spread(distance)}   "
-          f"Fréchet {fmean(run['frechet'] for run in seeds):5.2f}   gap {fmean(gaps):4.1f}   "
-          f"near copies {fmean(near):.3f}")  # fmt: skip
-    if name in ("emoji_faces, plain", "emoji_faces, augmented"):
-        kind = name.split(", ")[1]
-        env.report(**{f"emoji_fid_{kind}": fmean(run["frechet"] for run in seeds),
-                      f"emoji_copies_{kind}": fmean(near)})  # fmt: skip
+print("\n" + seed_table(table, "kernel", "frechet", "gap", "copies"))
+for kind in ("plain", "augmented"):
+    row = table["rows"][f"emoji_faces, {kind}"]
+    env.report(**{f"emoji_{name}_{kind}": fmean(over_seeds(row, key))
+                  for name, key in (("fid", "frechet"), ("copies", "copies"))})  # fmt: skip
 
 # %% [markdown]
-# **Reading it.** The measure works: copies, also shifted by a pixel, have a share near 1. Unseen faces have about 0.05 by construction; with 23 of them the number is rough. No sample is a near copy: all are farther from the training images than unseen faces are. A generator that draws noise would have a share of 0, too.
+# **Reading it.** Copies, also shifted by a pixel, have a share near 1; unseen faces about 0.05 by construction, roughly with 23 of them. No sample is a near copy: all are farther from the training images than unseen faces are. But noise would have a share of 0, too.
 #
 # The table is from complete runs of 2,000 steps, with much smaller networks than the paper's. "Kernel distance" is notebook 10's, "gap" that of D's logits. Augmentation closes D's gap in every run. Whether it brings the samples of faces closer to unseen ones, these few seeds do not tell; transforming only the real images is worse in each. On galaxies the gap is small without augmentation, too, and both runs with colour, translation and cutout are worse than all others: their colours mean something.
 #
 # ## 5. One hypothesis
 #
-# Write down, *before* the first run: the **hypothesis** with a reason; the **control**, which differs in that one thing only; the **metric**; the **seeds**, five or more; and the result that would **refute** it. Three to choose from:
+# Write down, *before* the first run: the **hypothesis** with a reason; the **control**, which differs in one thing only; the **metric**; the **seeds**, five or more; and what would **refute** it. Three to choose from:
 #
 # - A: *with equal penalties, the pairing loss misplaces fewer samples on the ring than the loss of 2014*, because each fake is compared with a real point.
 # - B: *R2 helps in addition to R1*, because only R2 limits D's gradient away from the data. Control: R1 alone, of the same weight.
 # - C: *R2 helps, and not only as a larger penalty*. Control: R1 alone, of twice the weight (in the Dirac-GAN the two are equal).
 #
-# A hypothesis is supported if the change is better by more than three standard errors, refuted if it is worse by more than three, and open otherwise.
+# It is supported if the change is better by more than three standard errors, refuted if it is worse by more than three, and open otherwise.
 #
 # **Your plan** (double-click to write): hypothesis and reason ... control ... metric ... seeds ... refuted if ...
 
@@ -583,7 +580,7 @@ show(ax, alt=f"Hypothesis {HYPOTHESIS}: two bars with a dot for each of eight se
 env.report(hypothesis_difference=difference, hypothesis_error=error)
 
 # %% [markdown]
-# *Figure 11.7. Mean and single seeds of control and changed runs.* The last line is what the data allow one to say, of this ring, these networks and this length. "No difference seen" is a result: a smaller effect may exist, and four times as many seeds would halve the standard error.
+# *Figure 11.7. Mean and single seeds of control and changed runs.* The last line is what the data allow one to say of this ring, these networks and this length. After "no difference seen" a smaller effect may still exist; four times as many seeds would halve the standard error.
 #
 # **Exercise 11.8** · *What the data allow* · difficulty ●●●○○ · importance ●●●●● · 8 minutes · 2 points
 #
@@ -629,11 +626,11 @@ print(last)
 assert samples.isfinite().all()
 
 # %% [markdown]
-# *Figure 11.8. The report's page.* Watch for samples that resemble each other (collapse), for equal pairs (copies), and for jumps within a walk.
+# *Figure 11.8. The report's page.* Watch for samples that resemble each other, equal pairs (copies), and jumps within a walk.
 #
 # ## 7. Larger samples
 #
-# Notebook 08's network, trained on photographs, enlarges four times. (Notebook 09's translators can be used likewise.)
+# Notebook 08's network, trained on photographs, enlarges four times.
 
 # %% tags=["nbval-ignore-output"]
 file = env.run_dir("08_srgan") / "srgan.safetensors"
@@ -653,7 +650,7 @@ else:
 #
 # ## 8. Take it with you
 #
-# `export` writes a folder: `index.html` runs *your* generator in any browser, offline, with sliders along the latent directions in which images vary most, found by PCA (GANSpace, Härkönen et al., 2020, arXiv 2004.02546); `generator.onnx` runs in other programs; then samples, a walk, and a **model card** with data, licence, training, metrics and limits. From a terminal: `gancourse export-model G.safetensors --out DIR`.
+# `export` writes a folder: `index.html` runs *your* generator in any browser, offline, with sliders along the latent directions in which images vary most, found by PCA (GANSpace, Härkönen et al., 2020, arXiv 2004.02546); `generator.onnx` is for other programs; then samples, a walk, and a **model card** with data, licence, training, metrics and limits. From a terminal: `gancourse export-model G.safetensors --out DIR`.
 
 # %% tags=["nbval-ignore-output"]
 LICENCES = {"galaxies": "public domain (NASA, ESA)", "emoji_faces": "CC BY 4.0, © Twitter, Inc."}

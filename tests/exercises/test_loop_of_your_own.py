@@ -27,6 +27,11 @@ from gancourse.training.own_gan import my_gan
 from gancourse.training.player import Player
 
 
+class Flat(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.squeeze()[:, :2]
+
+
 def no_update(average: nn.Module, G: nn.Module) -> None:
     """Leaves the average as it is."""
 
@@ -132,6 +137,10 @@ WRONG = {
     "The batches ended": ended,
     "G's loss takes part in D's step": of_both,
     "In some steps the weights of D": every_other,
+    "a counter, a schedule": loop(count=lambda taken: 32.0 if taken % 32 == 31 else 0),
+    "A learning rate is negative": loop(rates=lambda taken: 1 - taken / 100),
+    "the weights of G and D don't change any more": loop(rates=lambda taken: float(taken < 100)),
+    "doesn't return images": loop(result=lambda s, k, a: (s, k, nn.Sequential(a, Flat()))),
 }
 
 

@@ -284,10 +284,8 @@ EXERCISE = Exercise(
         "D's loss is the sum of its two terms, as it was.": loop(
             loss_D=lambda real, fake: log_loss(real, fake) / 2
         ),
-        "G learns to be recognized: its loss was right, softplus(-D(G(z))).": loop(loss_G=plus),
-        "G climbs its loss. It was right as it stood: descend softplus(-D(G(z))).": loop(
-            loss_G=lambda fake: -minus(fake)
-        ),
+        "G's loss has the wrong label or sign now. It was right as it stood: descend "
+        "softplus(-D(G(z))).": [loop(loss_G=plus), loop(loss_G=lambda fake: -minus(fake))],
         "Draw as many latent vectors as the batch has examples, sample_z(len(x)).": loop(
             size=lambda x: 64
         ),

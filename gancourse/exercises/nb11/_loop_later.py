@@ -27,6 +27,8 @@ SAVED = 13
 """Steps before an interruption."""
 LONG = (10, 20, 30, 45, 65, 90, 120, 160, 220, 300, 400)
 """Steps of the long run after which samples are measured; it ends as soon as all is well."""
+LATE = 130
+"""Steps of the long run after which both networks are still trained."""
 NEARER, RANKED = 0.75, 0.9
 """Share of the first distance from the data; share of pairs that D has to rank."""
 
@@ -57,7 +59,7 @@ class Average:
         shapes = [[p.shape for p in n.parameters()] for n in (self.run.average, self.run.G)]
         if shapes[0] == shapes[1]:
             return flat(net)
-        return samples(net, self.run.given.z).flatten()
+        return samples(net, self.run.given).flatten()
 
     def problem(self, before: Tensor) -> str:
         """After a step of G, which was `before` then."""
@@ -74,9 +76,7 @@ class Average:
         buffers = [b for b in run.average.buffers() if b.dim()]
         if buffers and all(a.equal(b) for a, b in zip(buffers, self.buffers, strict=True)):
             return "The buffers of `average` (batch norm's moving averages) stay as they were."
-        images = samples(run.average, run.given.z)
-        if images.shape[1:] != run.given.x.shape[1:] or len(images) != len(run.given.z):
-            return "`average` doesn't return images for latent vectors z."
+        samples(run.average, run.given)
         return ""
 
 
@@ -174,14 +174,32 @@ def long_problem(answer: Answer, given: Setting, seed: int) -> str:
         if not all(loss.isfinite() for loss in losses.values()):
             return "A loss becomes nan or infinite in a longer run."
         near |= bool(abs(peek(run.G, given.z).mean() - level) < NEARER * start)
-        average = samples(run.average, given.z)
+        average = samples(run.average, given)
         followed |= bool(near and abs(average.mean() - level) < start)
         above = peek(run.D, given.x)[:, None] > peek(run.D, fakes)
         ranked |= bool(above.double().mean() > RANKED)
         if near and ranked and followed:
-            return ""
+            return late(run, done)
     if not ranked:
         return f"After {done} steps D doesn't rate the images above the first fakes."
     if not near:
         return f"After {done} steps the samples of G are not nearer to the images."
     return f"After {done} steps the samples of `average` are not nearer to the images."
+
+
+def late(run: Run, done: int) -> str:
+    """Whether both networks are still trained shortly before the end of the run."""
+    for _ in range(LATE - done):
+        run.take()
+        run.G.forget(), run.D.forget()
+    rates = [group["lr"] for optimizer in run.optimizers for group in optimizer.param_groups]
+    if min(rates, default=0) < 0:
+        return f"A learning rate is negative in step {LATE} of {LONG[-1]}."
+    before = {name: flat(net) for name, net in run.nets.items()}
+    run.take()
+    if still := [name for name, net in run.nets.items() if flat(net).equal(before[name])]:
+        return (
+            f"In step {LATE} of {LONG[-1]} the weights of {' and '.join(still)} don't change any "
+            "more. Is the decay's length `steps`?"
+        )
+    return ""

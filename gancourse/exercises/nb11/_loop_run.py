@@ -29,7 +29,7 @@ HIDDEN, FEW, NOISE, COUNT = 64, 24, 5, 300
 """Units in the hidden layer of G and of D, length of z, number of images."""
 OVERRATED, NEUTRAL = (0.6, 1.0), (0.1, 0.2)
 """Of a D, its logit of the first fakes, and by how much it exceeds that of the images."""
-FIRST, ALL = 3, 24
+FIRST, ALL = 3, 40
 """Steps of the first measurements, in which each step of an optimizer is looked at; steps of a run
 that is interrupted."""
 Answer = Callable[..., Any]
@@ -305,12 +305,15 @@ def peek(net: Recorder, x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def samples(average: nn.Module, z: Tensor) -> Tensor:
+def samples(average: nn.Module, given: Setting) -> Tensor:
     """The images of a network in eval mode, which is left as it is."""
     try:
-        return copy.deepcopy(average).eval()(z)
+        images = copy.deepcopy(average).eval()(given.z)
     except RuntimeError:
         raise AnswerError("`average` doesn't take latent vectors z, as G does.") from None
+    if images.shape != (len(given.z), *given.x.shape[1:]):
+        raise AnswerError("`average` doesn't return images for latent vectors z.")
+    return images
 
 
 def matched(inputs: list[Tensor], given: Setting) -> set[int]:
