@@ -115,7 +115,13 @@ def gradient(loss: Any, at: Tensor) -> Tensor:
     """The gradient of a loss at a tensor; empty where there is none."""
     if not isinstance(loss, Tensor) or not loss.requires_grad:
         return torch.zeros(0)
-    (g,) = torch.autograd.grad(loss.sum(), at, retain_graph=True, allow_unused=True)
+    try:
+        (g,) = torch.autograd.grad(loss.sum(), at, retain_graph=True, allow_unused=True)
+    except RuntimeError as error:
+        raise AnswerError(
+            "Your losses can't be differentiated: is there a backward(), or a tensor that is "
+            f"changed in place? torch says: {str(error).splitlines()[0][:90]}"
+        ) from None
     return torch.zeros(0) if g is None or not g.any() else g.detach()
 
 
