@@ -186,23 +186,22 @@ def _listen(
 ) -> None:
     """Follow one attempt, whose cells and answers have until `ends`."""
     log.errors.clear()
-    asked = False
+    left, now = list(ids), ""  # exercises whose seed was not sent yet, and the one that runs
     for message, body in session:
-        at = message.get("at")
-        if isinstance(at, str) and re.fullmatch(r"cell \d{1,5}|exercise \d{1,2}\.\d{1,2}", at):
+        at = str(message.get("at"))
+        if re.fullmatch(r"cell \d{1,5}", at) and left == ids:
             log.place = at
-            answering = at.startswith("exercise")
-            step, end = limits.exercise if answering else limits.cell, ends[answering]
-            session.allow(min(step + limits.grace, end - time.monotonic()))
-        elif at == "cases" and not asked:
-            log.place = log.place or "cases"
-            session.send({"seeds": seeds})
-            asked = True
+            session.allow(min(limits.cell + limits.grace, ends[0] - time.monotonic()))
+        elif left and at == f"exercise {left[0]}":
+            log.place, now = at, left.pop(0)
+            session.allow(min(limits.exercise + limits.grace, ends[1] - time.monotonic()))
+            session.send({"seed": seeds[now]})
         elif at == "end":
             return
-        elif asked and message.get("id") in ids and isinstance(message.get("seen"), list):
-            log.seen[message["id"]] = _unpack(message["seen"], body)
-            log.flags[message["id"]] = str(message.get("flags"))
+        elif now and message.get("id") == now and isinstance(message.get("seen"), list):
+            log.seen[now] = _unpack(message["seen"], body)
+            log.flags[now] = str(message.get("flags"))
+            now = ""
         elif isinstance(message.get("error"), list) and len(message["error"]) == 4:
             number, kind, text, name = message["error"]
             if isinstance(number, int):
