@@ -30,3 +30,13 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise typer.BadParameter(f"{path} can't be read as UTF-8 text: {error}") from error
+
+
+def find_student(book, wanted: str) -> str:
+    """The gradebook's name of a student; says which, where it is spelled in another way."""
+    from gancourse.grading.gradebook.names import find
+
+    name = find(wanted, book.students(), book.other_names())
+    if name != wanted:
+        print(f"{wanted!r} is {name} in the gradebook.")
+    return name

@@ -47,7 +47,10 @@ def test_a_page_has_everything_and_runs_nothing():
     page = feedback.student_page([evil], lambda id: "Best D")
     is_sound(page)
     assert "2.3 Best D: 1.5 of 2 points (wrong; points given by hand)" in page
-    assert "1.35 of 2 points" in page and "10 % for 1 day late" in page
+    assert (
+        "1.35 of 2 points" in page
+        and "a deduction of 0.15 (10 % of the score) for 1 day late" in page
+    )
     assert "nearly" in page and "expected 1, got 2." in page and "flag" not in page
 
 

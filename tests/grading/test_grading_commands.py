@@ -5,54 +5,19 @@ import json
 import sqlite3
 import sys
 from contextlib import closing
-from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
-import fakes
 import pytest
-from fakes import MARKS, lay, notebook
+from fakes import lay, notebook
 from handmade import code, text
 
 from gancourse import cli, exercises
-from gancourse.grading.answers import notebook_file
-from gancourse.grading.gradebook import batch, version, workers
+from gancourse.grading.gradebook import version
 from gancourse.grading.reports import overview
 from gancourse.notebooks import handbook
 from gancourse.notebooks.build import Course
 
 TOTAL = sum(exercise.points for exercise in exercises.of_notebook("02"))
-
-
-@pytest.fixture
-def term(tmp_path, monkeypatch):
-    """A working folder with submissions, and a grader that does what they run."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(workers, "local", fakes.here)
-    monkeypatch.setattr(batch, "run", partial(batch.run, grade=fakes.grade))
-    parse = lambda content: SimpleNamespace(notebook=fakes.recognize(content))  # noqa: E731
-    monkeypatch.setattr(notebook_file, "parse", parse)
-    special = {"bob": {"slip": 0}, "dan": {"flag": "2.1"}}
-    for name in ("ann", "bob", "dan"):
-        folder = tmp_path / "submissions" / name
-        folder.mkdir(parents=True)
-        content = notebook(**{"marks": MARKS, "who": name} | special.get(name, {}))
-        (folder / "02.ipynb").write_bytes(content)
-    return tmp_path
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run a command in this process; its status and output."""
-
-    def command(*arguments: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["gancourse", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        output = capsys.readouterr()
-        return ended.value.code or 0, output.out + output.err
-
-    return command
 
 
 def table(path) -> list[dict]:
@@ -139,8 +104,9 @@ def test_export_to_both_systems(term, run):
         (["regrade", "2.99"], 1, "There is no exercise '2.99'"),
         (["mark", "ann", "2.3"], 2, "Give --points, --comment or both"),
         (["mark", "ann", "2.3", "--points", "99"], 2, "at most 1 for 2.3"),
-        (["mark", "nobody", "2.3", "--points", "1"], 1, "has not handed in"),
-        (["history", "nobody"], 1, "Nothing is recorded"),
+        (["mark", "nobody", "2.3", "--points", "1"], 1, "is called 'nobody'"),
+        (["history", "nobody"], 1, "is called 'nobody'"),
+        (["mark", "ann", "3.1", "--points", "1"], 1, "has not handed in notebook 03"),
         (["export", "--out", "elsewhere"], 2, "There is no gradebook in elsewhere"),
         (["export", "--moodle", "worksheet.csv"], 2, "02=..."),
         (["export", "--canvas", "none.csv"], 2, "can't be read"),

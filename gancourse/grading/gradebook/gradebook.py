@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import sqlalchemy as sql
@@ -233,18 +234,42 @@ class Gradebook:
         They belong to the submission that is current now: for a later one they don't count.
         CourseError if the student has not handed in that notebook.
         """
-        number = number_of(exercise)
-        rows = [r for r in self._current() if r.student == student and r.notebook in ("", number)]
-        if not rows:
-            do = "Names are those of the table that gancourse export writes."
-            raise CourseError(f"{student!r} has not handed in notebook {number}.", "", do)
-        row = max(rows, key=lambda row: row.notebook)
-        facts = {"student": student, "exercise": exercise, "digest": row.digest}
+        self.mark_all([(student, exercise, points, comment)])
+
+    def mark_all(self, marks: Iterable[tuple[str, str, float | None, str]]) -> None:
+        """Give many marks by hand, each as in `mark`: all of them or, if one fails, none."""
+        rows: dict[tuple[str, str], Any] = {}
+        for row in self._current():  # sorted: what has a notebook comes after what was refused
+            rows[row.student, row.notebook] = row
         with self.engine.begin() as db:
-            if not row.notebook:  # it was refused; now it is known which notebook it stands for
-                again = {name: value for name, value in row._mapping.items() if name != "id"}
-                db.execute(SUBMISSIONS.insert().values(again | {"notebook": number}))
-            db.execute(MANUAL.insert().values(**facts, points=points, comment=comment))
+            for student, exercise, points, comment in marks:
+                number = number_of(exercise)
+                row = rows.get((student, number)) or rows.get((student, ""))
+                if row is None:
+                    do = "Names are those of the table that gancourse export writes."
+                    raise CourseError(f"{student!r} has not handed in notebook {number}.", "", do)
+                if not row.notebook:  # it was refused; now it is known which notebook it stands for
+                    again = {name: value for name, value in row._mapping.items() if name != "id"}
+                    db.execute(SUBMISSIONS.insert().values(again | {"notebook": number}))
+                    rows[student, number] = row
+                facts = {"student": student, "exercise": exercise, "digest": row.digest}
+                db.execute(MANUAL.insert().values(**facts, points=points, comment=comment))
+
+    def students(self) -> list[str]:
+        """The names of all who ever handed in something."""
+        with self.engine.connect() as db:
+            return sorted(db.scalars(sql.select(SUBMISSIONS.c.student).distinct()))
+
+    def other_names(self) -> dict[str, list[str]]:
+        """Student -> login, e-mail and full name, from the tables of the LMS read so far."""
+        return json.loads(self.get("names") or "{}")
+
+    def add_names(self, names: Mapping[str, Iterable[str]]) -> None:
+        """Add other names of students."""
+        known = self.other_names()
+        for student, more in names.items():
+            known[student] = sorted({*known.get(student, ()), *more})
+        self.put("names", json.dumps(known))
 
     def records(self) -> list[StudentRecord]:
         """What is true now for every student and notebook, sorted by their names."""

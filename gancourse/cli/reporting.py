@@ -1,0 +1,110 @@
+"""Commands that tell what is in the gradebook: names, history, feedback, tables."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gancourse.cli.gradebooks import Database, Grades, find_student, open_book, read_text
+
+
+def students(out: Grades = Path("grades"), database: Database = None) -> None:
+    """List the students in the gradebook, with what they handed in and whether it has a score."""
+    book = open_book(out, database)
+    lines: dict[str, list[str]] = {name: [] for name in book.students()}
+    for record in book.records():
+        what = record.notebook or record.file
+        lines[record.student].append(f"{what}: {'score' if record.has_score else record.status}")
+    for name, notebooks in lines.items():
+        print(f"{name}    {', '.join(notebooks)}".rstrip())
+
+
+def history(
+    student: Annotated[
+        str, typer.Argument(help="Name in the gradebook, or the LMS's number or full name.")
+    ],
+    out: Grades = Path("grades"),
+    database: Database = None,
+) -> None:
+    """Show everything that was ever recorded for a student."""
+    book = open_book(out, database)
+    print("\n".join(book.history(find_student(book, student))))
+
+
+def feedback(out: Grades = Path("grades"), database: Database = None) -> None:
+    """Write a page for each student, and one for the instructor."""
+    book = open_book(out, database)
+    from gancourse.grading.reports import feedback, overview
+
+    records = book.records()
+    pages = feedback.write_all(out / "feedback", records, overview.title)
+    print(f"{len(pages)} pages in {out / 'feedback'}")
+    print(f"{overview.write_class_page(out, records)}: for the instructor only")
+
+
+def export(
+    canvas: Annotated[
+        Path | None, typer.Option(help="Gradebook that Canvas exported (CSV), to fill in.")
+    ] = None,
+    moodle: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NN=CSV", help="Moodle's grading worksheet for a notebook."),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NN=HEADING", help="Canvas's column for a notebook, if not found."),
+    ] = None,
+    notebook: Annotated[
+        list[str] | None, typer.Option(metavar="NN", help="Only this notebook; can be repeated.")
+    ] = None,
+    out: Grades = Path("grades"),
+    database: Database = None,
+) -> None:
+    """Write the marks as CSV, and fill in Canvas's or Moodle's table."""
+    book = open_book(out, database)
+    from gancourse.grading.reports import exports, overview
+
+    worth = overview.worth()
+    chosen = {number.zfill(2) for number in notebook or ()}
+    if missing := sorted(chosen - {*worth}):
+        what = f"There is no notebook {', '.join(missing)}: {', '.join(worth)}."
+        raise typer.BadParameter(f"{what} Repeat --notebook for each one.")
+    records = [record for record in book.records() if not chosen or record.notebook in chosen]
+    tables = {"marks": exports.marks(records, overview.title)}
+    tables["totals"] = exports.totals(records, worth)
+    if lines_to_fill := exports.rubric_lines(records, overview.title):
+        tables["rubric"] = lines_to_fill
+    lines = [overview.unmarked(record) for record in records if not record.has_score]
+    if canvas is not None:
+        columns, template = _pairs(column, "column", worth), read_text(canvas)
+        tables["canvas"], left_out = exports.canvas(template, records, worth, columns)
+        book.add_names(exports.known_as(template, records))
+        lines += left_out
+    for number, file in _pairs(moodle, "moodle", worth).items():
+        of_notebook = [record for record in records if record.notebook == number]
+        template = read_text(Path(file))
+        table, left_out = exports.moodle(template, of_notebook, worth[number])
+        book.add_names(exports.known_as(template, of_notebook))
+        tables[f"moodle_{number}"] = table
+        lines += left_out
+    (out / "export").mkdir(exist_ok=True)
+    for name, table in tables.items():
+        path = out / "export" / f"{name}.csv"
+        path.write_text(table, encoding="utf-8", newline="")
+        print(path)
+    lines = list(dict.fromkeys(lines))
+    if lines:
+        print(f"\nTo review, {len(lines)}:", *lines, sep="\n  ")
+    raise typer.Exit(1 if lines else 0)
+
+
+def _pairs(values: Sequence[str] | None, option: str, worth: Mapping[str, int]) -> dict[str, str]:
+    pairs = [value.partition("=") for value in values or ()]
+    for number, equals, value in pairs:
+        if not equals or number.zfill(2) not in worth or not value:
+            raise typer.BadParameter(f"--{option} takes a notebook's number, = and a value: 02=...")
+    by_number = {number.zfill(2): value for number, _, value in pairs}
+    if len(by_number) < len(pairs):
+        raise typer.BadParameter(f"--{option} names a notebook twice: export once for each.")
+    return by_number
