@@ -29,7 +29,9 @@ for command in (course.build, course.run, course.doctor, course.fetch):
 for command in (networks.export_model, grading.check, grading.grade, grading.regrade):
     app.command()(command)
 app.command()(marking.mark)
-for command in (reporting.students, reporting.history, reporting.feedback, reporting.export):
+for command in (reporting.students, reporting.history, reporting.review):
+    app.command()(command)
+for command in (reporting.feedback, reporting.export):
     app.command()(command)
 
 

@@ -1,5 +1,6 @@
 """Commands that tell what is in the gradebook: names, history, feedback, tables."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -30,6 +31,29 @@ def history(
     """Show everything that was ever recorded for a student."""
     book = open_book(out, database)
     print("\n".join(book.history(find_student(book, student))))
+
+
+def review(
+    exercise: Annotated[
+        list[str] | None, typer.Argument(metavar="[EXERCISE]...", help="None means all.")
+    ] = None,
+    out: Grades = Path("grades"),
+    database: Database = None,
+) -> None:
+    """Write a page for each exercise, with all answers, to mark them by hand.
+
+    Equal answers are shown once. The page makes a table for `gancourse mark --from`.
+    """
+    from gancourse import exercises
+
+    for id in exercise or ():
+        exercises.find(id)
+    book = open_book(out, database)
+    from gancourse.grading.reports import overview, review
+
+    key = hashlib.sha256(b"review" + book.secret).hexdigest()[:16]
+    paths = review.write_all(out / "review", book.records(), overview.title, key, exercise or ())
+    print(f"{len(paths) - 1} pages in {out / 'review'}: open {paths[-1]}")
 
 
 def feedback(out: Grades = Path("grades"), database: Database = None) -> None:
