@@ -2,12 +2,20 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gancourse.cli.gradebooks import Database, Grades, find_student, open_book, read_text
+
+
+class System(str, Enum):
+    """A learning management system."""
+
+    canvas = "canvas"
+    moodle = "moodle"
 
 
 def students(out: Grades = Path("grades"), database: Database = None) -> None:
@@ -62,8 +70,8 @@ def feedback(out: Grades = Path("grades"), database: Database = None) -> None:
     from gancourse.grading.reports import feedback, overview
 
     records = book.records()
-    pages = feedback.write_all(out / "feedback", records, overview.title)
-    print(f"{len(pages)} pages in {out / 'feedback'}")
+    pages, changed = feedback.write_all(out / "feedback", records, overview.title)
+    print(f"{len(pages)} pages in {out / 'feedback'}, {changed} of them new or changed")
     print(f"{overview.write_class_page(out, records)}: for the instructor only")
 
 
@@ -79,6 +87,12 @@ def export(
         list[str] | None,
         typer.Option(metavar="NN=HEADING", help="Canvas's column for a notebook, if not found."),
     ] = None,
+    zipped: Annotated[
+        System | None,
+        typer.Option(
+            "--feedback-zip", help="A zip of feedback for each notebook, for Canvas or Moodle."
+        ),
+    ] = None,
     notebook: Annotated[
         list[str] | None, typer.Option(metavar="NN", help="Only this notebook; can be repeated.")
     ] = None,
@@ -87,15 +101,15 @@ def export(
 ) -> None:
     """Write the marks as CSV, and fill in Canvas's or Moodle's table."""
     book = open_book(out, database)
+    from gancourse.grading.gradebook.files import private_folder, write_private
     from gancourse.grading.reports import exports, overview
+    from gancourse.grading.reports import feedback as pages
 
     worth = overview.worth()
-    chosen = {number.zfill(2) for number in notebook or ()}
-    if missing := sorted(chosen - {*worth}):
-        what = f"There is no notebook {', '.join(missing)}: {', '.join(worth)}."
-        raise typer.BadParameter(f"{what} Repeat --notebook for each one.")
-    records = [record for record in book.records() if not chosen or record.notebook in chosen]
-    tables = {"marks": exports.marks(records, overview.title)}
+    chosen = _chosen(notebook, worth)
+    everything = book.records()
+    records = [record for record in everything if not chosen or record.notebook in chosen]
+    tables: dict[str, str] = {"marks": exports.marks(records, overview.title)}
     tables["totals"] = exports.totals(records, worth)
     if lines_to_fill := exports.rubric_lines(records, overview.title):
         tables["rubric"] = lines_to_fill
@@ -112,15 +126,42 @@ def export(
         book.add_names(exports.known_as(template, of_notebook))
         tables[f"moodle_{number}"] = table
         lines += left_out
-    (out / "export").mkdir(exist_ok=True)
-    for name, table in tables.items():
-        path = out / "export" / f"{name}.csv"
-        path.write_text(table, encoding="utf-8", newline="")
-        print(path)
+    files: dict[str, str | bytes] = {f"{name}.csv": table for name, table in tables.items()}
+    if zipped is not None:
+        zips, left_out = _zips(zipped.value, records)
+        files |= zips
+        lines += left_out
+    folder = private_folder(out / "export")
+    for name, content in files.items():
+        write_private(folder / name, content)
+        print(folder / name)
+    if old := pages.outdated(out / "feedback", everything, overview.title):
+        print(f"Feedback pages that are older than the marks, {len(old)}: run gancourse feedback")
     lines = list(dict.fromkeys(lines))
     if lines:
         print(f"\nTo review, {len(lines)}:", *lines, sep="\n  ")
     raise typer.Exit(1 if lines else 0)
+
+
+def _chosen(notebooks: Sequence[str] | None, worth: Mapping[str, int]) -> set[str]:
+    chosen = {number.zfill(2) for number in notebooks or ()}
+    if missing := sorted(chosen - {*worth}):
+        what = f"There is no notebook {', '.join(missing)}: {', '.join(worth)}."
+        raise typer.BadParameter(f"{what} Repeat --notebook for each one.")
+    return chosen
+
+
+def _zips(system: str, records: Sequence) -> tuple[dict[str, bytes], list[str]]:
+    """Name -> zip of feedback for each notebook with a score; and who is left out."""
+    from gancourse.grading.reports import feedback_zip, overview
+
+    files, lines = {}, []
+    for number in sorted({record.notebook for record in records if record.has_score}):
+        of_notebook = [record for record in records if record.notebook == number]
+        content, left_out = feedback_zip.pack(system, of_notebook, overview.title)
+        files[f"feedback_{system}_{number}.zip"] = content
+        lines += left_out
+    return files, lines
 
 
 def _pairs(values: Sequence[str] | None, option: str, worth: Mapping[str, int]) -> dict[str, str]:

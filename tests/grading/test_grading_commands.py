@@ -3,6 +3,7 @@
 import csv
 import json
 import sqlite3
+import stat
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -161,7 +162,7 @@ def test_the_page_of_exercises_is_up_to_date():
 def test_a_problem_outside_the_course_is_one_message(term, run, monkeypatch):
     run("grade", "submissions")
     with monkeypatch.context() as full:
-        full.setattr(Path, "write_text", lambda *a, **k: (_ for _ in ()).throw(OSError(28, "full")))
+        full.setattr(Path, "replace", lambda *a, **k: (_ for _ in ()).throw(OSError(28, "full")))
         status, text = run("export")
     assert status == 1 and "full" in text and "Traceback" not in text
     place = term / "grades" / "gradebook.sqlite"
@@ -201,3 +202,29 @@ def test_a_list_of_days_replaces_the_one_before(term, run):
     run("grade", "submissions", "--late", "10", "--late-days", "ann.csv")
     status, text = run("grade", "submissions", "--late-days", "bob.csv")
     assert status == 0 and "no longer late, since bob.csv doesn't name them: ann" in text
+
+
+def test_the_folder_is_private_and_a_wider_one_is_mentioned(term, run):
+    assert "chmod" not in run("grade", "submissions")[1]
+    for command in ("feedback", "review", "export"):
+        run(command)
+    for path in (term / "grades", *(term / "grades").rglob("*")):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+    assert not [path for path in (term / "grades").rglob(".*")]  # nothing half written
+    (term / "grades").chmod(0o755)
+    status, text = run("export")
+    assert status == 0 and "others on this machine may read it" in text
+    assert stat.S_IMODE((term / "grades").stat().st_mode) == 0o755  # it may be shared on purpose
+
+
+def test_feedback_that_is_older_than_the_marks_is_mentioned(term, run):
+    run("grade", "submissions")
+    assert "older" not in run("export")[1]  # none was written
+    assert "3 pages in grades/feedback, 3 of them new or changed" in run("feedback")[1]
+    assert "older" not in run("export")[1]
+    run("mark", "bob", "2.3", "--points", "1")
+    assert "older than the marks, 1: run gancourse feedback" in run("export")[1]
+    run("grade", "submissions")
+    assert "older than the marks, for 1 student: bob" in (term / "grades/class.html").read_text()
+    assert "3 pages in grades/feedback, 1 of them new or changed" in run("feedback")[1]
+    assert "older" not in run("export")[1] + (term / "grades/class.html").read_text()

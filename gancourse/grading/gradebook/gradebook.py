@@ -23,8 +23,17 @@ import sqlalchemy as sql
 
 from gancourse.errors import CourseError
 from gancourse.grading.gradebook.collect import Submission
+from gancourse.grading.gradebook.files import private_folder, write_private
 from gancourse.grading.gradebook.records import StudentRecord, assemble, history, number_of
-from gancourse.grading.gradebook.schema import JOBS, MANUAL, SCHEMA, SETTINGS, SUBMISSIONS, connect
+from gancourse.grading.gradebook.schema import (
+    ENTRIES,
+    JOBS,
+    MANUAL,
+    SCHEMA,
+    SETTINGS,
+    SUBMISSIONS,
+    connect,
+)
 from gancourse.grading.judging.marking import Result
 
 LEASE = 60.0  # seconds that a claim is valid; its owner renews it
@@ -63,7 +72,8 @@ class Gradebook:
         self.folder = folder
         self.files = folder / "submissions"
         try:
-            self.files.mkdir(parents=True, exist_ok=True)
+            private_folder(folder)
+            private_folder(self.files)
             path, saved_url = (folder / "gradebook.sqlite").resolve(), folder / "database.url"
             if url is None and saved_url.exists():
                 url = saved_url.read_text()
@@ -71,8 +81,7 @@ class Gradebook:
                 path.touch(mode=0o600)  # it contains the marks, and the seed
             self.engine = connect(url or f"sqlite:///{path}")
             if url is not None:
-                saved_url.touch(mode=0o600)  # it may contain a password
-                saved_url.write_text(url)
+                write_private(saved_url, url)  # it may contain a password
         except (OSError, sql.exc.SQLAlchemyError, ModuleNotFoundError) as error:
             reason = str(getattr(error, "orig", None) or error).split("\n")[0]
             raise CourseError(
@@ -113,9 +122,7 @@ class Gradebook:
             target = self.file(digest)
             size = target.stat().st_size if target.exists() else 0
             if size != len(content):  # new, or cut off when the power failed
-                temporary = target.with_suffix(f".{os.getpid()}")
-                temporary.write_bytes(content)
-                temporary.replace(target)
+                write_private(target, content)
             collected.append((replace(submission, content=b""), digest))
         with self.engine.begin() as db:
             number = 1 + (db.scalar(sql.select(sql.func.max(SUBMISSIONS.c.collection))) or 0)
@@ -128,6 +135,10 @@ class Gradebook:
                 facts["collection"] = number
                 if not db.execute(SUBMISSIONS.update().where(same).values(facts)).rowcount:
                     db.execute(SUBMISSIONS.insert().values(key | facts))
+                place = {name: key[name] for name in ("student", "digest", "file")}
+                same = sql.and_(*(ENTRIES.c[name] == value for name, value in place.items()))
+                db.execute(ENTRIES.delete().where(same))
+                db.execute(ENTRIES.insert().values(place | {"entry": new.entry}))
 
     def file(self, digest: str) -> Path:
         """Where a notebook that was handed in is saved."""
@@ -249,7 +260,7 @@ class Gradebook:
                     do = "Names are those of the table that gancourse export writes."
                     raise CourseError(f"{student!r} has not handed in notebook {number}.", "", do)
                 if not row.notebook:  # it was refused; now it is known which notebook it stands for
-                    again = {name: value for name, value in row._mapping.items() if name != "id"}
+                    again = {c: row._mapping[c] for c in SUBMISSIONS.c.keys() if c != "id"}
                     db.execute(SUBMISSIONS.insert().values(again | {"notebook": number}))
                     rows[student, number] = row
                 facts = {"student": student, "exercise": exercise, "digest": row.digest}
@@ -297,7 +308,10 @@ class Gradebook:
         """
         with self.engine.connect() as db:
             order = (SUBMISSIONS.c.collection, SUBMISSIONS.c.id)
-            rows = db.execute(sql.select(SUBMISSIONS).order_by(*order)).all()
+            names = ("student", "digest", "file")
+            same = sql.and_(*(SUBMISSIONS.c[name] == ENTRIES.c[name] for name in names))
+            both = sql.select(SUBMISSIONS, ENTRIES.c.entry).outerjoin(ENTRIES, same)
+            rows = db.execute(both.order_by(*order)).all()
         last = {(row.student, row.notebook or f"? {row.file}"): row for row in rows}
         newest = {row.student: row.collection for row in rows}
         settled = {(r.student, r.file, r.problem) for r in rows if r.notebook and not r.digest}

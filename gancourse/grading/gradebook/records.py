@@ -41,6 +41,8 @@ class StudentRecord:
     """Percent that lateness costs."""
     late_of: str = SCORE
     """What it is a percentage of: the student's score, or the notebook's maximum."""
+    entry: str = ""
+    """Its path in the folder or zip of the submissions."""
 
     @property
     def has_score(self) -> bool:
@@ -176,6 +178,7 @@ def _record(row: Any, jobs: Sequence[Any], manual: Sequence[Any], late: Mapping)
     record = StudentRecord(
         row.student, row.notebook, row.file, "refused", row.problem, notes=notes,
         days_late=days_late, penalty=penalty, late_of=late.get("of", SCORE),
+        entry=row.entry or "",
     )  # fmt: skip
     if row.digest and not row.problem:
         record = _with_marks(record, jobs)
