@@ -101,9 +101,7 @@ def export(
 ) -> None:
     """Write the marks as CSV, and fill in Canvas's or Moodle's table."""
     book = open_book(out, database)
-    from gancourse.grading.gradebook.files import private_folder, write_private
     from gancourse.grading.reports import exports, overview
-    from gancourse.grading.reports import feedback as pages
 
     worth = overview.worth()
     chosen = _chosen(notebook, worth)
@@ -131,16 +129,24 @@ def export(
         zips, left_out = _zips(zipped.value, records)
         files |= zips
         lines += left_out
-    folder = private_folder(out / "export")
-    for name, content in files.items():
-        write_private(folder / name, content)
-        print(folder / name)
-    if old := pages.outdated(out / "feedback", everything, overview.title):
-        print(f"Feedback pages that are older than the marks, {len(old)}: run gancourse feedback")
+    _write(out, files, everything)
     lines = list(dict.fromkeys(lines))
     if lines:
         print(f"\nTo review, {len(lines)}:", *lines, sep="\n  ")
     raise typer.Exit(1 if lines else 0)
+
+
+def _write(out: Path, files: Mapping[str, str | bytes], records: Sequence) -> None:
+    """Write the files of an export; says if feedback pages are older than the marks."""
+    from gancourse.grading.gradebook.files import private_folder, write_private
+    from gancourse.grading.reports import feedback, overview
+
+    folder = private_folder(out / "export")
+    for name, content in files.items():
+        write_private(folder / name, content)
+        print(folder / name)
+    if old := feedback.outdated(out / "feedback", records, overview.title):
+        print(f"Feedback pages that are older than the marks, {len(old)}: run gancourse feedback")
 
 
 def _chosen(notebooks: Sequence[str] | None, worth: Mapping[str, int]) -> set[str]:
