@@ -41,7 +41,7 @@ def pack(
             make = _for_canvas if system == "canvas" else _for_moodle
             name, text = make(record, title)
             if name:
-                archive.writestr(zipfile.ZipInfo(name), text.encode(), zipfile.ZIP_DEFLATED)
+                archive.writestr(name, text.encode())
             else:
                 what = f"{record.student}, notebook {record.notebook}: no feedback in the zip, for"
                 left_out.append(f"{what} it was not handed in as {SYSTEMS[system]} names files")

@@ -7,6 +7,7 @@ reads.
 
 import ast
 import base64
+import functools
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -102,6 +103,7 @@ def _kind(mark: Mark) -> str:
     return "wrong" if mark.slip is None else "hint"
 
 
+@functools.cache
 def _code(source: str) -> str:
     """The syntax tree of an answer as text; the answer itself where it isn't Python."""
     try:
