@@ -97,8 +97,10 @@ def _mark_table(book, text: str) -> None:
     """Save the marks of a table that differ from the gradebook's: all of them, or none."""
     from gancourse.grading.gradebook.names import find
     from gancourse.grading.reports import exports
+    from gancourse.grading.reports.overview import worth
 
     records, students, others = book.records(), book.students(), book.other_names()
+    known = worth()
     index = {(record.student, record.notebook): record for record in records}
     names: dict[str, str] = {}
     marks: dict[tuple[str, str], tuple[float | None, str]] = {}
@@ -111,8 +113,11 @@ def _mark_table(book, text: str) -> None:
                 names[row.student] = find(row.student, students, others)
             student = names[row.student]
             record = index.get((student, row.notebook)) or index.get((student, ""))
+            if row.notebook not in known:
+                what = f"There is no exercise or notebook {row.exercise!r}."
+                raise CourseError(what if row.exercise else "Exercise or notebook is missing.")
             if record is None:
-                raise CourseError(f"{student!r} has not handed in notebook {row.notebook or '?'}.")
+                raise CourseError(f"{student!r} has not handed in notebook {row.notebook}.")
             mark = _changed(row, record)
         except (ValueError, CourseError, typer.BadParameter) as error:
             wrong.append(f"row {n}, {row.student}: {' '.join(str(error).split())}")

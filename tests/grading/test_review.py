@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import time
 
 import pytest
 from fakes import MARKS, notebook
@@ -145,10 +146,9 @@ def downloaded(page, folder) -> str:
     """What the button saves."""
     page.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
     page.run("document.getElementById('download').click()")
-    page.run(  # the file is complete when it has its name
-        "new Promise((done) => requestAnimationFrame(done))"
-    )
-    while not (folder / "marks-2.3.csv").exists():
+    end = time.monotonic() + 60  # of a browser that hangs
+    while not (folder / "marks-2.3.csv").exists():  # it has its name when it is complete
+        assert time.monotonic() < end, "nothing was downloaded"
         page.run("1")
     return (folder / "marks-2.3.csv").read_text("utf-8-sig")
 
@@ -187,6 +187,24 @@ def test_a_reload_loses_nothing(term, reviewed):
     reviewed.call("Input.insertText", text="two\nlines")
     visit(reviewed, term)
     assert current(reviewed) == ["ann bob", "1", "two\nlines"]
+
+
+def test_a_browser_that_stores_nothing_is_mentioned(reviewed):
+    reviewed.run("Storage.prototype.setItem = () => { throw new Error('full'); }")
+    press(reviewed, "1")
+    text = reviewed.run("document.getElementById('status').textContent")
+    assert "stores nothing here: download before you close the page" in text
+
+
+def test_what_is_stored_can_be_nonsense(term, reviewed):
+    key = reviewed.run("place")
+    for stored in ("no json", "[]", '{"x": 1}', "null", '{"%s": [1]}'):
+        answer = reviewed.run("answers[0].id")
+        text = stored.replace("%s", answer)
+        reviewed.run(f"localStorage.setItem({json.dumps(key)}, {json.dumps(text)})")
+        visit(reviewed, term)
+        assert "Nothing changed." in reviewed.run("status.textContent")
+        assert "stores nothing" not in reviewed.run("status.textContent")
 
 
 def test_digits_and_letters_in_a_field_are_text(reviewed):

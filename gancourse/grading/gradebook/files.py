@@ -14,7 +14,7 @@ def private_folder(path: Path) -> Path:
 def write_private(path: Path, content: str | bytes) -> None:
     """Write a file with mode 0600, in one step: it is never seen half written."""
     data = content.encode() if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name[:40]}.{os.getpid()}")
     try:
         with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             file.write(data)

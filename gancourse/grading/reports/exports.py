@@ -129,7 +129,7 @@ def filled_in(text: str, records: Iterable[StudentRecord]) -> list[FilledIn]:
         cell = {name: texts.get(c, c).strip() for name, c in zip(head, row, strict=False)}
         number = cell.get("notebook", "") and cell["notebook"].zfill(2)
         exercise = cell.get("exercise", "") or number
-        exercise = exercise if "." in exercise or not exercise else exercise.zfill(2)
+        exercise = exercise.zfill(2) if exercise.isdigit() else exercise
         number = number_of(exercise) if exercise else number
         comment = cell.get("comment", "").replace("\r\n", "\n")
         found.append(FilledIn(cell["student"], number, exercise, cell[points], comment))

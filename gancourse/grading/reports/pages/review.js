@@ -52,16 +52,21 @@ function save() {
   show();
 }
 
-function load() {
-  let state = {};
+function stored() {
   try {
-    state = JSON.parse(localStorage.getItem(place)) || {};
-  } catch {
-    stores = false;
+    return JSON.parse(localStorage.getItem(place)) || {};
+  } catch (error) {
+    stores = error instanceof SyntaxError; // nothing that this page wrote
+    return {};
   }
+}
+
+function load() {
+  const state = stored();
   for (const answer of answers) {
-    const stored = state[answer.id];
-    if (Array.isArray(stored)) [points(answer).value, comment(answer).value] = stored.map(String);
+    const fields = state[answer.id];
+    if (!Array.isArray(fields) || fields.length !== 2) continue;
+    [points(answer).value, comment(answer).value] = fields.map(String);
   }
 }
 
