@@ -46,6 +46,25 @@ def test_marks_csv_of_the_export_is_accepted(graded):
     assert "well done" in text and "points well done" not in text  # a comment, no points
 
 
+def test_points_for_a_notebook_that_could_not_be_graded(term, run):
+    (term / "submissions" / "eve").mkdir()
+    (term / "submissions" / "eve" / "02.ipynb").write_bytes(notebook(bad=True))
+    run("grade", "submissions")
+    run("export")
+
+    def change(row):
+        if row["student"] == "eve":
+            row |= {"earned": "3", "comment": "on paper"}
+
+    fill("grades/export/marks.csv", "filled.csv", change)
+    assert run("mark", "--from", "filled.csv") == (0, "1 mark saved.\n")
+    run("export")
+    with open("grades/export/marks.csv", encoding="utf-8", newline="") as file:
+        (row,) = [row for row in csv.DictReader(file) if row["student"] == "eve"]
+    assert (row["earned"], row["by hand"], row["comment"]) == ("3", "yes", "on paper")
+    assert run("mark", "--from", "grades/export/marks.csv") == (0, "0 marks saved.\n")
+
+
 def test_a_table_of_one_s_own(term, graded):
     (term / "own.csv").write_text("Student, Notebook ,POINTS\nann,2,4\nbob,02,3\ndan,,\n")
     assert graded("mark", "--from", "own.csv") == (0, "2 marks saved.\n")

@@ -21,6 +21,7 @@ WRONG = "def f(x):\n    return 2 * x"
 
 def answered(name: str, source: str, status: str = "wrong", **more) -> StudentRecord:
     slip, flags = more.pop("slip", None), more.pop("flags", ())
+    more["flags"] = more.pop("notebook_flags", ())
     mark = Mark("2.3", 2, 2 * (status == "right"), status, f"said to {name}", slip, flags, source)
     return StudentRecord(name, "02", "x", "graded", marks=(mark,), **more)
 
@@ -63,6 +64,7 @@ def test_other_points_or_comments_by_hand_are_another_group():
     assert (one.by_hand, one.comment, two.by_hand) == ("1.5", "nearly", "") and one.id != two.id
     assert review.groups([answered("c", WRONG)])["2.3"][0].id == two.id  # no names in it
     assert "count in place of these: b." in page_of(whole)
+    assert "which class.html lists: c." in page_of(answered("c", WRONG, notebook_flags=("x",)))
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,8 @@ class Group:
     comment: str
     elsewhere: tuple[str, ...] = ()
     """Those who have points for the whole notebook: points for the exercise do not count."""
+    flagged: tuple[str, ...] = ()
+    """Those whose whole notebook has flags, of any kind."""
 
     @property
     def id(self) -> str:
@@ -81,7 +83,9 @@ def groups(records: Sequence[StudentRecord]) -> dict[str, list[Group]]:
     for (exercise, by_hand, comment, kind, *_), members in found.items():
         students = tuple(record.student for record, _ in members)
         whole = tuple(r.student for r, _ in members if r.notebook in r.by_hand)
-        answers[exercise].append(Group(kind, students, members[0][1], by_hand, comment, whole))
+        flagged = tuple(record.student for record, _ in members if record.flags)
+        group = Group(kind, students, members[0][1], by_hand, comment, whole, flagged)
+        answers[exercise].append(group)
     order = list(KINDS)
 
     def place(group: Group) -> tuple:
