@@ -250,7 +250,7 @@ def _mark(
     id, seen, source = exercise.id, log.seen.get(exercise.id), file.answer(exercise.id)
     observed = log.flags.get(id, "")
     flags = (*flags, *(text for word, text in OBSERVED_FLAGS.items() if word in observed))
-    status, message, slip = "error", "", None
+    status, message, slip, earned = "error", "", None, 0
     if seen is None:
         why = log.stopped.get(f"exercise {id}") or next(iter(log.stopped.values()), "")
         message = f"your answer could not be run: {why or 'no time was left'}."
@@ -259,9 +259,9 @@ def _mark(
     else:
         verdict = collector.verdict(exercise, seed, seen)
         status, message, slip = verdict.status, verdict.message, verdict.slip
+        earned = verdict.points
     if status == "unsolved" and not source:
         message = "not solved yet: the notebook has no cell that answers it."
-    earned = exercise.points if status == "right" else 0
     return Mark(
         id, exercise.points, earned, status, _plain(message, 2000), slip, flags, source,
         letters.store(exercise, seen or ()),
