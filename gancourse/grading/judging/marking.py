@@ -10,7 +10,7 @@ import json
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,11 @@ from safetensors.torch import load
 from gancourse.errors import CourseError
 from gancourse.exercises import of_notebook
 from gancourse.exercises.base import Exercise, Failure, Observation
+from gancourse.exercises.verdicts import Verdict
 from gancourse.grading.answers import collector, notebook_file
 from gancourse.grading.answers.collector import CellError
 from gancourse.grading.answers.notebook_file import NotebookFile
+from gancourse.grading.judging import letters
 from gancourse.grading.judging.flags import find_flags
 from gancourse.grading.sandbox.isolation import Limits
 from gancourse.grading.sandbox.server import Server, Session, SessionEnded
@@ -52,6 +54,18 @@ class Mark:
     """For the instructor only; they cost no points."""
     answer: str = ""
     """Source of the student's exercise cell."""
+    observed: str = ""
+    """Of an answer that is a letter, what was observed, as JSON (`letters.store`)."""
+
+    def judged(self, verdict: Verdict) -> "Mark":
+        """The same answer with another verdict."""
+        points, earned = verdict.exercise.points, verdict.points
+        blank = verdict.status == self.status == "unsolved"
+        message = self.message if blank else _plain(verdict.message, 2000)
+        return replace(
+            self, points=points, earned=earned, status=verdict.status, message=message,
+            slip=verdict.slip,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -247,7 +261,10 @@ def _mark(
         earned = verdict.points
     if status == "unsolved" and not source:
         message = "not solved yet: the notebook has no cell that answers it."
-    return Mark(id, exercise.points, earned, status, _plain(message, 2000), slip, flags, source)
+    return Mark(
+        id, exercise.points, earned, status, _plain(message, 2000), slip, flags, source,
+        letters.store(exercise, seen or ()),
+    )  # fmt: skip
 
 
 def _plain(text: Any, length: int) -> str:
