@@ -50,6 +50,10 @@ def grade(
     scheduler: Scheduler = "",
     database: Database = None,
     unsafe: Unsafe = False,
+    whole: Annotated[
+        bool | None,
+        typer.Option("--whole/--parts", help="Points for right exercises only, or for parts too."),
+    ] = None,
     late: Annotated[
         float | None,
         typer.Option(min=0, max=100, help="Percent of the score that each day late costs."),
@@ -81,6 +85,8 @@ def grade(
     rule |= {"most": late_most} if late_most is not None else {}
     rule |= {"days": _days(late_days)} if late_days is not None else {}
     book.put("late", json.dumps(rule))
+    if whole is not None:
+        book.put("whole", "yes" if whole else "")
     book.add(collect(submissions, lambda content: notebook_file.parse(content).notebook))
     named = _with_names(book, rule)
     book.put("late", json.dumps(named))

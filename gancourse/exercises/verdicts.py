@@ -5,6 +5,7 @@ computes the same gives its hint; where none does, what is true of its values is
 """
 
 import contextlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
@@ -159,6 +160,11 @@ def _earned(exercise: Exercise, parts: Sequence[Part], points: int) -> str:
         return ""
     what = " and ".join(part.what for part in parts)
     return f", but {points} of {exercise.points} points, for {what}"
+
+
+def without_parts(message: str) -> str:
+    """A verdict's message, without the points for parts."""
+    return re.sub(r"^(Not correct yet), but \d+ of \d+ points, for [^.]*", r"\1", message)
 
 
 def assess(exercise: Exercise, answer: Any, seed: int, seconds: float = SECONDS) -> Verdict:

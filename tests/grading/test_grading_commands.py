@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from fakes import lay, notebook
+from fakes import MARKS, lay, notebook
 from handmade import code, text
 
 from gancourse import cli, exercises
@@ -228,3 +228,20 @@ def test_feedback_that_is_older_than_the_marks_is_mentioned(term, run):
     assert "older than the marks, for 1 student: bob" in (term / "grades/class.html").read_text()
     assert "3 pages in grades/feedback, 1 of them new or changed" in run("feedback")[1]
     assert "older" not in run("export")[1] + (term / "grades/class.html").read_text()
+
+
+def test_whole_counts_right_exercises_only_until_parts_count_again(term, run):
+    for folder in (term / "submissions").iterdir():
+        content = notebook(**{"marks": MARKS, "who": folder.name, "in part": ["2.3"]})
+        (folder / "02.ipynb").write_bytes(content)
+    run("grade", "submissions")
+    earned = []
+    for option in ([], ["--whole"], [], ["--parts"]):
+        run("grade", "submissions", *option)
+        run("export")
+        rows = [r for r in table(term / "grades/export/marks.csv") if r["exercise"] == "2.3"]
+        earned.append({row["earned"] for row in rows})
+        shown = {"1 of 2 points, for the mean" in row["message"] for row in rows}
+        assert shown == {earned[-1] == {"1"}}
+        assert all(row["message"].startswith("Not correct yet") for row in rows)
+    assert earned == [{"1"}, {"0"}, {"0"}, {"1"}]

@@ -296,7 +296,7 @@ class Gradebook:
             jobs = db.execute(sql.select(JOBS).order_by(JOBS.c.round, JOBS.c.key)).all()
             manual = db.execute(sql.select(MANUAL).order_by(MANUAL.c.id)).all()
         late = json.loads(self.get("late") or "{}")
-        return assemble(self._current(), jobs, manual, late)
+        return assemble(self._current(), jobs, manual, late, whole=bool(self.get("whole")))
 
     def history(self, student: str) -> list[str]:
         """Everything that was ever recorded about a student, one line each."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gancourse.exercises import of_notebook, rubric
+from gancourse.exercises.verdicts import without_parts
 from gancourse.grading.judging.marking import Mark, Result
 
 GRADED, REVIEW = "graded", "needs review"
@@ -132,7 +133,11 @@ def number_of(exercise: str) -> str:
 
 
 def assemble(
-    submissions: Sequence[Any], jobs: Sequence[Any], manual: Sequence[Any], late: Mapping[str, Any]
+    submissions: Sequence[Any],
+    jobs: Sequence[Any],
+    manual: Sequence[Any],
+    late: Mapping[str, Any],
+    whole: bool = False,
 ) -> list[StudentRecord]:
     """Make records from rows of the gradebook's tables.
 
@@ -143,11 +148,20 @@ def assemble(
     late : Mapping[str, Any]
         The rule: "percent" per day, "most" in all, "of" what ("score" or "maximum"), and "days":
         student -> notebook ("" for all) -> days.
+    whole : bool
+        Whether only right answers earn points, and parts of an exercise none.
     """
     by_digest = defaultdict(list)
     for job in jobs:
         by_digest[job.digest].append(job)
-    return [_record(row, by_digest[row.digest], manual, late) for row in submissions]
+    return [_record(row, by_digest[row.digest], manual, late, whole) for row in submissions]
+
+
+def _whole(mark: Mark) -> Mark:
+    """A mark without the points for parts."""
+    if mark.status == "right":
+        return mark
+    return replace(mark, earned=0, message=without_parts(mark.message))
 
 
 def history(submissions: Sequence[Any], jobs: Sequence[Any], manual: Sequence[Any]) -> list[str]:
@@ -170,7 +184,9 @@ def history(submissions: Sequence[Any], jobs: Sequence[Any], manual: Sequence[An
     return lines
 
 
-def _record(row: Any, jobs: Sequence[Any], manual: Sequence[Any], late: Mapping) -> StudentRecord:
+def _record(
+    row: Any, jobs: Sequence[Any], manual: Sequence[Any], late: Mapping, whole: bool
+) -> StudentRecord:
     days = late.get("days", {}).get(row.student, {})
     days_late = max(days.get(row.notebook, days.get("", row.late)), 0)
     penalty = min(days_late * late.get("percent", 0.0), late.get("most", 100.0))
@@ -182,6 +198,8 @@ def _record(row: Any, jobs: Sequence[Any], manual: Sequence[Any], late: Mapping)
     )  # fmt: skip
     if row.digest and not row.problem:
         record = _with_marks(record, jobs)
+    if whole:
+        record = replace(record, marks=tuple(map(_whole, record.marks)))
     of_student = [
         mark
         for mark in manual
