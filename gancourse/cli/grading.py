@@ -3,7 +3,7 @@
 import csv
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -35,8 +35,11 @@ def check(
 
 def grade(
     submissions: Annotated[
-        Path, typer.Argument(help="Folder of submissions, or the zip of Canvas or Moodle.")
+        Path, typer.Argument(help="Folder of submissions, or the zip of an LMS.")
     ],
+    layout: Annotated[
+        str, typer.Option(help="How they are laid out, if not recognized: canvas, github ...")
+    ] = "",
     out: Grades = Path("grades"),
     workers: Workers = None,
     scheduler: Scheduler = "",
@@ -61,13 +64,18 @@ def grade(
         from gancourse.grading.answers import notebook_file
         from gancourse.grading.gradebook import batch
         from gancourse.grading.gradebook.collect import collect
+        from gancourse.grading.gradebook.layouts import LAYOUTS
+    if layout and layout not in LAYOUTS:
+        raise typer.BadParameter(f"--layout is one of {', '.join(LAYOUTS)}, not {layout!r}.")
     rule = json.loads(book.get("late") or "{}")
     listed = set(rule.get("days", {}))
     rule |= {"percent": late} if late is not None else {}
     rule |= {"most": late_most} if late_most is not None else {}
     rule |= {"days": _days(late_days)} if late_days is not None else {}
     book.put("late", json.dumps(rule))
-    book.add(collect(submissions, lambda content: notebook_file.parse(content).notebook))
+    collected = collect(submissions, notebook_file.parse, layout)
+    print(collected)
+    book.add(_told(collected))
     for name in sorted(listed - set(rule.get("days", {}))):
         print(f"no longer late, since {late_days} doesn't name them: {name}")
     for name in sorted(set(rule.get("days", {})) - {r.student for r in book.records()}):
@@ -189,6 +197,15 @@ def export(
 
 
 COMMANDS = (check, grade, regrade, mark, history, feedback, export)
+
+
+def _told(collected: Iterable) -> Iterator:
+    """Submissions; those whose notes an instructor should read are printed."""
+    for submission in collected:
+        if "unchanged" in submission.note or submission.blank:
+            who = f"{submission.student}, notebook {submission.notebook}, {submission.file}"
+            print(f"{who}: {submission.note}")
+        yield submission
 
 
 def _report(book) -> None:

@@ -13,6 +13,7 @@ import traceback
 import warnings
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ import torch
 from gancourse import exercises
 from gancourse.exercises.base import Exercise, Failure, Observation
 from gancourse.exercises.verdicts import Verdict, compare, observe_all
+from gancourse.grading.answers import modules
 from gancourse.grading.answers.notebook_file import NotebookFile
 
 ENVIRONMENT = {
@@ -45,7 +47,8 @@ class CellError(NamedTuple):
 class Collector:
     """Runs the cells of a notebook one by one, and stores what `check` is given.
 
-    A context manager: within it, `gancourse.exercises.check` is replaced by `Collector.check`.
+    A context manager: within it, `gancourse.exercises.check` is replaced by `Collector.check`, and
+    the student's own modules are in the working folder.
 
     Parameters
     ----------
@@ -65,6 +68,7 @@ class Collector:
         self._check = exercises.check
 
     def __enter__(self) -> "Collector":
+        modules.write(self.job["modules"], Path())
         exercises.check = self.check
         return self
 

@@ -53,7 +53,7 @@ def preview(path: Path) -> Preview:
         If the file is no notebook of the course.
     """
     try:
-        file = notebook_file.read(path)
+        file = notebook_file.read(path, with_modules=True)
     except notebook_file.Unreadable as error:
         do = "Save the notebook, and name its file: gancourse check notebooks/02_minimax_game.ipynb"
         raise CourseError(error.what, error.why, do) from error
@@ -76,13 +76,15 @@ def preview(path: Path) -> Preview:
                     seen = collector.observe(exercise, cells.answer(exercise), seed)
                 verdicts.append(collector.verdict(exercise, seed, seen))
         type(shell).clear_instance()
-    notes = (*file.notes, *collector.notes(file, errors))
+    own = ", ".join(file.modules)
+    must = [f"hand in {own} with it: the notebook imports {own}, and these points need it"]
+    notes = (*file.notes, *(must if own else []), *collector.notes(file, errors))
     return Preview(tuple(verdicts), notes, file.notebook)
 
 
 @contextlib.contextmanager
 def _grader_settings(folder: Path) -> Iterator[None]:
-    """Settings and folders as in the sandbox: no file next to the notebook is handed in."""
+    """Settings and folders as in the sandbox: an empty working folder."""
     before = Path.cwd(), list(sys.path), dict(os.environ)
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as private,

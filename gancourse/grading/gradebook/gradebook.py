@@ -21,7 +21,7 @@ import psutil
 import sqlalchemy as sql
 
 from gancourse.errors import CourseError
-from gancourse.grading.gradebook.collect import Submission
+from gancourse.grading.gradebook.collect import BLANK, Submission
 from gancourse.grading.gradebook.records import StudentRecord, assemble, history, number_of
 from gancourse.grading.gradebook.schema import JOBS, MANUAL, SCHEMA, SETTINGS, SUBMISSIONS, connect
 from gancourse.grading.judging.marking import Result
@@ -273,7 +273,11 @@ class Gradebook:
         with self.engine.connect() as db:
             order = (SUBMISSIONS.c.collection, SUBMISSIONS.c.id)
             rows = db.execute(sql.select(SUBMISSIONS).order_by(*order)).all()
-        last = {(row.student, row.notebook or f"? {row.file}"): row for row in rows}
+        last = {}
+        for row in rows:
+            key = row.student, row.notebook or f"? {row.file}"
+            if not (row.note.startswith(BLANK) and key in last and last[key].digest):
+                last[key] = row  # a blank notebook replaces nothing
         newest = {row.student: row.collection for row in rows}
         settled = {(r.student, r.file, r.problem) for r in rows if r.notebook and not r.digest}
         refused = [r for r in last.values() if r.collection == newest[r.student]]

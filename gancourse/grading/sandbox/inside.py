@@ -133,7 +133,7 @@ def work(channel: Channel, shell: Any) -> None:
     job = channel.receive()
     sys.path.insert(0, "")  # as in a notebook, which may have written a module of its own
     signal.signal(signal.SIGALRM, _interrupt)
-    this_process = os.getpid()
+    this_process, folder = os.getpid(), os.getcwd()
     with Collector(shell, job) as collector:
         for number, source in job["cells"]:
             channel.send({"at": f"cell {number}"})
@@ -147,7 +147,7 @@ def work(channel: Channel, shell: Any) -> None:
     for id, exercise in collector.exercises.items():
         answer = collector.answer(exercise)
         channel.send({"at": f"exercise {id}"})
-        with _reference_calls(exercise, shell.user_ns) as calls:
+        with _reference_calls(exercise, shell.user_ns, folder) as calls:
             with _time_limit(job["exercise_seconds"]):
                 seen = observe(exercise, answer, seeds[id])
         flags = _flags(exercise, answer, calls, id in collector.corrected)
@@ -186,14 +186,20 @@ def _interrupt(*_: Any) -> None:
 
 
 @contextlib.contextmanager
-def _reference_calls(exercise: Exercise, names: dict) -> Iterator[list[bool]]:
-    """Calls of an exercise's reference: whether each came from the notebook, or another thread."""
+def _reference_calls(exercise: Exercise, names: dict, folder: str) -> Iterator[list[bool]]:
+    """Calls of an exercise's reference: whether each came from the student's code, or a thread.
+
+    The student's code has the notebook's `names` as its globals, or lies in its working folder.
+    """
     codes, calls = _codes(exercise.reference), []
+
+    def is_students(frame: FrameType) -> bool:
+        return frame.f_globals is names or frame.f_code.co_filename.startswith(folder)
 
     def profile(frame: FrameType, event: str, _: Any) -> None:
         if event == "call" and frame.f_code in codes:
             caller = frame.f_back
-            while caller and caller.f_globals is not names:
+            while caller and not is_students(caller):
                 caller = caller.f_back
             in_thread = threading.current_thread() is not threading.main_thread()
             calls.append(caller is not None or in_thread)
