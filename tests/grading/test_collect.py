@@ -218,3 +218,54 @@ def test_folders_that_tools_make_around_a_class(tmp_path):
     assert [s for s, *_ in collected(packed(tmp_path / "a.zip", flat))] == ["bob", "jane_doe"]
     named = dict.fromkeys(("HW_2_2024_Fall/jane/02.ipynb", "HW_2_2024_Fall/bob/02.ipynb"), TWO)
     assert [s for s, *_ in collected(packed(tmp_path / "b.zip", named))] == ["bob", "jane"]
+
+
+def test_a_blank_notebook_downloaded_later_does_not_count(tmp_path):
+    blank = notebook("02", blank=True)
+    lay(tmp_path, {"ann/a.ipynb": TWO, "ann/b.ipynb": blank, "ann/c.ipynb": notebook("02", n=3)})
+    lay(tmp_path, {"ann/d.ipynb": blank, "bob/02.ipynb": blank})
+    for time, name in enumerate("abcd"):
+        os.utime(tmp_path / "ann" / f"{name}.ipynb", (time, time))
+    ann, bob = collect(tmp_path, parse)
+    assert ann.file == "c.ipynb" and ann.content == notebook("02", n=3) and not ann.blank
+    assert "c.ipynb counts, not a.ipynb" in ann.note
+    assert "b.ipynb, d.ipynb is the course's notebook, unchanged: it does not count" in ann.note
+    assert bob.notebook == "02" and bob.content == blank and bob.blank
+
+
+def test_python_files_next_to_a_notebook_belong_to_it(tmp_path):
+    """Canvas numbers what is handed in again; each file is its own student's."""
+    seen = {}
+
+    def watch(content: bytes, name: str, beside) -> SimpleNamespace:
+        seen[name] = {file: read() for file, read in beside.items()}
+        return parse(content)
+
+    files = {"doe_11_2222_02.ipynb": TWO, "doe_11_2223_helpers.py": b"1", "roe_12_1_x.py": b"3"}
+    files |= {"doe_11_2225_helpers-1.py": b"2", "roe_12_2226_roe.ipynb": TWO}
+    list(collect(packed(tmp_path / "z.zip", files), watch))
+    assert seen["02.ipynb"] == {"helpers.py": b"1", "helpers-1.py": b"2"}
+    lay(tmp_path / "f", {"ann/w/02.ipynb": TWO, "ann/w/h.py": b"4", "ann/other/h.py": b"5"})
+    list(collect(tmp_path / "f", watch))
+    assert seen["02.ipynb"] == {"h.py": b"4"}
+
+
+def test_a_students_own_zip_is_read(tmp_path, monkeypatch):
+    inner = packed(tmp_path / "w.zip", {"w/02.ipynb": TWO, "w/h.py": b"1", "w/deep.zip": b"PK"})
+    files = {"ann/w.zip": inner.read_bytes(), "bob/w.zip": b"PK broken", "eve/e.zip": b""}
+    (tmp_path / "w.zip").unlink()
+    ann, bob, eve = collect(lay(tmp_path, files), parse)
+    assert (ann.notebook, ann.file, ann.problem) == ("02", "02.ipynb", "")
+    assert bob.file == "w.zip" and "not a zip that can be read" in bob.problem and eve.problem
+    monkeypatch.setattr(places, "MOST_IN_STUDENTS_ZIP", 2)
+    ann, *_ = collect(tmp_path, parse)
+    assert "more than 2" in ann.problem
+
+
+def test_a_large_file_that_is_packed_far_too_well_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(places, "LARGEST", 10_000)
+    files = {"bomb/02.ipynb": b" " * 10**6, "small/02.ipynb": TWO}
+    noise = os.urandom(15_000).hex().encode()
+    files |= {"large/02.ipynb": b'{"number": "02", "images": "' + noise + b'"}'}
+    problems = {s: problem for s, _, problem in collected(packed(tmp_path / "z.zip", files))}
+    assert "200 times larger" in problems.pop("bomb") and not any(problems.values())
