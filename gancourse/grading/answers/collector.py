@@ -74,6 +74,8 @@ class Collector:
 
     def __exit__(self, *_: object) -> None:
         exercises.check = self._check
+        for name in self.job["modules"]:
+            sys.modules.pop(name.removesuffix(".py"), None)
 
     def check(self, id: str, answer: Any) -> Any:
         """Store an answer and call `exercises.check`: the notebook's `check`."""

@@ -77,8 +77,8 @@ def preview(path: Path) -> Preview:
                 verdicts.append(collector.verdict(exercise, seed, seen))
         type(shell).clear_instance()
     own = ", ".join(file.modules)
-    must = [f"hand in {own} with it: the notebook imports {own}, and these points need it"]
-    notes = (*file.notes, *(must if own else []), *collector.notes(file, errors))
+    must = [f"hand these in, too, because the notebook imports them: {own}"] if own else []
+    notes = (*file.notes, *must, *collector.notes(file, errors))
     return Preview(tuple(verdicts), notes, file.notebook)
 
 
