@@ -51,7 +51,10 @@ ODD = {  # name: cells, and the verdicts that are not "unsolved"
         [*VALUE, code(REFERENCE), code('check("2.2", value)')],
         {"2.2": "right"},
     ),
-    "the reference, imported later, without a check": ([VALUE[0], code(REFERENCE)], {}),
+    "the reference, imported later, without a check": (
+        [VALUE[0], code(REFERENCE)],
+        {"2.2": "right"},
+    ),
     "the reference, handed out and checked again": (
         [*exercise("2.2", WRONG), code('value = check("2.2", value)')],
         {"2.2": "wrong"},
@@ -188,6 +191,33 @@ ODD = {  # name: cells, and the verdicts that are not "unsolved"
         [code(RIGHT, tags=["training"]), CHECK],
         {"2.2": "right"},
     ),
+    "a constant, an alias and a short function in a training cell": (
+        [
+            code(
+                "EPS = -0.0\nL, (a, b) = F.logsigmoid, (1, 2 * 0.5)\n"
+                "m: object = lambda x: x.mean()\nwhile True: pass\nG = train()",
+                tags=["training"],
+            ),
+            *exercise("2.2", "def value(x, y):\n    return m(L(x)) + m(L(-y)) * a * b + EPS"),
+        ],
+        {"2.2": "right"},
+    ),
+    "two answers of one name, without their checks": (
+        [code('answer = "c"', "exercise-2-1"), code('answer = "x"', "exercise-2-7")],
+        {"2.1": "right", "2.7": "wrong"},
+    ),
+    "an answer that another cell improves, without its check": (
+        [code(WRONG, "exercise-2-2"), code(RIGHT), code("value(torch.ones(2), torch.ones(2))")],
+        {"2.2": "right"},
+    ),
+    "a name that the course uses again, without its check": (
+        [VALUE[0], course_cell("for i in range(2):\n    value = i")],
+        {"2.2": "right"},
+    ),
+    "an answer imported from the student's own file, without its check": (
+        [code("from my_value import value", "exercise-2-2")],
+        {"2.2": "right"},
+    ),
     "an answer that needs training": (
         [
             code("weight = float(input())", tags=["training"]),
@@ -228,6 +258,7 @@ def test_check_and_grade_agree(name, server, tmp_path):
     path = tmp_path / "renamed (1).ipynb"
     path.write_text(text([START, *cells]), encoding="utf-8")
     (tmp_path / "my_helper.py").write_text(f"import torch.nn.functional as F\n{HELPER}")
+    (tmp_path / "my_value.py").write_text(f"import torch.nn.functional as F\n{RIGHT}")
     before = Path.cwd(), list(sys.path), dict(os.environ)
     checked = preview(path)
     saved = tmp_path / "saved.ipynb"

@@ -19,12 +19,20 @@ from typing import Any
 
 from gancourse.grading.answers import contents, modules
 from gancourse.grading.answers.contents import MOST, Unreadable
+from gancourse.grading.answers.statements import (
+    STUB,
+    bound_names,
+    helper_names,
+    imported_names,
+    is_definition,
+    is_starter,
+    names_in_text,
+)
 
 CELLS, SOURCE = 2000, 2 * 10**5  # code cells, and characters of code in all
 NOT_GRADED = {"training", "demonstration"}
 CHECK = re.compile(r"""\bcheck\(\s*["'](\d{1,2}\.\d{1,2})["']""")
 CHECKED = re.compile(r"""^(\w+) = check\(\s*["'](\d{1,2}\.\d{1,2})["'],\s*\1\s*\)""", re.M)
-STUB = re.compile(r"""NotImplementedError\(\s*["']Exercise (\d{1,2}\.\d{1,2})["']""")
 TITLE = re.compile(r"^# (\d\d) ")
 ROLE = re.compile(r"^(exercise|check)-(\d{1,2}-\d{1,2})(?!\d)")
 NOT_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)
@@ -64,7 +72,7 @@ class Cell:
         if _role(self, "check"):
             return bool(CHECKED.fullmatch(source))
         nodes = self.tree.body if _role(self, "exercise") and self.tree else ()
-        return bool(nodes) and all(map(_is_starter, nodes))
+        return bool(nodes) and all(map(is_starter, nodes))
 
     @cached_property
     def checks(self) -> frozenset[str]:
@@ -73,12 +81,12 @@ class Cell:
 
     @cached_property
     def runnable(self) -> "Cell":
-        """The part to run: all; of training, imports and definitions, which answers may use."""
+        """The part to run: all; of training, definitions and constants, which answers may use."""
         if not self.skipped:
             return self
         lines, parts = self._python.split("\n"), []
         for node in self.tree.body if self.tree else ():
-            if isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)):
+            if is_definition(node):
                 first = min(n.lineno for n in (node, *getattr(node, "decorator_list", ())))
                 parts += lines[first - 1 : node.end_lineno]
         return Cell(self.number, "\n".join(parts), "", False)
@@ -114,6 +122,21 @@ class Cell:
                     uses |= {symbol.get_name()} if symbol.is_referenced() else set()
         return frozenset(binds), frozenset(uses)
 
+    @cached_property
+    def bound(self) -> tuple[str, ...]:
+        """Names that it defines or assigns outside functions, in order."""
+        return tuple(bound_names(self.tree.body) if self.tree else names_in_text(self.source))
+
+    @cached_property
+    def imported(self) -> tuple[str, ...]:
+        """Names that it imports from modules, in order."""
+        return tuple(imported_names(self.tree.body)) if self.tree else ()
+
+    @cached_property
+    def helpers(self) -> frozenset[str]:
+        """Names that a function or class of this cell, of another name, uses."""
+        return frozenset(helper_names(self.tree.body)) if self.tree else frozenset()
+
     @property
     def binds(self) -> frozenset[str]:
         """Global names that it assigns, imports or defines, in functions too."""
@@ -123,17 +146,6 @@ class Cell:
     def uses(self) -> frozenset[str]:
         """Global names that it uses, in functions too; all of its words, where it isn't Python."""
         return self._names[1]
-
-
-def _is_starter(node: ast.stmt) -> bool:
-    """Whether a statement of an exercise's cell is to be filled in: `x = ...`, or a stub."""
-    if isinstance(node, ast.FunctionDef):
-        body = node.body[ast.get_docstring(node) is not None :]
-        return len(body) == 1 and bool(STUB.search(ast.unparse(body[0])))
-    if isinstance(node, ast.ClassDef):
-        return bool(STUB.search(ast.unparse(node)))
-    value = node.value if isinstance(node, ast.Assign) else None
-    return isinstance(value, ast.Constant) and value.value is Ellipsis
 
 
 def _is_bound(symbol: symtable.Symbol) -> bool:
@@ -223,26 +235,57 @@ class NotebookFile:
             Those of the notebook's exercises.
         """
         checked = [pair for cell in self.cells for pair in CHECKED.findall(cell.source)]
+        answers = {self._answer_cell(id) for id in ids}
         return {
             "notebook": self.notebook,
             "exercises": list(ids),
             "modules": dict(self.modules),
             "cells": [(cell.number, cell.source) for cell in self.cells_to_run],
             "names": {id: self.names(id) for id in ids},
+            "definitions": {id: self._definitions(id, answers) for id in ids},
             # name -> exercise of each line `f = check("1.2", f)`: later cells use this name
             "checked": {name: id for name, id in checked if id in ids},
         }
 
     def names(self, id: str) -> list[str]:
-        """Names that an answer without check may have: those that its cell binds, last first."""
+        """Names that an answer without check may have: those that its cell binds, likely first.
+
+        A check tells the name. Else what other cells use is more likely the answer than a helper,
+        which other functions of its own cell use; and what is bound last than what is first.
+        """
         cell = self._answer_cell(id)
-        names = []
-        for node in cell.tree.body if cell and cell.tree else ():
-            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-                names.append(node.name)
-            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-                names.append(node.targets[0].id)
-        return names[::-1]
+        if cell is None:
+            return []
+        checked = {n for c in self.cells for n, of in CHECKED.findall(c.source) if of == id}
+        others = [other for other in self.cells if other is not cell]
+        course = set().union(*(other.uses for other in others if other.unchanged))
+        used = set().union(*(other.uses for other in others))
+
+        def unlikely(name: str) -> tuple[bool, ...]:
+            tests = (name in checked, name in course, name in cell.bound, name in used)
+            return (*(not test for test in tests), name in cell.helpers)
+
+        imported = cell.imported[::-1] if _role(cell, "exercise") else ()
+        return sorted(dict.fromkeys([*cell.bound[::-1], *imported]), key=unlikely)
+
+    def _definitions(self, id: str, answers: Collection[Cell | None]) -> list[int]:
+        """Numbers of the cells that may define an answer: its own, and later ones of the student.
+
+        None after another of the `answers`, if that is of the same name.
+        """
+        own, names = self._answer_cell(id), {*self.names(id)}
+        numbers = [own.number] if own else []
+        for cell in self.cells[self.cells.index(own) + 1 :] if own else ():
+            if names & {*cell.bound} and cell != own and cell in answers:
+                break
+            if names & {*cell.bound, *cell.imported} and not cell.unchanged:
+                numbers.append(cell.number)
+        return numbers
+
+
+def _ids(cell: Cell) -> set[str]:
+    """Exercises that a cell answers or checks."""
+    return {*cell.checks, _role(cell, "exercise"), _role(cell, "check")} - {""}
 
 
 def _role(cell: Cell, kind: str) -> str:
@@ -294,7 +337,7 @@ def parse(
     """
     document = contents.load(content, name)
     saved = contents.cells(document)
-    code = [cell for cell in saved if cell["cell_type"] == "code"]
+    code = [cell for cell in saved if cell["cell_type"] == "code" or _is_check(cell)]
     if len(code) > CELLS or sum(len(cell["source"] or "") for cell in code) > SOURCE:
         why = f"More than {CELLS} cells or {SOURCE} characters."
         raise Unreadable(f"{name} is too large.", why)
@@ -314,12 +357,16 @@ def parse(
     return NotebookFile(content, number, tuple(cells), (*notes, *left_out), own)
 
 
+def _is_check(cell: Mapping[str, Any]) -> bool:
+    """Whether a cell is a check and nothing else, though it was made a text: its answer counts."""
+    return bool(CHECKED.fullmatch((cell["source"] or "").strip()))
+
+
 def _recognize(cells: list[Cell], titles: list[str | None], name: str) -> str:
     """The notebook that most exercises of a file belong to; its title counts as one more."""
     votes: Counter[str] = Counter()
     for cell in cells:
-        ids = {*cell.checks, *STUB.findall(cell.source)}
-        ids |= {_role(cell, "exercise"), _role(cell, "check")} - {""}
+        ids = _ids(cell) | {*STUB.findall(cell.source)}
         votes.update(f"{int(id.split('.')[0]):02d}" for id in ids)
     votes.update(match[1] for text in titles if (match := TITLE.match(text or "")))
     for number, _ in sorted(votes.items(), key=lambda item: (-item[1], item[0])):

@@ -67,7 +67,7 @@ def preview(path: Path) -> Preview:
         with collector.Collector(shell, job) as cells:
             for number, source in job["cells"]:
                 with capture_output():
-                    error = cells.run(source)
+                    error = cells.run(number, source)
                 if error and error.kind == "KeyboardInterrupt":
                     raise KeyboardInterrupt  # IPython catches it
                 errors |= {number: error} if error else {}

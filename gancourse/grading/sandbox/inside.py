@@ -137,7 +137,7 @@ def work(channel: Channel, shell: Any) -> None:
     with Collector(shell, job) as collector:
         for number, source in job["cells"]:
             channel.send({"at": f"cell {number}"})
-            error = _run(collector, source, job["cell_seconds"])
+            error = _run(collector, number, source, job["cell_seconds"])
             if os.getpid() != this_process:
                 os._exit(0)  # a copy that the cell made by fork
             if error:
@@ -163,10 +163,10 @@ def work(channel: Channel, shell: Any) -> None:
     os._exit(0)  # no atexit, no finalizers, no waiting for threads
 
 
-def _run(collector: Collector, source: str, seconds: float) -> CellError | None:
+def _run(collector: Collector, number: int, source: str, seconds: float) -> CellError | None:
     try:
         with _time_limit(seconds):
-            return collector.run(source)
+            return collector.run(number, source)
     except BaseException as error:
         return CellError(type(error).__name__, text_of(error))
 
