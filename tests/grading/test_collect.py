@@ -269,3 +269,11 @@ def test_a_large_file_that_is_packed_far_too_well_is_refused(tmp_path, monkeypat
     files |= {"large/02.ipynb": b'{"number": "02", "images": "' + noise + b'"}'}
     problems = {s: problem for s, _, problem in collected(packed(tmp_path / "z.zip", files))}
     assert "200 times larger" in problems.pop("bomb") and not any(problems.values())
+
+
+def test_a_notebook_next_to_a_zip_of_the_same_time_is_the_newer_one(tmp_path):
+    inner = packed(tmp_path / "w.zip", {"02.ipynb": TWO}).read_bytes()
+    newer = notebook("02", newer=True)
+    files = {"doe_11_2222_w.zip": inner, "doe_11_2223_02.ipynb": newer}
+    (submission,) = collect(packed(tmp_path / "z.zip", files), parse)
+    assert submission.content == newer

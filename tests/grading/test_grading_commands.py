@@ -241,7 +241,7 @@ def test_a_list_of_days_replaces_the_one_before(term, run):
 def test_the_layout_and_blank_notebooks_are_said(term, run):
     text = run("grade", "submissions")[1]
     assert text.startswith("Layout: named folders or files, 3 students\n") and "ann" not in text
-    blank = notebook(blank=True, marks={})
+    blank = notebook(blank=True, marks={"2.1": 0})
     lay(term / "submissions", {"ann/later.ipynb": blank, "eve/02.ipynb": blank})
     os.utime(term / "submissions" / "ann" / "02.ipynb", (1, 1))
     text = run("grade", "submissions")[1]

@@ -18,6 +18,7 @@ from gancourse.grading.gradebook.layouts import HandedIn, Tree
 from gancourse.grading.gradebook.places import printable
 
 MOST_FILES = 50  # notebooks per student
+NEWEST = 9999  # later than the year of any entry of a zip
 BLANK = "blank: "  # begins the note of such a notebook, also in the gradebook
 Parse = Callable[[bytes, str, Mapping[str, Read]], NotebookFile]
 
@@ -206,10 +207,10 @@ def _nothing(student: str, items: Sequence[HandedIn], notebooks: Sequence[Handed
 
 
 def _unpacked(items: Sequence[HandedIn]) -> Iterator[HandedIn]:
-    """With the files in a student's own zips in place of these."""
+    """With the files in a student's own zips in place of these; others of that time are newer."""
     for item in items:
         if not item.name.lower().endswith(".zip") or item.file.problem:
-            yield item
+            yield replace(item, file=replace(item.file, time=(*item.file.time, NEWEST)))
             continue
         for file in places.in_students_zip(item.file):
             name = item.name if file.path == item.file.path else file.path.name
