@@ -273,3 +273,23 @@ def test_a_students_folder_that_begins_with_a_dot_is_graded(tmp_path):
     expected = {".jane": ["02"], "bob": ["02"]}
     assert students(collect(lay(tmp_path / "a", files), parse)) == expected
     assert students(collect(packed(tmp_path / "a.zip", files), parse)) == expected
+
+
+def test_a_student_can_not_bring_a_list_of_students(tmp_path):
+    """What looks like another layout inside one student's folder is only that student's."""
+    files = {f"Jane Doe_11_assignsubmission_file/{name}": c for name, c in EXPORT.items()}
+    assert {*students(collect(packed(tmp_path / "a.zip", files), parse))} == {"Jane Doe_11"}
+
+
+def test_deep_folders_and_broken_texts_stop_nothing(tmp_path, monkeypatch):
+    deep = {"/".join("a" * 20_000) + "/02.ipynb": TWO}
+    assert students(collect(packed(tmp_path / "a.zip", deep), parse)) == {"a": ["02"]}
+    broken = {"s/jane/ps1/timestamp.txt": b"x" * 100, "s/jane/ps1/02.ipynb": TWO}
+    broken |= {"s/bob/ps1/02.ipynb": TWO, "s/.hid/.work/02.ipynb": TWO}
+    path = packed(tmp_path / "b.zip", broken)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in broken.items():
+            archive.writestr(name, content)
+    path.write_bytes(path.read_bytes().replace(b"x" * 100, b"y" * 100))  # its checksum is wrong
+    expected = {"jane": ["02"], "bob": ["02"], ".hid": ["02"]}
+    assert students(collect(path, parse)) == expected

@@ -4,6 +4,7 @@
 come from the system where it gives some, since students choose the names of their files.
 """
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,6 +33,7 @@ BRIGHTSPACE = re.compile(
 GOOGLE = re.compile(r"^(?P<student>.+?) - (?P<name>.+\.(?:ipynb|py|zip))$")
 GRADESCOPE = "submission_metadata.yml"
 PLAIN = ("", "canvas", "moodle", "google", "folders")  # the path alone tells the student
+DEEPEST = 6  # folders around everything
 SMALL = 10**5  # bytes that are read of a text that a system wrote
 
 
@@ -98,10 +100,10 @@ def recognize(tree: Tree, name: str = "") -> tuple[str, list[HandedIn]]:
         If the layout's own list of students is missing or broken.
     """
     trees = [tree]
-    while (inner := trees[-1].inner()) is not None:
+    while len(trees) < DEEPEST and (inner := trees[-1].inner()) is not None:
         trees.append(inner)
-    for layout in [LAYOUTS[name]] if name else LAYOUTS.values():
-        for candidate in trees:
+    for candidate in trees:  # the outermost first: below it names may be students' own
+        for layout in [LAYOUTS[name]] if name else LAYOUTS.values():
             if layout.matches(candidate):
                 return layout.title, list(layout.split(candidate))
     if name in PLAIN:
@@ -140,18 +142,15 @@ def student_of(path: PurePosixPath, lms: bool = True) -> tuple[str, str, bool]:
         return f"{match['student']}_{number}", rest, late
     if match := AFTER.match(name):
         return match["student"], match["name"] + match["ending"], False
-    if match := BEFORE.match(name):
-        return match["student"], match["name"], False
-    match = GOOGLE.match(name)
-    return match["student"] if match else "", match["name"] if match else name, False
+    match = BEFORE.match(name) or GOOGLE.match(name)
+    return (match["student"], match["name"], False) if match else ("", name, False)
 
 
 def _by_path(tree: Tree, lms: bool = True) -> Iterator[HandedIn]:
     for file in _unwrapped(tree.files, lms):
         student, name, late = student_of(file.path, lms)
         section = "".join(file.path.parts[1:-1][:1])
-        if not section.startswith("."):
-            yield HandedIn(student, name, file, late, section)
+        yield HandedIn(student, name, file, late, section)
 
 
 def _unwrapped(files: Sequence[File], lms: bool) -> list[File]:
@@ -178,6 +177,14 @@ def _named(tree: Tree, *patterns: re.Pattern) -> list[str]:
     names = [file.path.name for file in tree.files if len(file.path.parts) == 1]
     like = [name for name in names if any(pattern.match(name) for pattern in patterns)]
     return like if 2 * len(like) >= len(names) else []
+
+
+def _text(file: File) -> str:
+    """The beginning of a text that a system wrote; empty where it can't be read."""
+    try:
+        return "" if file.problem else file.read()[:SMALL].decode("utf-8", "replace")
+    except Exception:  # whatever a strange file causes, the rest is graded
+        return ""
 
 
 # Gradescope ----------------------------------------------------------------------------------
@@ -227,14 +234,13 @@ def _blackboard(tree: Tree) -> Iterator[HandedIn]:
     found = [(file, match) for file in tree.files if (match := BLACKBOARD.match(str(file.path)))]
     users: dict[str, str] = {}  # what comes before "_attempt_" -> the name in Blackboard's text
     for file, match in found:
-        if match["name"] is None and not file.problem:
-            name = BLACKBOARD_NAME.search(file.read()[:SMALL].decode("utf-8", "replace"))
+        if match["name"] is None:
+            name = BLACKBOARD_NAME.search(_text(file))
             if name and match["head"].endswith(f"_{name[1]}"):
                 users[match["head"]] = name[1]
     for file, match in found:
-        head = match["head"]
         if match["name"] is not None:
-            student = users.get(head) or head.rpartition("_")[2]
+            student = users.get(match["head"]) or match["head"].rpartition("_")[2]
             file = replace(file, time=(match["time"], *file.time))
             yield HandedIn(student, match["name"], file)
     for file in tree.files:
@@ -284,9 +290,7 @@ def _submitted(tree: Tree) -> list[File]:
 def _nbgrader(tree: Tree) -> Iterator[HandedIn]:
     files = _submitted(tree)
     times = {
-        file.path.parent: file.read()[:100].decode("utf-8", "replace").strip()
-        for file in files
-        if file.path.name == "timestamp.txt" and not file.problem
+        file.path.parent: _text(file).strip() for file in files if file.path.name == "timestamp.txt"
     }
     for file in files:
         parts = file.path.parts
@@ -331,7 +335,7 @@ def _is_github(tree: Tree) -> bool:
     paths = [file.path.parts for file in tree.files]
     notebooks = {p[0] for p in paths if len(p) == 3 and p[1] == "notebooks" and "ipynb" in p[2]}
     others = {p[0] for p in paths if {*p[1:2]} & {"solutions", "README.md", "pyproject.toml"}}
-    cloned = any((tree.root / top / ".git").exists() for top in tree.tops)
+    cloned = any(os.path.exists(tree.root / top / ".git") for top in tree.tops)
     return bool(notebooks & others) or cloned
 
 
