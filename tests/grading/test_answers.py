@@ -218,6 +218,17 @@ ODD = {  # name: cells, and the verdicts that are not "unsolved"
         [code("from my_value import value", "exercise-2-2")],
         {"2.2": "right"},
     ),
+    "answers that can't be looked at, without a check": (
+        [
+            code(
+                "class Odd:\n    @property\n    def __class__(self):\n        raise KeyError\n"
+                "    __signature__ = __class__\n    def __call__(self, *x):\n        return 1\n"
+                f"odd = Odd()\n{RIGHT}",
+                "exercise-2-2",
+            )
+        ],
+        {"2.2": "right"},
+    ),
     "an answer that needs training": (
         [
             code("weight = float(input())", tags=["training"]),

@@ -1,6 +1,7 @@
 """Honest but odd notebooks: each gets the marks of the plain one, from `check` and from `grade`."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,6 +93,41 @@ def in_a_block(source: str) -> str:
     return "if True:\n" + "\n".join(f"    {line}" if line else line for line in source.split("\n"))
 
 
+def added(*sources: str, at: int | None = None) -> Callable[[Cells], Cells]:
+    """With cells added in some place, or at the end."""
+    new = [handmade.code(source) for source in sources]
+    return lambda cells: [*cells[:at], *new, *(cells[at:] if at is not None else [])]
+
+
+def answers_last(cells: Cells) -> Cells:
+    """The exercises' cells are the last ones; no checks."""
+    first = [cell for cell in cells if not (is_(cell, "exercise") or is_(cell, "check"))]
+    return [*first, *(cell for cell in cells if is_(cell, "exercise"))]
+
+
+def in_one_cell(cells: Cells) -> Cells:
+    """All code is in one cell, except training."""
+    kept = [c for c in cells if c["cell_type"] == "code" and "training" not in str(c["metadata"])]
+    return [handmade.code("\n\n".join(cell["source"] for cell in kept))]
+
+
+def with_one_id(cells: Cells) -> Cells:
+    """A tool gave the same id to all other cells."""
+    return [{**c, "id": c["id"] if is_(c, "exercise") or is_(c, "check") else "x"} for c in cells]
+
+
+def annotated(source: str) -> str:
+    return re.sub(r"^(answer) = ", r"\1: str = ", source, flags=re.M)
+
+
+def as_keywords(source: str) -> str:
+    return re.sub(r'check\("(.*?)", (\w+)\)', r'check(answer=\2, id="\1")', source)
+
+
+def through_a_variable(source: str) -> str:
+    return re.sub(r'(\w+) = check\("(.*?)", (\w+)\)', r'n = "\2"\n\1 = check(n, \3)', source)
+
+
 HELPER = "def my_helper(x):\n    return x\n\nmy_number = my_helper(3)"
 VARIANTS: dict[str, Callable[[Cells], Cells]] = {
     "checks deleted": without_checks,
@@ -121,6 +157,26 @@ VARIANTS: dict[str, Callable[[Cells], Cells]] = {
         )
         for more in ("torch?", "?torch", "torch.nn??", "x = !ls", "%time 1 + 1", HELPER, "1 / 0")
     },
+    "the namespace is reset at the end": added("%reset -f", "x = 1"),
+    "extensions": added("%load_ext autoreload\n%autoreload 2", at=2),
+    "quit at the end": added("quit()", "import sys\nsys.exit(0)", "raise SystemExit"),
+    "quit in the middle": added("exit", "import sys\nsys.exit()", at=12),
+    "a cell that waits": added("import asyncio\nawait asyncio.sleep(0)", at=6),
+    "future annotations": added("from __future__ import annotations", at=1),
+    "another shell": added("%%bash\necho 1", "%%html\n<b>x</b>", "%%javascript\nx", at=5),
+    "answers last, no checks": answers_last,
+    "all in one cell": in_one_cell,
+    "one id for many cells": with_one_id,
+    "annotated letters, no checks": lambda c: without_checks(changed("exercise", annotated)(c)),
+    "checks with keywords": changed("check", as_keywords),
+    "checks with the exercise in a variable": changed("check", through_a_variable),
+    "checks under another name": lambda cells: changed(
+        "check", lambda s: s.replace("check(", "verify(")
+    )(added("from gancourse.exercises import check as verify", at=3)(cells)),
+    "checks that print": changed("check", lambda s: f"print({s.partition(' = ')[2]})"),
+    "checks twice": changed("check", lambda s: f"{s}\n{s}"),
+    "indented with tabs": changed("exercise", lambda s: s.replace("    ", "\t")),
+    "answers with notes": changed("exercise", lambda s: f"# \U0001f600 é\n{s};\n'''note'''"),
     "help at the start, no checks": lambda cells: without_checks(
         changed("exercise", lambda s: f"len?\n{s}")(cells)
     ),

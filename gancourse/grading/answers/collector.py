@@ -142,13 +142,15 @@ def _unlike(value: Any, reference: Any) -> int:
     """How far an object is from being such an answer: 0 of its kind, with its parameters; 1; 2."""
     kinds = str, numbers.Number, type, Callable
     kind = next((kind for kind in kinds if isinstance(reference, kind)), object)
-    if not isinstance(value, kind) or (kind is Callable and isinstance(value, type)):
-        return 2
     try:
+        if not isinstance(value, kind) or (kind is Callable and isinstance(value, type)):
+            return 2
+        if kind not in (type, Callable):
+            return 0
         expected = inspect.signature(reference).parameters
         return int([*inspect.signature(value).parameters] != [*expected])
-    except (TypeError, ValueError):
-        return 0
+    except Exception:  # an object may be made to raise here
+        return 1
 
 
 def observe(exercise: Exercise, answer: Any, seed: int) -> list[Observation | Failure]:
