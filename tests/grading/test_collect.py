@@ -277,3 +277,10 @@ def test_a_notebook_next_to_a_zip_of_the_same_time_is_the_newer_one(tmp_path):
     files = {"doe_11_2222_w.zip": inner, "doe_11_2223_02.ipynb": newer}
     (submission,) = collect(packed(tmp_path / "z.zip", files), parse)
     assert submission.content == newer
+
+
+def test_300_students_are_read_in_the_order_of_their_names(tmp_path):
+    place = lay(tmp_path, {f"s{n:03d}/02.ipynb": notebook("02", n=n) for n in range(300)})
+    collection = collect(place, parse)
+    assert str(collection).endswith("300 students")
+    assert [s.student for s in collection] == [f"s{n:03d}" for n in range(300)]

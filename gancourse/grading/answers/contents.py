@@ -28,15 +28,19 @@ class Unreadable(CourseError):
 
 
 def load(content: bytes, name: str) -> dict[str, Any]:
-    """The JSON object of a notebook file, which has a list of cells.
+    """Read the JSON of a notebook file.
 
     Parameters
     ----------
     content : bytes
-        Of the file. Where it is large, outputs, attachments and widgets are null in what is
-        returned.
+        Of the file.
     name : str
         Of the file, for the message.
+
+    Returns
+    -------
+    dict[str, Any]
+        It has a list of "cells". If the file is large, outputs, attachments and widgets are null.
 
     Raises
     ------

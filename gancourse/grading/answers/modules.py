@@ -28,7 +28,7 @@ def own_name(file: str) -> str:
 def imported(
     sources: Iterable[str], beside: Mapping[str, Read]
 ) -> tuple[dict[str, str], list[str]]:
-    """The files that code imports, directly or through another one, and notes on those left out.
+    """The files that code imports, directly or through another one.
 
     Parameters
     ----------
@@ -36,6 +36,11 @@ def imported(
         Code, of a notebook's cells.
     beside : Mapping[str, Read]
         Name of a file next to the notebook -> what reads it. Of two numbered ones the later counts.
+
+    Returns
+    -------
+    tuple[dict[str, str], list[str]]
+        Name of the file -> its text, and a note on each one that is left out.
     """
     files = {own: beside[name] for name in list(beside)[:CANDIDATES] if (own := own_name(name))}
     pending, texts, notes = list(sources), {}, []

@@ -85,14 +85,19 @@ class Layout:
 
 
 def recognize(tree: Tree, name: str = "") -> tuple[str, list[HandedIn]]:
-    """The title of a place's layout, and its files by student.
+    """The layout of a place: its title, and whose each file is.
 
     Parameters
     ----------
     tree : Tree
         All of its files.
     name : str
-        A key of `LAYOUTS`, to be used whatever the files look like.
+        A key of `LAYOUTS`, to be used whatever the files look like; recognized if empty.
+
+    Returns
+    -------
+    tuple[str, list[HandedIn]]
+        What recognizes no student has an empty one.
 
     Raises
     ------
