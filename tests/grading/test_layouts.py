@@ -284,8 +284,9 @@ def test_a_student_can_not_bring_a_list_of_students(tmp_path):
 def test_deep_folders_and_broken_texts_stop_nothing(tmp_path, monkeypatch):
     deep = {"/".join("a" * 20_000) + "/02.ipynb": TWO}
     assert students(collect(packed(tmp_path / "a.zip", deep), parse)) == {"a": ["02"]}
-    broken = {"s/jane/ps1/timestamp.txt": b"x" * 100, "s/jane/ps1/02.ipynb": TWO}
-    broken |= {"s/bob/ps1/02.ipynb": TWO, "s/.hid/.work/02.ipynb": TWO}
+    broken = {"jane/ps1/timestamp.txt": b"x" * 100, "jane/ps1/02.ipynb": TWO}
+    broken |= {"bob/ps1/02.ipynb": TWO, ".hid/.work/02.ipynb": TWO}
+    broken = {f"submitted/{name}": content for name, content in broken.items()}
     path = packed(tmp_path / "b.zip", broken)
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in broken.items():
@@ -293,3 +294,16 @@ def test_deep_folders_and_broken_texts_stop_nothing(tmp_path, monkeypatch):
     path.write_bytes(path.read_bytes().replace(b"x" * 100, b"y" * 100))  # its checksum is wrong
     expected = {"jane": ["02"], "bob": ["02"], ".hid": ["02"]}
     assert students(collect(path, parse)) == expected
+
+
+def test_one_student_s_files_do_not_decide_the_layout_of_a_class(tmp_path):
+    export = {f"assignment_9_export/{name}": content for name, content in EXPORT.items()}
+    export["assignment_9_export/submission_11/timestamp.txt"] = b"2026"
+    collection = collect(packed(tmp_path / "a.zip", export), parse)
+    assert str(collection) == "Layout: Gradescope export, 3 students"
+    names = ("team-1", "team-2", "team-3")
+    files = {f"{name}/02.ipynb": TWO for name in names} | clone(
+        "team-4", **{"notebooks/02_x.ipynb": TWO}
+    )
+    expected = {name: ["02"] for name in (*names, "team-4")}
+    assert students(collect(lay(tmp_path / "b", files), parse)) == expected

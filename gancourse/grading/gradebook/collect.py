@@ -93,7 +93,9 @@ def collect(place: Path, parse: Parse, layout: str = "") -> Collection:
         If the place itself can't be read, or contains nothing at all.
     """
     files = places.files(place)
-    title, handed_in = layouts.recognize(Tree(files, place), layout) if files else ("", [])
+    title, handed_in = (
+        layouts.recognize(Tree(files, place.resolve()), layout) if files else ("", [])
+    )
     by_student: dict[str, list[HandedIn]] = defaultdict(list)
     for item in handed_in:
         student = unicodedata.normalize("NFC", item.student)  # macOS separates accents from letters

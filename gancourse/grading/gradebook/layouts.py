@@ -306,9 +306,8 @@ def _nbgrader(tree: Tree) -> Iterator[HandedIn]:
 
 
 def _is_nbgrader(tree: Tree) -> bool:
-    paths = [file.path for file in tree.files]
-    timed = any(len(path.parts) == 3 and path.name == "timestamp.txt" for path in paths)
-    return timed or any(len(path.parts) == 4 and path.parts[0] == "submitted" for path in paths)
+    below = any(len(f.path.parts) == 4 and f.path.parts[0] == "submitted" for f in tree.files)
+    return below or tree.root.name == "submitted"
 
 
 def _github(tree: Tree) -> Iterator[HandedIn]:
@@ -340,8 +339,8 @@ def _is_github(tree: Tree) -> bool:
     paths = [file.path.parts for file in tree.files]
     notebooks = {p[0] for p in paths if len(p) == 3 and p[1] == "notebooks" and "ipynb" in p[2]}
     others = {p[0] for p in paths if {*p[1:2]} & {"solutions", "README.md", "pyproject.toml"}}
-    cloned = any(os.path.exists(tree.root / top / ".git") for top in tree.tops)
-    return bool(notebooks & others) or cloned
+    cloned = {top for top in tree.tops if os.path.exists(tree.root / top / ".git")}
+    return 2 * len(cloned | (notebooks & others)) >= len({p[0] for p in paths if len(p) > 1}) > 0
 
 
 LAYOUTS = {
