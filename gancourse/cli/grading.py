@@ -3,7 +3,7 @@
 import csv
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -43,8 +43,11 @@ def check(
 
 def grade(
     submissions: Annotated[
-        Path, typer.Argument(help="Folder of submissions, or the zip of Canvas or Moodle.")
+        Path, typer.Argument(help="Folder of submissions, or the zip of an LMS.")
     ],
+    layout: Annotated[
+        str, typer.Option(help="How they are laid out, if not recognized: canvas, github ...")
+    ] = "",
     out: Grades = Path("grades"),
     workers: Workers = None,
     scheduler: Scheduler = "",
@@ -78,19 +81,22 @@ def grade(
         from gancourse.grading.answers import notebook_file
         from gancourse.grading.gradebook import batch
         from gancourse.grading.gradebook.collect import collect
-    rule = json.loads(book.get("late") or "{}")
-    listed = set(rule.get("days", {}))
-    rule |= {"percent": late} if late is not None else {}
-    rule |= {"of": late_of.value} if late_of is not None else {}
-    rule |= {"most": late_most} if late_most is not None else {}
-    rule |= {"days": _days(late_days)} if late_days is not None else {}
+        from gancourse.grading.gradebook.layouts import LAYOUTS
+    if layout and layout not in LAYOUTS:
+        raise typer.BadParameter(f"--layout is one of {', '.join(LAYOUTS)}, not {layout!r}.")
+    before = json.loads(book.get("late") or "{}")
+    new = {"percent": late, "of": late_of and late_of.value, "most": late_most}
+    new |= {"days": None if late_days is None else _days(late_days)}
+    rule = before | {name: value for name, value in new.items() if value is not None}
     book.put("late", json.dumps(rule))
     if whole is not None:
         book.put("whole", "yes" if whole else "")
-    book.add(collect(submissions, lambda content: notebook_file.parse(content).notebook))
+    collected = collect(submissions, notebook_file.parse, layout)
+    print(collected)
+    book.add(_told(collected))
     named = _with_names(book, rule)
     book.put("late", json.dumps(named))
-    for name in sorted(listed - {*rule.get("days", {}), *named.get("days", {})}):
+    for name in sorted({*before.get("days", {})} - {*rule.get("days", {}), *named.get("days", {})}):
         print(f"no longer late, since {late_days} doesn't name them: {name}")
     batch.run(book, processes=workers or _cores(), scheduler=scheduler, unsafe=unsafe)
     for line in batch.outdated(book.records()):
@@ -131,6 +137,15 @@ def regrade(
     marks = f"{len(changed)} mark{'s' * (len(changed) != 1)} changed"
     print(f"{count} graded again; {marks}. Earlier ones: gancourse history STUDENT.")
     _report(book)
+
+
+def _told(collected: Iterable) -> Iterator:
+    """Submissions; those whose notes an instructor should read are printed."""
+    for submission in collected:
+        if "unchanged" in submission.note or submission.blank:
+            who = f"{submission.student}, notebook {submission.notebook}, {submission.file}"
+            print(f"{who}: {submission.note}")
+        yield submission
 
 
 def _report(book) -> None:

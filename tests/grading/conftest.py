@@ -1,7 +1,6 @@
 import sys
 from collections.abc import Iterator
 from functools import partial
-from types import SimpleNamespace
 
 import fakes
 import pytest
@@ -21,8 +20,7 @@ def term(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(workers, "local", fakes.here)
     monkeypatch.setattr(batch, "run", partial(batch.run, grade=fakes.grade))
-    parse = lambda content: SimpleNamespace(notebook=fakes.recognize(content))  # noqa: E731
-    monkeypatch.setattr(notebook_file, "parse", parse)
+    monkeypatch.setattr(notebook_file, "parse", fakes.parse)
     special = {"bob": {"slip": 0}, "dan": {"flag": "2.1"}}
     for name in ("ann", "bob", "dan"):
         folder = tmp_path / "submissions" / name

@@ -4,6 +4,7 @@ import json
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 from gancourse.errors import CourseError
 from gancourse.grading.answers.notebook_file import Unreadable
@@ -47,9 +48,13 @@ def lay(root: Path, files: dict[str, bytes]) -> Path:
     return root
 
 
-def recognize(content: bytes) -> str:
+def parse(content: bytes, name: str = "", beside=None) -> SimpleNamespace:
+    """In place of `notebook_file.parse`."""
     try:
-        return json.loads(content)["number"]
+        facts = json.loads(content)
+        return SimpleNamespace(
+            notebook=facts["number"], content=content, blank=facts.get("blank", False), notes=()
+        )
     except (ValueError, KeyError) as error:
         raise Unreadable("It is no notebook.") from error
 

@@ -10,6 +10,7 @@ from sandboxed import needs_a_sandbox
 
 from gancourse.exercises import find
 from gancourse.grading.answers import collector
+from gancourse.grading.answers.notebook_file import read
 from gancourse.grading.answers.preview import preview
 from gancourse.grading.judging import marking
 
@@ -50,7 +51,10 @@ ODD = {  # name: cells, and the verdicts that are not "unsolved"
         [*VALUE, code(REFERENCE), code('check("2.2", value)')],
         {"2.2": "right"},
     ),
-    "the reference, imported later, without a check": ([VALUE[0], code(REFERENCE)], {}),
+    "the reference, imported later, without a check": (
+        [VALUE[0], code(REFERENCE)],
+        {"2.2": "right"},
+    ),
     "the reference, handed out and checked again": (
         [*exercise("2.2", WRONG), code('value = check("2.2", value)')],
         {"2.2": "wrong"},
@@ -161,7 +165,7 @@ ODD = {  # name: cells, and the verdicts that are not "unsolved"
     "a helper that is missing": ([*exercise("2.2", WITH_HELPER)], {"2.2": "wrong"}),
     "a helper in a file next to the notebook": (
         [code("from my_helper import helper"), *exercise("2.2", WITH_HELPER)],
-        {"2.2": "wrong"},
+        {"2.2": "right"},
     ),
     "a helper in a file that a cell writes": (
         [
@@ -185,6 +189,44 @@ ODD = {  # name: cells, and the verdicts that are not "unsolved"
     ),
     "an answer merged into a training cell": (
         [code(RIGHT, tags=["training"]), CHECK],
+        {"2.2": "right"},
+    ),
+    "a constant, an alias and a short function in a training cell": (
+        [
+            code(
+                "EPS = -0.0\nL, (a, b) = F.logsigmoid, (1, 2 * 0.5)\n"
+                "m: object = lambda x: x.mean()\nwhile True: pass\nG = train()",
+                tags=["training"],
+            ),
+            *exercise("2.2", "def value(x, y):\n    return m(L(x)) + m(L(-y)) * a * b + EPS"),
+        ],
+        {"2.2": "right"},
+    ),
+    "two answers of one name, without their checks": (
+        [code('answer = "c"', "exercise-2-1"), code('answer = "x"', "exercise-2-7")],
+        {"2.1": "right", "2.7": "wrong"},
+    ),
+    "an answer that another cell improves, without its check": (
+        [code(WRONG, "exercise-2-2"), code(RIGHT), code("value(torch.ones(2), torch.ones(2))")],
+        {"2.2": "right"},
+    ),
+    "a name that the course uses again, without its check": (
+        [VALUE[0], course_cell("for i in range(2):\n    value = i")],
+        {"2.2": "right"},
+    ),
+    "an answer imported from the student's own file, without its check": (
+        [code("from my_value import value", "exercise-2-2")],
+        {"2.2": "right"},
+    ),
+    "answers that can't be looked at, without a check": (
+        [
+            code(
+                "class Odd:\n    @property\n    def __class__(self):\n        raise KeyError\n"
+                "    __signature__ = __class__\n    def __call__(self, *x):\n        return 1\n"
+                f"odd = Odd()\n{RIGHT}",
+                "exercise-2-2",
+            )
+        ],
         {"2.2": "right"},
     ),
     "an answer that needs training": (
@@ -227,14 +269,17 @@ def test_check_and_grade_agree(name, server, tmp_path):
     path = tmp_path / "renamed (1).ipynb"
     path.write_text(text([START, *cells]), encoding="utf-8")
     (tmp_path / "my_helper.py").write_text(f"import torch.nn.functional as F\n{HELPER}")
+    (tmp_path / "my_value.py").write_text(f"import torch.nn.functional as F\n{RIGHT}")
     before = Path.cwd(), list(sys.path), dict(os.environ)
     checked = preview(path)
-    graded = marking.grade(path, b"secret", server=server)
+    saved = tmp_path / "saved.ipynb"
+    saved.write_bytes(read(path, with_modules=True).content)
+    graded = marking.grade(saved, b"secret", server=server)
     assert (Path.cwd(), sys.path, dict(os.environ)) == before
     assert {v.exercise.id: v.status for v in checked.verdicts if v.status != "unsolved"} == expected
     assert {m.exercise: m.status for m in graded.marks if m.status != "unsolved"} == expected
     assert [v.exercise.id for v in checked.verdicts] == [m.exercise for m in graded.marks]
-    assert checked.notes == graded.notes
+    assert tuple(note for note in checked.notes if "hand these in" not in note) == graded.notes
 
 
 def test_what_ended_a_cell_is_reported():

@@ -1,15 +1,16 @@
 import os
 import stat
-import sys
 import zipfile
 from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
 
 import pytest
-from fakes import lay, notebook, recognize
+from fakes import lay, notebook, parse
 
 from gancourse.errors import CourseError
-from gancourse.grading.gradebook import collect as module
-from gancourse.grading.gradebook.collect import collect, student_of
+from gancourse.grading.gradebook import places
+from gancourse.grading.gradebook.collect import collect
+from gancourse.grading.gradebook.layouts import student_of
 
 TWO, THREE = notebook("02"), notebook("03")
 
@@ -22,7 +23,7 @@ def packed(path: Path, files: dict[str, bytes]) -> Path:
 
 
 def collected(place: Path) -> list[tuple[str, str, str]]:
-    return [(s.student, s.notebook, s.problem) for s in collect(place, recognize)]
+    return [(s.student, s.notebook, s.problem) for s in collect(place, parse)]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def test_a_zip_of_canvas(tmp_path, wrapped):
     files = {"doejane_LATE_11_2222_02_x.ipynb": TWO, "roejohn_12_2223_03_y.ipynb": THREE}
     place = packed(tmp_path / "submissions.zip", {wrapped + name: c for name, c in files.items()})
     assert collected(place) == [("doejane_11", "02", ""), ("roejohn_12", "03", "")]
-    assert [s.late for s in collect(place, recognize)] == [True, False]
+    assert [s.late for s in collect(place, parse)] == [True, False]
 
 
 def test_a_zip_of_moodle_and_one_that_was_packed_in_a_folder(tmp_path):
@@ -93,7 +94,7 @@ def test_what_can_not_be_graded_is_listed_and_the_rest_is_graded(tmp_path):
 
 
 def test_hostile_zips(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "LARGEST", 10_000)
+    monkeypatch.setattr(places, "MOST", 10_000)
     path = tmp_path / "evil.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in ("../../evil/02.ipynb", "/etc/02.ipynb", "good/02.ipynb", "..\\win/02.ipynb"):
@@ -122,7 +123,7 @@ def test_hostile_zips(tmp_path, monkeypatch):
 def test_the_newer_of_two_files_counts_and_a_note_says_so(tmp_path):
     lay(tmp_path, {"ann/b.ipynb": TWO, "ann/a.ipynb": notebook("02", newer=True)})
     os.utime(tmp_path / "ann" / "b.ipynb", (1, 1))
-    (submission,) = collect(tmp_path, recognize)
+    (submission,) = collect(tmp_path, parse)
     assert submission.file == "a.ipynb" and "b.ipynb" in submission.note
 
 
@@ -155,7 +156,7 @@ def test_names_that_canvas_makes_from_strange_names(name, expected):
 def test_a_folder_with_several_students_is_refused(tmp_path):
     """A section of the class: which of the two is meant?"""
     place = lay(tmp_path, {"A/jane/02.ipynb": TWO, "A/joe/02.ipynb": TWO, "B/02.ipynb": TWO})
-    (bad,) = [s for s in collect(place, recognize) if s.problem]
+    (bad,) = [s for s in collect(place, parse) if s.problem]
     assert bad.student == "A" and "(jane, joe): which student's" in bad.problem
     again = lay(
         tmp_path / "again", {"jane/02.ipynb": TWO, "jane/old/02.ipynb": TWO, "x/02.ipynb": TWO}
@@ -189,22 +190,26 @@ def test_zips_as_other_tools_pack_them(tmp_path):
 
 def test_of_a_student_s_many_files_one_is_in_memory(tmp_path):
     lay(tmp_path, {f"ann/{n}.ipynb": notebook("02", n=n) for n in range(9)})
-    counts = []
+    alive = []
 
-    def watch(content: bytes) -> str:
-        frame = sys._getframe(1)
-        counts.append(
-            sum(bool(s.content) for group in frame.f_locals["good"].values() for s in group)
-        )
-        return recognize(content)
+    class Content(bytes):
+        count = 0
+
+        def __del__(self) -> None:
+            Content.count -= 1
+
+    def watch(content: bytes, *more) -> SimpleNamespace:
+        Content.count += 1
+        alive.append(Content.count)
+        return SimpleNamespace(**{**vars(parse(content)), "content": Content(content)})
 
     (submission,) = collect(tmp_path, watch)
-    assert submission.content and max(counts) == 1
+    assert submission.content and len(alive) == 9 and max(alive) == 2  # it, and the one before
 
 
 def test_with_equal_times_the_copy_with_a_number_is_the_newer(tmp_path):
     files = {"ann/x.ipynb": notebook("02", n=1), "ann/x-1.ipynb": notebook("02", n=2)}
-    (submission,) = collect(packed(tmp_path / "z.zip", files), recognize)
+    (submission,) = collect(packed(tmp_path / "z.zip", files), parse)
     assert submission.file == "x-1.ipynb" and "not x.ipynb" in submission.note
 
 
@@ -213,3 +218,69 @@ def test_folders_that_tools_make_around_a_class(tmp_path):
     assert [s for s, *_ in collected(packed(tmp_path / "a.zip", flat))] == ["bob", "jane_doe"]
     named = dict.fromkeys(("HW_2_2024_Fall/jane/02.ipynb", "HW_2_2024_Fall/bob/02.ipynb"), TWO)
     assert [s for s, *_ in collected(packed(tmp_path / "b.zip", named))] == ["bob", "jane"]
+
+
+def test_a_blank_notebook_downloaded_later_does_not_count(tmp_path):
+    blank = notebook("02", blank=True)
+    lay(tmp_path, {"ann/a.ipynb": TWO, "ann/b.ipynb": blank, "ann/c.ipynb": notebook("02", n=3)})
+    lay(tmp_path, {"ann/d.ipynb": blank, "bob/02.ipynb": blank})
+    for time, name in enumerate("abcd"):
+        os.utime(tmp_path / "ann" / f"{name}.ipynb", (time, time))
+    ann, bob = collect(tmp_path, parse)
+    assert ann.file == "c.ipynb" and ann.content == notebook("02", n=3) and not ann.blank
+    assert "c.ipynb counts, not a.ipynb" in ann.note
+    assert "b.ipynb, d.ipynb is the course's notebook, unchanged: it does not count" in ann.note
+    assert bob.notebook == "02" and bob.content == blank and bob.blank
+
+
+def test_python_files_next_to_a_notebook_belong_to_it(tmp_path):
+    """Canvas numbers what is handed in again; each file is its own student's."""
+    seen = {}
+
+    def watch(content: bytes, name: str, beside) -> SimpleNamespace:
+        seen[name] = {file: read() for file, read in beside.items()}
+        return parse(content)
+
+    files = {"doe_11_2222_02.ipynb": TWO, "doe_11_2223_helpers.py": b"1", "roe_12_1_x.py": b"3"}
+    files |= {"doe_11_2225_helpers-1.py": b"2", "roe_12_2226_roe.ipynb": TWO}
+    list(collect(packed(tmp_path / "z.zip", files), watch))
+    assert seen["02.ipynb"] == {"helpers.py": b"1", "helpers-1.py": b"2"}
+    lay(tmp_path / "f", {"ann/w/02.ipynb": TWO, "ann/w/h.py": b"4", "ann/other/h.py": b"5"})
+    list(collect(tmp_path / "f", watch))
+    assert seen["02.ipynb"] == {"h.py": b"4"}
+
+
+def test_a_students_own_zip_is_read(tmp_path, monkeypatch):
+    inner = packed(tmp_path / "w.zip", {"w/02.ipynb": TWO, "w/h.py": b"1", "w/deep.zip": b"PK"})
+    files = {"ann/w.zip": inner.read_bytes(), "bob/w.zip": b"PK broken", "eve/e.zip": b""}
+    (tmp_path / "w.zip").unlink()
+    ann, bob, eve = collect(lay(tmp_path, files), parse)
+    assert (ann.notebook, ann.file, ann.problem) == ("02", "02.ipynb", "")
+    assert bob.file == "w.zip" and "not a zip that can be read" in bob.problem and eve.problem
+    monkeypatch.setattr(places, "MOST_IN_STUDENTS_ZIP", 2)
+    ann, *_ = collect(tmp_path, parse)
+    assert "more than 2" in ann.problem
+
+
+def test_a_large_file_that_is_packed_far_too_well_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(places, "LARGEST", 10_000)
+    files = {"bomb/02.ipynb": b" " * 10**6, "small/02.ipynb": TWO}
+    noise = os.urandom(15_000).hex().encode()
+    files |= {"large/02.ipynb": b'{"number": "02", "images": "' + noise + b'"}'}
+    problems = {s: problem for s, _, problem in collected(packed(tmp_path / "z.zip", files))}
+    assert "200 times larger" in problems.pop("bomb") and not any(problems.values())
+
+
+def test_a_notebook_next_to_a_zip_of_the_same_time_is_the_newer_one(tmp_path):
+    inner = packed(tmp_path / "w.zip", {"02.ipynb": TWO}).read_bytes()
+    newer = notebook("02", newer=True)
+    files = {"doe_11_2222_w.zip": inner, "doe_11_2223_02.ipynb": newer}
+    (submission,) = collect(packed(tmp_path / "z.zip", files), parse)
+    assert submission.content == newer
+
+
+def test_300_students_are_read_in_the_order_of_their_names(tmp_path):
+    place = lay(tmp_path, {f"s{n:03d}/02.ipynb": notebook("02", n=n) for n in range(300)})
+    collection = collect(place, parse)
+    assert str(collection).endswith("300 students")
+    assert [s.student for s in collection] == [f"s{n:03d}" for n in range(300)]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import sqlite3
 import stat
 import sys
@@ -113,6 +114,8 @@ def test_export_to_both_systems(term, run):
         (["export", "--canvas", "none.csv"], 2, "can't be read"),
         (["grade", "submissions", "--workers", "0"], 2, "workers"),
         (["check", "nothing.ipynb"], 1, "is not a file"),
+        (["grade", "submissions", "--layout", "x"], 2, "gradescope, moodle, brightspace"),
+        (["grade", "submissions", "--layout", "gradescope"], 1, "submission_metadata.yml"),
     ],
 )
 def test_wrong_use_says_why(term, run, words, status, message):
@@ -245,3 +248,23 @@ def test_whole_counts_right_exercises_only_until_parts_count_again(term, run):
         assert shown == {earned[-1] == {"1"}}
         assert all(row["message"].startswith("Not correct yet") for row in rows)
     assert earned == [{"1"}, {"0"}, {"0"}, {"1"}]
+
+
+def test_the_layout_and_blank_notebooks_are_said(term, run):
+    text = run("grade", "submissions")[1]
+    assert text.startswith("Layout: named folders or files, 3 students\n") and "ann" not in text
+    blank = notebook(blank=True, marks={"2.1": 0})
+    lay(term / "submissions", {"ann/later.ipynb": blank, "eve/02.ipynb": blank})
+    os.utime(term / "submissions" / "ann" / "02.ipynb", (1, 1))
+    text = run("grade", "submissions")[1]
+    note = "later.ipynb is the course's notebook, unchanged: it does not count"
+    assert f"ann, notebook 02, 02.ipynb: {note}" in text
+    assert "eve, notebook 02, 02.ipynb: blank: nothing was written in it" in text
+    run("export")
+    scores = {row["student"]: row["score"] for row in table("grades/export/totals.csv")}
+    assert scores == {"ann": "2", "bob": "2", "dan": "2", "eve": "0"}
+    lay(term / "again", {"ann/02.ipynb": blank, "bob/02.ipynb": notebook(marks={"2.1": 1})})
+    run("grade", "again")
+    run("export")
+    after = {row["student"]: row["score"] for row in table("grades/export/totals.csv")}
+    assert after["ann"] == "2", "what was written counts, though it was handed in before"

@@ -10,7 +10,7 @@ from handmade import code, course_cell, text
 
 from gancourse.errors import CourseError
 from gancourse.exercises import of_notebook
-from gancourse.grading.answers import notebook_file
+from gancourse.grading.answers import contents
 from gancourse.grading.answers.notebook_file import Unreadable, parse, read
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +31,7 @@ BROKEN = {
     "nbformat 3": b'{"worksheets": [{"cells": []}], "nbformat": 3}',
     "no exercise": text([code("print(1)")]).encode(),
     "of another course": text([code("check('97.1', x)")]).encode(),
-    "too large": b" " * (notebook_file.LARGEST + 1),
+    "too large": b" " * (contents.LARGEST + 1),
     "too many cells": text([code("check('2.1', 1)")] * 2500).encode(),
     "too much code": text([code("check('2.1', 1)\n" + "x = 1\n" * 200_000)]).encode(),
     "NaN": b"NaN",

@@ -4,7 +4,6 @@ import csv
 import io
 import sys
 from functools import partial
-from types import SimpleNamespace
 
 import fakes
 import pytest
@@ -216,8 +215,7 @@ def run(tmp_path, monkeypatch, capsys):
     """Run a command in a folder with a graded class; its status and output."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(batch, "run", partial(batch.run, grade=fakes.grade))
-    parse = lambda content: SimpleNamespace(notebook=fakes.recognize(content))  # noqa: E731
-    monkeypatch.setattr(notebook_file, "parse", parse)
+    monkeypatch.setattr(notebook_file, "parse", fakes.parse)
     contents = {name: notebook(marks=MARKS, who=name) for name in ("ann", "bob", "=eve")}
     fakes.lay(tmp_path / "submissions", {f"{n}/02.ipynb": c for n, c in contents.items()})
 

@@ -7,12 +7,15 @@ its cell defines. The reference solution, imported or handed out by `check`, is 
 
 import ast
 import builtins
+import inspect
+import numbers
 import random
 import sys
 import traceback
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +24,7 @@ import torch
 from gancourse import exercises
 from gancourse.exercises.base import Exercise, Failure, Observation
 from gancourse.exercises.verdicts import Verdict, compare, observe_all
+from gancourse.grading.answers import modules
 from gancourse.grading.answers.notebook_file import NotebookFile
 
 ENVIRONMENT = {
@@ -45,7 +49,8 @@ class CellError(NamedTuple):
 class Collector:
     """Runs the cells of a notebook one by one, and stores what `check` is given.
 
-    A context manager: within it, `gancourse.exercises.check` is replaced by `Collector.check`.
+    A context manager: within it, `gancourse.exercises.check` is replaced by `Collector.check`, and
+    the student's own modules are in the working folder.
 
     Parameters
     ----------
@@ -62,14 +67,19 @@ class Collector:
         self.corrected: set[str] = set()
         """Exercises whose `check` has handed out the reference."""
         self._answers: dict[str, tuple[Any, dict[str, Any]]] = {}
+        self._defined: dict[str, tuple[Any, dict[str, Any]]] = {}
+        """Without a check: what an exercise's cell defined, and the names then."""
         self._check = exercises.check
 
     def __enter__(self) -> "Collector":
+        modules.write(self.job["modules"], Path())
         exercises.check = self.check
         return self
 
     def __exit__(self, *_: object) -> None:
         exercises.check = self._check
+        for name in self.job["modules"]:
+            sys.modules.pop(name.removesuffix(".py"), None)
 
     def check(self, id: str, answer: Any) -> Any:
         """Store an answer and call `exercises.check`: the notebook's `check`."""
@@ -86,7 +96,7 @@ class Collector:
         self.corrected.add(id)
         return value
 
-    def run(self, source: str) -> CellError | None:
+    def run(self, number: int, source: str) -> CellError | None:
         """Run one cell. If it needs an answer whose cell failed, that answer counts as blank."""
         error = run_cell(self.shell, source)
         if "matplotlib.pyplot" in sys.modules:
@@ -95,7 +105,19 @@ class Collector:
         id = self.job["checked"].get(name)
         if id and id not in self._answers:
             self.shell.user_ns[name] = self._continue_with(id, None)
+        for id, exercise in self.exercises.items():
+            if number in self.job["definitions"][id] and id not in self._answers:
+                self._keep_definition(exercise)
         return None if error is None else CellError(type(error).__name__, text_of(error), name)
+
+    def _keep_definition(self, exercise: Exercise) -> None:
+        """Store an answer that no check was given: later cells may use its name for others."""
+        names = self.shell.user_ns
+        values = [names[name] for name in self.job["names"][exercise.id] if name in names]
+        value = min(values, key=lambda value: _unlike(value, exercise.reference), default=None)
+        kept = self._defined.get(exercise.id)
+        if not exercises.is_reference(exercise, value) and (kept is None or kept[0] is not value):
+            self._defined[exercise.id] = value, dict(names)
 
     def answer(self, exercise: Exercise) -> Any:
         """An exercise's answer, or None, after all cells ran.
@@ -103,11 +125,8 @@ class Collector:
         The notebook's names are brought back to what they were when it was checked: later cells may
         have used a helper's name, or `sum`, for other things.
         """
-        answer, names = self._answers.get(exercise.id, (None, self._final_names))
-        if exercise.id not in self._answers:
-            defined = [names[n] for n in self.job["names"][exercise.id] if n in names]
-            own = defined and not exercises.is_reference(exercise, defined[0])
-            answer = defined[0] if own else None
+        defined = self._defined.get(exercise.id, (None, self._final_names))
+        answer, names = self._answers.get(exercise.id, defined)
         # an answer may use what was defined only later
         later = {n: v for n, v in self._final_names.items() if not hasattr(builtins, n)}
         self.shell.user_ns.clear()
@@ -117,6 +136,21 @@ class Collector:
     @cached_property
     def _final_names(self) -> dict[str, Any]:
         return dict(self.shell.user_ns)
+
+
+def _unlike(value: Any, reference: Any) -> int:
+    """How far an object is from being such an answer: 0 of its kind, with its parameters; 1; 2."""
+    kinds = str, numbers.Number, type, Callable
+    kind = next((kind for kind in kinds if isinstance(reference, kind)), object)
+    try:
+        if not isinstance(value, kind) or (kind is Callable and isinstance(value, type)):
+            return 2
+        if kind not in (type, Callable):
+            return 0
+        expected = inspect.signature(reference).parameters
+        return int([*inspect.signature(value).parameters] != [*expected])
+    except Exception:  # an object may be made to raise here
+        return 1
 
 
 def observe(exercise: Exercise, answer: Any, seed: int) -> list[Observation | Failure]:

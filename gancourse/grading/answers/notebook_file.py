@@ -6,37 +6,37 @@ half-saved notebook, or a file made to break a reader; what can't be read is `Un
 
 import ast
 import hashlib
-import json
 import re
 import symtable
 import warnings
 from collections import Counter
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from gancourse.errors import CourseError
+from gancourse.grading.answers import contents, modules
+from gancourse.grading.answers.contents import MOST, Unreadable
+from gancourse.grading.answers.statements import (
+    STUB,
+    bound_names,
+    helper_names,
+    imported_names,
+    is_definition,
+    is_starter,
+    names_in_text,
+)
 
-LARGEST = 30 * 10**6  # bytes of a notebook, images in its outputs included
 CELLS, SOURCE = 2000, 2 * 10**5  # code cells, and characters of code in all
 NOT_GRADED = {"training", "demonstration"}
+SETUP = {"found", "course"}  # names that the setup cell binds, in any version
 CHECK = re.compile(r"""\bcheck\(\s*["'](\d{1,2}\.\d{1,2})["']""")
 CHECKED = re.compile(r"""^(\w+) = check\(\s*["'](\d{1,2}\.\d{1,2})["'],\s*\1\s*\)""", re.M)
-STUB = re.compile(r"""NotImplementedError\(\s*["']Exercise (\d{1,2}\.\d{1,2})["']""")
 TITLE = re.compile(r"^# (\d\d) ")
 ROLE = re.compile(r"^(exercise|check)-(\d{1,2}-\d{1,2})(?!\d)")
 NOT_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)
-
-
-class Unreadable(CourseError):
-    """A file that can't be graded: broken, too large, or no notebook of the course."""
-
-    def __init__(self, what: str, why: str = "") -> None:
-        do = "Ask for the notebook again: File > Download > .ipynb, after a run from top to bottom."
-        super().__init__(what, why, do)
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,13 @@ class Cell:
     """As the course or Colab wrote it; empty where it has none."""
     skipped: bool
     """Training and demonstrations take time and decide no mark."""
+    file: str = ""
+    """Of a module next to the notebook, whose text this is; empty for cells of the notebook."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, in words."""
+        return self.file or f"cell {self.number}"
 
     @cached_property
     def unchanged(self) -> bool:
@@ -58,18 +65,29 @@ class Cell:
         return self.id.partition("-")[0] == digest[:10]
 
     @cached_property
+    def given(self) -> bool:
+        """Whether it is as some version of the course hands it out."""
+        source = self.source.strip()
+        if self.unchanged or (self.id == "setup" and {*self.bound} <= SETUP and not self.checks):
+            return True
+        if _role(self, "check"):
+            return bool(CHECKED.fullmatch(source))
+        nodes = self.tree.body if _role(self, "exercise") and self.tree else ()
+        return bool(nodes) and all(map(is_starter, nodes))
+
+    @cached_property
     def checks(self) -> frozenset[str]:
         """The exercises that it checks."""
         return frozenset(CHECK.findall(self.source))
 
     @cached_property
     def runnable(self) -> "Cell":
-        """The part to run: all; of training, imports and definitions, which answers may use."""
+        """The part to run: all; of training, definitions and constants, which answers may use."""
         if not self.skipped:
             return self
         lines, parts = self._python.split("\n"), []
         for node in self.tree.body if self.tree else ():
-            if isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)):
+            if is_definition(node):
                 first = min(n.lineno for n in (node, *getattr(node, "decorator_list", ())))
                 parts += lines[first - 1 : node.end_lineno]
         return Cell(self.number, "\n".join(parts), "", False)
@@ -105,6 +123,21 @@ class Cell:
                     uses |= {symbol.get_name()} if symbol.is_referenced() else set()
         return frozenset(binds), frozenset(uses)
 
+    @cached_property
+    def bound(self) -> tuple[str, ...]:
+        """Names that it defines or assigns outside functions, in order."""
+        return tuple(bound_names(self.tree.body) if self.tree else names_in_text(self.source))
+
+    @cached_property
+    def imported(self) -> tuple[str, ...]:
+        """Names that it imports from modules, in order."""
+        return tuple(imported_names(self.tree.body)) if self.tree else ()
+
+    @cached_property
+    def helpers(self) -> frozenset[str]:
+        """Names that a function or class of this cell, of another name, uses."""
+        return frozenset(helper_names(self.tree.body)) if self.tree else frozenset()
+
     @property
     def binds(self) -> frozenset[str]:
         """Global names that it assigns, imports or defines, in functions too."""
@@ -124,12 +157,29 @@ def _is_bound(symbol: symtable.Symbol) -> bool:
 class NotebookFile:
     """A file that can be graded."""
 
-    digest: str
-    """SHA-256 of the file."""
+    content: bytes
+    """What is graded of the file, as a notebook: its cells without outputs, and `modules`."""
     notebook: str
     """Number of the course's notebook that it is, by its content: "02"."""
     cells: tuple[Cell, ...]
     notes: tuple[str, ...] = ()
+    modules: Mapping[str, str] = field(default_factory=dict)
+    """The student's own modules that it imports: name of the file -> text."""
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of `content`: running it again changes outputs, and not the digest."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    @property
+    def blank(self) -> bool:
+        """Whether it is as some version of the course hands it out: nothing was written in it."""
+        return all(cell.given for cell in self.cells)
+
+    @cached_property
+    def module_cells(self) -> tuple[Cell, ...]:
+        """Its modules, to be searched like cells."""
+        return tuple(Cell(0, text, "", False, name) for name, text in self.modules.items())
 
     @cached_property
     def cells_to_run(self) -> tuple[Cell, ...]:
@@ -186,25 +236,57 @@ class NotebookFile:
             Those of the notebook's exercises.
         """
         checked = [pair for cell in self.cells for pair in CHECKED.findall(cell.source)]
+        answers = {self._answer_cell(id) for id in ids}
         return {
             "notebook": self.notebook,
             "exercises": list(ids),
+            "modules": dict(self.modules),
             "cells": [(cell.number, cell.source) for cell in self.cells_to_run],
             "names": {id: self.names(id) for id in ids},
+            "definitions": {id: self._definitions(id, answers) for id in ids},
             # name -> exercise of each line `f = check("1.2", f)`: later cells use this name
             "checked": {name: id for name, id in checked if id in ids},
         }
 
     def names(self, id: str) -> list[str]:
-        """Names that an answer without check may have: those that its cell binds, last first."""
+        """Names that an answer without check may have: those that its cell binds, likely first.
+
+        A check tells the name. Else what other cells use is more likely the answer than a helper,
+        which other functions of its own cell use; and what is bound last than what is first.
+        """
         cell = self._answer_cell(id)
-        names = []
-        for node in cell.tree.body if cell and cell.tree else ():
-            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-                names.append(node.name)
-            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-                names.append(node.targets[0].id)
-        return names[::-1]
+        if cell is None:
+            return []
+        checked = {n for c in self.cells for n, of in CHECKED.findall(c.source) if of == id}
+        others = [other for other in self.cells if other is not cell]
+        course = set().union(*(other.uses for other in others if other.unchanged))
+        used = set().union(*(other.uses for other in others))
+
+        def unlikely(name: str) -> tuple[bool, ...]:
+            tests = (name in checked, name in course, name in cell.bound, name in used)
+            return (*(not test for test in tests), name in cell.helpers)
+
+        imported = cell.imported[::-1] if _role(cell, "exercise") else ()
+        return sorted(dict.fromkeys([*cell.bound[::-1], *imported]), key=unlikely)
+
+    def _definitions(self, id: str, answers: Collection[Cell | None]) -> list[int]:
+        """Numbers of the cells that may define an answer: its own, and later ones of the student.
+
+        None after another of the `answers`, if that is of the same name.
+        """
+        own, names = self._answer_cell(id), {*self.names(id)}
+        numbers = [own.number] if own else []
+        for cell in self.cells[self.cells.index(own) + 1 :] if own else ():
+            if names & {*cell.bound} and cell != own and cell in answers:
+                break
+            if names & {*cell.bound, *cell.imported} and not cell.unchanged:
+                numbers.append(cell.number)
+        return numbers
+
+
+def _ids(cell: Cell) -> set[str]:
+    """Exercises that a cell answers or checks."""
+    return {*cell.checks, _role(cell, "exercise"), _role(cell, "check")} - {""}
 
 
 def _role(cell: Cell, kind: str) -> str:
@@ -213,58 +295,79 @@ def _role(cell: Cell, kind: str) -> str:
     return match[2].replace("-", ".") if match and match[1] == kind else ""
 
 
-def read(path: Path) -> NotebookFile:
-    """Read a file; `Unreadable` says why not. Links are not followed."""
+def read(path: Path, with_modules: bool = False) -> NotebookFile:
+    """Read a file; `Unreadable` says why not. Links are not followed.
+
+    Parameters
+    ----------
+    path : Path
+        Of the notebook.
+    with_modules : bool
+        Whether the Python files next to it belong to it.
+    """
     try:
         if path.is_symlink() or not path.is_file():
             why = "Links, folders and devices are not read."
             raise Unreadable(f"{path.name} is not a file.", why)
         with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
+            content = file.read(MOST + 1)
+        beside = modules.next_to(path) if with_modules else {}
     except OSError as error:
         raise Unreadable(f"{path.name} can't be read.", str(error)) from error
-    return parse(content, path.name)
+    return parse(content, path.name, beside)
 
 
-def parse(content: bytes, name: str = "The file") -> NotebookFile:
-    """Parse the bytes of a file. Raises `Unreadable`."""
-    if len(content) > LARGEST:
-        raise Unreadable(f"{name} is too large.", f"More than {LARGEST // 10**6} MB.")
-    try:
-        document = json.loads(content.decode("utf-8-sig"))
-    except (ValueError, RecursionError, MemoryError) as error:
-        why = f"Its JSON is broken: {type(error).__name__}: {error}"[:230]
-        raise Unreadable(f"{name} is not a notebook.", why) from error
-    if not isinstance(document, dict) or not isinstance(document.get("cells"), list):
-        raise Unreadable(f"{name} is not a notebook.", "It has no list of cells (nbformat 4).")
-    code = [c for c in document["cells"] if isinstance(c, dict) and c.get("cell_type") == "code"]
-    sources = [_text(cell.get("source")) for cell in code]
-    if len(code) > CELLS or sum(map(len, filter(None, sources))) > SOURCE:
+def parse(
+    content: bytes, name: str = "The file", beside: Mapping[str, modules.Read] | None = None
+) -> NotebookFile:
+    """Parse the bytes of a file.
+
+    Parameters
+    ----------
+    content : bytes
+        Untrusted.
+    name : str
+        Of the file, for messages.
+    beside : Mapping[str, modules.Read] | None
+        Name of a file next to it -> what reads it. Those that it imports become `modules`.
+
+    Raises
+    ------
+    Unreadable
+        If it is no notebook of the course.
+    """
+    document = contents.load(content, name)
+    saved = contents.cells(document)
+    code = [cell for cell in saved if cell["cell_type"] == "code" or _is_check(cell)]
+    if len(code) > CELLS or sum(len(cell["source"] or "") for cell in code) > SOURCE:
         why = f"More than {CELLS} cells or {SOURCE} characters."
         raise Unreadable(f"{name} is too large.", why)
     cells, notes = [], []
-    for number, (cell, source) in enumerate(zip(code, sources, strict=True), start=1):
+    for number, cell in enumerate(code, start=1):
+        source, id = cell["source"], cell["metadata"].get("id", "")
         if source is None:
             notes.append(f"cell {number} contains no text and was left out")
             continue
-        metadata = cell.get("metadata") if isinstance(cell.get("metadata"), dict) else {}
-        tags = metadata.get("tags") if isinstance(metadata.get("tags"), list) else []
-        id = cell.get("id") or metadata.get("id")  # Colab keeps a cell's id in its metadata
-        id = id if isinstance(id, str) else ""
-        skipped = bool(NOT_GRADED & {tag for tag in tags if isinstance(tag, str)})
+        skipped = bool(NOT_GRADED & {*cell["metadata"].get("tags", ())})
         graded = ROLE.match(id) or CHECK.search(source) or STUB.search(source)
         cells.append(Cell(number, source, id, skipped and not graded))
-    titles = [_text(c.get("source")) for c in document["cells"][:5] if isinstance(c, dict)]
-    number = _recognize(cells, titles, name)
-    return NotebookFile(hashlib.sha256(content).hexdigest(), number, tuple(cells), tuple(notes))
+    number = _recognize(cells, [cell["source"] for cell in saved[:5]], name)
+    beside = {**modules.stored(document), **(beside or {})}
+    own, left_out = modules.imported([cell.source for cell in cells], beside)
+    content = contents.dump(document, saved, own)
+    return NotebookFile(content, number, tuple(cells), (*notes, *left_out), own)
+
+
+def _is_check(cell: Mapping[str, Any]) -> bool:
+    """Whether a cell is a check and nothing else, though it was made a text: its answer counts."""
+    return bool(CHECKED.fullmatch((cell["source"] or "").strip()))
 
 
 def _recognize(cells: list[Cell], titles: list[str | None], name: str) -> str:
     """The notebook that most exercises of a file belong to; its title counts as one more."""
     votes: Counter[str] = Counter()
     for cell in cells:
-        ids = {*cell.checks, *STUB.findall(cell.source)}
-        ids |= {_role(cell, "exercise"), _role(cell, "check")} - {""}
+        ids = _ids(cell) | {*STUB.findall(cell.source)}
         votes.update(f"{int(id.split('.')[0]):02d}" for id in ids)
     votes.update(match[1] for text in titles if (match := TITLE.match(text or "")))
     for number, _ in sorted(votes.items(), key=lambda item: (-item[1], item[0])):
@@ -274,12 +377,3 @@ def _recognize(cells: list[Cell], titles: list[str | None], name: str) -> str:
         f"{name} is no notebook of this course.",
         'No cell checks one of its exercises: check("2.1", answer).',
     )
-
-
-def _text(source: Any) -> str | None:
-    """A cell's source, which is a string or a list of lines; None where it is neither."""
-    if isinstance(source, list) and all(isinstance(line, str) for line in source):
-        source = "".join(source)
-    if not isinstance(source, str):
-        return None
-    return source.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate can't be sent on

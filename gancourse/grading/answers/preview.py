@@ -53,7 +53,7 @@ def preview(path: Path) -> Preview:
         If the file is no notebook of the course.
     """
     try:
-        file = notebook_file.read(path)
+        file = notebook_file.read(path, with_modules=True)
     except notebook_file.Unreadable as error:
         do = "Save the notebook, and name its file: gancourse check notebooks/02_minimax_game.ipynb"
         raise CourseError(error.what, error.why, do) from error
@@ -67,7 +67,7 @@ def preview(path: Path) -> Preview:
         with collector.Collector(shell, job) as cells:
             for number, source in job["cells"]:
                 with capture_output():
-                    error = cells.run(source)
+                    error = cells.run(number, source)
                 if error and error.kind == "KeyboardInterrupt":
                     raise KeyboardInterrupt  # IPython catches it
                 errors |= {number: error} if error else {}
@@ -76,13 +76,15 @@ def preview(path: Path) -> Preview:
                     seen = collector.observe(exercise, cells.answer(exercise), seed)
                 verdicts.append(collector.verdict(exercise, seed, seen))
         type(shell).clear_instance()
-    notes = (*file.notes, *collector.notes(file, errors))
+    own = ", ".join(file.modules)
+    must = [f"hand these in, too, because the notebook imports them: {own}"] if own else []
+    notes = (*file.notes, *must, *collector.notes(file, errors))
     return Preview(tuple(verdicts), notes, file.notebook)
 
 
 @contextlib.contextmanager
 def _grader_settings(folder: Path) -> Iterator[None]:
-    """Settings and folders as in the sandbox: no file next to the notebook is handed in."""
+    """Settings and folders as in the sandbox: an empty working folder."""
     before = Path.cwd(), list(sys.path), dict(os.environ)
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as private,

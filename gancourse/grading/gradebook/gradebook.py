@@ -22,7 +22,7 @@ import psutil
 import sqlalchemy as sql
 
 from gancourse.errors import CourseError
-from gancourse.grading.gradebook.collect import Submission
+from gancourse.grading.gradebook.collect import BLANK, Submission
 from gancourse.grading.gradebook.files import private_folder, write_private
 from gancourse.grading.gradebook.records import StudentRecord, assemble, history, number_of
 from gancourse.grading.gradebook.schema import (
@@ -320,7 +320,11 @@ class Gradebook:
             same = sql.and_(*(SUBMISSIONS.c[name] == ENTRIES.c[name] for name in names))
             both = sql.select(SUBMISSIONS, ENTRIES.c.entry).outerjoin(ENTRIES, same)
             rows = db.execute(both.order_by(*order)).all()
-        last = {(row.student, row.notebook or f"? {row.file}"): row for row in rows}
+        last = {}
+        for row in rows:
+            key = row.student, row.notebook or f"? {row.file}"
+            if not (row.note.startswith(BLANK) and key in last and last[key].digest):
+                last[key] = row  # a blank notebook replaces nothing
         newest = {row.student: row.collection for row in rows}
         settled = {(r.student, r.file, r.problem) for r in rows if r.notebook and not r.digest}
         refused = [r for r in last.values() if r.collection == newest[r.student]]

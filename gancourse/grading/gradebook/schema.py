@@ -3,7 +3,7 @@
 import sqlalchemy as sql
 from sqlalchemy import Column, Float, Integer, String, Table, Text
 
-SCHEMA = "1"
+SCHEMA = "2"  # digests are of a notebook without its outputs
 METADATA = sql.MetaData()
 SETTINGS = Table(
     "settings", METADATA, Column("name", String(40), primary_key=True), Column("value", Text)

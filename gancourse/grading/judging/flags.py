@@ -49,12 +49,12 @@ def find_flags(file: NotebookFile, exercises: Sequence[Exercise]) -> dict[str, t
     flags: dict[str, list[str]] = {e.id: [] for e in exercises} | {"": []}
     answers = {e.id: file.answer(e.id) for e in exercises}
     imported: dict[str, str] = {}  # name in the notebook so far -> dotted path of the import
-    for cell in file.cells:
+    for cell in (*file.module_cells, *file.cells):
         for name in cell.binds:
             imported.pop(name, None)
         paths = sorted(set(_paths(cell, imported)))
         for exercise in exercises:  # the course's own cells use some references later on
-            if cell.source == answers[exercise.id] or exercise.id in cell.checks:
+            if cell.file or cell.source == answers[exercise.id] or exercise.id in cell.checks:
                 references = [path for path in paths if _names_reference(path, exercise.reference)]
                 flags[exercise.id] += _lines("uses the reference solution", cell, references)
         if not cell.unchanged:
@@ -62,13 +62,14 @@ def find_flags(file: NotebookFile, exercises: Sequence[Exercise]) -> dict[str, t
             flags[""] += _lines("uses internals of the exercises or the process", cell, means)
             flags[""] += _lines("replaces part of a package", cell, _patched(cell, imported))
     for exercise in exercises:
-        if _is_copy(answers[exercise.id], exercise.reference):
+        sources = (answers[exercise.id], *file.modules.values())
+        if any(_is_copy(source, exercise.reference) for source in sources):
             flags[exercise.id].append("its code is the reference's, except for names")
     return {id: tuple(dict.fromkeys(lines)) for id, lines in flags.items() if lines}
 
 
 def _lines(what: str, cell: Cell, paths: Sequence[str]) -> list[str]:
-    return [f"{what}: cell {cell.number}, `{path[:100]}`" for path in paths]
+    return [f"{what}: {cell.place}, `{path[:100]}`" for path in paths]
 
 
 def _paths(cell: Cell, imported: dict[str, str]) -> Iterator[str]:

@@ -133,11 +133,11 @@ def work(channel: Channel, shell: Any) -> None:
     job = channel.receive()
     sys.path.insert(0, "")  # as in a notebook, which may have written a module of its own
     signal.signal(signal.SIGALRM, _interrupt)
-    this_process = os.getpid()
+    this_process, folder = os.getpid(), os.getcwd()
     with Collector(shell, job) as collector:
         for number, source in job["cells"]:
             channel.send({"at": f"cell {number}"})
-            error = _run(collector, source, job["cell_seconds"])
+            error = _run(collector, number, source, job["cell_seconds"])
             if os.getpid() != this_process:
                 os._exit(0)  # a copy that the cell made by fork
             if error:
@@ -146,7 +146,7 @@ def work(channel: Channel, shell: Any) -> None:
         answer = collector.answer(exercise)
         channel.send({"at": f"exercise {id}"})
         seed = channel.receive()["seed"]  # not before: no answer knows the cases of a later one
-        with _reference_calls(exercise, shell.user_ns) as calls:
+        with _reference_calls(exercise, shell.user_ns, folder) as calls:
             with _time_limit(job["exercise_seconds"]):
                 seen = observe(exercise, answer, seed)
         flags = _flags(exercise, answer, calls, id in collector.corrected)
@@ -162,10 +162,10 @@ def work(channel: Channel, shell: Any) -> None:
     os._exit(0)  # no atexit, no finalizers, no waiting for threads
 
 
-def _run(collector: Collector, source: str, seconds: float) -> CellError | None:
+def _run(collector: Collector, number: int, source: str, seconds: float) -> CellError | None:
     try:
         with _time_limit(seconds):
-            return collector.run(source)
+            return collector.run(number, source)
     except BaseException as error:
         return CellError(type(error).__name__, text_of(error))
 
@@ -185,14 +185,20 @@ def _interrupt(*_: Any) -> None:
 
 
 @contextlib.contextmanager
-def _reference_calls(exercise: Exercise, names: dict) -> Iterator[list[bool]]:
-    """Calls of an exercise's reference: whether each came from the notebook, or another thread."""
+def _reference_calls(exercise: Exercise, names: dict, folder: str) -> Iterator[list[bool]]:
+    """Calls of an exercise's reference: whether each came from the student's code, or a thread.
+
+    The student's code has the notebook's `names` as its globals, or lies in its working folder.
+    """
     codes, calls = _codes(exercise.reference), []
+
+    def is_students(frame: FrameType) -> bool:
+        return frame.f_globals is names or frame.f_code.co_filename.startswith(folder)
 
     def profile(frame: FrameType, event: str, _: Any) -> None:
         if event == "call" and frame.f_code in codes:
             caller = frame.f_back
-            while caller and caller.f_globals is not names:
+            while caller and not is_students(caller):
                 caller = caller.f_back
             in_thread = threading.current_thread() is not threading.main_thread()
             calls.append(caller is not None or in_thread)
