@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 
-from gancourse.grading.gradebook.collect import ANONYMOUS, CANVAS, MOODLE
+from gancourse.grading.gradebook.layouts import ANONYMOUS, CANVAS, MOODLE
 from gancourse.grading.gradebook.records import StudentRecord
 from gancourse.grading.reports.feedback import VERDICTS, headline, student_page
 
