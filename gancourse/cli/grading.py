@@ -2,10 +2,11 @@
 
 import csv
 import json
-import os
+import sys
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,9 +15,25 @@ from gancourse.cli.gradebooks import Database, Grades, open_book, read_text
 from gancourse.cli.marking import mark
 
 Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Local processes; default: one per core.")
+    int | None,
+    typer.Option("--workers", min=1, help="Local processes; default: as cores and memory allow."),
 ]
 Scheduler = Annotated[str, typer.Option(help="Address of a Dask scheduler, to use a cluster.")]
+
+
+class Sandbox(str, Enum):
+    """What keeps a submission from the machine and from other submissions."""
+
+    bubblewrap = "bubblewrap"
+    container = "container"
+
+
+Kind = Annotated[
+    Sandbox,
+    typer.Option(
+        "--sandbox", help="container: where bubblewrap can't work, in a container around all this."
+    ),
+]
 Unsafe = Annotated[
     bool, typer.Option("--unsafe-no-sandbox", help="No sandbox; results are stamped UNSAFE.")
 ]
@@ -41,6 +58,7 @@ def grade(
     workers: Workers = None,
     scheduler: Scheduler = "",
     database: Database = None,
+    sandbox: Kind = Sandbox.bubblewrap,
     unsafe: Unsafe = False,
     late: Annotated[
         float | None, typer.Option(min=0, max=100, help="Percent that each day late costs.")
@@ -56,6 +74,7 @@ def grade(
     if out.resolve().is_relative_to(submissions.resolve()):
         what = f"{out} is inside {submissions}, and its files would be graded too."
         raise typer.BadParameter(f"{what} Name another folder with --out.")
+    how = _how(workers, scheduler, sandbox, unsafe)
     book = open_book(out, database, new=True)
     with extra("instructor"):
         from gancourse.grading.answers import notebook_file
@@ -72,7 +91,7 @@ def grade(
         print(f"no longer late, since {late_days} doesn't name them: {name}")
     for name in sorted(set(rule.get("days", {})) - {r.student for r in book.records()}):
         print(f"days late are listed for {name!r}, who has handed in nothing")
-    batch.run(book, processes=workers or _cores(), scheduler=scheduler, unsafe=unsafe)
+    batch.run(book, **how)
     for line in batch.outdated(book.records()):
         print(line)
     _report(book)
@@ -84,6 +103,7 @@ def regrade(
     workers: Workers = None,
     scheduler: Scheduler = "",
     database: Database = None,
+    sandbox: Kind = Sandbox.bubblewrap,
     unsafe: Unsafe = False,
 ) -> None:
     """Grade one corrected exercise again, for all students.
@@ -96,12 +116,12 @@ def regrade(
     if any(line.id == exercise for lines in rubric.RUBRICS.values() for line in lines):
         raise typer.BadParameter(f"{exercise} is marked by hand: there is nothing to grade again.")
     exercises.find(exercise)
+    how = _how(workers, scheduler, sandbox, unsafe)
     book = open_book(out, database)
     from gancourse.grading.gradebook import batch
 
     before = _points(book, exercise)
-    options = {"processes": workers or _cores(), "scheduler": scheduler, "unsafe": unsafe}
-    count = batch.run(book, scope=exercise, **options)
+    count = batch.run(book, scope=exercise, **how)
     after = _points(book, exercise)
     if not count:
         print(f"Nothing to do: exercise {exercise} has not changed since it was graded.")
@@ -230,6 +250,17 @@ def _pairs(values: Sequence[str] | None, option: str, worth: Mapping[str, int]) 
     return by_number
 
 
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+def _how(workers: int | None, scheduler: str, sandbox: Sandbox, unsafe: bool) -> dict[str, Any]:
+    """Where and in what sandboxes submissions are graded, as `batch.run` takes it."""
+    if unsafe and sandbox is not Sandbox.bubblewrap:
+        what = f"--sandbox {sandbox.value} is a sandbox, --unsafe-no-sandbox means none"
+        raise typer.BadParameter(f"{what}: leave out one of them.")
+    if workers is None and not scheduler:
+        with extra("instructor"):
+            from gancourse.grading.gradebook import capacity
+        workers, why = capacity.workers()
+        if workers < len(capacity.cores()):
+            plural = "s" * (workers != 1)
+            print(f"{workers} worker{plural}: {why}. Another number: --workers", file=sys.stderr)
+    kind = "none" if unsafe else sandbox.value
+    return {"processes": workers or 1, "scheduler": scheduler, "sandbox": kind}

@@ -25,8 +25,8 @@ def test_a_server_that_ends_is_started_again(tmp_path, monkeypatch):
             book.add([Submission(name, "x.ipynb", "02", content)])
             assert batch.run(book) == 1
             if name == "ann":
-                workers._server(False).process.kill()
-                workers._server(False).process.wait()
+                workers._server("bubblewrap").process.kill()
+                workers._server("bubblewrap").process.wait()
         records = {record.student: record for record in book.records()}
     finally:
         workers.end_server()

@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import symtable
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -26,6 +27,7 @@ NOT_GRADED = {"training", "demonstration"}
 CHECK = re.compile(r"""\bcheck\(\s*["'](\d{1,2}\.\d{1,2})["']""")
 CHECKED = re.compile(r"""^(\w+) = check\(\s*["'](\d{1,2}\.\d{1,2})["'],\s*\1\s*\)""", re.M)
 STUB = re.compile(r"""NotImplementedError\(\s*["']Exercise (\d{1,2}\.\d{1,2})["']""")
+VERSION = re.compile(r"(\d{1,3})\.(\d{1,3})(?!\d)", re.ASCII)
 TITLE = re.compile(r"^# (\d\d) ")
 ROLE = re.compile(r"^(exercise|check)-(\d{1,2}-\d{1,2})(?!\d)")
 NOT_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)
@@ -254,9 +256,30 @@ def parse(content: bytes, name: str = "The file") -> NotebookFile:
         skipped = bool(NOT_GRADED & {tag for tag in tags if isinstance(tag, str)})
         graded = ROLE.match(id) or CHECK.search(source) or STUB.search(source)
         cells.append(Cell(number, source, id, skipped and not graded))
+    notes += _version_note(document, cells)
     titles = [_text(c.get("source")) for c in document["cells"][:5] if isinstance(c, dict)]
     number = _recognize(cells, titles, name)
     return NotebookFile(hashlib.sha256(content).hexdigest(), number, tuple(cells), tuple(notes))
+
+
+def _version_note(document: dict, cells: Iterable[Cell]) -> list[str]:
+    """Say so if cells that are no Python here come from a newer Python, which may allow them."""
+    info = document.get("metadata")
+    info = info.get("language_info") if isinstance(info, dict) else None
+    version = VERSION.match(str(info.get("version"))[:20]) if isinstance(info, dict) else None
+    written = tuple(map(int, version.groups())) if version else (0, 0)
+    if written <= sys.version_info[:2]:
+        return []
+    broken = [c for c in cells if c.tree is None and not c.skipped and "%%" not in c.source]
+    if not broken:
+        return []
+    theirs, ours = (".".join(map(str, pair)) for pair in (written, sys.version_info[:2]))
+    numbers = ", ".join(str(cell.number) for cell in broken)
+    return [
+        f"written with Python {theirs}, run with Python {ours}, which does not understand cell"
+        f"{'s' * (len(broken) > 1)} {numbers}: grade it with Python {theirs} "
+        "(docs/INSTRUCTORS.md, In a container)"
+    ]
 
 
 def _recognize(cells: list[Cell], titles: list[str | None], name: str) -> str:

@@ -25,7 +25,7 @@ def run(
     *,
     processes: int = 1,
     scheduler: str = "",
-    unsafe: bool = False,
+    sandbox: str = "bubblewrap",
     scope: str = "",
 ) -> int:
     """Grade what is queued, or one exercise of all submissions again; the number of those graded.
@@ -35,13 +35,13 @@ def run(
     book : Gradebook
         Has the queue, and gets the results.
     grade : Grade
-        What a worker calls: `grade(path, secret, unsafe=...)`. Importable where the workers run.
+        What a worker calls: `grade(path, secret, sandbox=...)`. Importable where the workers run.
     processes : int
         Workers on this machine.
     scheduler : str
         Address of a Dask scheduler, in place of processes here.
-    unsafe : bool
-        Grade where there is no sandbox.
+    sandbox : str
+        As `sandbox.server.Server` takes it.
     scope : str
         Id of an exercise ("2.3"), or "" for what has never been graded.
 
@@ -61,7 +61,7 @@ def run(
 
     def tasks() -> Iterator[Task]:
         while (job := book.claim(owner)) is not None:
-            yield Task(job, versions[job.notebook], book.secret, unsafe, book.file(job.digest))
+            yield Task(job, versions[job.notebook], book.secret, sandbox, book.file(job.digest))
 
     if scheduler:
         outcomes = workers.cluster(tasks(), grade, scheduler)
