@@ -11,7 +11,7 @@ import psutil
 
 from gancourse.grading.sandbox.isolation import Limits
 
-GROUPS = Path("/sys/fs/cgroup")
+GROUPS, MEMBER = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 WORKER = 10**9  # bytes that a worker takes itself
 
 
@@ -34,15 +34,17 @@ def share(cores: Sequence[int], worker: int, workers: int) -> set[int]:
     return set(cores[worker::workers]) or {cores[worker % len(cores)]}
 
 
-def workers(limits: Limits | None = None, groups: Path = GROUPS) -> tuple[int, str]:
+def workers(
+    limits: Limits | None = None, groups: Path = GROUPS, member: Path = MEMBER
+) -> tuple[int, str]:
     """How many workers to start, and why that many, in words.
 
     Parameters
     ----------
     limits : Limits | None
         What one submission may use; the default limits where it is None.
-    groups : Path
-        Where the kernel shows the control groups.
+    groups, member : Path
+        Where the kernel shows the control groups, and those that this process is in.
 
     Returns
     -------
@@ -50,7 +52,7 @@ def workers(limits: Limits | None = None, groups: Path = GROUPS) -> tuple[int, s
         At least 1: one may be graded even where memory is short.
     """
     memory, quota = psutil.virtual_memory().available, float(len(cores()))
-    for folder in _control_groups(groups):
+    for folder in _control_groups(groups, member):
         memory = min(memory, _free(folder))
         quota = min(quota, _quota(folder))
     each = (limits or Limits()).memory + WORKER
@@ -60,10 +62,10 @@ def workers(limits: Limits | None = None, groups: Path = GROUPS) -> tuple[int, s
     return count, f"{why}; each needs up to {each / 1e9:.0f} GB"
 
 
-def _control_groups(groups: Path) -> Iterator[Path]:
+def _control_groups(groups: Path, member: Path) -> Iterator[Path]:
     """The control groups of this process, version 2 and 1, with those that they are in."""
     try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
+        lines = member.read_text().splitlines()
     except OSError:
         return
     for _, names, path in (line.split(":", 2) for line in lines):

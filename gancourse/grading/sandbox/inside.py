@@ -14,6 +14,7 @@ import signal
 import socket
 import struct
 import sys
+import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
@@ -123,6 +124,7 @@ def _isolate(job: dict, channel: int, pidfd: int | None = None) -> None:
     os.setsid()
     os.chdir(job["home"])
     os.environ.update(job["environment"])
+    tempfile.tempdir = None  # what was found before is not for this user
     linux.limit_resources(**job["limits"])
     if job.get("readable"):
         landlock.restrict_files(job["readable"], job["writable"])
