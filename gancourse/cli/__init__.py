@@ -1,8 +1,9 @@
 """The ``gancourse`` command.
 
 ``course`` holds the commands for the course itself, ``networks`` those for trained networks,
-``grading`` those for exercises, and ``marking`` the one for points by hand. Heavy modules are
-imported by the command that needs them, so that ``gancourse --help`` is quick.
+``grading`` those for exercises, ``marking`` the one for points by hand, and ``packages`` those for
+the systems where students hand in. Heavy modules are imported by the command that needs them, so
+that ``gancourse --help`` is quick.
 """
 
 import sys
@@ -12,7 +13,7 @@ from typing import Annotated
 import typer
 
 from gancourse import __version__
-from gancourse.cli import course, grading, networks
+from gancourse.cli import course, grading, networks, packages
 from gancourse.errors import CourseError
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ for command in (course.build, course.run, course.doctor, course.fetch):
     app.command()(command)
 for command in (networks.export_model, *grading.COMMANDS):
     app.command()(command)
+app.add_typer(packages.app, name="package")
 
 
 def main() -> None:

@@ -41,12 +41,17 @@ Unsafe = Annotated[
 
 def check(
     notebook: Annotated[Path, typer.Argument(metavar="NN.ipynb", help="Your notebook, saved.")],
+    to: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON too.")
+    ] = None,
 ) -> None:
     """Show what would be graded in your notebook, and the points."""
     from gancourse.grading.answers.preview import preview
 
     result = preview(notebook)
     print(result)
+    if to is not None:
+        to.write_text(result.to_json(), encoding="utf-8")
     raise typer.Exit(0 if result.earned == result.points else 1)
 
 

@@ -51,15 +51,20 @@ def workers(
     tuple[int, str]
         At least 1: one may be graded even where memory is short.
     """
-    memory, quota = psutil.virtual_memory().available, float(len(cores()))
+    memory, quota = free_memory(groups, member), float(len(cores()))
     for folder in _control_groups(groups, member):
-        memory = min(memory, _free(folder))
         quota = min(quota, _quota(folder))
     each = (limits or Limits()).memory + WORKER
     by_cores, by_memory = max(1, int(quota)), max(1, memory // each)
     count = min(by_cores, by_memory)
     why = f"{by_cores} core{'s' * (by_cores != 1)}, {memory / 1e9:.1f} GB of free memory"
     return count, f"{why}; each needs up to {each / 1e9:.0f} GB"
+
+
+def free_memory(groups: Path = GROUPS, member: Path = MEMBER) -> int:
+    """Bytes of memory that this process can still get, of the machine and its control groups."""
+    free = (_free(folder) for folder in _control_groups(groups, member))
+    return min([psutil.virtual_memory().available, *free])
 
 
 def _control_groups(groups: Path, member: Path) -> Iterator[Path]:
