@@ -18,10 +18,14 @@ needs_a_container = pytest.mark.skipif(
 )
 
 
-def command(folders: Mapping[Path, str], *words: str, course: Path = ROOT) -> list[str]:
+def command(
+    folders: Mapping[Path, str], *words: str, course: Path = ROOT, namespaces: bool = False
+) -> list[str]:
     """The command that runs another one in the container.
 
-    Its root has this Python, readable by all, and an empty /tmp, and `folders`: outside -> inside.
+    Its root, which is read-only, has this Python, readable by all, an empty /tmp, and `folders`:
+    outside -> inside. With `namespaces` the user has a number and no rights, but can make more
+    namespaces.
     """
     places = [p for p in isolation.readable_places() if p.name != "gancourse"]
     places += [course, Path(__file__).parent, Path("/etc")]
@@ -33,8 +37,14 @@ def command(folders: Mapping[Path, str], *words: str, course: Path = ROOT) -> li
     rights = [word for name in RIGHTS for word in ("--cap-add", f"CAP_{name}")]
     variables = {"PYTHONPATH": f"{course}:{Path(__file__).parent}", "PATH": "/usr/bin:/bin"}
     settings = [w for name, value in variables.items() for w in ("--setenv", name, value)]
-    start = ["bwrap", "--cap-drop", "ALL", *rights, "--unshare-pid", "--die-with-parent"]
-    own = "--proc /proc --dev /dev --perms 1777 --tmpfs /dev/shm --chdir /".split()
+    start = ["bwrap", "--die-with-parent", "--cap-drop", "ALL"]
+    if namespaces:  # a /proc of which nothing is hidden, as they need: systempaths=unconfined
+        start += "--unshare-user --uid 1234 --gid 1234".split()
+        own = ["--bind", "/proc", "/proc"]
+    else:
+        start += [*rights, "--unshare-pid"]
+        own = ["--proc", "/proc"]
+    own += "--dev /dev --perms 1777 --tmpfs /dev/shm --remount-ro / --chdir /".split()
     return [*start, *mounts, *own, *settings, *words]
 
 
