@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ from handmade import RIGHT, code, text
 
 from gancourse import __version__, exercises
 from gancourse.errors import CourseError
+from gancourse.grading.answers import notebook_file
+from gancourse.grading.gradebook import collect
 from gancourse.grading.packages import classroom
 
 TOTAL = sum(exercise.points for exercise in exercises.of_notebook("02"))
@@ -106,3 +109,17 @@ def test_nothing_is_replaced_and_the_course_must_be_at_hand(repository, tmp_path
     with pytest.raises(CourseError, match="course's folder"):
         classroom.package("02", tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_clones_of_students_repositories_can_be_graded(repository, tmp_path):
+    """What `gh classroom clone student-repos` makes: a folder for each, with its history."""
+    for student in ("02-minimax-ann", "02-minimax-bob"):
+        shutil.copytree(repository, tmp_path / "clones" / student)
+        history = tmp_path / "clones" / student / ".git" / "objects"
+        history.mkdir(parents=True)
+        for n in range(collect.MOST_FILES + 1):
+            (history / f"{n:02x}").write_bytes(b"x")
+    read = lambda content: notebook_file.parse(content).notebook  # noqa: E731
+    submissions = list(collect.collect(tmp_path / "clones", read))
+    seen = [(s.student, s.notebook, s.problem) for s in submissions]
+    assert seen == [("02-minimax-ann", "02", ""), ("02-minimax-bob", "02", "")]
