@@ -31,7 +31,7 @@ class Sandbox(str, Enum):
 Kind = Annotated[
     Sandbox,
     typer.Option(
-        "--sandbox", help="container: where bubblewrap can't work, in a container around all this."
+        "--sandbox", help="container: a user for each submission, where bubblewrap is refused."
     ),
 ]
 Unsafe = Annotated[

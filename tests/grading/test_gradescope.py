@@ -253,3 +253,13 @@ def test_the_points_are_those_of_gancourse_grade(autograder, server, tmp_path):
         shown = [(t["number"], t["score"], t["output"]) for t in page["tests"][:-1]]
         assert shown == [(m.exercise, m.earned, m.message) for m in result.marks], name
         assert page["output"] == "\n".join(result.notes)
+
+
+def test_the_container_needs_nothing_but_the_course():
+    """Neither the gradebook's database nor the tools that make pages and notebooks."""
+    blocked = "sqlalchemy", "jinja2", "nbformat", "jupytext", "nbclient"
+    code = f"import sys\nfor name in {blocked}:\n    sys.modules[name] = None\n"
+    code += "import gancourse.grading.packages.gradescope"
+    environment = {**os.environ, "PYTHONPATH": str(contained.ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment)
+    assert done.returncode == 0, done.stderr

@@ -24,7 +24,7 @@ def refused(act, *args):
 """
 ATTACKS = {  # each asserts that it fails; none may leave anything to the next
     "honest": "",
-    "the grader's files": "assert refused(open, '/private') and refused(open, '/private', 'w')",
+    "the grader's files": "for mode in 'rw':\n    assert refused(open, '/handed_in/private', mode)",
     "other submissions": "assert refused(open, '/handed_in/honest.ipynb')",
     "the course": "import gancourse\nassert refused(open, gancourse.__file__, 'a')",
     "network": "assert refused(socket.socket) and refused(socket.socket, socket.AF_INET6)",
@@ -36,6 +36,11 @@ ATTACKS = {  # each asserts that it fails; none may leave anything to the next
     "    assert refused(os.kill, p, 9) and refused(open, f'/proc/{p}/mem')\n"
     "    assert refused(open, f'/proc/{p}/environ')",
     "a daemon": "import time\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(1000)",
+    "a process that is gone when it is killed": "if os.fork() == 0:\n    os.setsid()\n"
+    "    while True:\n        if os.fork():\n            os._exit(0)",
+    "one that kills what kills it": "import time\nif os.fork() == 0:\n    os.setsid()\n"
+    "    time.sleep(0.3)\n    while True:\n        try:\n            os.kill(-1, 9)\n"
+    "        except OSError:\n            pass",
     "files left": "for place in ('/dev/shm', os.environ['HOME']):\n"
     "    pathlib.Path(place, 'x').mkdir()\n    pathlib.Path(place, 'x', 'y').write_text('2.2')\n"
     "assert refused(open, '/tmp/x', 'w')",
@@ -49,7 +54,7 @@ from pathlib import Path
 from gancourse.grading.judging import marking
 from gancourse.grading.sandbox.server import Server
 results = {}
-Path("/private").touch(0o600)
+Path("/handed_in/private").touch(0o600)
 with Server(sys.argv[1]) as server:
     for name in sys.argv[2:]:
         result = marking.grade(Path("/handed_in", name + ".ipynb"), b"secret", server=server)

@@ -8,6 +8,6 @@ apt-get install -y python3 python3-venv
 apt-get install -y bubblewrap || echo "No bubblewrap: submissions run as a separate user."
 python3 -m venv /opt/gancourse
 install="/opt/gancourse/bin/python -m pip install --no-cache-dir"
-$install --index-url https://download.pytorch.org/whl/cpu torch torchvision # without CUDA: 5 GB less
+$install --index-url https://download.pytorch.org/whl/cpu torch torchvision # without CUDA
 $install ipython /autograder/source/*.whl
 chmod -R go+rX /opt/gancourse # the users that submissions run as read it too
