@@ -13,6 +13,7 @@ import pytest
 from autograder import Autograder
 from contained import needs_a_container
 from handmade import RIGHT, SETUP, code, text
+from sandboxed import needs_a_sandbox
 
 from gancourse import __version__, exercises
 from gancourse.errors import CourseError
@@ -146,6 +147,20 @@ def test_the_report_has_flags_for_the_instructor_only():
     ]
     assert page["execution_time"] == 1.3 and page["output"] == "note"
     assert "25 more points are given by hand" in gradescope.report(Result("11", ()), 1)["output"]
+
+
+@needs_a_sandbox
+def test_bubblewrap_is_tried_first(tmp_path):
+    for name in ("source", "submission", "results"):
+        (tmp_path / name).mkdir()
+    settings = {"notebook": "02", "secret": "00"}
+    (tmp_path / "source" / gradescope.SETTINGS).write_text(json.dumps(settings))
+    (tmp_path / "submission" / "x.ipynb").write_text(text(handmade.cells(value=RIGHT)))
+    assert gradescope.main([str(tmp_path)]) == 0
+    page = json.loads((tmp_path / "results" / "results.json").read_text())
+    assert earned(page) == EARNED
+    assert "CONTAINER" not in page["tests"][-1]["output"]
+    assert "no network" in page["tests"][-1]["output"]
 
 
 def test_where_nothing_can_be_graded_safely_there_are_no_results(tmp_path, monkeypatch, capsys):

@@ -1,9 +1,9 @@
 """A user of its own for each submission, in a container that can't make sandboxes.
 
-Containers often forbid the namespaces that bubblewrap needs. There the container is the wall around
-the grader, and this keeps a submission from the grader and from other submissions: a user without
-rights, no sockets of the internet, files limited by Landlock, every process killed at the end. The
-grader must be root, which it is in a container unless told otherwise.
+Containers often forbid the namespaces that bubblewrap needs. There the container protects the
+machine, and this protects the grader and other submissions: a user without rights, no sockets of
+the internet, files limited by Landlock, every process killed at the end. The grader must be root,
+which it is in a container unless told otherwise.
 """
 
 import contextlib
