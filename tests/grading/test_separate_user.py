@@ -120,6 +120,29 @@ def test_without_root_or_landlock_it_is_refused(monkeypatch, alone):
         separate_user.guarantees(alone)
 
 
+@needs_a_container
+def test_the_number_of_a_user_who_has_files_is_not_taken(monkeypatch, tmp_path):
+    """On a machine that is no container, it may be somebody's."""
+    theirs, free = 59_998, 59_999
+    (tmp_path / "theirs").touch()
+    os.chown(tmp_path / "theirs", theirs, theirs)
+    monkeypatch.setattr(separate_user, "SHARED", (str(tmp_path),))
+    monkeypatch.setattr(separate_user, "USERS", (theirs, free))
+    users = set()
+    for _ in range(8):
+        with separate_user.SeparateUser(isolation.Limits()) as sandbox:
+            users.add(sandbox.user)
+            (tmp_path / "left").touch()
+            os.chown(tmp_path / "left", sandbox.user, sandbox.user)
+            (tmp_path / "folder").mkdir()
+            (tmp_path / "folder" / "x").touch()
+            os.chown(tmp_path / "folder", sandbox.user, sandbox.user)
+            (tmp_path / "link").symlink_to(tmp_path / "theirs")
+            os.lchown(tmp_path / "link", sandbox.user, sandbox.user)
+        assert [path.name for path in tmp_path.iterdir()] == ["theirs"]
+    assert users == {free}
+
+
 def test_no_kind_of_sandbox_is_taken_for_another(monkeypatch):
     monkeypatch.setattr(isolation, "guarantees", lambda: ("bubblewrap",))
     monkeypatch.setattr(separate_user, "guarantees", lambda alone: (f"container {alone}",))

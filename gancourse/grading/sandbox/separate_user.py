@@ -78,7 +78,7 @@ class SeparateUser(NoSandbox):
             home = Path(tempfile.gettempdir(), f"gancourse-{self.user}")
             with contextlib.suppress(FileExistsError):
                 home.mkdir(0o700)  # a number is taken as long as its folder is there
-                if not any(self._own()):
+                if not (any(self._own()) or any(self._files())):
                     break
                 home.rmdir()
         self.home = str(home)
@@ -86,11 +86,9 @@ class SeparateUser(NoSandbox):
 
     def __exit__(self, *_: object) -> None:
         super().__exit__()
-        for folder in map(Path, SHARED):
-            for path in folder.iterdir() if folder.is_dir() else ():
-                with contextlib.suppress(OSError):
-                    if (facts := path.lstat()).st_uid == self.user:
-                        shutil.rmtree(path) if stat.S_ISDIR(facts.st_mode) else path.unlink()
+        for path in self._files():
+            with contextlib.suppress(OSError):
+                shutil.rmtree(path) if stat.S_ISDIR(path.lstat().st_mode) else path.unlink()
         if self._processes():
             raise CourseError("A submission's processes could not be ended.", "", "Run it again.")
 
@@ -109,6 +107,14 @@ class SeparateUser(NoSandbox):
             with contextlib.suppress(psutil.Error):
                 if process.uids().real == self.user:
                     yield process
+
+    def _files(self) -> Iterator[Path]:
+        """What this user has left where every user may write."""
+        for folder in map(Path, SHARED):
+            for path in [*folder.iterdir()] if folder.is_dir() else ():
+                with contextlib.suppress(OSError):
+                    if path.lstat().st_uid == self.user:
+                        yield path
 
     def memory(self) -> int:
         total = 0
