@@ -18,7 +18,7 @@ from sandboxed import needs_a_sandbox
 from gancourse import __version__, exercises
 from gancourse.errors import CourseError
 from gancourse.grading.judging.marking import Mark, Result
-from gancourse.grading.packages import gradescope, wheel
+from gancourse.grading.packages import gradescope
 
 EARNED = {"2.1": 1, "2.2": 2, "2.5": 1}
 NO_LANDLOCK = "import gancourse.grading.sandbox.landlock as l\nl.version = lambda: 0"
@@ -199,24 +199,6 @@ def test_the_zip_has_all_that_gradescope_needs(tmp_path):
         second = json.loads(archive.read(gradescope.SETTINGS))
     assert first["notebook"] == "02" and len(bytes.fromhex(first["secret"])) == 32
     assert first["secret"] != second["secret"]
-
-
-def test_the_wheel_can_be_installed(tmp_path):
-    pytest.importorskip("pip")
-    name, content = wheel.wheel()
-    (tmp_path / name).write_bytes(content)
-    words = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--quiet"]
-    subprocess.run([*words, "--target", tmp_path / "site", tmp_path / name], check=True)
-    code = "import gancourse.grading.packages as p; print(p.__file__)"
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
-    words = [sys.executable, "-c", code]
-    shown = subprocess.run(words, env=environment, capture_output=True, text=True, cwd=tmp_path)
-    assert shown.stdout.startswith(str(tmp_path / "site"))
-    for part in ("grading/packages/files/setup.sh", "exercises/nb02/__init__.py"):
-        assert (tmp_path / "site" / "gancourse" / part).is_file()
-    (facts,) = (tmp_path / "site").glob("*.dist-info")
-    assert f"Version: {__version__}" in (facts / "METADATA").read_text()
-    assert "Requires-Dist: torch" in (facts / "METADATA").read_text()
 
 
 @needs_a_container
