@@ -22,7 +22,8 @@ MODULES = {
 }
 install_import_hook(sorted(MODULES - OFTEN), "annotations.check")
 
-import simulated_device  # noqa: E402 - after the hook, which checks annotations
+import browser  # noqa: E402 - after the hook, which checks annotations
+import simulated_device  # noqa: E402
 
 from gancourse.simulated_cuda import Device  # noqa: E402
 
@@ -56,6 +57,15 @@ def device() -> Iterator[Device]:
     """The simulated device in place of the course's."""
     with simulated_device.replaced() as device:
         yield device
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[browser.Page]:
+    """An empty page in headless Chromium."""
+    if browser.CHROMIUM is None:
+        pytest.skip("no Chromium here (Debian: apt install chromium; or CHROMIUM=/its/path)")
+    with browser.browser() as page:
+        yield page
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The gradebook that a command works on: the options that name it, and tables read next to it."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -18,10 +19,15 @@ Database = Annotated[
 def open_book(folder: Path, url: str | None, new: bool = False):
     """The gradebook in a folder; only `grade` makes one."""
     with extra("instructor"):
+        from gancourse.grading.gradebook.files import open_to_others
         from gancourse.grading.gradebook.gradebook import Gradebook
     if not (new or url or list(folder.glob("gradebook.sqlite")) + list(folder.glob("*.url"))):
         raise typer.BadParameter(f"There is no gradebook in {folder}: name its folder with --out.")
-    return Gradebook(folder, url)
+    book = Gradebook(folder, url)
+    if open_to_others(folder):
+        what = f"{folder} contains marks, and others on this machine may read it or change it."
+        print(f"{what} If that is not meant: chmod -R go= {folder}", file=sys.stderr)
+    return book
 
 
 def read_text(path: Path) -> str:
@@ -30,3 +36,13 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise typer.BadParameter(f"{path} can't be read as UTF-8 text: {error}") from error
+
+
+def find_student(book, wanted: str) -> str:
+    """The gradebook's name of a student; says which, where it is spelled in another way."""
+    from gancourse.grading.gradebook.names import find
+
+    name = find(wanted, book.students(), book.other_names())
+    if name != wanted:
+        print(f"{wanted!r} is {name} in the gradebook.")
+    return name

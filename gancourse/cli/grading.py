@@ -3,7 +3,7 @@
 import csv
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from gancourse.cli.extras import extra
-from gancourse.cli.gradebooks import Database, Grades, open_book, read_text
-from gancourse.cli.marking import mark
+from gancourse.cli.gradebooks import Database, Grades, find_student, open_book, read_text
+from gancourse.errors import CourseError
 
 Workers = Annotated[
     int | None,
@@ -37,6 +37,13 @@ Kind = Annotated[
 Unsafe = Annotated[
     bool, typer.Option("--unsafe-no-sandbox", help="No sandbox; results are stamped UNSAFE.")
 ]
+
+
+class Of(str, Enum):
+    """What a day late costs a percentage of."""
+
+    score = "score"
+    maximum = "maximum"
 
 
 def check(
@@ -65,8 +72,17 @@ def grade(
     database: Database = None,
     sandbox: Kind = Sandbox.bubblewrap,
     unsafe: Unsafe = False,
+    whole: Annotated[
+        bool | None,
+        typer.Option("--whole/--parts", help="Points for right exercises only, or for parts too."),
+    ] = None,
     late: Annotated[
-        float | None, typer.Option(min=0, max=100, help="Percent that each day late costs.")
+        float | None,
+        typer.Option(min=0, max=100, help="Percent of the score that each day late costs."),
+    ] = None,
+    late_of: Annotated[
+        Of | None,
+        typer.Option(help="Whether that is a percentage of the student's score or of the maximum."),
     ] = None,
     late_most: Annotated[
         float | None, typer.Option(min=0, max=100, help="Percent that lateness costs at most.")
@@ -88,14 +104,17 @@ def grade(
     rule = json.loads(book.get("late") or "{}")
     listed = set(rule.get("days", {}))
     rule |= {"percent": late} if late is not None else {}
+    rule |= {"of": late_of.value} if late_of is not None else {}
     rule |= {"most": late_most} if late_most is not None else {}
     rule |= {"days": _days(late_days)} if late_days is not None else {}
     book.put("late", json.dumps(rule))
+    if whole is not None:
+        book.put("whole", "yes" if whole else "")
     book.add(collect(submissions, lambda content: notebook_file.parse(content).notebook))
-    for name in sorted(listed - set(rule.get("days", {}))):
+    named = _with_names(book, rule)
+    book.put("late", json.dumps(named))
+    for name in sorted(listed - {*rule.get("days", {}), *named.get("days", {})}):
         print(f"no longer late, since {late_days} doesn't name them: {name}")
-    for name in sorted(set(rule.get("days", {})) - {r.student for r in book.records()}):
-        print(f"days late are listed for {name!r}, who has handed in nothing")
     batch.run(book, **how)
     for line in batch.outdated(book.records()):
         print(line)
@@ -138,84 +157,6 @@ def regrade(
     _report(book)
 
 
-def history(
-    student: Annotated[str, typer.Argument(help="As the export names the student.")],
-    out: Grades = Path("grades"),
-    database: Database = None,
-) -> None:
-    """Show everything that was ever recorded for a student."""
-    lines = open_book(out, database).history(student)
-    print("\n".join(lines) or f"Nothing is recorded for {student}.")
-    raise typer.Exit(0 if lines else 1)
-
-
-def feedback(out: Grades = Path("grades"), database: Database = None) -> None:
-    """Write a page for each student, and one for the instructor."""
-    book = open_book(out, database)
-    from gancourse.grading.reports import feedback, overview
-
-    records = book.records()
-    pages = feedback.write_all(out / "feedback", records, overview.title)
-    print(f"{len(pages)} pages in {out / 'feedback'}")
-    print(f"{overview.write_class_page(out, records)}: for the instructor only")
-
-
-def export(
-    canvas: Annotated[
-        Path | None, typer.Option(help="Gradebook that Canvas exported (CSV), to fill in.")
-    ] = None,
-    moodle: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NN=CSV", help="Moodle's grading worksheet for a notebook."),
-    ] = None,
-    column: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NN=HEADING", help="Canvas's column for a notebook, if not found."),
-    ] = None,
-    notebook: Annotated[
-        list[str] | None, typer.Option(metavar="NN", help="Only this notebook; can be repeated.")
-    ] = None,
-    out: Grades = Path("grades"),
-    database: Database = None,
-) -> None:
-    """Write the marks as CSV, and fill in Canvas's or Moodle's table."""
-    book = open_book(out, database)
-    from gancourse.grading.reports import exports, overview
-
-    worth = overview.worth()
-    chosen = {number.zfill(2) for number in notebook or ()}
-    if missing := sorted(chosen - {*worth}):
-        what = f"There is no notebook {', '.join(missing)}: {', '.join(worth)}."
-        raise typer.BadParameter(f"{what} Repeat --notebook for each one.")
-    records = [record for record in book.records() if not chosen or record.notebook in chosen]
-    tables = {"marks": exports.marks(records, overview.title)}
-    tables["totals"] = exports.totals(records, worth)
-    if lines_to_fill := exports.rubric_lines(records, overview.title):
-        tables["rubric"] = lines_to_fill
-    lines = [overview.unmarked(record) for record in records if not record.has_score]
-    if canvas is not None:
-        columns = _pairs(column, "column", worth)
-        tables["canvas"], left_out = exports.canvas(read_text(canvas), records, worth, columns)
-        lines += left_out
-    for number, file in _pairs(moodle, "moodle", worth).items():
-        of_notebook = [record for record in records if record.notebook == number]
-        table, left_out = exports.moodle(read_text(Path(file)), of_notebook, worth[number])
-        tables[f"moodle_{number}"] = table
-        lines += left_out
-    (out / "export").mkdir(exist_ok=True)
-    for name, table in tables.items():
-        path = out / "export" / f"{name}.csv"
-        path.write_text(table, encoding="utf-8", newline="")
-        print(path)
-    lines = list(dict.fromkeys(lines))
-    if lines:
-        print(f"\nTo review, {len(lines)}:", *lines, sep="\n  ")
-    raise typer.Exit(1 if lines else 0)
-
-
-COMMANDS = (check, grade, regrade, mark, history, feedback, export)
-
-
 def _report(book) -> None:
     """Print how the class did; the status is 1 where a student has no mark of the grader."""
     from gancourse.grading.reports.overview import overview
@@ -230,6 +171,21 @@ def _points(book, exercise: str) -> dict[str, float]:
     return {r.student: r.earned(m) for r in records for m in r.marks if m.exercise == exercise}
 
 
+def _with_names(book, rule: Mapping) -> dict:
+    """The rule for lateness, with the gradebook's names; says whose days can't count."""
+    if "days" not in rule:
+        return dict(rule)
+    days: dict[str, dict[str, int]] = {}
+    for wanted, of_student in rule["days"].items():
+        try:
+            name = find_student(book, wanted)
+        except CourseError as error:
+            name = wanted
+            print(" ".join(f"Days late do not count. {error.what} {error.why}".split()))
+        days[name] = {**days.get(name, {}), **of_student}
+    return {**rule, "days": days}
+
+
 def _days(path: Path) -> Mapping[str, Mapping[str, int]]:
     """Student -> notebook ("" for all) -> days late."""
     days: dict[str, dict[str, int]] = {}
@@ -242,17 +198,6 @@ def _days(path: Path) -> Mapping[str, Mapping[str, int]]:
             what = f"{path} needs the columns student and days (integers)."
             raise typer.BadParameter(f"{what} This row is wrong: {row}") from error
     return days
-
-
-def _pairs(values: Sequence[str] | None, option: str, worth: Mapping[str, int]) -> dict[str, str]:
-    pairs = [value.partition("=") for value in values or ()]
-    for number, equals, value in pairs:
-        if not equals or number.zfill(2) not in worth or not value:
-            raise typer.BadParameter(f"--{option} takes a notebook's number, = and a value: 02=...")
-    by_number = {number.zfill(2): value for number, _, value in pairs}
-    if len(by_number) < len(pairs):
-        raise typer.BadParameter(f"--{option} names a notebook twice: export once for each.")
-    return by_number
 
 
 def _how(workers: int | None, scheduler: str, sandbox: Sandbox, unsafe: bool) -> dict[str, Any]:

@@ -6,14 +6,16 @@ from typing import Annotated
 
 import typer
 
-from gancourse.cli.gradebooks import Database, Grades, open_book, read_text
+from gancourse.cli.gradebooks import Database, Grades, find_student, open_book, read_text
 from gancourse.errors import CourseError
 
 SHOWN = 10  # wrong rows of a table that are listed
 
 
 def mark(
-    student: Annotated[str, typer.Argument(help="As the export names the student.")] = "",
+    student: Annotated[
+        str, typer.Argument(help="Name in the gradebook, or the LMS's number or full name.")
+    ] = "",
     exercise: Annotated[
         str,
         typer.Argument(help='"2.3", a rubric line ("11.a"), or "02" for the whole notebook.'),
@@ -25,7 +27,12 @@ def mark(
     ] = False,
     table: Annotated[
         Path | None,
-        typer.Option(metavar="CSV", help="rubric.csv of `gancourse export`, filled in."),
+        typer.Option(
+            "--from",
+            metavar="CSV",
+            help="marks.csv of `gancourse review`, or marks.csv or rubric.csv of `gancourse "
+            "export`, filled in: columns student, exercise or notebook, points, comment.",
+        ),
     ] = None,
     out: Grades = Path("grades"),
     database: Database = None,
@@ -33,13 +40,14 @@ def mark(
     """Give points or a comment by hand; regrading leaves them."""
     if table is not None:
         if student or points is not None or comment or clear:
-            raise typer.BadParameter("--table has all students, points and comments: give no more.")
+            raise typer.BadParameter("--from has all students, points and comments: give no more.")
         return _mark_table(open_book(out, database), read_text(table))
-    if not exercise:
-        raise typer.BadParameter("Give a student and an exercise, or --table.")
+    if not student or not exercise:
+        raise typer.BadParameter("Give a student and an exercise, or --from.")
     if (points is None and not comment) != clear:
         raise typer.BadParameter("Give --points, --comment or both; or --clear alone.")
     book = open_book(out, database)
+    student = find_student(book, student)
     number = exercise.split(".")[0].zfill(2)
     whole = "." not in exercise
     exercise = number if whole else exercise
@@ -87,34 +95,61 @@ def _require_sound(exercise: str, points: float | None, records: Sequence) -> No
 
 def _mark_table(book, text: str) -> None:
     """Save the marks of a table that differ from the gradebook's: all of them, or none."""
-    from gancourse.grading.gradebook.records import number_of
+    from gancourse.grading.gradebook.names import find
     from gancourse.grading.reports import exports
+    from gancourse.grading.reports.overview import worth
 
-    records = book.records()
-    marks, wrong = [], []
+    records, students, others = book.records(), book.students(), book.other_names()
+    known = worth()
+    index = {(record.student, record.notebook): record for record in records}
+    names: dict[str, str] = {}
+    marks: dict[tuple[str, str], tuple[float | None, str]] = {}
+    wrong = []
     for n, row in enumerate(exports.filled_in(text, records), start=2):
-        student, exercise, comment = row["student"], row["exercise"], row["comment"].strip()
-        if not (row["points"].strip() or comment):
+        if not row.points and not row.comment:
             continue
-        theirs = [r for r in records if r.student == student and r.notebook == number_of(exercise)]
         try:
-            points = float(row["points"].replace(",", ".")) if row["points"].strip() else None
-            _require_sound(exercise, points, theirs)
+            if row.student not in names:
+                names[row.student] = find(row.student, students, others)
+            student = names[row.student]
+            record = index.get((student, row.notebook)) or index.get((student, ""))
+            if row.notebook not in known:
+                what = f"There is no exercise or notebook {row.exercise!r}."
+                raise CourseError(what if row.exercise else "Exercise or notebook is missing.")
+            if record is None:
+                raise CourseError(f"{student!r} has not handed in notebook {row.notebook}.")
+            mark = _changed(row, record)
         except (ValueError, CourseError, typer.BadParameter) as error:
-            wrong.append(f"row {n}, {student}: {' '.join(str(error).split())}")
+            wrong.append(f"row {n}, {row.student}: {' '.join(str(error).split())}")
             continue
-        if not theirs:
-            wrong.append(f"row {n}: {student!r} has not handed in notebook {number_of(exercise)}.")
-            continue
-        (record,) = theirs
-        same = points in (None, record.by_hand.get(exercise))
-        if not (same and comment in ("", record.comments.get(exercise))):
-            marks.append((student, exercise, points, comment))
+        if marks.setdefault((student, row.exercise), mark) != mark:
+            wrong.append(f"row {n}, {student}: {row.exercise} is in the table twice.")
     if wrong:
         more = f"\n... and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
         listed = "\n".join(wrong[:SHOWN]) + more
         raise CourseError("Nothing was saved: some rows are wrong.", listed, "Correct the table.")
-    for one in marks:
-        book.mark(*one)
+    changed = [(*key, *mark) for key, mark in marks.items() if mark != (None, "")]
+    book.mark_all(changed)
+    for given, name in names.items():
+        if given != name:
+            print(f"{given!r} is {name} in the gradebook.")
     waiting = sum(bool(record.waiting) for record in book.records())
-    print(f"{len(marks)} marks saved. Students with lines that are not marked yet: {waiting}.")
+    lines = f" Students with lines that are not marked yet: {waiting}." if waiting else ""
+    print(f"{len(changed)} mark{'s' * (len(changed) != 1)} saved.{lines}")
+
+
+def _changed(row, record) -> tuple[float | None, str]:
+    """Points and comment of a row where they differ from the gradebook's; else None and ""."""
+    try:
+        points = float(row.points.replace(",", ".")) if row.points else None
+    except ValueError:
+        raise CourseError(f"{row.points!r} is no number of points for {row.exercise}.") from None
+    comment = row.comment
+    now = record.points_of(row.exercise)
+    if points is not None and now is not None and f"{points:g}" == f"{now:g}":
+        points = None
+    if comment == record.comments.get(row.exercise, "").replace("\r\n", "\n").strip():
+        comment = ""
+    if points is not None or comment:
+        _require_sound(row.exercise, points, [record])
+    return points, comment

@@ -75,7 +75,7 @@ def check(id: str, answer: T) -> T:
         number = isinstance(exercise.reference, (int, float))
         return float(answer) if number and not isinstance(answer, (int, float)) else answer
     more = "\nThe notebook continues with the reference solution."
-    _show(Verdict(exercise, said.status, said.message + more, said.slip))
+    _show(Verdict(exercise, said.status, said.message + more, said.slip, said.points))
     reference = exercise.reference
     return ReferenceNumber(reference) if type(reference) is int else reference
 

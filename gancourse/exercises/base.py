@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from gancourse.exercises.differences import FACT, GRADIENT, Failure, Observation, difference
+from gancourse.exercises.parts import Part
 from gancourse.exercises.watch import named
 
 LARGEST = 10**7  # values in an observation: an answer that was broadcast by mistake can be vast
@@ -35,7 +36,14 @@ class Case:
 
 
 class AnswerError(Exception):
-    """Raised by `observe` for an answer of the wrong kind; the student sees the message."""
+    """Raised by `observe` or `conclude` for a wrong answer; the student sees the message.
+
+    `right` names what is right all the same, for the exercise's parts.
+    """
+
+    def __init__(self, text: str, right: Sequence[str] = ()) -> None:
+        super().__init__(text)
+        self.right = tuple(right)
 
 
 def observe_call(answer: Callable[..., Any], case: Case) -> Observation:
@@ -146,6 +154,11 @@ class Exercise:
     """A test that students can make, for where no slip is recognized and nothing else is known."""
     rtol: float = 1e-4
     atol: float = 1e-5
+    conclude: Callable[[Observation, Case], Observation] | None = None
+    """Where right answers differ, as random numbers do: from the raw results that `observe` returns
+    to what they have in common. The grader calls it where the answer can't reach it."""
+    parts: tuple[Part, ...] = ()
+    """What earns a part of the points on its own; the rest is for an answer that is right."""
 
     @property
     def hints(self) -> tuple[str, ...]:

@@ -15,6 +15,8 @@ FACT = "! "
 """Names of facts that are shown as they are where only the answer has them."""
 STEP = "~"
 """Names of steps of a forward pass: not compared, they only explain another difference."""
+RAW = "raw: "
+"""Names of results that are not compared: an exercise's `conclude` computes from them."""
 GRADIENT = "gradient at "
 """Names of gradients with respect to an argument; empty where there is none."""
 
@@ -30,6 +32,8 @@ class Failure:
     text: str
     line: str = ""
     """The line of the answer that raised."""
+    right: tuple[str, ...] = ()
+    """What is right all the same: never said by the answer's own process."""
 
 
 def difference(
@@ -41,7 +45,7 @@ def difference(
     if isinstance(wanted, Failure):
         return f"expected your function to raise {wanted.kind}, but it returned a result."
     for name in [*wanted, *(name for name in got if name not in wanted)]:
-        if name.startswith(STEP):
+        if name.startswith((STEP, RAW)):
             continue
         text = _unlike(name, wanted, got, rtol, atol)
         if text:
@@ -80,7 +84,7 @@ def first(
 
 def is_fact(name: str) -> bool:
     """Whether a name of an observation says it all: a change, a device, a step; no value."""
-    return name.startswith((FACT, CHANGED, STEP))
+    return name.startswith((FACT, CHANGED, STEP, RAW))
 
 
 def _unlike(name: str, wanted: Observation, got: Observation, rtol: float, atol: float) -> str:

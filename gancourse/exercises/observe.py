@@ -13,6 +13,11 @@ from gancourse.exercises.base import AnswerError, Case, Observation, gradients, 
 from gancourse.exercises.differences import FACT, STEP
 
 
+def one_of(rng: torch.Generator, *numbers: int) -> int:
+    """One of these numbers."""
+    return numbers[integer(rng, 0, len(numbers) - 1)]
+
+
 def integer(rng: torch.Generator, low: int, high: int) -> int:
     """A random integer from low to high, both included."""
     return int(torch.randint(low, high + 1, (), generator=rng))

@@ -5,6 +5,7 @@ computes the same gives its hint; where none does, what is true of its values is
 """
 
 import contextlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
@@ -16,6 +17,7 @@ from torch import Tensor
 from gancourse.exercises import differences, relations
 from gancourse.exercises.base import AnswerError, Case, Exercise, observe_call
 from gancourse.exercises.differences import FACT, GRADIENT, Failure, Observation, is_fact
+from gancourse.exercises.parts import Part, right_parts
 from gancourse.exercises.watch import OnDevice, TimeLimit, Watched, named, raised_at
 
 SECONDS = 20.0  # for an answer on all cases; a right one takes less than two
@@ -30,10 +32,8 @@ class Verdict:
     message: str
     slip: int | None = None
     """Index of the slip that was recognized."""
-
-    @property
-    def points(self) -> int:
-        return self.exercise.points if self.status == "right" else 0
+    points: int = 0
+    """Points earned: all for a right answer; of a wrong one, those of the parts that are right."""
 
     def __str__(self) -> str:
         mark = {"right": "\N{CHECK MARK}", "wrong": "\N{BALLOT X}", "unsolved": "\N{WHITE CIRCLE}"}
@@ -49,7 +49,26 @@ class Verdict:
 
 
 def try_observe(exercise: Exercise, answer: Any, case: Case) -> Observation | Failure:
-    """Observe an answer on a case; whatever it raises is returned as data."""
+    """Observe an answer on a case, and conclude; whatever it raises is returned as data."""
+    return _concluded(exercise, observe_raw(exercise, answer, case), case)
+
+
+def _concluded(
+    exercise: Exercise, seen: Observation | Failure, case: Case
+) -> Observation | Failure:
+    """What an exercise's `conclude` makes of raw results."""
+    if exercise.conclude is None or case.device or isinstance(seen, Failure):
+        return seen
+    try:
+        return exercise.conclude(seen, case)
+    except AnswerError as error:
+        return Failure("AnswerError", str(error), right=error.right)
+    except (KeyError, RuntimeError, ValueError, TypeError, IndexError):
+        return Failure("AnswerError", "Your answer was not observed as a whole.")
+
+
+def observe_raw(exercise: Exercise, answer: Any, case: Case) -> Observation | Failure:
+    """What runs next to an answer: its results; whatever it raises is returned as data."""
     if answer is None or answer is Ellipsis:
         return Failure("unsolved", "")
     try:
@@ -105,16 +124,17 @@ def compare(
     cases : Sequence[Case]
         The inputs that were used.
     seen : Sequence[Observation | Failure]
-        What `try_observe` returned for each of them, in order. Only data: no object of the answer.
+        What `observe_raw` returned for each of them, in order. Only data: no object of the answer.
     """
     if not seen or any(isinstance(s, Failure) and s.kind == "unsolved" for s in seen):
         return Verdict(exercise, "unsolved", "not solved yet.")
+    seen = [_concluded(exercise, one, case) for one, case in zip(seen, cases, strict=True)]
     wanted = [try_observe(exercise, exercise.reference, case) for case in cases]
     texts = [exercise.differ(w, s) for w, s in zip(wanted, seen, strict=True)]
     wrong = [i for i, text in enumerate(texts) if text]
     if not wrong:
         points = f"{exercise.points} point" + ("s" if exercise.points != 1 else "")
-        return Verdict(exercise, "right", f"right, {points}.")
+        return Verdict(exercise, "right", f"right, {points}.", points=exercise.points)
     slip = _recognize(exercise, cases, wanted, seen)
     hint = exercise.hints[slip] if slip is not None else _explain(exercise, cases, wanted, seen)
     notes = [case.note for case in cases]
@@ -126,8 +146,25 @@ def compare(
     said = f"{where}{texts[wrong[0]]}"
     if "_" not in said.split(" ")[0]:  # as in loss_D, a name in the answer's code
         said = said[0].upper() + said[1:]
-    message = f"Not correct yet. {said}\n{hint}".strip()
-    return Verdict(exercise, "wrong", message, slip)
+    plain = [n for n, case in enumerate(cases) if not case.device]
+    sides = ([observed[n] for n in plain] for observed in (wanted, seen))
+    parts = right_parts(exercise.parts, *sides, exercise.rtol, exercise.atol)
+    points = sum(part.points for part in parts)
+    message = f"Not correct yet{_earned(exercise, parts, points)}. {said}\n{hint}".strip()
+    return Verdict(exercise, "wrong", message, slip, points)
+
+
+def _earned(exercise: Exercise, parts: Sequence[Part], points: int) -> str:
+    """The points of a wrong answer, and what they are for."""
+    if not parts:
+        return ""
+    what = " and ".join(part.what for part in parts)
+    return f", but {points} of {exercise.points} points, for {what}"
+
+
+def without_parts(message: str) -> str:
+    """A verdict's message, without the points for parts."""
+    return re.sub(r"^(Not correct yet), but \d+ of \d+ points, for [^.]*", r"\1", message)
 
 
 def assess(exercise: Exercise, answer: Any, seed: int, seconds: float = SECONDS) -> Verdict:
@@ -145,12 +182,12 @@ def assess(exercise: Exercise, answer: Any, seed: int, seconds: float = SECONDS)
 def observe_all(
     exercise: Exercise, answer: Any, cases: Sequence[Case], seconds: float = SECONDS
 ) -> list[Observation | Failure]:
-    """What `try_observe` returns for each case, in order; fewer where it takes too long."""
+    """What `observe_raw` returns for each case, in order; fewer where it takes too long."""
     seen: list[Observation | Failure] = []
     try:
         with TimeLimit(seconds):
             for case in cases:
-                seen.append(try_observe(exercise, answer, case))
+                seen.append(observe_raw(exercise, answer, case))
     except TimeoutError as error:
         text = f"Your code had not ended after {seconds:.0f} s and was stopped. Is a loop endless?"
         seen.append(Failure("AnswerError", text, raised_at(error)))

@@ -32,6 +32,8 @@ def exercises_page(course: Course) -> str:
         parts.append(f"## {title}")
         for one in known:
             facts = f"{_many(one.points, 'point')}, {_many(one.minutes, 'minute')}"
+            shares = " and ".join(f"{part.points} for {part.what}" for part in one.parts)
+            facts += f"; in part: {shares}" if shares else ""
             parts.append(f"### {one.id} {one.title}\n\n{facts[0].upper()}{facts[1:]}.")
             parts.append("\n".join(f"- {_markdown(hint)}" for hint in one.hints))
     rows = "\n".join(f"| {' | '.join(row)} |" for row in table)

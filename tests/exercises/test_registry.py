@@ -19,7 +19,7 @@ from torch import nn
 from gancourse import exercises
 from gancourse.exercises import verdicts
 from gancourse.exercises.base import Case, Exercise, Failure
-from gancourse.exercises.verdicts import assess, compare, try_observe
+from gancourse.exercises.verdicts import assess, compare, observe_raw, try_observe
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(m.name for m in pkgutil.iter_modules(exercises.__path__))
@@ -138,10 +138,10 @@ def test_every_slip_gets_its_own_hint(exercise: Exercise, draws: int, monkeypatc
         def once(exercise: Exercise, answer: Any, case: Case, seen: dict = seen) -> Any:
             key = id(answer), id(case)
             if key not in seen:
-                seen[key] = try_observe(exercise, answer, case)
+                seen[key] = observe_raw(exercise, answer, case)
             return seen[key]
 
-        monkeypatch.setattr(verdicts, "try_observe", once)
+        monkeypatch.setattr(verdicts, "observe_raw", once)
         for n, slip in exercise.wrong_answers:
             verdict = compare(exercise, cases, [once(exercise, slip, case) for case in cases])
             assert verdict.status == "wrong", f"slip {n}, seed {seed}: {verdict}"

@@ -1,9 +1,8 @@
 """Small generators whose images vary, and one export that several tests look at."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import browser
 import pytest
 import torch
 from torch import nn
@@ -80,12 +79,3 @@ def exported(grey, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("exports") / "new" / "digits"
     export(grey, folder, name=NASTY, card=ModelCard(data=NASTY, licence=NASTY, images=5000))
     return folder
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[browser.Page]:
-    """An empty page in headless Chromium."""
-    if browser.CHROMIUM is None:
-        pytest.skip("no Chromium here (Debian: apt install chromium; or CHROMIUM=/its/path)")
-    with browser.browser() as page:
-        yield page

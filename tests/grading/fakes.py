@@ -88,5 +88,8 @@ def grade(path: Path, secret: bytes, *, sandbox: str = "bubblewrap") -> Result:
         answer = facts.get("answers", {}).get(id, "")
         status = "right" if right else "wrong"
         slip = None if right else facts.get("slip")
-        marks.append(Mark(id, 2, 2 * bool(right), status, f"{id} <b>", slip, flags, answer))
+        message, earned = f"{id} <b>", 2 * bool(right)
+        if id in facts.get("in part", ()) and not right:
+            message, earned = "Not correct yet, but 1 of 2 points, for the mean. On zeros: 1.", 1
+        marks.append(Mark(id, 2, earned, status, message, slip, flags, answer))
     return Result(facts["number"], tuple(marks), ("cell 7 raised",) * bool(facts.get("note")))

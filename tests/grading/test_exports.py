@@ -1,9 +1,11 @@
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 
 from gancourse.errors import CourseError
+from gancourse.exercises import of_notebook
 from gancourse.grading.gradebook.records import StudentRecord
 from gancourse.grading.judging.marking import Mark
 from gancourse.grading.reports import exports
@@ -51,8 +53,8 @@ def test_totals_have_no_zero_for_a_student_without_a_mark():
     late = record("bob", 2, 2, days_late=2, penalty=20.0)
     refused = StudentRecord("eve", "02", "x.ipynb", "unreadable", "broken")
     table = rows(exports.totals([late, refused], WORTH))
-    assert table[1][:7] == ["bob", "02", "3.2", "4", "2", "20", "graded"]
-    assert table[2][2] == "" and table[2][6:8] == ["unreadable", "broken"]
+    assert table[1][:7] == ["bob", "02", "3.2", "4", "2", "20", "0.8"]
+    assert table[2][2] == "" and table[2][6:9] == ["", "unreadable", "broken"]
 
 
 @pytest.mark.parametrize(
@@ -192,3 +194,15 @@ def test_no_formula_where_semicolons_separate_cells(cell):
     text = exports.totals([StudentRecord("eve", "02", "x", "refused", cell)], WORTH)
     cells = [c for row in csv.reader(io.StringIO(text), delimiter=";") for c in row]
     assert not [c for c in cells if exports.FORMULA.match(c)]
+
+
+def test_a_share_of_the_maximum_is_never_more_than_was_earned():
+    late = record("bob", 2, 0, days_late=6, penalty=60.0, late_of="maximum")
+    assert (late.deducted, late.score) == (2, 0)
+    by_hand = StudentRecord(
+        "eve", "02", "x", "graded", by_hand={"02": 5}, penalty=10.0, late_of="maximum"
+    )
+    worth = sum(exercise.points for exercise in of_notebook("02"))
+    assert by_hand.score == round(5 - worth / 10, 2)
+    text, _ = exports.moodle(MOODLE, [replace(by_hand, student="Jane Doe_11", days_late=1)], 10)
+    assert f"deduction of {worth / 10:g} (10 % of the maximum) for 1 day late" in rows(text)[1][9]

@@ -1,3 +1,4 @@
+from datetime import datetime, timezone
 from html.parser import HTMLParser
 
 from test_exports import record
@@ -47,7 +48,10 @@ def test_a_page_has_everything_and_runs_nothing():
     page = feedback.student_page([evil], lambda id: "Best D")
     is_sound(page)
     assert "2.3 Best D: 1.5 of 2 points (wrong; points given by hand)" in page
-    assert "1.35 of 2 points" in page and "10 % for 1 day late" in page
+    assert (
+        "1.35 of 2 points" in page
+        and "a deduction of 0.15 (10 % of the score) for 1 day late" in page
+    )
     assert "nearly" in page and "expected 1, got 2." in page and "flag" not in page
 
 
@@ -59,7 +63,7 @@ def test_a_student_without_a_mark_reads_why():
 
 def test_files_are_safe_and_one_for_each_student(tmp_path):
     names = ["../../etc/passwd", "Ann", "ann", "a/b", "a_b", "José", "x" * 300, "..", "con "]
-    written = feedback.write_all(tmp_path / "f", [record(name, 2) for name in names], str)
+    written, _ = feedback.write_all(tmp_path / "f", [record(name, 2) for name in names], str)
     paths = {path.name.casefold() for path in written.values()}
     assert len(paths) == len(names) == len(list((tmp_path / "f").iterdir()))
     assert all(path.parent == tmp_path / "f" and len(path.name) < 120 for path in written.values())
@@ -115,4 +119,25 @@ def test_a_whole_class_with_full_marks_is_in_the_last_bar():
 
 def test_a_name_of_many_bytes(tmp_path):
     names = ["\U0001d4d9" * 70, "\U0001d4d9" * 100]
-    assert len(feedback.write_all(tmp_path, [record(name, 2) for name in names], str)) == 2
+    assert len(feedback.write_all(tmp_path, [record(name, 2) for name in names], str)[0]) == 2
+
+
+def test_a_page_shows_its_time_and_is_written_again_only_if_something_changed(tmp_path):
+    folder, before = tmp_path / "feedback", [record("ann", 2), record("bob", 0)]
+    assert feedback.outdated(folder, before, str) == []  # none was written yet
+    assert feedback.write_all(folder, before, str)[1] == 2
+    assert feedback.outdated(folder, before, str) == []
+    path = folder / "ann.html"
+    is_sound(path.read_text("utf-8"))
+    some_time = datetime(2026, 2, 3, 4, 5, tzinfo=timezone.utc)
+    path.write_text(feedback.student_page(before[:1], str, some_time), encoding="utf-8")
+    assert 'datetime="2026-02-03T04:05+00:00">3 February 2026, 04:05 UTC<' in path.read_text()
+    marked = [before[0], record("bob", 0, by_hand={"2.1": 1.0}), record("zoe", 2)]
+    assert feedback.outdated(folder, marked, str) == ["bob", "zoe"]
+    assert feedback.write_all(folder, marked, str)[1] == 2
+    assert "3 February" in path.read_text()  # as it was
+    late = [record("ann", 2, days_late=1, penalty=10.0), *marked[1:]]
+    assert feedback.outdated(folder, late, str) == ["ann"]
+    page = overview.class_page([], [], (), ["ann"])
+    is_sound(page)
+    assert "older than the marks, for 1 student: ann." in page

@@ -3,11 +3,11 @@
 import csv
 import json
 import sqlite3
+import stat
 import sys
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import fakes
 import pytest
@@ -15,44 +15,12 @@ from fakes import MARKS, lay, notebook
 from handmade import code, text
 
 from gancourse import cli, exercises
-from gancourse.grading.answers import notebook_file
-from gancourse.grading.gradebook import batch, capacity, version, workers
+from gancourse.grading.gradebook import batch, capacity, version
 from gancourse.grading.reports import overview
 from gancourse.notebooks import handbook
 from gancourse.notebooks.build import Course
 
 TOTAL = sum(exercise.points for exercise in exercises.of_notebook("02"))
-
-
-@pytest.fixture
-def term(tmp_path, monkeypatch):
-    """A working folder with submissions, and a grader that does what they run."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(workers, "local", fakes.here)
-    monkeypatch.setattr(batch, "run", partial(batch.run, grade=fakes.grade))
-    parse = lambda content: SimpleNamespace(notebook=fakes.recognize(content))  # noqa: E731
-    monkeypatch.setattr(notebook_file, "parse", parse)
-    special = {"bob": {"slip": 0}, "dan": {"flag": "2.1"}}
-    for name in ("ann", "bob", "dan"):
-        folder = tmp_path / "submissions" / name
-        folder.mkdir(parents=True)
-        content = notebook(**{"marks": MARKS, "who": name} | special.get(name, {}))
-        (folder / "02.ipynb").write_bytes(content)
-    return tmp_path
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run a command in this process; its status and output."""
-
-    def command(*arguments: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["gancourse", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        output = capsys.readouterr()
-        return ended.value.code or 0, output.out + output.err
-
-    return command
 
 
 def table(path) -> list[dict]:
@@ -139,8 +107,9 @@ def test_export_to_both_systems(term, run):
         (["regrade", "2.99"], 1, "There is no exercise '2.99'"),
         (["mark", "ann", "2.3"], 2, "Give --points, --comment or both"),
         (["mark", "ann", "2.3", "--points", "99"], 2, "at most 1 for 2.3"),
-        (["mark", "nobody", "2.3", "--points", "1"], 1, "has not handed in"),
-        (["history", "nobody"], 1, "Nothing is recorded"),
+        (["mark", "nobody", "2.3", "--points", "1"], 1, "is called 'nobody'"),
+        (["history", "nobody"], 1, "is called 'nobody'"),
+        (["mark", "ann", "3.1", "--points", "1"], 1, "has not handed in notebook 03"),
         (["export", "--out", "elsewhere"], 2, "There is no gradebook in elsewhere"),
         (["export", "--moodle", "worksheet.csv"], 2, "02=..."),
         (["export", "--canvas", "none.csv"], 2, "can't be read"),
@@ -203,7 +172,7 @@ def test_the_page_of_exercises_is_up_to_date():
 def test_a_problem_outside_the_course_is_one_message(term, run, monkeypatch):
     run("grade", "submissions")
     with monkeypatch.context() as full:
-        full.setattr(Path, "write_text", lambda *a, **k: (_ for _ in ()).throw(OSError(28, "full")))
+        full.setattr(Path, "replace", lambda *a, **k: (_ for _ in ()).throw(OSError(28, "full")))
         status, text = run("export")
     assert status == 1 and "full" in text and "Traceback" not in text
     place = term / "grades" / "gradebook.sqlite"
@@ -282,3 +251,46 @@ def test_the_packages_are_written_and_nothing_is_replaced(tmp_path, monkeypatch,
     monkeypatch.chdir(Path(cli.__file__).parents[2])
     status, output = run("package", "classroom", "2", "--out", str(tmp_path / "template"))
     assert status == 0 and "classroom.yml" in output and "02_minimax_game.ipynb" in output
+
+
+def test_the_folder_is_private_and_a_wider_one_is_mentioned(term, run):
+    assert "chmod" not in run("grade", "submissions")[1]
+    for command in ("feedback", "review", "export"):
+        run(command)
+    for path in (term / "grades", *(term / "grades").rglob("*")):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+    assert not [path for path in (term / "grades").rglob(".*")]  # nothing half written
+    (term / "grades").chmod(0o755)
+    status, text = run("export")
+    assert status == 0 and "others on this machine may read it" in text
+    assert stat.S_IMODE((term / "grades").stat().st_mode) == 0o755  # it may be shared on purpose
+
+
+def test_feedback_that_is_older_than_the_marks_is_mentioned(term, run):
+    run("grade", "submissions")
+    assert "older" not in run("export")[1]  # none was written
+    assert "3 pages in grades/feedback, 3 of them new or changed" in run("feedback")[1]
+    assert "older" not in run("export")[1]
+    run("mark", "bob", "2.3", "--points", "1")
+    assert "older than the marks, 1: run gancourse feedback" in run("export")[1]
+    run("grade", "submissions")
+    assert "older than the marks, for 1 student: bob" in (term / "grades/class.html").read_text()
+    assert "3 pages in grades/feedback, 1 of them new or changed" in run("feedback")[1]
+    assert "older" not in run("export")[1] + (term / "grades/class.html").read_text()
+
+
+def test_whole_counts_right_exercises_only_until_parts_count_again(term, run):
+    for folder in (term / "submissions").iterdir():
+        content = notebook(**{"marks": MARKS, "who": folder.name, "in part": ["2.3"]})
+        (folder / "02.ipynb").write_bytes(content)
+    run("grade", "submissions")
+    earned = []
+    for option in ([], ["--whole"], [], ["--parts"]):
+        run("grade", "submissions", *option)
+        run("export")
+        rows = [r for r in table(term / "grades/export/marks.csv") if r["exercise"] == "2.3"]
+        earned.append({row["earned"] for row in rows})
+        shown = {"1 of 2 points, for the mean" in row["message"] for row in rows}
+        assert shown == {earned[-1] == {"1"}}
+        assert all(row["message"].startswith("Not correct yet") for row in rows)
+    assert earned == [{"1"}, {"0"}, {"0"}, {"1"}]

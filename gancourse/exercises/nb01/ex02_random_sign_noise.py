@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gancourse.exercises.base import Case, Exercise, Observation, as_tensor
-from gancourse.exercises.differences import FACT
+from gancourse.exercises.differences import FACT, RAW
 from gancourse.exercises.observe import images, integer, seeded
 from gancourse.papers import adversarial
 
@@ -55,26 +55,42 @@ def noise_cases(rng: torch.Generator) -> list[Case]:
 
 
 def observe_noise(answer: Callable[..., Any], case: Case) -> Observation:
-    """What all right answers share, since random values can't be compared one by one.
-
-    Values are the shape, and, of pure black and white images, the ends of the range; the rest are
-    facts in words.
-    """
+    """Four results: of the seed, of the same generator again, of the same seed, of another one."""
     x, eps, seed = case.args
     rng = seeded(seed)
     first = answer(x.clone(), eps, rng)
     noisy = as_tensor(first)
     if noisy.shape != x.shape or not noisy.is_floating_point():
-        return {"result": torch.ones_like(noisy)}  # compares the shape
-    again, other = (as_tensor(answer(x.clone(), eps, seeded(s))) for s in (seed, seed + 1))
-    second = as_tensor(answer(x.clone(), eps, rng))
-    grey = bool(x.abs().max() < 1)
-    r = (noisy.double() - x) / eps
+        return {f"{RAW}first": noisy}
     facts = {
         "Return a torch tensor: the model takes one.": not isinstance(first, Tensor),
         f"Your result has the type {noisy.dtype}, x has {x.dtype}: convert it with .to(x).": (
             noisy.dtype != x.dtype
         ),
+    }
+    return {
+        f"{RAW}first": noisy,
+        f"{RAW}second": as_tensor(answer(x.clone(), eps, rng)),
+        f"{RAW}again": as_tensor(answer(x.clone(), eps, seeded(seed))),
+        f"{RAW}other": as_tensor(answer(x.clone(), eps, seeded(seed + 1))),
+        **{FACT + text: torch.tensor(True) for text, is_so in facts.items() if is_so},
+    }
+
+
+def conclude_noise(seen: Observation, case: Case) -> Observation:
+    """What all right answers share, since random values can't be compared one by one.
+
+    Values are the shape, and, of pure black and white images, the ends of the range; the rest are
+    facts in words.
+    """
+    x, eps, _ = case.args
+    noisy = seen[f"{RAW}first"]
+    if noisy.shape != x.shape or not noisy.is_floating_point():
+        return {"result": torch.ones_like(noisy)}  # compares the shape
+    second, again, other = (seen[f"{RAW}{name}"] for name in ("second", "again", "other"))
+    grey = bool(x.abs().max() < 1)
+    r = (noisy.double() - x) / eps
+    facts = {
         **(steps(r, eps) if grey else steps_inside(r, eps)),
         "The same seed gives different noise: draw all signs from rng, with generator=rng, and set "
         "no seed.": not again.equal(noisy),
@@ -87,8 +103,9 @@ def observe_noise(answer: Callable[..., Any], case: Case) -> Observation:
     if not noisy.isfinite().all():
         facts = {"Some values are nan or infinite.": True}
     ends = {} if grey else {"smallest and largest value": torch.stack(noisy.aminmax())}
+    said = {name: is_so for name, is_so in seen.items() if not name.startswith(RAW)}
     true = {FACT + text: torch.tensor(True) for text, is_so in facts.items() if is_so}
-    return {"result": torch.zeros_like(noisy), **ends, **true}
+    return {"result": torch.zeros_like(noisy), **ends, **said, **true}
 
 
 def steps(r: Tensor, eps: float) -> dict[str, bool]:
@@ -158,6 +175,7 @@ EXERCISE = Exercise(
     reference=adversarial.random_sign_noise,
     cases=noise_cases,
     observe=observe_noise,
+    conclude=conclude_noise,
     slips={
         "Some values leave [-1, 1]: clamp the result.": [
             noise(signs, low=-math.inf),

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from gancourse.exercises.base import Exercise
 from gancourse.exercises.nb01._shared import observe_clean, one_step, step
+from gancourse.exercises.parts import Part
 from gancourse.papers.adversarial import Model, fgsm, input_gradient
 
 
@@ -50,6 +51,7 @@ EXERCISE = Exercise(
     reference=fgsm,
     cases=one_step(0.05, 0.15),
     observe=observe_clean,
+    parts=(Part("grey images", 2, cases=(0,)),),
     slips={
         "The sign is missing: every value should change by eps.": step(lambda g: g),
         "With a minus the loss decreases; the attack should increase it.": [

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from gancourse.exercises.base import AnswerError, Case, Exercise, Observation
 from gancourse.exercises.differences import FACT
 from gancourse.exercises.nb01._shared import inputs, observe_clean, stable
+from gancourse.exercises.parts import Part
 from gancourse.papers import adversarial
 from gancourse.papers.adversarial import Model, input_gradient, l2_norm, project
 
@@ -239,6 +240,10 @@ EXERCISE = Exercise(
     reference=adversarial.iterate,
     cases=many_steps,
     observe=observe_attack,
+    parts=(
+        Part("a single step", 1, cases=(0,)),
+        Part("steps away from the true class", 2, cases=(1,)),
+    ),
     slips={
         "The steps add up to more than eps. Project "
         "after each one, around the original x.": iterate(bound=clamp),

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, observe_call
+from gancourse.exercises.parts import Part
 from gancourse.papers.adversarial import Attack, Model, accuracy_curve, fgsm
 
 IMAGES, WRONG = 1001, 150
@@ -153,10 +154,13 @@ def curve_cases(rng: torch.Generator) -> list[Case]:
     y = (side > 0).long()
     y[-WRONG:] = 1 - y[-WRONG:]
     few = torch.arange(-WRONG - 4, -WRONG + 3)  # four with the right label, three with a wrong one
-    x_few = x[few].sign() * torch.tensor([0.001, 0.2, 0.4, 0.9, 0.3, 0.5, 0.7])[:, None, None, None]
+    distances = torch.tensor([0.001, 0.2, 0.4, 0.9, 0.3, 0.5, 0.7])
+    times = torch.randint(1, 4, (7,), generator=rng)  # so that no share is known before
+    few, distances = few.repeat_interleave(times), distances.repeat_interleave(times)
+    x_few = x[few].sign() * distances[:, None, None, None]
     model, sizes = Brightness(), [0.64, 0.0, 1.24, 0.28]
     return [
-        Case((model, half_step, x_few, y[few], sizes), note="with 7 images"),
+        Case((model, half_step, x_few, y[few], sizes), note=f"with {len(few)} images"),
         Case((model, half_step, x_few, y[few], [0.28]), note="with a single size"),
         Case((model, half_step, x, y, sizes), note=f"with {IMAGES} images"),
     ]
@@ -170,6 +174,7 @@ EXERCISE = Exercise(
     reference=accuracy_curve,
     cases=curve_cases,
     observe=observe_curve,
+    parts=(Part("a few images", 1, cases=(0, 1)),),
     slips={
         "You called fgsm: call the `attack` that you are given.": curve_fgsm,
         "The attack needs gradients: use torch.no_grad() only for the scoring.": torch.no_grad()(

@@ -13,6 +13,7 @@ from gancourse.exercises.differences import FACT
 from gancourse.exercises.nb02._step_causes import part_of_gradient, problem
 from gancourse.exercises.nb02._step_log import StepLog
 from gancourse.exercises.observe import integer
+from gancourse.exercises.parts import Part
 from gancourse.papers import gan
 
 Step = Callable[..., Mapping[str, Tensor]]
@@ -174,6 +175,10 @@ EXERCISE = Exercise(
     reference=gan.gan_step,
     cases=seed_and_k,
     observe=observe_step,
+    parts=(
+        Part("the gradient of D", 1, ("gradient of D*",)),
+        Part("the gradient of G", 1, ("gradient of G*",)),
+    ),
     slips={
         "The labels in D's loss are swapped: real is 1 and fake is 0.": step(
             lambda real, fake: by_labels(fake, real)

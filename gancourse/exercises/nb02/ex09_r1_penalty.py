@@ -16,6 +16,7 @@ from gancourse.exercises.base import (
     observe_result,
 )
 from gancourse.exercises.differences import FACT
+from gancourse.exercises.parts import Part
 from gancourse.papers.gan import r1_penalty
 
 Penalty = Callable[[nn.Module, Tensor], Any]
@@ -154,6 +155,7 @@ EXERCISE = Exercise(
     reference=r1_penalty,
     cases=discriminator_and_examples,
     observe=observe_penalty,
+    parts=(Part("the value", 1, ("result",)),),
     slips={
         "The value is right, but D can't learn from it: pass create_graph=True to autograd.grad, "
         "and detach neither the gradient nor the result.": [

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from gancourse.exercises.base import Case, Exercise, Observation
 from gancourse.exercises.nb03._shared import observe_layers
-from gancourse.exercises.observe import fact, integer, seeded
+from gancourse.exercises.observe import fact, integer, one_of, seeded
+from gancourse.exercises.parts import Part
 from gancourse.papers import blocks, dcgan
 
 
@@ -21,7 +22,10 @@ def sizes(rng: torch.Generator) -> list[Case]:
             (noise_dim, channels, width, integer(rng, 0, 10**6)),
             note=f"with {noise_dim=}, {channels=}, {width=}",
         )
-        for noise_dim, channels, width in ((6, 1, 2), (5, 3, 4))
+        for noise_dim, channels, width in (
+            (one_of(rng, 5, 6, 7, 9), 1, 2),
+            (one_of(rng, 5, 6, 7), 3, 4),
+        )
     ]
 
 
@@ -122,6 +126,9 @@ EXERCISE = Exercise(
     reference=partial(dcgan.Generator, size=32),
     cases=sizes,
     observe=observe_generator,
+    parts=(
+        Part("the layers", 1, ("number of*",)),
+    ),
     slips={
         "The tanh at the end is missing: nothing keeps the images within [-1, 1].": generator_like(
             end=ends()

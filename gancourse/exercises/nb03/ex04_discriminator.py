@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from gancourse.exercises.base import Case, Exercise, Observation
 from gancourse.exercises.nb03._shared import observe_layers
-from gancourse.exercises.observe import images, integer, seeded
+from gancourse.exercises.observe import images, integer, one_of, seeded
+from gancourse.exercises.parts import Part
 from gancourse.papers import dcgan
 
 
@@ -18,7 +19,7 @@ def sizes(rng: torch.Generator) -> list[Case]:
     """Grey and colour; no number of channels equals another one, or the size of the batch."""
     return [
         Case((channels, width, integer(rng, 0, 10**6)), note=f"with {channels=}, {width=}")
-        for channels, width in ((1, 2), (3, 4))
+        for channels, width in ((1, one_of(rng, 2, 3, 6, 7)), (3, one_of(rng, 4, 7, 8)))
     ]
 
 
@@ -97,6 +98,9 @@ EXERCISE = Exercise(
     reference=partial(dcgan.Discriminator, size=32),
     cases=sizes,
     observe=observe_discriminator,
+    parts=(
+        Part("the layers", 1, ("number of*",)),
+    ),
     slips={
         "There is a sigmoid at the end. Networks of this course return logits.": [
             discriminator_like(end=logit(flat, nn.Sigmoid)),

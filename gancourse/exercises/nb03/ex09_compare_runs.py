@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, as_tensor, copied
+from gancourse.exercises.parts import Part
 from gancourse.metrics.runs import compare_runs
 
 Runs = Sequence[float]
@@ -143,6 +144,9 @@ EXERCISE = Exercise(
     reference=compare_runs,
     cases=repeated_runs,
     observe=observe_verdict,
+    parts=(
+        Part("the difference and its standard error", 2, ("the difference", "the standard error")),
+    ),
     slips={
         "The difference is changed minus control, so that it is positive where the change is "
         "worse.": [

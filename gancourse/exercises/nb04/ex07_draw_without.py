@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gancourse.exercises.base import FACT, Case, Exercise, Observation, as_tensor
 from gancourse.exercises.observe import fill, integer, seeded
+from gancourse.exercises.parts import Part
 from gancourse.papers import dcgan, dcgan_probes
 
 LEFT = (
@@ -132,6 +133,7 @@ EXERCISE = Exercise(
     reference=draw_without,
     cases=some_maps,
     observe=observe_without,
+    parts=(Part("two maps", 2, cases=(0,)),),
     slips={
         "You set images of the batch to 0 (dimension 0). Feature maps are dimension 1: "
         "output[:, maps].": hooked(zeroed_images),

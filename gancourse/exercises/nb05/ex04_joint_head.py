@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from gancourse.exercises.base import Case, Exercise, Observation
-from gancourse.exercises.observe import as_network, integer, observe_network, seeded
+from gancourse.exercises.observe import as_network, integer, observe_network, one_of, seeded
+from gancourse.exercises.parts import Part
 
 
 def sizes(rng: torch.Generator) -> list[Case]:
@@ -16,8 +17,11 @@ def sizes(rng: torch.Generator) -> list[Case]:
     while True:
         first, second = (integer(rng, 0, 10**6) for _ in range(2))
         cases = [
-            Case((5, 3, first), note="for 5 maps and 3 classes"),
-            Case((2, 4, second), note="for 2 maps and 4 classes"),
+            Case((maps, classes, seed), note=f"for {maps} maps and {classes} classes")
+            for maps, classes, seed in (
+                (one_of(rng, 5, 6, 7), 3, first),
+                (2, one_of(rng, 4, 5, 6), second),
+            )
         ]
         outputs = [observe_head(answer, cases[0])["output"] for answer in (joint_head, head_like())]
         if all(y.min() < -0.1 and y.max() > 0.1 for y in outputs):
@@ -76,6 +80,7 @@ EXERCISE = Exercise(
     reference=joint_head,
     cases=sizes,
     observe=observe_head,
+    parts=(Part("the layers", 1, ("number of*",)),),
     slips={
         "Two linear layers in a row are one linear layer, so image and label can't be compared. "
         "Put an activation between them.": head_like(),

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gancourse.exercises.base import FACT, AnswerError, Case, Exercise, Observation, as_tensor
+from gancourse.exercises.differences import RAW
 from gancourse.exercises.observe import integer, seeded
 from gancourse.papers import cgan
 
@@ -33,13 +34,21 @@ def uneven_labels(rng: torch.Generator) -> list[Case]:
 
 
 def observe_mislabel(answer: Callable[..., Any], case: Case) -> Observation:
-    """Facts, and how often each label occurs: per 1000, 60 of which are 6 standard errors."""
+    """New labels; and of 50 labels twice from one generator, and from another of the same seed."""
     labels, classes, seed = case.args
     labels = labels[:50] if case.device else labels
     new = as_labels(answer(labels.clone(), classes, seeded(seed)), labels)
     some, rng = labels[:50], seeded(seed)
     first, second = (as_tensor(answer(some.clone(), classes, rng)) for _ in range(2))
     again = as_tensor(answer(some.clone(), classes, seeded(seed)))
+    return {f"{RAW}new": new, f"{RAW}first": first, f"{RAW}second": second, f"{RAW}again": again}
+
+
+def conclude_mislabel(seen: Observation, case: Case) -> Observation:
+    """Facts, and how often each label occurs: per 1000, 60 of which are 6 standard errors."""
+    labels, classes, _ = case.args
+    new, first, second, again = (seen[RAW + name] for name in ("new", "first", "second", "again"))
+    new = as_labels(new, labels)
     same = new.equal(labels)
     fixed = not same and all(len(new[labels == k].unique()) == 1 for k in range(classes))
     facts = {
@@ -138,6 +147,7 @@ EXERCISE = Exercise(
     reference=cgan.mislabel,
     cases=uneven_labels,
     observe=observe_mislabel,
+    conclude=conclude_mislabel,
     slips={
         "The right label occurs as often as each of the others. Which steps on the circle never "
         "lead back to the same label?": [any_label, partial(offset, low=0), partial(offset, up=1)],

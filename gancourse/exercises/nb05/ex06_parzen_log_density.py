@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gancourse.exercises.base import FACT, Case, Exercise, Observation, observe_call
+from gancourse.exercises.parts import Part
 from gancourse.metrics.samples import parzen_log_density
 
 EQUAL = (
@@ -106,6 +107,7 @@ EXERCISE = Exercise(
     reference=parzen_log_density,
     cases=windows,
     observe=observe_density,
+    parts=(Part("points near the samples", 2, cases=(0,)),),
     slips={
         "The Gaussian's constant is missing, d/2 log(2 pi sigma^2): without it different sigmas "
         "can't be compared.": partial(window, constant="none"),

@@ -12,6 +12,7 @@ from gancourse.exercises.base import AnswerError, Case, Exercise, Observation
 from gancourse.exercises.nb02.ex06_gan_step import answered, first_gradients, results
 from gancourse.exercises.nb05._step_log import ConditionalLog, problem
 from gancourse.exercises.observe import integer
+from gancourse.exercises.parts import Part
 from gancourse.papers import cgan, gan
 
 Step = Callable[..., Mapping[str, Tensor]]
@@ -169,6 +170,10 @@ EXERCISE = Exercise(
     reference=cgan.conditional_step,
     cases=steps,
     observe=observe_step,
+    parts=(
+        Part("the gradient of D", 1, ("gradient of D*",)),
+        Part("the gradient of G", 1, ("gradient of G*",)),
+    ),
     slips={
         "D's third term has the target real: a real example with a wrong label is to be rejected, "
         "like a fake.": step(three(wrong=label_1)),

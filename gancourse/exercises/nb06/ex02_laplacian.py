@@ -11,6 +11,7 @@ from torch import Tensor
 from gancourse.exercises.base import Case, Exercise, Observation, copied
 from gancourse.exercises.nb06._shared import align_corners, bicubic, copy_pixels, observe_list
 from gancourse.exercises.observe import images
+from gancourse.exercises.parts import Part
 from gancourse.papers import lapgan
 
 
@@ -87,6 +88,10 @@ EXERCISE = Exercise(
     reference=lapgan.laplacian,
     cases=image_cases,
     observe=observe_pyramid,
+    parts=(
+        Part("the coarsest image", 1, ("coarsest image",), cases=(0, 1)),
+        Part("the residuals", 1, ("residual*",), cases=(0, 1)),
+    ),
     slips={
         "The sign is flipped. A residual is what has to be added to the blurred image: "
         "x - up(down(x)).": partial(laplacian_like, residual=lambda x, low: low - x),

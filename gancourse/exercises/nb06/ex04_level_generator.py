@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gancourse.exercises.base import Case, Exercise, Observation
-from gancourse.exercises.observe import integer, observe_network, seeded
+from gancourse.exercises.observe import integer, observe_network, one_of, seeded
+from gancourse.exercises.parts import Part
 from gancourse.papers import lapgan
 
 
@@ -18,8 +19,11 @@ def sizes(rng: torch.Generator) -> list[Case]:
     while not cases or observe_generator(lapgan.LevelGenerator, cases[0])["output"].max() < 2.2:
         seeds = [integer(rng, 0, 10**6) for _ in range(2)]  # until a limit of 2 would show
         cases = [
-            Case((3, 5, 1, seeds[0]), note="with channels=3, width=5, depth=1"),
-            Case((1, 4, 3, seeds[1]), note="with channels=1, width=4, depth=3"),
+            Case((channels, width, depth, seed), note=f"with {channels=}, {width=}, {depth=}")
+            for channels, width, depth, seed in (
+                (3, one_of(rng, 5, 6, 7), 1, seeds[0]),
+                (1, one_of(rng, 4, 5, 6), 3, seeds[1]),
+            )
         ]
     return cases
 
@@ -77,6 +81,9 @@ EXERCISE = Exercise(
     reference=lapgan.LevelGenerator,
     cases=sizes,
     observe=observe_generator,
+    parts=(
+        Part("the layers", 1, ("number of*",)),
+    ),
     slips={
         "There is a tanh at the end. Residuals lie in [-2, 2]; only images need a tanh.": partial(
             LevelGeneratorLike, end=lambda residual, low: residual.tanh()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, copied
 from gancourse.exercises.nb06._shared import align_corners, bicubic, copy_pixels, observe_list
 from gancourse.exercises.observe import images, integer, seeded
+from gancourse.exercises.parts import Part
 from gancourse.papers import lapgan
 
 
@@ -136,6 +137,9 @@ EXERCISE = Exercise(
     reference=lapgan.sample_chain,
     cases=chain_cases,
     observe=observe_chain,
+    parts=(
+        Part("a single level", 1, cases=(1,)),
+    ),
     slips={
         "The image is not doubled before its generator gets it. Call up first, then G, and add "
         "the residual to the doubled image.": [

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gancourse.exercises.base import Case, Exercise
 from gancourse.exercises.nb07._shared import observe_loss
+from gancourse.exercises.parts import Part
 from gancourse.papers.text2image import joint_embedding_loss
 
 
@@ -136,6 +137,7 @@ EXERCISE = Exercise(
     reference=joint_embedding_loss,
     cases=scores,
     observe=observe_loss,
+    parts=(Part("the value", 2, ("result",)),),
     slips={
         "Only rows are compared: one image with all texts. Add the other direction, one text with "
         "all images, down a column.": partial(embedding_loss, columns=0),

@@ -9,7 +9,9 @@ from torch import Tensor
 
 from gancourse.datasets.captions import change_one
 from gancourse.exercises.base import FACT, AnswerError, Case, Exercise, Observation, as_tensor
+from gancourse.exercises.differences import RAW
 from gancourse.exercises.observe import integer, seeded
+from gancourse.exercises.parts import Part
 
 SIZES = (3, 5, 2, 4)
 PATTERNS = {(0, 1, 2, 3): 5000, (1, 3): 10_000, (2,): 300, (): 100}
@@ -53,13 +55,21 @@ def rows(rng: torch.Generator) -> list[Case]:
 
 
 def observe_rows(answer: Callable[..., Any], case: Case) -> Observation:
-    """Facts, and how often each attribute changes and each step occurs, per 1000."""
+    """New rows; and of 60 rows twice from one generator, and from another of the same seed."""
     said, sizes, seed = case.args
     said = said[:60] if case.device else said
     new = as_rows(answer(said.clone(), sizes, seeded(seed)), said)
     some, rng = said[:60], seeded(seed)
     first, second = (as_tensor(answer(some.clone(), sizes, rng)) for _ in range(2))
     again = as_tensor(answer(some.clone(), sizes, seeded(seed)))
+    return {f"{RAW}new": new, f"{RAW}first": first, f"{RAW}second": second, f"{RAW}again": again}
+
+
+def conclude_rows(seen: Observation, case: Case) -> Observation:
+    """Facts, and how often each attribute changes and each step occurs, per 1000."""
+    said, sizes, _ = case.args
+    new, first, second, again = (seen[RAW + name] for name in ("new", "first", "second", "again"))
+    new = as_rows(new, said)
     changed, named, limits = new != said, said >= 0, torch.tensor(sizes)
     full, pair = named.all(dim=1), (named == torch.tensor([False, True, False, True])).all(dim=1)
     same = not changed.any()
@@ -91,7 +101,7 @@ def observe_rows(answer: Callable[..., Any], case: Case) -> Observation:
         counts[text] = per_1000(new[pair & changed[:, k], k])
     return {
         **{fact: torch.tensor(so) for fact, so in facts.items()},
-        **({} if same or case.device else counts),
+        **({} if same else counts),
     }
 
 
@@ -212,6 +222,8 @@ EXERCISE = Exercise(
     reference=change_one,
     cases=rows,
     observe=observe_rows,
+    conclude=conclude_rows,
+    parts=(Part("which rows change, and where", 1, ("! *",)),),
     slips={
         "The old value occurs among the new ones. Steps from 1 to size - 1 never lead back to it: "
         "1 + (torch.rand(...) * (size - 1)).long().": partial(change_like, low=0),

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from gancourse.exercises.base import Case, Exercise, Observation
-from gancourse.exercises.observe import integer, observe_network, seeded
+from gancourse.exercises.observe import integer, observe_network, one_of, seeded
+from gancourse.exercises.parts import Part
 from gancourse.papers import srgan
 from gancourse.papers.blocks import count_parameters
 
@@ -15,7 +16,7 @@ from gancourse.papers.blocks import count_parameters
 def sizes(rng: torch.Generator) -> list[Case]:
     """A full test, and widths and sides of which only sizes are tested."""
     return [
-        Case((2, 32, integer(rng, 0, 10**6))),
+        Case((one_of(rng, 2, 4, 5, 7), 32, integer(rng, 0, 10**6))),
         Case((3, 16), note="with width=3 (as many maps as colours) and side=16"),
         Case(note="with the default width and side"),
     ]
@@ -85,6 +86,7 @@ EXERCISE = Exercise(
     reference=srgan.Discriminator,
     cases=sizes,
     observe=observe_discriminator,
+    parts=(Part("the layers", 1, ("number of*",)),),
     slips={
         "There is a sigmoid at the end. Leave it out: D returns logits.": partial(
             DiscriminatorLike, end=lambda y: y.flatten().sigmoid()

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gancourse.exercises.base import Case, Exercise, Observation, copied
 from gancourse.exercises.nb09._shared import Tiny, observe_losses, unpaired
+from gancourse.exercises.parts import Part
 from gancourse.papers.cyclegan import cycle_loss, lsgan_generator_loss
 
 NAMES = ("loss_G", "loss_F", "cycle_X", "cycle_Y", "identity")
@@ -210,6 +211,7 @@ EXERCISE = Exercise(
     reference=generator_losses,
     cases=network_cases,
     observe=observe_generators,
+    parts=(Part("the values", 2, ("loss_*", "cycle_*", "identity")),),
     slips=ADVERSARIAL | DIFFERENCES,
     alternatives=(losses_like(),),
     advice="Compare with the table above and the diagram in Section 5: which network gets which "

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gancourse.exercises.base import Case, Exercise
+from gancourse.exercises.parts import Part
 from gancourse.papers import tricks
 
 Norm = Callable[..., Tensor]
@@ -232,6 +233,7 @@ EXERCISE = Exercise(
     minutes=12,
     reference=tricks.virtual_batch_norm,
     cases=batch_and_reference,
+    parts=(Part("the value", 2, ("result",)),),
     slips=SLIPS,
     alternatives=(
         virtual_like(),

@@ -16,6 +16,7 @@ from gancourse.exercises.base import (
     observe_result,
 )
 from gancourse.exercises.differences import FACT
+from gancourse.exercises.parts import Part
 from gancourse.papers import tricks
 
 Penalty = Callable[..., Any]
@@ -247,6 +248,7 @@ EXERCISE = Exercise(
     reference=tricks.gradient_penalty,
     cases=critic_and_points,
     observe=observe_penalty,
+    parts=(Part("the value", 1, ("result",)),),
     slips=SLIPS,
     alternatives=(
         penalty_like(),

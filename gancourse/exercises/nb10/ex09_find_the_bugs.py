@@ -12,13 +12,17 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from torch.optim import Optimizer
 
 from gancourse.exercises.base import AnswerError, Case, Exercise, Observation
-from gancourse.exercises.nb02._step_log import BATCH, NOISE, StepLog
+from gancourse.exercises.differences import RAW
+from gancourse.exercises.nb02._step_log import BATCH, NOISE, Moment, StepLog
 from gancourse.exercises.observe import integer
+from gancourse.exercises.parts import Part
 from gancourse.papers import gan
 
 Loop = Callable[..., Any]
 RUNS = {7: (3, 0.9), 11: (4, 0.75)}
 """Batch size -> iterations and the decay of the moving average; no two sizes are equal."""
+START = 0.5
+"""The average starts as so many times G: whether it moves, and how far, can be seen at once."""
 
 
 def training_loop(
@@ -48,7 +52,7 @@ def seeds(rng: torch.Generator) -> list[Case]:
 
 # What is measured --------------------------------------------------------------------------------
 def observe_loop(answer: Loop, case: Case) -> Observation:
-    """Measure a loop: noise, the gradients that both players follow, and the moving average."""
+    """What the loop called, the state of both networks then, and the moving average."""
     seed, m = case.args
     steps, decay = RUNS[m]
     log = StepLog(seed)
@@ -57,15 +61,48 @@ def observe_loop(answer: Loop, case: Case) -> Observation:
     average = deepcopy(G)
     with torch.no_grad():
         for p in average.parameters():
-            p.mul_(0.5)  # not G: whether it moves, and how far, can be seen at once
-    start = weights(average)
+            p.mul_(START)
     answer(G, D, *log.optimizers, average, log, log.sample_z, index(steps), decay)
     if text := calls(log, steps):
         raise AnswerError(text)
-    texts = [noise(log), player(log, "D"), player(log, "G"), moved(log, average, start, decay)]
-    if found := [text for text in texts if text]:
-        raise AnswerError(" ".join(found))
-    return {"measurements that are wrong": torch.zeros(())}
+    raw = {f"{RAW}average": weights(average), f"{RAW}G": weights(G)}
+    for n, moment in enumerate(log.moments):
+        raw[f"{RAW}{n} {moment.call}"] = moment.given
+        for what, values in (("weights", moment.weights), ("gradients", moment.gradients)):
+            raw |= {f"{RAW}{n} {what} {name}": x for name, x in values.items()}
+    return raw
+
+
+def conclude_loop(seen: Observation, case: Case) -> Observation:
+    """What is wrong: with noise, the gradients that both players follow, and the moving average."""
+    seed, m = case.args
+    steps, decay = RUNS[m]
+    log, every = StepLog(seed), {n.removeprefix(RAW): x for n, x in seen.items()}
+    start = START * weights(log.nets["G"])
+    log.m, G, average = m, every.pop("G"), every.pop("average")
+    numbered = [n.split(" ", 1) for n in every if n[0].isdigit()]
+    for n, call in numbered:
+        if call.split(" ")[0] in ("weights", "gradients"):
+            continue
+        states = [
+            {net: every[f"{n} {what} {net}"] for net in log.nets}
+            for what in ("weights", "gradients")
+        ]
+        log.moments.append(Moment(call, every[f"{n} {call}"], *states))
+    if text := calls(log, steps):
+        raise AnswerError(text)
+    if any(not w.equal(weights(log.nets[net])) for net, w in log.moments[0].weights.items()):
+        raise AnswerError("Your loop does not begin with the networks that it is given.")
+    wrong = {
+        "latent vectors": noise(log),
+        "D": player(log, "D"),
+        "G": player(log, "G"),
+        "the average": moved(log, G, average, start, decay),
+    }
+    if texts := [text for text in wrong.values() if text]:
+        raise AnswerError(" ".join(texts), [name for name, text in wrong.items() if not text])
+    changed = {name: x for name, x in seen.items() if not name.startswith(RAW)}
+    return {"measurements that are wrong": torch.zeros(()), **changed}
 
 
 def calls(log: StepLog, steps: int) -> str:
@@ -145,10 +182,9 @@ def own_gradients(log: StepLog, name: str, begin: int, place: int) -> list[Tenso
     return found or [torch.zeros_like(log.moments[place].gradients[name])]
 
 
-def moved(log: StepLog, average: nn.Module, start: Tensor, decay: float) -> str:
+def moved(log: StepLog, G: Tensor, now: Tensor, start: Tensor, decay: float) -> str:
     """How the moving average differs from decay * average + (1 - decay) * G after each step."""
-    later = [*(log.moments[n].weights["G"] for n in log.steps("G")[1:]), weights(log.nets["G"])]
-    now = weights(average)
+    later = [*(log.moments[n].weights["G"] for n in log.steps("G")[1:]), G]
     if torch.allclose(now, start):
         return "The average never moves."
     for share, text in AVERAGES.items():
@@ -254,6 +290,11 @@ EXERCISE = Exercise(
     reference=training_loop,
     cases=seeds,
     observe=observe_loop,
+    conclude=conclude_loop,
+    parts=(
+        Part("the latent vectors", 1, ("latent vectors",)),
+        Part("the gradients of G", 1, ("G",)),
+    ),
     slips={
         "sample_z belongs inside the loop: so far G is trained on one fixed batch of latent "
         "vectors, and nothing is learned about any other.": [

@@ -4,7 +4,8 @@ Each check returns a sentence, or an empty string. No sentence has a number that
 settings of a loop: two loops with the same mistake get the same one.
 """
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +21,7 @@ from gancourse.exercises.nb11._loop_run import (
     Run,
     Setting,
     flat,
+    load,
     matched,
     peek,
 )  # fmt: skip
@@ -39,18 +41,12 @@ class First:
         self.z: list[list[Tensor]] = []
         self.x: list[list[Tensor]] = []
         self.most, self.arrived, self.finite = 0, 0, True
-        self.effect = {"D": 0.0, "G": 0.0}
         self.optimizers: list[int] = []
         self.steps: list[dict[str, Tensor]] = []
         for _ in range(FIRST):
-            fakes = peek(run.G, given.z)
-            margin = self.margin(fakes)
             losses = run.take()
             if text := left(run):
                 raise AnswerError(text)
-            self.effect["D"] += self.margin(fakes) - margin
-            moved = peek(run.G, given.z)
-            self.effect["G"] += (peek(run.D, moved).mean() - peek(run.D, fakes).mean()).item()
             self.finite &= all(bool(loss.isfinite()) for loss in losses.values())
             self.most = max([self.most, *run.events.values()])
             self.optimizers.append(len(run.optimizers))
@@ -59,11 +55,8 @@ class First:
             self.x.append(run.D.forget())
             self.steps.append(self.weights())
         self.after = self.steps[-1]
+        self.effect = effects(given, [self.before, *self.steps])
         self.used_chance = not torch.get_rng_state().equal(before)
-
-    def margin(self, fakes: Tensor) -> float:
-        """By how much D rates the data above these fakes, on average."""
-        return (peek(self.run.D, self.given.x).mean() - peek(self.run.D, fakes).mean()).item()
 
     def weights(self) -> dict[str, Tensor]:
         return {name: flat(net) for name, net in self.run.nets.items()}
@@ -78,6 +71,25 @@ class First:
             run.clear(clear)
             run.take()
         return {name: flat(net) for name, net in run.nets.items()}
+
+
+def effects(given: Setting, weights: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:
+    """How far steps from weights to weights brought each player towards its goal, on average.
+
+    "D": how much higher the data are rated above the fakes of before; "G": how much higher D rates
+    the new fakes than those of before.
+    """
+    G, D = copy.deepcopy(given.G), copy.deepcopy(given.D)
+    total = {"D": 0.0, "G": 0.0}
+    for old, new in pairwise(weights):
+        fakes = peek(load(G, old["G"]), given.z)
+        margins = [
+            peek(load(D, w["D"]), given.x).mean() - peek(D, fakes).mean() for w in (old, new)
+        ]
+        total["D"] += (margins[1] - margins[0]).item()
+        moved = peek(load(G, new["G"]), given.z)
+        total["G"] += (peek(D, moved).mean() - peek(D, fakes).mean()).item()
+    return total
 
 
 def left(run: Run) -> str:

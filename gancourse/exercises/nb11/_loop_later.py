@@ -13,6 +13,7 @@ from gancourse.exercises.nb11._loop_run import (
     ALL,
     COUNT,
     Answer,
+    Recorder,
     Run,
     Setting,
     flat,
@@ -81,7 +82,7 @@ class Average:
 
 
 # After an interruption ---------------------------------------------------------------------------
-def resumed_problem(answer: Answer, given: Setting, seed: int) -> str:
+def resumed_problem(answer: Answer, given: Setting, seed: int, raw: dict[str, Tensor]) -> str:
     """Compare a run with one that is resumed from its checkpoint."""
     run = Run(answer, given, ALL, seed)
     if text := average_at_start(run):
@@ -161,11 +162,14 @@ def parts_of(optimizer: Optimizer, kept: list[Any]) -> list[str]:
 
 
 # The long run ------------------------------------------------------------------------------------
-def long_problem(answer: Answer, given: Setting, seed: int) -> str:
-    """Train until samples are near the data and D ranks data above the first fakes."""
+def long_problem(answer: Answer, given: Setting, seed: int, raw: dict[str, Tensor]) -> str:
+    """Train until samples are near the data and D ranks data above the first fakes.
+
+    The weights of G and D then are added to `raw`.
+    """
     run, done = Run(answer, given, LONG[-1], seed, D=given.neutral), 0
-    level, fakes = given.x.mean(), peek(run.G, given.z)
-    start, near, ranked, followed = abs(fakes.mean() - level), False, False, False
+    level, start = given.x.mean(), distance(given, peek(run.G, given.z))
+    followed = False
     for stop in LONG:
         for _ in range(stop - done):
             losses = run.take()
@@ -173,18 +177,36 @@ def long_problem(answer: Answer, given: Setting, seed: int) -> str:
         done = stop
         if not all(loss.isfinite() for loss in losses.values()):
             return "A loss becomes nan or infinite in a longer run."
-        near |= bool(abs(peek(run.G, given.z).mean() - level) < NEARER * start)
+        if "G" not in raw and near(given, run.G):
+            raw["G"] = flat(run.G)
+        if "D" not in raw and ranks(given, run.D):
+            raw["D"] = flat(run.D)
         average = samples(run.average, given)
-        followed |= bool(near and abs(average.mean() - level) < start)
-        above = peek(run.D, given.x)[:, None] > peek(run.D, fakes)
-        ranked |= bool(above.double().mean() > RANKED)
-        if near and ranked and followed:
+        followed |= bool("G" in raw and abs(average.mean() - level) < start)
+        if {"G", "D"} <= {*raw} and followed:
             return late(run, done)
-    if not ranked:
+    if "D" not in raw:
         return f"After {done} steps D doesn't rate the images above the first fakes."
-    if not near:
+    if "G" not in raw:
         return f"After {done} steps the samples of G are not nearer to the images."
     return f"After {done} steps the samples of `average` are not nearer to the images."
+
+
+def distance(given: Setting, fakes: Tensor) -> Tensor:
+    """Of the mean brightness of fakes from that of the images."""
+    return abs(fakes.mean() - given.x.mean())
+
+
+def near(given: Setting, G: Recorder) -> bool:
+    """Whether G's samples are nearer to the images than those of the first G."""
+    first = distance(given, peek(given.G, given.z))
+    return bool(distance(given, peek(G, given.z)) < NEARER * first)
+
+
+def ranks(given: Setting, D: Recorder) -> bool:
+    """Whether D rates the images above the first fakes."""
+    above = peek(D, given.x)[:, None] > peek(D, peek(given.G, given.z))
+    return bool(above.double().mean() > RANKED)
 
 
 def late(run: Run, done: int) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.utils import vector_to_parameters
 from torch.optim import Optimizer
 from torch.optim.optimizer import (
     register_optimizer_step_post_hook,
@@ -290,6 +291,12 @@ def numbers(losses: Any) -> dict[str, Tensor]:
 def flat(net: nn.Module) -> Tensor:
     """All weights in one vector."""
     return torch.cat([p.detach().flatten() for p in net.parameters()])
+
+
+def load(net: Recorder, weights: Tensor) -> Recorder:
+    """The network, with weights from one vector."""
+    vector_to_parameters(weights, net.parameters())
+    return net
 
 
 def memory(net: nn.Module) -> set[int]:

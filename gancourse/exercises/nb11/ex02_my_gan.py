@@ -1,5 +1,6 @@
 """Exercise 11.2: a training loop from an empty cell."""
 
+import copy
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ from torch.optim import Adam
 
 from gancourse import env
 from gancourse.exercises.base import AnswerError, Case, Exercise, Observation
+from gancourse.exercises.differences import RAW
 from gancourse.exercises.nb11._loop_answers import (
     adams,
     augmented,
@@ -25,12 +27,14 @@ from gancourse.exercises.nb11._loop_answers import (
 from gancourse.exercises.nb11._loop_first import (
     First,
     chance_and_past,
+    effects,
     first_problem,
     real_and_fake,
 )  # fmt: skip
-from gancourse.exercises.nb11._loop_later import long_problem, resumed_problem
-from gancourse.exercises.nb11._loop_run import parts, setting
+from gancourse.exercises.nb11._loop_later import long_problem, near, ranks, resumed_problem
+from gancourse.exercises.nb11._loop_run import FIRST, flat, load, parts, setting
 from gancourse.exercises.observe import integer, seeded
+from gancourse.exercises.parts import Part
 from gancourse.exercises.watch import OnDevice
 from gancourse.papers.gan import ema_update
 from gancourse.simulated_cuda import CUDA, Device, on_cuda
@@ -65,11 +69,32 @@ def observe_loop(answer: Callable[..., Any], case: Case) -> Observation:
         torch.manual_seed(seed + 2**40)  # no seed that an answer would set itself
         if isinstance(answer, OnDevice):
             return on_device(answer, given, seed)
-        last, long = PARTS[what]
-        text = first_problem(First(answer, given, seed), last) or long(answer, given, seed)
+        last, later = PARTS[what]
+        first, raw = First(answer, given, seed), {}
+        text = first_problem(first, last) or later(answer, given, seed, raw)
     if text:
         raise AnswerError(text)
-    return {"measurements that are wrong": torch.zeros(())}
+    for n, weights in enumerate(first.steps):
+        raw |= {f"{n} {name}": x for name, x in weights.items()}
+    return {RAW + name: x for name, x in raw.items()}
+
+
+def conclude_loop(seen: Observation, case: Case) -> Observation:
+    """What the weights show: each player moved towards its goal, and in a long run reached it."""
+    seed, bright, shape, what = case.args
+    given = setting(seed, bright, norm=what == "resumed", shape=shape)
+    raw = {name.removeprefix(RAW): x for name, x in seen.items()}
+    first = {"G": flat(given.G), "D": flat(given.D)}
+    steps = [{name: raw[f"{n} {name}"] for name in "GD"} for n in range(FIRST)]
+    good = min(effects(given, [first, *steps]).values()) > 0
+    good &= all((steps[0][name] - w).norm() < w.norm() / 2 for name, w in first.items())
+    if what == "long":
+        G, D = (load(copy.deepcopy(getattr(given, name)), raw[name]) for name in "GD")
+        good &= near(given, G) and ranks(given, D)
+    if not good:
+        raise AnswerError("The weights that were observed are not those of a run that learns.")
+    changed = {name: x for name, x in seen.items() if not name.startswith(RAW)}
+    return {"measurements that are wrong": torch.zeros(()), **changed}
 
 
 def on_device(run: OnDevice, given: Any, seed: int) -> Observation:
@@ -182,6 +207,11 @@ EXERCISE = Exercise(
     reference=my_gan,
     cases=runs,
     observe=observe_loop,
+    conclude=conclude_loop,
+    parts=(
+        Part("a run that trains", 3, cases=(1,)),
+        Part("a run that resumes", 2, cases=(0,)),
+    ),
     slips=SLIPS,
     alternatives=(loop(), by_class, by_pairs, augmented, without_momentum),
     advice="Run three steps, and print both losses, D(x).mean() - D(G(z)).mean(), and how far "

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, copied
 from gancourse.exercises.nb09._shared import observe_losses
+from gancourse.exercises.parts import Part
 from gancourse.papers.r3gan import pairing_losses
 
 NAMES = ("loss_D", "loss_G")
@@ -171,6 +172,10 @@ EXERCISE = Exercise(
     reference=pairing_losses,
     cases=logits,
     observe=observe_both,
+    parts=(
+        Part("loss_D", 1, ("loss_D", "*from loss_D"), cases=(0, 1)),
+        Part("loss_G", 1, ("loss_G", "*from loss_G"), cases=(0, 1)),
+    ),
     slips=SLIPS,
     alternatives=(
         losses_like(),

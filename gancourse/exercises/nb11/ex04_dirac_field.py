@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, observe_call
 from gancourse.exercises.differences import GRADIENT
+from gancourse.exercises.parts import Part
 from gancourse.papers.dirac import dirac_field
 
 
@@ -177,6 +178,10 @@ EXERCISE = Exercise(
     reference=dirac_field,
     cases=points,
     observe=observe_field,
+    parts=(
+        Part("G's velocity", 1, ("d theta/dt",)),
+        Part("D's velocity", 2, ("d psi/dt",)),
+    ),
     slips=SLIPS,
     alternatives=(field_like(), by_autograd(), by_func, by_exponentials),
     advice="At theta = psi = 1 with gammas 0.3 and 0.2 the velocities are +0.269 and -1.231.",

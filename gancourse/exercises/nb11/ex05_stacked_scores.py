@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gancourse.exercises.base import AnswerError, Case, Exercise, Observation, as_tensor, copied
 from gancourse.exercises.observe import integer
+from gancourse.exercises.parts import Part
 from gancourse.metrics.stacked import stacked_scores
 
 NAMES = ("modes", "kl", "sure")
@@ -219,6 +220,10 @@ EXERCISE = Exercise(
     reference=stacked_scores,
     cases=probabilities,
     observe=observe_scores,
+    parts=(
+        Part("kl", 1, ("kl",)),
+        Part("modes and sure", 1, ("modes", "sure")),
+    ),
     slips=SLIPS,
     alternatives=(scores_like(), by_unique, by_kl_div, by_entropy),
     advice="For a single sample there is 1 mode, and the divergence is log 1000 = 6.908. For 1,000 "

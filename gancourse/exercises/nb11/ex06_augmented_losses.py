@@ -12,6 +12,7 @@ from gancourse.exercises.differences import GRADIENT
 from gancourse.exercises.nb02.ex09_r1_penalty import Curved
 from gancourse.exercises.nb11.ex03_pairing_losses import as_pair
 from gancourse.exercises.observe import images, integer, seeded
+from gancourse.exercises.parts import Part
 from gancourse.papers import gan
 from gancourse.papers.diffaugment import augmented_losses
 from gancourse.papers.r3gan import pairing_losses
@@ -277,6 +278,10 @@ EXERCISE = Exercise(
     reference=augmented_losses,
     cases=batches,
     observe=observe_losses,
+    parts=(
+        Part("loss_D", 1, ("loss_D", "*from loss_D")),
+        Part("loss_G", 1, ("loss_G", "*from loss_G")),
+    ),
     slips=SLIPS,
     alternatives=(losses_like(), one_call, generator_first, losses_like(fake=without_graph),
                   losses_like(fake=after)),

@@ -46,6 +46,8 @@ class Submission:
     problem: str = ""
     """Why it can't be graded; empty where it can."""
     note: str = ""
+    entry: str = ""
+    """Its path in the folder or zip; empty where that is not printable."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,9 @@ def _of_student(
         what = f"{len(files)} notebooks were handed in; only the newest {MOST_FILES} are read"
         bad.append(Submission(student, "", problem=what))
     for file, name, late in files[-MOST_FILES:]:
-        submission = Submission(student, _printable(name)[:200], late=late)
+        entry = str(file.path)
+        entry = entry if _printable(entry) == entry else ""
+        submission = Submission(student, _printable(name)[:200], late=late, entry=entry)
         try:
             content = b"" if file.problem else file.read()
             problem = file.problem or (TOO_LARGE if len(content) > LARGEST else "")

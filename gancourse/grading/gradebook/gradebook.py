@@ -16,14 +16,24 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import sqlalchemy as sql
 
 from gancourse.errors import CourseError
 from gancourse.grading.gradebook.collect import Submission
+from gancourse.grading.gradebook.files import private_folder, write_private
 from gancourse.grading.gradebook.records import StudentRecord, assemble, history, number_of
-from gancourse.grading.gradebook.schema import JOBS, MANUAL, SCHEMA, SETTINGS, SUBMISSIONS, connect
+from gancourse.grading.gradebook.schema import (
+    ENTRIES,
+    JOBS,
+    MANUAL,
+    SCHEMA,
+    SETTINGS,
+    SUBMISSIONS,
+    connect,
+)
 from gancourse.grading.judging.marking import Result
 
 LEASE = 60.0  # seconds that a claim is valid; its owner renews it
@@ -62,7 +72,8 @@ class Gradebook:
         self.folder = folder
         self.files = folder / "submissions"
         try:
-            self.files.mkdir(parents=True, exist_ok=True)
+            private_folder(folder)
+            private_folder(self.files)
             path, saved_url = (folder / "gradebook.sqlite").resolve(), folder / "database.url"
             if url is None and saved_url.exists():
                 url = saved_url.read_text()
@@ -70,8 +81,7 @@ class Gradebook:
                 path.touch(mode=0o600)  # it contains the marks, and the seed
             self.engine = connect(url or f"sqlite:///{path}")
             if url is not None:
-                saved_url.touch(mode=0o600)  # it may contain a password
-                saved_url.write_text(url)
+                write_private(saved_url, url)  # it may contain a password
         except (OSError, sql.exc.SQLAlchemyError, ModuleNotFoundError) as error:
             reason = str(getattr(error, "orig", None) or error).split("\n")[0]
             raise CourseError(
@@ -112,9 +122,7 @@ class Gradebook:
             target = self.file(digest)
             size = target.stat().st_size if target.exists() else 0
             if size != len(content):  # new, or cut off when the power failed
-                temporary = target.with_suffix(f".{os.getpid()}")
-                temporary.write_bytes(content)
-                temporary.replace(target)
+                write_private(target, content)
             collected.append((replace(submission, content=b""), digest))
         with self.engine.begin() as db:
             number = 1 + (db.scalar(sql.select(sql.func.max(SUBMISSIONS.c.collection))) or 0)
@@ -127,6 +135,10 @@ class Gradebook:
                 facts["collection"] = number
                 if not db.execute(SUBMISSIONS.update().where(same).values(facts)).rowcount:
                     db.execute(SUBMISSIONS.insert().values(key | facts))
+                place = {name: key[name] for name in ("student", "digest", "file")}
+                same = sql.and_(*(ENTRIES.c[name] == value for name, value in place.items()))
+                db.execute(ENTRIES.delete().where(same))
+                db.execute(ENTRIES.insert().values(place | {"entry": new.entry}))
 
     def file(self, digest: str) -> Path:
         """Where a notebook that was handed in is saved."""
@@ -189,6 +201,14 @@ class Gradebook:
                 if db.execute(update).rowcount:
                     return Job(job.key, job.digest, job.notebook, job.scope)
 
+    def last_result(self, digest: str, exercise: str) -> Result | None:
+        """The result that the mark of an exercise comes from; None where it was never graded."""
+        graded = (JOBS.c.digest == digest) & JOBS.c.result.is_not(None)
+        jobs = sql.select(JOBS.c.result).where(graded & JOBS.c.scope.in_(("", exercise)))
+        with self.engine.connect() as db:
+            texts = db.scalars(jobs.order_by(JOBS.c.round)).all()
+        return Result.from_json(texts[-1]) if texts else None
+
     def renew(self, owner: str) -> None:
         """Begin the leases of an owner again: it is alive."""
         claimed = (JOBS.c.state == "running") & (JOBS.c.owner == owner)
@@ -233,18 +253,42 @@ class Gradebook:
         They belong to the submission that is current now: for a later one they don't count.
         CourseError if the student has not handed in that notebook.
         """
-        number = number_of(exercise)
-        rows = [r for r in self._current() if r.student == student and r.notebook in ("", number)]
-        if not rows:
-            do = "Names are those of the table that gancourse export writes."
-            raise CourseError(f"{student!r} has not handed in notebook {number}.", "", do)
-        row = max(rows, key=lambda row: row.notebook)
-        facts = {"student": student, "exercise": exercise, "digest": row.digest}
+        self.mark_all([(student, exercise, points, comment)])
+
+    def mark_all(self, marks: Iterable[tuple[str, str, float | None, str]]) -> None:
+        """Give many marks by hand, each as in `mark`: all of them or, if one fails, none."""
+        rows: dict[tuple[str, str], Any] = {}
+        for row in self._current():  # sorted: what has a notebook comes after what was refused
+            rows[row.student, row.notebook] = row
         with self.engine.begin() as db:
-            if not row.notebook:  # it was refused; now it is known which notebook it stands for
-                again = {name: value for name, value in row._mapping.items() if name != "id"}
-                db.execute(SUBMISSIONS.insert().values(again | {"notebook": number}))
-            db.execute(MANUAL.insert().values(**facts, points=points, comment=comment))
+            for student, exercise, points, comment in marks:
+                number = number_of(exercise)
+                row = rows.get((student, number)) or rows.get((student, ""))
+                if row is None:
+                    do = "Names are those of the table that gancourse export writes."
+                    raise CourseError(f"{student!r} has not handed in notebook {number}.", "", do)
+                if not row.notebook:  # it was refused; now it is known which notebook it stands for
+                    again = {c: row._mapping[c] for c in SUBMISSIONS.c.keys() if c != "id"}
+                    db.execute(SUBMISSIONS.insert().values(again | {"notebook": number}))
+                    rows[student, number] = row
+                facts = {"student": student, "exercise": exercise, "digest": row.digest}
+                db.execute(MANUAL.insert().values(**facts, points=points, comment=comment))
+
+    def students(self) -> list[str]:
+        """The names of all who ever handed in something."""
+        with self.engine.connect() as db:
+            return sorted(db.scalars(sql.select(SUBMISSIONS.c.student).distinct()))
+
+    def other_names(self) -> dict[str, list[str]]:
+        """Student -> login, e-mail and full name, from the tables of the LMS read so far."""
+        return json.loads(self.get("names") or "{}")
+
+    def add_names(self, names: Mapping[str, Iterable[str]]) -> None:
+        """Add other names of students."""
+        known = self.other_names()
+        for student, more in names.items():
+            known[student] = sorted({*known.get(student, ()), *more})
+        self.put("names", json.dumps(known))
 
     def records(self) -> list[StudentRecord]:
         """What is true now for every student and notebook, sorted by their names."""
@@ -252,7 +296,7 @@ class Gradebook:
             jobs = db.execute(sql.select(JOBS).order_by(JOBS.c.round, JOBS.c.key)).all()
             manual = db.execute(sql.select(MANUAL).order_by(MANUAL.c.id)).all()
         late = json.loads(self.get("late") or "{}")
-        return assemble(self._current(), jobs, manual, late)
+        return assemble(self._current(), jobs, manual, late, whole=bool(self.get("whole")))
 
     def history(self, student: str) -> list[str]:
         """Everything that was ever recorded about a student, one line each."""
@@ -272,7 +316,10 @@ class Gradebook:
         """
         with self.engine.connect() as db:
             order = (SUBMISSIONS.c.collection, SUBMISSIONS.c.id)
-            rows = db.execute(sql.select(SUBMISSIONS).order_by(*order)).all()
+            names = ("student", "digest", "file")
+            same = sql.and_(*(SUBMISSIONS.c[name] == ENTRIES.c[name] for name in names))
+            both = sql.select(SUBMISSIONS, ENTRIES.c.entry).outerjoin(ENTRIES, same)
+            rows = db.execute(both.order_by(*order)).all()
         last = {(row.student, row.notebook or f"? {row.file}"): row for row in rows}
         newest = {row.student: row.collection for row in rows}
         settled = {(r.student, r.file, r.problem) for r in rows if r.notebook and not r.digest}

@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gancourse.exercises import rubric
+from gancourse.exercises import of_notebook, rubric
+from gancourse.exercises.verdicts import without_parts
 from gancourse.grading.judging.marking import Mark, Result
 
 GRADED, REVIEW = "graded", "needs review"
 UNMARKED, RUBRIC = "not marked yet", "rubric"
+SCORE, MAXIMUM = "score", "maximum"
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,11 @@ class StudentRecord:
     comments: Mapping[str, str] = field(default_factory=dict)
     days_late: int = 0
     penalty: float = 0.0
-    """Percent of the points that lateness costs."""
+    """Percent that lateness costs."""
+    late_of: str = SCORE
+    """What it is a percentage of: the student's score, or the notebook's maximum."""
+    entry: str = ""
+    """Its path in the folder or zip of the submissions."""
 
     @property
     def has_score(self) -> bool:
@@ -68,14 +74,45 @@ class StudentRecord:
         return f"{earned:g} of {sum(mark.points for mark in known)} points"
 
     @property
-    def score(self) -> float:
-        """Points earned, by hand or by the grader, less what lateness costs."""
+    def maximum(self) -> int:
+        """Points that the notebook is worth, also where nothing of it was graded."""
+        if self.marks or not self.notebook:
+            return self.points
+        parts = (*of_notebook(self.notebook), *rubric.of_notebook(self.notebook))
+        return sum(part.points for part in parts)
+
+    @property
+    def before_penalty(self) -> float:
+        """Points earned, by hand or by the grader."""
         earned = sum(self.earned(mark) for mark in self.marks)
-        return round(self.by_hand.get(self.notebook, earned) * (1 - self.penalty / 100), 2)
+        return self.by_hand.get(self.notebook, earned)
+
+    @property
+    def deducted(self) -> float:
+        """Points that lateness costs; never more than were earned."""
+        whole = self.maximum if self.late_of == MAXIMUM else self.before_penalty
+        return round(min(whole * self.penalty / 100, self.before_penalty), 2)
+
+    @property
+    def penalty_text(self) -> str:
+        """What lateness costs, in words: "10 % of the score"."""
+        return f"{self.penalty:g} % of the {self.late_of}"
+
+    @property
+    def score(self) -> float:
+        """Points earned, less what lateness costs."""
+        return round(self.before_penalty - self.deducted, 2)
 
     def earned(self, mark: Mark) -> float:
         """Points of one exercise, before any penalty."""
         return self.by_hand.get(mark.exercise, mark.earned)
+
+    def points_of(self, exercise: str) -> float | None:
+        """Points of an exercise, a rubric line or the whole, before any penalty; None without."""
+        for mark in self.marks:
+            if mark.exercise == exercise and self.has_points(mark):
+                return self.earned(mark)
+        return self.by_hand.get(exercise)
 
     def has_points(self, mark: Mark) -> bool:
         """Whether an exercise or a rubric line has points: a line has none until it is marked."""
@@ -96,7 +133,11 @@ def number_of(exercise: str) -> str:
 
 
 def assemble(
-    submissions: Sequence[Any], jobs: Sequence[Any], manual: Sequence[Any], late: Mapping[str, Any]
+    submissions: Sequence[Any],
+    jobs: Sequence[Any],
+    manual: Sequence[Any],
+    late: Mapping[str, Any],
+    whole: bool = False,
 ) -> list[StudentRecord]:
     """Make records from rows of the gradebook's tables.
 
@@ -105,13 +146,22 @@ def assemble(
     submissions, jobs, manual : Sequence[Row]
         Submissions that count; all jobs and manual marks, older ones first.
     late : Mapping[str, Any]
-        The rule: "percent" per day, "most" in all, and "days": student -> notebook ("" for all)
-        -> days.
+        The rule: "percent" per day, "most" in all, "of" what ("score" or "maximum"), and "days":
+        student -> notebook ("" for all) -> days.
+    whole : bool
+        Whether only right answers earn points, and parts of an exercise none.
     """
     by_digest = defaultdict(list)
     for job in jobs:
         by_digest[job.digest].append(job)
-    return [_record(row, by_digest[row.digest], manual, late) for row in submissions]
+    return [_record(row, by_digest[row.digest], manual, late, whole) for row in submissions]
+
+
+def _whole(mark: Mark) -> Mark:
+    """A mark without the points for parts."""
+    if mark.status == "right":
+        return mark
+    return replace(mark, earned=0, message=without_parts(mark.message))
 
 
 def history(submissions: Sequence[Any], jobs: Sequence[Any], manual: Sequence[Any]) -> list[str]:
@@ -134,17 +184,22 @@ def history(submissions: Sequence[Any], jobs: Sequence[Any], manual: Sequence[An
     return lines
 
 
-def _record(row: Any, jobs: Sequence[Any], manual: Sequence[Any], late: Mapping) -> StudentRecord:
+def _record(
+    row: Any, jobs: Sequence[Any], manual: Sequence[Any], late: Mapping, whole: bool
+) -> StudentRecord:
     days = late.get("days", {}).get(row.student, {})
     days_late = max(days.get(row.notebook, days.get("", row.late)), 0)
     penalty = min(days_late * late.get("percent", 0.0), late.get("most", 100.0))
     notes = (row.note,) if row.note else ()
     record = StudentRecord(
         row.student, row.notebook, row.file, "refused", row.problem, notes=notes,
-        days_late=days_late, penalty=penalty,
+        days_late=days_late, penalty=penalty, late_of=late.get("of", SCORE),
+        entry=row.entry or "",
     )  # fmt: skip
     if row.digest and not row.problem:
         record = _with_marks(record, jobs)
+    if whole:
+        record = replace(record, marks=tuple(map(_whole, record.marks)))
     of_student = [
         mark
         for mark in manual

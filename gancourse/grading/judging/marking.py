@@ -10,7 +10,7 @@ import json
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,11 @@ from safetensors.torch import load
 from gancourse.errors import CourseError
 from gancourse.exercises import of_notebook
 from gancourse.exercises.base import Exercise, Failure, Observation
+from gancourse.exercises.verdicts import Verdict
 from gancourse.grading.answers import collector, notebook_file
 from gancourse.grading.answers.collector import CellError
 from gancourse.grading.answers.notebook_file import NotebookFile
+from gancourse.grading.judging import letters
 from gancourse.grading.judging.flags import find_flags
 from gancourse.grading.sandbox.isolation import Limits
 from gancourse.grading.sandbox.server import Server, Session, SessionEnded
@@ -52,6 +54,18 @@ class Mark:
     """For the instructor only; they cost no points."""
     answer: str = ""
     """Source of the student's exercise cell."""
+    observed: str = ""
+    """Of an answer that is a letter, what was observed, as JSON (`letters.store`)."""
+
+    def judged(self, verdict: Verdict) -> "Mark":
+        """The same answer with another verdict."""
+        points, earned = verdict.exercise.points, verdict.points
+        blank = verdict.status == self.status == "unsolved"
+        message = self.message if blank else _plain(verdict.message, 2000)
+        return replace(
+            self, points=points, earned=earned, status=verdict.status, message=message,
+            slip=verdict.slip,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -187,23 +201,22 @@ def _listen(
 ) -> None:
     """Follow one attempt, whose cells and answers have until `ends`."""
     log.errors.clear()
-    asked = False
+    left, now = list(ids), ""  # exercises whose seed was not sent yet, and the one that runs
     for message, body in session:
-        at = message.get("at")
-        if isinstance(at, str) and re.fullmatch(r"cell \d{1,5}|exercise \d{1,2}\.\d{1,2}", at):
+        at = str(message.get("at"))
+        if re.fullmatch(r"cell \d{1,5}", at) and left == ids:
             log.place = at
-            answering = at.startswith("exercise")
-            step, end = limits.exercise if answering else limits.cell, ends[answering]
-            session.allow(min(step + limits.grace, end - time.monotonic()))
-        elif at == "cases" and not asked:
-            log.place = log.place or "cases"
-            session.send({"seeds": seeds})
-            asked = True
+            session.allow(min(limits.cell + limits.grace, ends[0] - time.monotonic()))
+        elif left and at == f"exercise {left[0]}":
+            log.place, now = at, left.pop(0)
+            session.allow(min(limits.exercise + limits.grace, ends[1] - time.monotonic()))
+            session.send({"seed": seeds[now]})
         elif at == "end":
             return
-        elif asked and message.get("id") in ids and isinstance(message.get("seen"), list):
-            log.seen[message["id"]] = _unpack(message["seen"], body)
-            log.flags[message["id"]] = str(message.get("flags"))
+        elif now and message.get("id") == now and isinstance(message.get("seen"), list):
+            log.seen[now] = _unpack(message["seen"], body)
+            log.flags[now] = str(message.get("flags"))
+            now = ""
         elif isinstance(message.get("error"), list) and len(message["error"]) == 4:
             number, kind, text, name = message["error"]
             if isinstance(number, int):
@@ -237,7 +250,7 @@ def _mark(
     id, seen, source = exercise.id, log.seen.get(exercise.id), file.answer(exercise.id)
     observed = log.flags.get(id, "")
     flags = (*flags, *(text for word, text in OBSERVED_FLAGS.items() if word in observed))
-    status, message, slip = "error", "", None
+    status, message, slip, earned = "error", "", None, 0
     if seen is None:
         why = log.stopped.get(f"exercise {id}") or next(iter(log.stopped.values()), "")
         message = f"your answer could not be run: {why or 'no time was left'}."
@@ -246,10 +259,13 @@ def _mark(
     else:
         verdict = collector.verdict(exercise, seed, seen)
         status, message, slip = verdict.status, verdict.message, verdict.slip
+        earned = verdict.points
     if status == "unsolved" and not source:
         message = "not solved yet: the notebook has no cell that answers it."
-    earned = exercise.points if status == "right" else 0
-    return Mark(id, exercise.points, earned, status, _plain(message, 2000), slip, flags, source)
+    return Mark(
+        id, exercise.points, earned, status, _plain(message, 2000), slip, flags, source,
+        letters.store(exercise, seen or ()),
+    )  # fmt: skip
 
 
 def _plain(text: Any, length: int) -> str:

@@ -10,20 +10,22 @@ import io
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 
 from gancourse.errors import CourseError
-from gancourse.grading.gradebook.records import RUBRIC, StudentRecord
+from gancourse.grading.gradebook.records import RUBRIC, StudentRecord, number_of
 
 csv.field_size_limit(2**31 - 1)  # a student's text in Moodle's table may have any length
 FORMULA = re.compile(r"^\s*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20\t\r]")
 INNER = re.compile(r"(?<=.)([;\t\r\n]\s*)(?=[=+\-@\uFF1D\uFF0B\uFF0D\uFF20])", re.S)  # split at ;
 NUMBER = re.compile(r"^\s*[+-]?\d*[.,]?\d*\s*$")
+MOODLE_PEOPLE = ("identifier", "full name", "email address", "id number", "username")
 CANVAS_PEOPLE = ("Student", "LastName", "FirstName", "ID", "SIS User ID", "SIS Login ID")
 MARKS = ("student", "notebook", "exercise", "title", "points", "earned", "by hand", "verdict")
 MARKS += ("message", "comment", "status", "flags")
-TOTALS = ("student", "notebook", "score", "points", "days late", "penalty in percent", "status")
-TOTALS += ("problem", "comment", "flags")
+TOTALS = ("student", "notebook", "score", "points", "days late", "penalty in percent", "deducted")
+TOTALS += ("status", "problem", "comment", "flags")
 LINES = ("student", "exercise", "title", "most", "points", "comment")
 SIGN = "Graded by gancourse: "  # begins a comment that the next export may overwrite
 
@@ -41,7 +43,10 @@ def marks(records: Iterable[StudentRecord], title: Callable[[str], str]) -> str:
         common = {"student": record.student, "notebook": record.notebook, "status": record.status}
         if not record.marks:
             comment, flags = record.comments.get(record.notebook, ""), "; ".join(record.flags)
-            rows.append(common | {"message": record.problem, "comment": comment, "flags": flags})
+            row = common | {"message": record.problem, "comment": comment, "flags": flags}
+            if record.notebook in record.by_hand:
+                row |= {"earned": f"{record.by_hand[record.notebook]:g}", "by hand": "yes"}
+            rows.append(row)
         for mark in record.marks:
             id, flags = mark.exercise, "; ".join((*record.flags, *mark.flags))
             row = common | {"exercise": id, "title": title(id), "points": mark.points}
@@ -61,15 +66,13 @@ def totals(records: Iterable[StudentRecord], points: Mapping[str, int]) -> str:
         flags += [f"{m.exercise}: {flag}" for m in record.marks for flag in m.flags]
         facts = (record.student, number, score, points.get(number, ""), record.days_late)
         why = (record.status, record.problem, record.comments.get(number, ""), "; ".join(flags))
-        rows.append((*facts, f"{record.penalty:g}", *why))
+        deducted = f"{record.deducted:g}" if record.has_score else ""
+        rows.append((*facts, f"{record.penalty:g}", deducted, *why))
     return _to_csv(rows)
 
 
 def rubric_lines(records: Iterable[StudentRecord], title: Callable[[str], str]) -> str:
-    """One row per student and rubric line, to fill in; empty where no notebook has any.
-
-    `filled_in` reads it, after an instructor has filled in points and comments.
-    """
+    """One row per student and rubric line, to fill in; empty where no notebook has any."""
     rows: list[Sequence] = [
         (
             *(record.student, mark.exercise, title(mark.exercise), mark.points),
@@ -83,21 +86,74 @@ def rubric_lines(records: Iterable[StudentRecord], title: Callable[[str], str]) 
     return _to_csv([LINES, *rows]) if rows else ""
 
 
-def filled_in(text: str, records: Iterable[StudentRecord]) -> list[dict[str, str]]:
-    """Rows of the table that `rubric_lines` wrote; names and comments as they were before `safe`.
+@dataclass(frozen=True)
+class FilledIn:
+    """One row of a table of marks."""
+
+    student: str
+    notebook: str
+    """Its number; empty where the row names none."""
+    exercise: str
+    """"2.3", "11.a", or the number of a notebook for the whole of it."""
+    points: str
+    comment: str
+
+
+def filled_in(text: str, records: Iterable[StudentRecord]) -> list[FilledIn]:
+    """Rows of a table of marks; names and comments as they were before `safe`.
+
+    Parameters
+    ----------
+    text : str
+        What `marks`, `rubric_lines` or the page of `review` wrote, or a table with the columns
+        student, exercise or notebook, points, and perhaps comment. Where there is a column
+        "earned", it has the points, and "points" is what an exercise is worth.
+    records : Iterable[StudentRecord]
+        Their names and comments are recognized.
 
     Raises
     ------
     CourseError
         If a column is missing.
     """
-    rows, _ = _read(text, "gancourse", ("student", "exercise", "points", "comment"))
+    rows, _ = _read(text, "gancourse", ())
+    head = [name.strip().lower() for name in rows[0]] if rows else []
+    points = "earned" if "earned" in head else "points"
+    where = "notebook" if "exercise" not in head and "notebook" in head else "exercise"
+    if missing := [name for name in ("student", where, points) if name not in head]:
+        raise _no_table("gancourse", f"it has no column {' and no '.join(map(repr, missing))}")
     cells = {name for r in records for name in (r.student, *r.comments.values())}
     texts = {safe(cell): cell for cell in cells}
-    return [
-        {name: texts.get(cell, cell) for name, cell in zip(rows[0], row, strict=False)}
-        for row in rows[1:]
-    ]
+    found = []
+    for row in rows[1:]:
+        cell = {name: texts.get(c, c).strip() for name, c in zip(head, row, strict=False)}
+        number = cell.get("notebook", "") and cell["notebook"].zfill(2)
+        exercise = cell.get("exercise", "") or number
+        exercise = exercise.zfill(2) if exercise.isdigit() else exercise
+        number = number_of(exercise) if exercise else number
+        comment = cell.get("comment", "").replace("\r\n", "\n")
+        found.append(FilledIn(cell["student"], number, exercise, cell[points], comment))
+    return found
+
+
+def known_as(template: str, records: Iterable[StudentRecord]) -> dict[str, list[str]]:
+    """Student -> their names in the table of Canvas or Moodle: login, e-mail, full name."""
+    rows, _ = _read(template, "an LMS", ())
+    head = [cell.strip() for cell in rows[0]] if rows else []
+    canvas = "ID" in head
+    people = CANVAS_PEOPLE if canvas else MOODLE_PEOPLE
+    names = [i for i, name in enumerate(head) if (name if canvas else name.lower()) in people]
+    full = [i for i, name in enumerate(head) if name in ("Student", "Full name")]
+    number = [i for i, name in enumerate(head) if name in ("ID", "Identifier")]
+    if not (names and full and number):
+        return {}
+    index = _Students(rows[1:], names, number[0], full)
+    found = {record.student: index.find(record.student) for record in records}
+    return {
+        student: [cell for i in names if (cell := rows[1 + n][i].strip())]
+        for student, n in found.items()
+        if n is not None
+    }
 
 
 def canvas(
@@ -180,8 +236,7 @@ def moodle(template: str, records: Sequence[StudentRecord], points: int) -> tupl
     maximum = head.index("maximum grade")
     comment = head.index("feedback comments") if "feedback comments" in head else None
     locked = head.index("grade can be changed") if "grade can be changed" in head else None
-    people = ("identifier", "full name", "email address", "id number", "username")
-    names = [i for i, name in enumerate(head) if name in people]
+    names = [i for i, name in enumerate(head) if name in MOODLE_PEOPLE]
     full = [head.index("full name") if "full name" in head else id_column]
     students = [list(row) for row in rows[1:]]
     index = _Students(students, names, id_column, full)
@@ -201,7 +256,10 @@ def moodle(template: str, records: Sequence[StudentRecord], points: int) -> tupl
 
 def _comment(record: StudentRecord) -> str:
     """Short feedback, as HTML, which Moodle's comments are."""
-    late = f", {record.days_late} days late" if record.penalty else ""
+    late = ""
+    if record.penalty:
+        days = f"{record.days_late} day{'s' * (record.days_late != 1)} late"
+        late = f", after a deduction of {record.deducted:g} ({record.penalty_text}) for {days}"
     parts = [f"{SIGN}{record.score:g} points{late}."]
     parts += [record.comments[record.notebook]] if record.notebook in record.comments else []
     for mark in filter(record.has_points, record.marks):

@@ -11,8 +11,10 @@ from gancourse.exercises import rubric
 from gancourse.exercises.base import Exercise
 from gancourse.exercises.rubric import RubricLine
 from gancourse.grading.answers import notebook_file
+from gancourse.grading.gradebook.files import write_private
 from gancourse.grading.gradebook.records import REVIEW, RUBRIC, StudentRecord, number_of
 from gancourse.grading.judging.similarity import SimilarPair, similar_pairs
+from gancourse.grading.reports import feedback
 from gancourse.grading.reports.feedback import PAGES
 
 BARS = 10  # of the histogram
@@ -232,11 +234,15 @@ def class_page(
     summaries: Sequence[Summary],
     records: Sequence[StudentRecord],
     pairs: Sequence[SimilarPair] = (),
+    outdated: Sequence[str] = (),
 ) -> str:
-    """The summaries as one page that needs no network, with what a human should review."""
+    """The summaries as one page that needs no network, with what a human should review.
+
+    `outdated` are students whose feedback is older than their marks.
+    """
     page = PAGES.get_template("class.html")
-    facts = {"flagged": flagged(records), "pairs": pairs, "sandboxes": sandboxes(records)}
-    return page.render(summaries=summaries, **facts)
+    facts = {"flagged": flagged(records), "pairs": pairs, "outdated": outdated}
+    return page.render(summaries=summaries, sandboxes=sandboxes(records), **facts)
 
 
 def write_class_page(folder: Path, records: Sequence[StudentRecord]) -> Path:
@@ -247,7 +253,8 @@ def write_class_page(folder: Path, records: Sequence[StudentRecord]) -> Path:
             answers.setdefault(mark.exercise, {})[record.student] = mark.answer
     path = folder / "class.html"
     pairs = similar_pairs(answers, starters())
-    path.write_text(class_page(summarize(records), records, pairs), encoding="utf-8")
+    old = feedback.outdated(folder / "feedback", records, title)
+    write_private(path, class_page(summarize(records), records, pairs, old))
     return path
 
 

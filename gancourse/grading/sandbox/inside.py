@@ -148,14 +148,13 @@ def work(channel: Channel, shell: Any) -> None:
                 os._exit(0)  # a copy that the cell made by fork
             if error:
                 channel.send({"error": [number, *error]})
-    channel.send({"at": "cases"})
-    seeds = channel.receive()["seeds"]
     for id, exercise in collector.exercises.items():
         answer = collector.answer(exercise)
         channel.send({"at": f"exercise {id}"})
+        seed = channel.receive()["seed"]  # not before: no answer knows the cases of a later one
         with _reference_calls(exercise, shell.user_ns) as calls:
             with _time_limit(job["exercise_seconds"]):
-                seen = observe(exercise, answer, seeds[id])
+                seen = observe(exercise, answer, seed)
         flags = _flags(exercise, answer, calls, id in collector.corrected)
         parts, tensors = [], {}
         for i, observation in enumerate(seen):
