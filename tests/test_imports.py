@@ -30,7 +30,7 @@ LAYERS = {  # folders whose files may import only what comes earlier
         *("text2image", "srgan", "srgan_photos", "cyclegan", "tricks", "diffaugment", "r3gan"),
         "dirac",
     ),
-    "grading": ("answers", "sandbox", "judging", "gradebook", "reports"),
+    "grading": ("answers", "sandbox", "judging", "gradebook", "reports", "packages"),
 }
 ONLY_IN = {  # packages that one part of the course uses
     "ipywidgets": {"widgets", "slider"},

@@ -1,9 +1,9 @@
 """The ``gancourse`` command.
 
 ``course`` holds the commands for the course itself, ``networks`` those for trained networks,
-``grading`` those for exercises, ``marking`` the one for points by hand, and ``reporting`` those for
-what is written from the gradebook. Heavy modules are imported by the command that needs them, so
-that ``gancourse --help`` is quick.
+``grading`` those for exercises, ``marking`` the one for points by hand, ``reporting`` those for
+what is written from the gradebook, and ``packages`` those for the systems where students hand in.
+Heavy modules are imported by the command that needs them, so that ``gancourse --help`` is quick.
 """
 
 import sys
@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from gancourse import __version__
-from gancourse.cli import course, grading, marking, networks, reporting
+from gancourse.cli import course, grading, marking, networks, packages, reporting
 from gancourse.errors import CourseError
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ for command in (reporting.students, reporting.history, reporting.review):
     app.command()(command)
 for command in (reporting.feedback, reporting.export):
     app.command()(command)
+app.add_typer(packages.app, name="package")
 
 
 def main() -> None:

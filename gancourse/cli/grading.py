@@ -2,11 +2,11 @@
 
 import csv
 import json
-import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,9 +15,25 @@ from gancourse.cli.gradebooks import Database, Grades, find_student, open_book, 
 from gancourse.errors import CourseError
 
 Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Local processes; default: one per core.")
+    int | None,
+    typer.Option("--workers", min=1, help="Local processes; default: as cores and memory allow."),
 ]
 Scheduler = Annotated[str, typer.Option(help="Address of a Dask scheduler, to use a cluster.")]
+
+
+class Sandbox(str, Enum):
+    """What keeps a submission from the machine and from other submissions."""
+
+    bubblewrap = "bubblewrap"
+    container = "container"
+
+
+Kind = Annotated[
+    Sandbox,
+    typer.Option(
+        "--sandbox", help="container: a user for each submission, where bubblewrap is refused."
+    ),
+]
 Unsafe = Annotated[
     bool, typer.Option("--unsafe-no-sandbox", help="No sandbox; results are stamped UNSAFE.")
 ]
@@ -32,12 +48,17 @@ class Of(str, Enum):
 
 def check(
     notebook: Annotated[Path, typer.Argument(metavar="NN.ipynb", help="Your notebook, saved.")],
+    to: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON too.")
+    ] = None,
 ) -> None:
     """Show what would be graded in your notebook, and the points."""
     from gancourse.grading.answers.preview import preview
 
     result = preview(notebook)
     print(result)
+    if to is not None:
+        to.write_text(result.to_json(), encoding="utf-8")
     raise typer.Exit(0 if result.earned == result.points else 1)
 
 
@@ -52,6 +73,7 @@ def grade(
     workers: Workers = None,
     scheduler: Scheduler = "",
     database: Database = None,
+    sandbox: Kind = Sandbox.bubblewrap,
     unsafe: Unsafe = False,
     whole: Annotated[
         bool | None,
@@ -76,6 +98,7 @@ def grade(
     if out.resolve().is_relative_to(submissions.resolve()):
         what = f"{out} is inside {submissions}, and its files would be graded too."
         raise typer.BadParameter(f"{what} Name another folder with --out.")
+    how = _how(workers, scheduler, sandbox, unsafe)
     book = open_book(out, database, new=True)
     with extra("instructor"):
         from gancourse.grading.answers import notebook_file
@@ -98,7 +121,7 @@ def grade(
     book.put("late", json.dumps(named))
     for name in sorted({*before.get("days", {})} - {*rule.get("days", {}), *named.get("days", {})}):
         print(f"no longer late, since {late_days} doesn't name them: {name}")
-    batch.run(book, processes=workers or _cores(), scheduler=scheduler, unsafe=unsafe)
+    batch.run(book, **how)
     for line in batch.outdated(book.records()):
         print(line)
     _report(book)
@@ -110,6 +133,7 @@ def regrade(
     workers: Workers = None,
     scheduler: Scheduler = "",
     database: Database = None,
+    sandbox: Kind = Sandbox.bubblewrap,
     unsafe: Unsafe = False,
 ) -> None:
     """Grade one corrected exercise again, for all students.
@@ -122,12 +146,12 @@ def regrade(
     if any(line.id == exercise for lines in rubric.RUBRICS.values() for line in lines):
         raise typer.BadParameter(f"{exercise} is marked by hand: there is nothing to grade again.")
     exercises.find(exercise)
+    how = _how(workers, scheduler, sandbox, unsafe)
     book = open_book(out, database)
     from gancourse.grading.gradebook import batch
 
     before = _points(book, exercise)
-    options = {"processes": workers or _cores(), "scheduler": scheduler, "unsafe": unsafe}
-    count = batch.run(book, scope=exercise, **options)
+    count = batch.run(book, scope=exercise, **how)
     after = _points(book, exercise)
     if not count:
         print(f"Nothing to do: exercise {exercise} has not changed since it was graded.")
@@ -191,6 +215,17 @@ def _days(path: Path) -> Mapping[str, Mapping[str, int]]:
     return days
 
 
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+def _how(workers: int | None, scheduler: str, sandbox: Sandbox, unsafe: bool) -> dict[str, Any]:
+    """Where and in what sandboxes submissions are graded, as `batch.run` takes it."""
+    if unsafe and sandbox is not Sandbox.bubblewrap:
+        what = f"--sandbox {sandbox.value} is a sandbox, --unsafe-no-sandbox means none"
+        raise typer.BadParameter(f"{what}: leave out one of them.")
+    if workers is None and not scheduler:
+        with extra("instructor"):
+            from gancourse.grading.gradebook import capacity
+        workers, why = capacity.workers()
+        if workers < len(capacity.cores()):
+            plural = "s" * (workers != 1)
+            print(f"{workers} worker{plural}: {why}. Another number: --workers", file=sys.stderr)
+    kind = "none" if unsafe else sandbox.value
+    return {"processes": workers or 1, "scheduler": scheduler, "sandbox": kind}

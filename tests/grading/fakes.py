@@ -59,7 +59,12 @@ def parse(content: bytes, name: str = "", beside=None) -> SimpleNamespace:
         raise Unreadable("It is no notebook.") from error
 
 
-def grade(path: Path, secret: bytes, *, unsafe: bool = False) -> Result:
+def cores(path: Path, secret: bytes, *, sandbox: str = "bubblewrap") -> Result:
+    """In place of marks: the cores that the worker may use."""
+    return Result("02", (), (str(sorted(os.sched_getaffinity(0))),))
+
+
+def grade(path: Path, secret: bytes, *, sandbox: str = "bubblewrap") -> Result:
     """Marks of 2 points each, as the submission asks for; each call leaves a line in a log."""
     facts = json.loads(path.read_text())
     if log := os.environ.get("GANCOURSE_TEST_LOG"):

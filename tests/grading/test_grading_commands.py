@@ -7,14 +7,16 @@ import sqlite3
 import stat
 import sys
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
+import fakes
 import pytest
 from fakes import MARKS, lay, notebook
 from handmade import code, text
 
 from gancourse import cli, exercises
-from gancourse.grading.gradebook import version
+from gancourse.grading.gradebook import batch, capacity, version
 from gancourse.grading.reports import overview
 from gancourse.notebooks import handbook
 from gancourse.notebooks.build import Course
@@ -116,6 +118,14 @@ def test_export_to_both_systems(term, run):
         (["check", "nothing.ipynb"], 1, "is not a file"),
         (["grade", "submissions", "--layout", "x"], 2, "gradescope, moodle, brightspace"),
         (["grade", "submissions", "--layout", "gradescope"], 1, "submission_metadata.yml"),
+        (["grade", "submissions", "--sandbox", "none"], 2, "container"),
+        (
+            ["grade", "submissions", "--sandbox", "container", "--unsafe-no-sandbox"],
+            *(2, "leave out one of them"),
+        ),
+        (["package", "gradescope", "77"], 2, "There is no notebook 77 with exercises"),
+        (["package", "classroom", "x", "--out", "new"], 2, "There is no notebook x"),
+        (["package", "classroom", "02", "--out", "new"], 1, "in the course's folder"),
     ],
 )
 def test_wrong_use_says_why(term, run, words, status, message):
@@ -205,6 +215,45 @@ def test_a_list_of_days_replaces_the_one_before(term, run):
     run("grade", "submissions", "--late", "10", "--late-days", "ann.csv")
     status, text = run("grade", "submissions", "--late-days", "bob.csv")
     assert status == 0 and "no longer late, since bob.csv doesn't name them: ann" in text
+
+
+@pytest.mark.parametrize(
+    "words, sandbox",
+    [
+        ((), "bubblewrap"),
+        (("--sandbox", "container"), "container"),
+        (("--unsafe-no-sandbox",), "none"),
+    ],
+)
+def test_the_sandbox_asked_for_is_used(term, run, monkeypatch, words, sandbox):
+    seen = []
+
+    def grade(path, secret, *, sandbox):
+        seen.append(sandbox)
+        return fakes.grade(path, secret)
+
+    monkeypatch.setattr(batch, "run", partial(batch.run.func, grade=grade))
+    assert run("grade", "submissions", *words)[0] == 0
+    assert {*seen} == {sandbox}
+
+
+def test_fewer_workers_than_cores_are_explained(term, run, monkeypatch):
+    monkeypatch.setattr(capacity, "workers", lambda: (1, "1.0 GB of free memory"))
+    monkeypatch.setattr(capacity, "cores", lambda: [0, 1, 2])
+    status, output = run("grade", "submissions")
+    assert status == 0 and "1 worker: 1.0 GB of free memory" in output
+    assert "worker" not in run("grade", "submissions", "--workers", "1")[1]
+
+
+def test_the_packages_are_written_and_nothing_is_replaced(tmp_path, monkeypatch, run):
+    monkeypatch.chdir(tmp_path)
+    status, output = run("package", "gradescope", "2", "--out", "new.zip")
+    assert status == 0 and "keep it private" in output
+    status, output = run("package", "gradescope", "2", "--out", "new.zip")
+    assert status == 1 and "new.zip exists" in output
+    monkeypatch.chdir(Path(cli.__file__).parents[2])
+    status, output = run("package", "classroom", "2", "--out", str(tmp_path / "template"))
+    assert status == 0 and "classroom.yml" in output and "02_minimax_game.ipynb" in output
 
 
 def test_the_folder_is_private_and_a_wider_one_is_mentioned(term, run):

@@ -62,7 +62,7 @@ def test_a_number_is_not_stored_and_a_new_way_to_observe_runs_again(monkeypatch)
     assert letters.judge(EXERCISE, stored) is None
 
 
-def grade(path, secret, *, unsafe=False) -> marking.Result:
+def grade(path, secret, *, sandbox="bubblewrap") -> marking.Result:
     """Marks for the letter in the file; a second run of a notebook is an error."""
     text = path.read_text()
     assert not path.with_suffix(".run").exists(), "it ran again"
@@ -106,7 +106,7 @@ def test_marks_from_before_letters_were_stored_run_again(tmp_path, monkeypatch):
     monkeypatch.setattr(batch.workers, "local", lambda tasks, grade, n: here(tasks, grade))
     book.add([Submission("a", "x", "02", b"a")])
 
-    def old(path, secret, *, unsafe=False):
+    def old(path, secret, *, sandbox="bubblewrap"):
         (mark,) = grade(path, secret).marks
         path.with_suffix(".run").unlink()
         return marking.Result("02", (dataclasses.replace(mark, observed=""),))

@@ -159,7 +159,7 @@ def test_unsafe_results_are_stamped_and_nothing_is_left(tmp_path):
         "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork():\n"
         "        os._exit(0)\n    time.sleep(1000)"
     )
-    with Server(unsafe=True) as server:
+    with Server("none") as server:
         result = grade(server, tmp_path, handmade.cells(early, RIGHT))
         marks = by_id(result)
         assert [marks[id].earned for id in ("2.1", "2.2", "2.5")] == [1, 2, 1]

@@ -126,3 +126,33 @@ def test_of_copies_the_last_counts_and_a_split_answer_is_found():
     assert parse(text([first, second, check]).encode()).answer("2.2") == handmade.RIGHT
     alone = [code("x = 1"), code(handmade.RIGHT + '\nvalue = check("2.2", value)')]
     assert parse(text(alone).encode()).answer("2.2") == alone[1]["source"]
+
+
+NEWER = "lazy import torch"  # Python 3.15
+
+
+@pytest.mark.parametrize(
+    "version, cell, noted",
+    [
+        ("3.99.1", NEWER, True),
+        ("3.99", NEWER, True),
+        ("3.99.1", "x = 1", False),
+        ("3.99.1", "%%bash\necho a b", False),
+        ("3.4.10", NEWER, False),
+        ("3.999999999; <b>", NEWER, False),
+        (["3.99"], NEWER, False),
+        (None, NEWER, False),
+        ("\N{ARABIC-INDIC DIGIT THREE}.99", NEWER, False),
+    ],
+)
+def test_cells_of_a_newer_python_are_noted(version, cell, noted):
+    metadata = {"language_info": {"version": version}}
+    file = parse(text([*handmade.cells(), code(cell)], metadata=metadata).encode())
+    lines = [note for note in file.notes if "Python 3.99" in note]
+    assert bool(lines) == bool(file.notes) == noted
+    assert not noted or (f"cell {len(file.cells)}:" in lines[0] and "grade it with" in lines[0])
+
+
+@pytest.mark.parametrize("metadata", [None, [], "x", {"language_info": []}])
+def test_metadata_of_any_kind_is_read(metadata):
+    assert parse(text(handmade.cells(), metadata=metadata).encode()).notes == ()

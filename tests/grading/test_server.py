@@ -93,4 +93,4 @@ def test_memory_is_watched_while_it_is_silent(tmp_path):
 def test_a_server_that_can_not_start_says_why(monkeypatch):
     monkeypatch.setattr("sys.executable", "/bin/false")
     with pytest.raises(CourseError, match="did not start"):
-        Server(unsafe=True)
+        Server("none")

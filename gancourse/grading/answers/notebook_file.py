@@ -8,6 +8,7 @@ import ast
 import hashlib
 import re
 import symtable
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
@@ -34,6 +35,7 @@ NOT_GRADED = {"training", "demonstration"}
 SETUP = {"found", "course"}  # names that the setup cell binds, in any version
 CHECK = re.compile(r"""\bcheck\(\s*["'](\d{1,2}\.\d{1,2})["']""")
 CHECKED = re.compile(r"""^(\w+) = check\(\s*["'](\d{1,2}\.\d{1,2})["'],\s*\1\s*\)""", re.M)
+VERSION = re.compile(r"(\d{1,3})\.(\d{1,3})(?!\d)", re.ASCII)
 TITLE = re.compile(r"^# (\d\d) ")
 ROLE = re.compile(r"^(exercise|check)-(\d{1,2}-\d{1,2})(?!\d)")
 NOT_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)
@@ -351,6 +353,7 @@ def parse(
         skipped = bool(NOT_GRADED & {*cell["metadata"].get("tags", ())})
         graded = ROLE.match(id) or CHECK.search(source) or STUB.search(source)
         cells.append(Cell(number, source, id, skipped and not graded))
+    notes += _version_note(document, cells)
     number = _recognize(cells, [cell["source"] for cell in saved[:5]], name)
     beside = {**modules.stored(document), **(beside or {})}
     own, left_out = modules.imported([cell.source for cell in cells], beside)
@@ -361,6 +364,26 @@ def parse(
 def _is_check(cell: Mapping[str, Any]) -> bool:
     """Whether a cell is a check and nothing else, though it was made a text: its answer counts."""
     return bool(CHECKED.fullmatch((cell["source"] or "").strip()))
+
+
+def _version_note(document: dict, cells: Iterable[Cell]) -> list[str]:
+    """Say so if cells that are no Python here come from a newer Python, which may allow them."""
+    info = document.get("metadata")
+    info = info.get("language_info") if isinstance(info, dict) else None
+    version = VERSION.match(str(info.get("version"))[:20]) if isinstance(info, dict) else None
+    written = tuple(map(int, version.groups())) if version else (0, 0)
+    if written <= sys.version_info[:2]:
+        return []
+    broken = [c for c in cells if c.tree is None and not c.skipped and "%%" not in c.source]
+    if not broken:
+        return []
+    theirs, ours = (".".join(map(str, pair)) for pair in (written, sys.version_info[:2]))
+    numbers = ", ".join(str(cell.number) for cell in broken)
+    return [
+        f"written with Python {theirs}, run with Python {ours}, which does not understand cell"
+        f"{'s' * (len(broken) > 1)} {numbers}: grade it with Python {theirs} "
+        "(docs/INSTRUCTORS.md, In a container)"
+    ]
 
 
 def _recognize(cells: list[Cell], titles: list[str | None], name: str) -> str:

@@ -5,6 +5,7 @@ differ. There is no sandbox: it is the student's own code.
 """
 
 import contextlib
+import json
 import os
 import sys
 import tempfile
@@ -42,6 +43,16 @@ class Preview:
         by_hand = sum(line.points for line in rubric.of_notebook(self.notebook))
         more = f"; {by_hand} more are given by hand, for the report" if by_hand else ""
         return "\n".join([*lines, f"{self.earned} of {self.points} points{more}"])
+
+    def to_json(self) -> str:
+        """The same as data: the points, and for each exercise its status and message."""
+        lines = [
+            {"id": v.exercise.id, "title": v.exercise.title, "points": v.exercise.points}
+            | {"earned": v.points, "status": v.status, "message": v.message}
+            for v in self.verdicts
+        ]
+        facts = {"notebook": self.notebook, "points": self.points, "earned": self.earned}
+        return json.dumps(facts | {"exercises": lines, "notes": list(self.notes)}, indent=1)
 
 
 def preview(path: Path) -> Preview:

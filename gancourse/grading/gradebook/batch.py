@@ -28,7 +28,7 @@ def run(
     *,
     processes: int = 1,
     scheduler: str = "",
-    unsafe: bool = False,
+    sandbox: str = "bubblewrap",
     scope: str = "",
 ) -> int:
     """Grade what is queued, or one exercise of all submissions again; the number of those graded.
@@ -38,13 +38,13 @@ def run(
     book : Gradebook
         Has the queue, and gets the results.
     grade : Grade
-        What a worker calls: `grade(path, secret, unsafe=...)`. Importable where the workers run.
+        What a worker calls: `grade(path, secret, sandbox=...)`. Importable where the workers run.
     processes : int
         Workers on this machine.
     scheduler : str
         Address of a Dask scheduler, in place of processes here.
-    unsafe : bool
-        Grade where there is no sandbox.
+    sandbox : str
+        As `sandbox.server.Server` takes it.
     scope : str
         Id of an exercise ("2.3"), or "" for what has never been graded.
 
@@ -70,7 +70,7 @@ def run(
                 done += 1
                 bar.update()
                 continue
-            yield Task(job, versions[job.notebook], book.secret, unsafe, book.file(job.digest))
+            yield Task(job, versions[job.notebook], book.secret, sandbox, book.file(job.digest))
 
     if scheduler:
         outcomes = workers.cluster(tasks(), grade, scheduler)

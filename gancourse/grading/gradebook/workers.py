@@ -3,6 +3,7 @@
 import functools
 import itertools
 import multiprocessing
+import os
 import signal
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from gancourse.errors import CourseError
 from gancourse.grading.answers.notebook_file import Unreadable
-from gancourse.grading.gradebook import version
+from gancourse.grading.gradebook import capacity, version
 from gancourse.grading.gradebook.gradebook import Job
 from gancourse.grading.judging import marking
 from gancourse.grading.judging.marking import Result
@@ -37,7 +38,7 @@ class Task:
     job: Job
     version: str
     secret: bytes
-    unsafe: bool
+    sandbox: str
     path: Path
     content: bytes | None = None
     """The notebook itself, for a worker that can't open `path`."""
@@ -58,11 +59,11 @@ def work(task: Task, grade: Grade) -> Outcome:
         return Outcome("stop", "A worker has another version of the course than this command.")
     try:
         if not remote:
-            return Outcome("done", grade(task.path, task.secret, unsafe=task.unsafe).to_json())
+            return Outcome("done", grade(task.path, task.secret, sandbox=task.sandbox).to_json())
         with tempfile.TemporaryDirectory(prefix="gancourse-") as folder:
             path = Path(folder) / task.path.name
             path.write_bytes(task.content)
-            return Outcome("done", grade(path, task.secret, unsafe=task.unsafe).to_json())
+            return Outcome("done", grade(path, task.secret, sandbox=task.sandbox).to_json())
     except Unreadable as error:
         return Outcome("failed", " ".join(str(error).split()))
     except CourseError as error:
@@ -71,28 +72,28 @@ def work(task: Task, grade: Grade) -> Outcome:
         return Outcome("review", f"the grader raised {type(error).__name__}: {error}")
 
 
-def warm_grade(path: Path, secret: bytes, *, unsafe: bool = False) -> Result:
+def warm_grade(path: Path, secret: bytes, *, sandbox: str = "bubblewrap") -> Result:
     """`marking.grade` with a server that this process keeps warm, and restarts where it ended."""
     with ONE_AT_A_TIME:  # a worker of Dask may have several threads
         try:
-            return marking.grade(path, secret, server=_server(unsafe))
+            return marking.grade(path, secret, server=_server(sandbox))
         except Unreadable:
             raise
         except CourseError:
-            end_server(unsafe)
-            return marking.grade(path, secret, server=_server(unsafe))
+            end_server(sandbox)
+            return marking.grade(path, secret, server=_server(sandbox))
 
 
-def end_server(unsafe: bool = False) -> None:
+def end_server(sandbox: str = "bubblewrap") -> None:
     """End the server of this process, if it has one; the next submission starts another."""
     if _server.cache_info().currsize:
-        _server(unsafe).close()
+        _server(sandbox).close()
         _server.cache_clear()
 
 
 @functools.cache
-def _server(unsafe: bool) -> Server:
-    return Server(unsafe)
+def _server(sandbox: str) -> Server:
+    return Server(sandbox)
 
 
 def local(
@@ -104,15 +105,22 @@ def local(
     """
     busy: dict[Connection, tuple[BaseProcess, Task, float]] = {}
     idle: list[tuple[Connection, BaseProcess]] = []
+    numbers: dict[Connection, int] = {}
     crashes: Counter[str] = Counter()
     again: list[Task] = []
     try:
         while True:
             while len(busy) < processes and (task := again.pop() if again else next(tasks, None)):
-                pipe, process = idle.pop() if idle else _worker(grade)
+                if not idle:
+                    number = min({*range(processes)} - {*numbers.values()})
+                    cores = capacity.share(capacity.cores(), number, processes)
+                    idle.append(_worker(grade, cores))
+                    numbers[idle[0][0]] = number
+                pipe, process = idle.pop()
                 try:
                     pipe.send(task)
                 except OSError:  # it ended while it was idle
+                    del numbers[pipe]
                     again.append(task)
                     continue
                 busy[pipe] = (process, task, time.monotonic())
@@ -131,6 +139,7 @@ def local(
                     yield task, outcome
                     continue
                 _end(pipe, process)
+                del numbers[pipe]
                 crashes[task.job.key] += 1
                 if crashes[task.job.key] < TRIES and pipe in ready:
                     again.append(task)
@@ -144,10 +153,10 @@ def local(
             _end(pipe, process)
 
 
-def _worker(grade: Grade) -> tuple[Connection, BaseProcess]:
+def _worker(grade: Grade, cores: set[int]) -> tuple[Connection, BaseProcess]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, grade), daemon=False)
+    process = context.Process(target=_serve, args=(theirs, grade, cores), daemon=False)
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command only,
     process.start()  # also while the worker is still starting: it inherits this
     signal.signal(signal.SIGINT, before)
@@ -155,7 +164,9 @@ def _worker(grade: Grade) -> tuple[Connection, BaseProcess]:
     return ours, process
 
 
-def _serve(pipe: Connection, grade: Grade) -> None:
+def _serve(pipe: Connection, grade: Grade, cores: set[int]) -> None:
+    if hasattr(os, "sched_setaffinity"):  # so that a busy submission slows no other one down
+        os.sched_setaffinity(0, cores)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command; it ends its workers
     signal.signal(signal.SIGTERM, _leave)
     while True:

@@ -80,7 +80,8 @@ class Result:
     flags: tuple[str, ...] = ()
     """For the instructor only."""
     guarantees: tuple[str, ...] = ()
-    """What the sandbox guaranteed; a line that begins with UNSAFE where there was none."""
+    """What the sandbox guaranteed; its first line begins with UNSAFE where there was none, and with
+    CONTAINER where it was a separate user in a container."""
 
     @property
     def flagged(self) -> bool:
@@ -115,7 +116,7 @@ def grade(
     secret: bytes,
     *,
     limits: Limits = Limits(),  # noqa: B008
-    unsafe: bool = False,
+    sandbox: str = "bubblewrap",
     server: Server | None = None,
 ) -> Result:
     """Grade one submission: its cells run in a sandbox, its answers are compared here.
@@ -129,8 +130,8 @@ def grade(
         on the exercise: they can't be known before, and are the same when it is graded again.
     limits : Limits
         What it may use.
-    unsafe : bool
-        Run it without a sandbox; every result is stamped UNSAFE.
+    sandbox : str
+        As `Server` takes it; with "none" every result is stamped UNSAFE.
     server : Server, optional
         A warm one, for many submissions. Without it one is started, which takes seconds.
 
@@ -139,12 +140,12 @@ def grade(
     Unreadable
         If the file is no notebook of the course.
     CourseError
-        If this machine offers no sandbox, and `unsafe` is not set.
+        If this machine doesn't offer that sandbox.
     """
     file = notebook_file.read(Path(path))
     exercises = of_notebook(file.notebook)
     seeds = {e.id: _seed(file, e, secret) for e in exercises}
-    with contextlib.nullcontext(server) if server else Server(unsafe) as warm:
+    with contextlib.nullcontext(server) if server else Server(sandbox) as warm:
         log = _run(file, seeds, limits, warm)
     flags = find_flags(file, exercises)
     marks = [_mark(file, e, seeds[e.id], log, flags.get(e.id, ())) for e in exercises]

@@ -200,6 +200,12 @@ def flagged(records: Sequence[StudentRecord]) -> list[tuple[str, str, str]]:
     return rows
 
 
+def sandboxes(records: Sequence[StudentRecord]) -> list[tuple[int, tuple[str, ...]]]:
+    """How submissions were kept apart: how many, and what was guaranteed for them."""
+    counts = Counter(record.guarantees for record in records if record.guarantees)
+    return [(count, guarantees) for guarantees, count in sorted(counts.items())]
+
+
 def as_text(summary: Summary) -> str:
     """A summary for the terminal."""
     others = "".join(f", {n} {status}" for status, n in sorted(summary.others.items()))
@@ -235,9 +241,8 @@ def class_page(
     `outdated` are students whose feedback is older than their marks.
     """
     page = PAGES.get_template("class.html")
-    return page.render(
-        summaries=summaries, flagged=flagged(records), pairs=pairs, outdated=outdated
-    )
+    facts = {"flagged": flagged(records), "pairs": pairs, "outdated": outdated}
+    return page.render(summaries=summaries, sandboxes=sandboxes(records), **facts)
 
 
 def write_class_page(folder: Path, records: Sequence[StudentRecord]) -> Path:
@@ -259,6 +264,9 @@ def overview(folder: Path, records: Sequence[StudentRecord]) -> str:
     review = sum(r.status == REVIEW or bool(r.waiting and r.flagged) for r in records)
     missing = [record for record in records if not (record.has_score or record.waiting)]
     page = write_class_page(folder, records)
+    for count, guarantees in sandboxes(records):
+        if guarantees[0].startswith(("CONTAINER", "UNSAFE")):
+            lines.append(f"{count} submission{'s' * (count != 1)}: {'; '.join(guarantees)}")
     lines.append(f"{review} to review, {len(missing)} without a mark: see {page}")
     return "\n".join([*lines, *(f"  {unmarked(record)}" for record in missing)])
 

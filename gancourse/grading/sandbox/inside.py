@@ -14,6 +14,7 @@ import signal
 import socket
 import struct
 import sys
+import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ from safetensors.torch import save
 from gancourse import exercises
 from gancourse.exercises.base import Exercise, Failure, Observation
 from gancourse.grading.answers.collector import CellError, Collector, make_shell, observe, text_of
-from gancourse.grading.sandbox import linux
+from gancourse.grading.sandbox import landlock, linux
 
 HEAD = struct.Struct(">II")  # bytes of JSON, bytes of tensors
 PRELOAD = ("matplotlib.pyplot", "sklearn.linear_model", "skimage", "gancourse.training.loop")
@@ -123,9 +124,14 @@ def _isolate(job: dict, channel: int, pidfd: int | None = None) -> None:
     os.setsid()
     os.chdir(job["home"])
     os.environ.update(job["environment"])
+    tempfile.tempdir = None  # what was found before is not for this user
     linux.limit_resources(**job["limits"])
+    if job.get("readable"):
+        landlock.restrict_files(job["readable"], job["writable"])
     if pidfd is not None:
         linux.drop_privileges(job["user"])
+    elif job["user"] is not None:
+        linux.drop_privileges(job["user"], linux.LOCAL)
 
 
 def work(channel: Channel, shell: Any) -> None:

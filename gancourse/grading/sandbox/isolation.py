@@ -110,7 +110,8 @@ def _no_sandbox(why: str) -> CourseError:
     return CourseError(
         "Submissions can't be graded safely here: there is no sandbox.",
         why,
-        f"{INSTALL}   In a container, allow user namespaces, or grade on a machine of your own.",
+        f"{INSTALL}   In a container: allow user namespaces, or --sandbox container "
+        "(docs/INSTRUCTORS.md, In a container).",
     )
 
 
@@ -178,11 +179,7 @@ class Sandbox:
 
     def _command(self, info: int) -> list[str]:
         tmpfs = ["--size", str(self.limits.files // 2), "--perms", "1777", "--tmpfs"]
-        places = [Path("/usr"), Path(sys.base_prefix), Path(sys.prefix), env.data_dir().resolve()]
-        places.append(Path(gancourse.__file__).resolve().parent)
-        for place in map(Path, ("/bin", "/sbin", "/lib", "/lib64", "/lib32")):
-            places += [place] if place.is_dir() else []
-        places = [place for place in dict.fromkeys(places) if place.exists()]
+        places = readable_places()
         above = {p for place in (*places, Path(HOME), Path("/etc/x")) for p in place.parents}
         mounts = ["--perms", "755", "--dir", str(Path(HOME).parent), *tmpfs, "/tmp", *tmpfs, HOME]
         # after them: a course that lies below /tmp is bound into the sandbox's own /tmp
@@ -214,14 +211,16 @@ class NoSandbox:
 
     def __exit__(self, *_: object) -> None:
         for _ in range(1000):
-            processes = self._processes()
-            if not processes:
+            if not self._processes():
                 break
-            for process in processes:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.kill()
+            self._kill()
             time.sleep(0.01)  # orphans go to the first process, which reaps them
         shutil.rmtree(self.home, ignore_errors=True)
+
+    def _kill(self) -> None:
+        for process in self._processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
 
     def _processes(self) -> list[psutil.Process]:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -237,6 +236,15 @@ class NoSandbox:
 
     def job(self) -> dict:
         return {"namespaces": [], "user": None, "groups": [], "home": self.home}
+
+
+def readable_places() -> list[Path]:
+    """What a submission may read: the system's programs, Python, the course and its data."""
+    places = [Path("/usr"), Path(sys.base_prefix), Path(sys.prefix), env.data_dir().resolve()]
+    places.append(Path(gancourse.__file__).resolve().parent)
+    for place in map(Path, ("/bin", "/sbin", "/lib", "/lib64", "/lib32")):
+        places += [place] if place.is_dir() else []
+    return [place for place in dict.fromkeys(places) if place.exists()]
 
 
 def environment() -> dict[str, str]:

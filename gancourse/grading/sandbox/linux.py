@@ -12,6 +12,7 @@ import platform
 import resource
 import struct
 import sys
+from collections.abc import Sequence
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 NAMESPACES = {
@@ -30,9 +31,11 @@ FORBIDDEN = {  # system call: its number on either machine
     "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "memfd_create": (319, 279),
     "memfd_secret": (447, 447), "shmget": (29, 194), "msgget": (68, 186), "semget": (64, 190),
     "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265),
+    "sched_setaffinity": (203, 122),  # a submission stays on the cores of its worker
 }  # fmt: skip
 CLONE, CLONE3, MMAP, SOCKET = (56, 220), 435, (9, 222), (41, 198)
 FAMILIES = (1, 2, 10, 16)  # of sockets: Unix, IP, netlink; others have no namespace of their own
+LOCAL = (1,)  # the same, where there is no namespace at all
 ANY_NAMESPACE = sum(NAMESPACES.values()) | 0x2000000  # and control groups
 
 
@@ -65,8 +68,16 @@ def limit_resources(memory: int, cpu: int, size: int, processes: int) -> None:
         resource.setrlimit(kind, (value, value))
 
 
-def drop_privileges(user: int | None) -> None:
-    """Become the user with a number, and drop every capability and the system calls above."""
+def drop_privileges(user: int | None, families: Sequence[int] = FAMILIES) -> None:
+    """Become the user with a number, and drop every capability and the system calls above.
+
+    Parameters
+    ----------
+    user : int | None
+        None: stay the user that this is.
+    families : Sequence[int]
+        The kinds of sockets that can still be made.
+    """
     if user is not None:
         os.setgroups([])
         os.setresgid(user, user, user)
@@ -76,13 +87,13 @@ def drop_privileges(user: int | None) -> None:
     _call("prctl", SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     _call("prctl", SET_DUMPABLE, 0, 0, 0, 0)  # no process of the same user may inspect it
     if can_filter():
-        program = _filter()
+        program = _filter(families)
         text = ctypes.create_string_buffer(program, len(program))
         head = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(text))
         _call("prctl", SET_SECCOMP, 2, ctypes.c_char_p(head), 0, 0)
 
 
-def _filter() -> bytes:
+def _filter(families: Sequence[int]) -> bytes:
     """The program that the kernel runs at every system call (seccomp, classic BPF)."""
     column, audit = MACHINES[platform.machine()]
     load, equal, at_least, any_bit, answer = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -98,8 +109,8 @@ def _filter() -> bytes:
     lines += [(equal, 0, 5, MMAP[column]), (load, 0, 0, 40)]  # its flags: shared, nameless?
     lines += [(any_bit, 0, 2, 0x20), (any_bit, 0, 1, 1), (answer, 0, 0, refuse)]
     lines += [(answer, 0, 0, allow)]
-    lines += [(equal, 0, len(FAMILIES) + 3, SOCKET[column]), (load, 0, 0, 16)]
-    lines += [(equal, len(FAMILIES) - i, 0, family) for i, family in enumerate(FAMILIES)]
+    lines += [(equal, 0, len(families) + 3, SOCKET[column]), (load, 0, 0, 16)]
+    lines += [(equal, len(families) - i, 0, family) for i, family in enumerate(families)]
     lines += [(answer, 0, 0, refuse), (answer, 0, 0, allow)]
     lines += [(equal, 0, 3, CLONE[column]), (load, 0, 0, 16)]  # its first argument
     lines += [(any_bit, 0, 1, ANY_NAMESPACE), (answer, 0, 0, refuse), (answer, 0, 0, allow)]

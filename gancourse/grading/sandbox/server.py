@@ -15,8 +15,20 @@ import time
 from collections.abc import Iterator
 
 from gancourse.errors import CourseError
-from gancourse.grading.sandbox import isolation
+from gancourse.grading.sandbox import isolation, separate_user
 from gancourse.grading.sandbox.isolation import POLL, Limits, NoSandbox, Sandbox
+from gancourse.grading.sandbox.separate_user import SeparateUser
+
+UNSAFE = "UNSAFE: graded without a sandbox: network, files and processes were open to it"
+
+
+def guarantees(sandbox: str) -> tuple[str, ...]:
+    """What a kind of sandbox guarantees here, tested now. CourseError if there is none."""
+    if sandbox == "none":
+        return (UNSAFE,)
+    if sandbox == "bubblewrap":
+        return isolation.guarantees()
+    return separate_user.guarantees(alone=sandbox == "alone")
 
 
 class SessionEnded(Exception):
@@ -102,8 +114,9 @@ class Server:
 
     Parameters
     ----------
-    unsafe : bool
-        Without a sandbox, under limits only.
+    sandbox : str
+        "bubblewrap"; "container", a separate user in the container that this runs in; "alone", the
+        same where that container is made for one submission; "none", under limits only.
 
     Raises
     ------
@@ -111,10 +124,9 @@ class Server:
         If there can be no sandbox here, or the server does not start.
     """
 
-    def __init__(self, unsafe: bool = False) -> None:
-        stamp = "UNSAFE: graded without a sandbox: network, files and processes were open to it"
-        self.guarantees = (stamp,) if unsafe else isolation.guarantees()
-        self.unsafe = unsafe
+    def __init__(self, sandbox: str = "bubblewrap") -> None:
+        self.guarantees = guarantees(sandbox)
+        self.kind = sandbox
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.scratch = tempfile.TemporaryDirectory(prefix="gancourse-", ignore_cleanup_errors=True)
         folders = dict.fromkeys(("IPYTHONDIR", "MPLCONFIGDIR"), self.scratch.name)
@@ -154,6 +166,13 @@ class Server:
         self.errors.close()
         self.scratch.cleanup()
 
+    def _sandbox(self, limits: Limits) -> Sandbox | NoSandbox:
+        if self.kind == "bubblewrap":
+            return Sandbox(limits)
+        if self.kind == "none":
+            return NoSandbox(limits)
+        return SeparateUser(limits, alone=self.kind == "alone")
+
     @contextlib.contextmanager
     def session(self, limits: Limits) -> Iterator[Session]:
         """A fork of this server in a fresh sandbox, which is removed when the block is left.
@@ -161,10 +180,10 @@ class Server:
         CourseError if the server has ended.
         """
         ours, theirs = socket.socketpair()
-        with ours, (NoSandbox if self.unsafe else Sandbox)(limits) as sandbox:
+        with ours, self._sandbox(limits) as sandbox:
             with theirs:
                 job = sandbox.job()
-                job["environment"] = isolation.private_folders(job["home"])
+                job.setdefault("environment", {}).update(isolation.private_folders(job["home"]))
                 job["limits"] = {
                     "memory": limits.memory,
                     "cpu": int(limits.total) + 1,
@@ -178,6 +197,6 @@ class Server:
                 except (OSError, ValueError) as error:
                     what = "The process that grades has ended."
                     raise CourseError(what, str(error), "Run it again.") from error
-            if self.unsafe:
+            if isinstance(sandbox, NoSandbox):
                 sandbox.pid = pid
             yield Session(ours, sandbox, limits)

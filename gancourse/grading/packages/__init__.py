@@ -1,0 +1,1 @@
+"""Packages for systems where students hand in: Gradescope's autograder, GitHub Classroom."""
