@@ -9,7 +9,6 @@ import hashlib
 import json
 import re
 import symtable
-import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gancourse.errors import CourseError
+from gancourse.grading.answers import magics
 
 LARGEST = 30 * 10**6  # bytes of a notebook, images in its outputs included
 CELLS, SOURCE = 2000, 2 * 10**5  # code cells, and characters of code in all
@@ -67,7 +67,7 @@ class Cell:
         """The part to run: all; of training, imports and definitions, which answers may use."""
         if not self.skipped:
             return self
-        lines, parts = self._python.split("\n"), []
+        lines, parts = self._python[0].split("\n"), []
         for node in self.tree.body if self.tree else ():
             if isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)):
                 first = min(n.lineno for n in (node, *getattr(node, "decorator_list", ())))
@@ -75,24 +75,31 @@ class Cell:
         return Cell(self.number, "\n".join(parts), "", False)
 
     @cached_property
-    def _python(self) -> str:
-        """Its source without magics."""
-        return re.sub(r"^([ \t]*)[%!?].*$", r"\1pass", self.source, flags=re.MULTILINE)
-
-    @cached_property
-    def tree(self) -> ast.Module | None:
-        """Its syntax tree; None where it is not Python."""
+    def _python(self) -> tuple[str, ast.Module | None, bool]:
+        """What IPython would run, as text and tree, and whether that is known."""
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                return ast.parse(self._python)
-        except NOT_PYTHON:
-            return None
+            return *magics.python_of(self.source), True
+        except SyntaxError:
+            return "", None, True  # IPython refuses it, and runs nothing
+        except Exception:  # of a kind that may depend on the process that reads it
+            return "", None, False
+
+    @property
+    def tree(self) -> ast.Module | None:
+        """The syntax tree of what IPython would run; None where that is not Python."""
+        return self._python[1]
+
+    @property
+    def is_searchable(self) -> bool:
+        """Whether `tree` shows all that would run: also where IPython would refuse the cell."""
+        return self._python[2]
 
     @cached_property
     def _names(self) -> tuple[frozenset[str], frozenset[str]]:
         try:
-            scopes = [symtable.symtable(self._python, "cell", "exec")]
+            if self.tree is None:
+                raise SyntaxError
+            scopes = [symtable.symtable(self._python[0], "cell", "exec")]
         except NOT_PYTHON:
             return frozenset(), frozenset(re.findall(r"[A-Za-z_]\w*", self.source))
         binds, uses = set(), set()
