@@ -33,6 +33,7 @@ from gancourse.grading.sandbox import linux
 
 HEAD = struct.Struct(">II")  # bytes of JSON, bytes of tensors
 PRELOAD = ("matplotlib.pyplot", "sklearn.linear_model", "skimage", "gancourse.training.loop")
+CELL = "<ipython-input-"  # begins the name of the file that a cell is to Python
 LARGEST = 4 * 10**6  # values of one tensor that are sent on
 
 
@@ -188,10 +189,14 @@ def _interrupt(*_: Any) -> None:
 @contextlib.contextmanager
 def _reference_calls(exercise: Exercise, names: dict) -> Iterator[list[bool]]:
     """Calls of an exercise's reference: whether each came from the notebook, or another thread."""
-    codes, calls = _codes(exercise.reference), []
+    prints, calls = set(map(_fingerprint, _codes(exercise.reference))), []
+    known: dict[CodeType, bool] = {}  # whether a code is a reference's, or a copy of it in a file
 
     def profile(frame: FrameType, event: str, _: Any) -> None:
-        if event == "call" and frame.f_code in codes:
+        code = frame.f_code
+        if event == "call" and code not in known:
+            known[code] = _fingerprint(code) in prints and not code.co_filename.startswith(CELL)
+        if event == "call" and known[code]:
             caller = frame.f_back
             while caller and caller.f_globals is not names:
                 caller = caller.f_back
@@ -235,6 +240,12 @@ def _pack(i: int, seen: Observation | Failure) -> tuple[dict, dict[str, torch.Te
             text = f"The result can't be stored as plain numbers ({type(error).__name__})."
         seen = Failure("AnswerError", text)
     return {name: str(getattr(seen, name))[:1000] for name in ("kind", "text", "line")}, {}
+
+
+def _fingerprint(code: CodeType) -> tuple:
+    """What a copy of code has too, under another name and in another file."""
+    inner = tuple(_fingerprint(part) for part in code.co_consts if isinstance(part, CodeType))
+    return code.co_code, code.co_names, code.co_argcount, inner
 
 
 def _codes(reference: Any) -> set[CodeType]:
