@@ -10,7 +10,14 @@ from typing import Annotated
 import typer
 
 from gancourse.cli.extras import extra
-from gancourse.cli.gradebooks import Database, Grades, open_book, read_text
+from gancourse.cli.gradebooks import (
+    Database,
+    Grades,
+    earlier_records,
+    open_book,
+    read_text,
+    remember_earlier,
+)  # fmt: skip
 from gancourse.cli.marking import mark
 
 Workers = Annotated[
@@ -51,12 +58,17 @@ def grade(
     late_days: Annotated[
         Path | None, typer.Option(help="CSV: student, days and, where they differ, notebook.")
     ] = None,
+    earlier: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Gradebook of an earlier term, to compare answers with."),
+    ] = None,
 ) -> None:
     """Grade submissions, each in a sandbox. If stopped or killed, run it again: it resumes."""
     if out.resolve().is_relative_to(submissions.resolve()):
         what = f"{out} is inside {submissions}, and its files would be graded too."
         raise typer.BadParameter(f"{what} Name another folder with --out.")
     book = open_book(out, database, new=True)
+    remember_earlier(book, earlier or [])
     with extra("instructor"):
         from gancourse.grading.answers import notebook_file
         from gancourse.grading.gradebook import batch
@@ -132,7 +144,8 @@ def feedback(out: Grades = Path("grades"), database: Database = None) -> None:
     records = book.records()
     pages = feedback.write_all(out / "feedback", records, overview.title)
     print(f"{len(pages)} pages in {out / 'feedback'}")
-    print(f"{overview.write_class_page(out, records)}: for the instructor only")
+    page = overview.write_class_page(out, records, earlier_records(book))
+    print(f"{page}: for the instructor only")
 
 
 def export(
@@ -196,7 +209,7 @@ def _report(book) -> None:
     from gancourse.grading.reports.overview import overview
 
     records = book.records()
-    print(overview(book.folder, records))
+    print(overview(book.folder, records, earlier_records(book)))
     raise typer.Exit(0 if all(record.has_score or record.waiting for record in records) else 1)
 
 

@@ -36,6 +36,7 @@ RUNS_SEEN = [  # each runs `seen()`, whatever Python thinks of the cell
     "%%bash -s {seen()}\ntrue",
     "%%sx\necho {seen()}",
     "get_ipython().run_line_magic('time', 'seen()')",
+    "\N{MATHEMATICAL BOLD SMALL G}et_ipython().run_line_magic('time', 'seen()')",
 ]
 
 

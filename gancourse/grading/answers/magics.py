@@ -56,6 +56,8 @@ def python_of(source: str, depth: int = 0) -> tuple[str, ast.Module]:
     """
     text = _transformed(source)
     tree = _parse(text)
+    if text.isascii() and "get_ipython" not in text:  # Python reads some letters as ASCII
+        return text, tree
     magics = _Magics(depth)
     tree = magics.visit(tree)
     if magics.found:
@@ -123,7 +125,8 @@ class _Magics(ast.NodeTransformer):
             return []
         if self.depth >= DEEPEST:
             raise NotSearched("magics in magics")
-        more = [statement for text in texts for statement in _fields(text)]
+        script = method != "run_cell_magic" or texts[0] in SHELL_CELLS
+        more = [found for text in texts[: None if script else 2] for found in _fields(text)]
         if method == "run_line_magic" and texts[0] in PYTHON_LINES:
             more += self._after_options(texts[1])
         elif method == "run_cell_magic" and texts[0] in PYTHON_CELLS:

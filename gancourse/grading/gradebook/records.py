@@ -38,6 +38,8 @@ class StudentRecord:
     days_late: int = 0
     penalty: float = 0.0
     """Percent of the points that lateness costs."""
+    digest: str = ""
+    """SHA-256 of the file; empty where it could not be read."""
 
     @property
     def has_score(self) -> bool:
@@ -141,7 +143,7 @@ def _record(row: Any, jobs: Sequence[Any], manual: Sequence[Any], late: Mapping)
     notes = (row.note,) if row.note else ()
     record = StudentRecord(
         row.student, row.notebook, row.file, "refused", row.problem, notes=notes,
-        days_late=days_late, penalty=penalty,
+        days_late=days_late, penalty=penalty, digest=row.digest,
     )  # fmt: skip
     if row.digest and not row.problem:
         record = _with_marks(record, jobs)

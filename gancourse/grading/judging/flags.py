@@ -16,7 +16,7 @@ from gancourse.grading.answers.notebook_file import Cell, NotebookFile
 from gancourse.grading.judging import means, own_modules
 from gancourse.grading.judging.paths import Code, Names
 from gancourse.grading.judging.rules import is_means
-from gancourse.grading.judging.similarity import fragments
+from gancourse.grading.judging.symbols import fragments
 
 ENOUGH, COPIED = 40, 0.9  # fragments of a reference that are telling; share of them in a copy
 
