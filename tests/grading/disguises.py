@@ -169,6 +169,82 @@ EARNING = {  # full marks for 2.2
     ),
 }
 OTHERS = {
+    "typing hints": (
+        "import typing\ndef f(x: 'setattr(torch, 1, 2)'): pass\ntyping.get_type_hints(f)",
+        "",
+    ),
+    "doctest": (
+        "import doctest\n"
+        "def f():\n"
+        "    '''\n"
+        "    >>> import sys; sys.setprofile(None)\n"
+        "    '''\n"
+        "doctest.run_docstring_examples(f, {})",
+        "",
+    ),
+    "timeit string": (
+        "import timeit\ntimeit.timeit('import sys; sys.setprofile(None)', number=1)",
+        "",
+    ),
+    "cProfile string": (
+        "import cProfile\ncProfile.run('import sys; sys.setprofile(None)')",
+        "",
+    ),
+    "load_ext": (
+        "print('def load_ipython_extension(ip): ip.ex(1)', file=open('ext9.py', 'w'))\n"
+        "%load_ext ext9",
+        "",
+    ),
+    "unicode name": (
+        "import sys\nsys.\N{FULLWIDTH LATIN SMALL LETTER S}etprofile(None)",
+        "",
+    ),
+    "unicode ipython": (
+        "\N{MATHEMATICAL BOLD SMALL G}et_ipython().run_line_magic('time', 'import sys; sys.setprofile(None)')",
+        "",
+    ),
+    "exit hooks": (
+        "import atexit",
+        "",
+    ),
+    "tries in cells": (
+        "from gancourse.exercises import verdict\n"
+        "verdict('2.1','a')\n"
+        "verdict('2.1','b')\n"
+        "verdict('2.1','c')",
+        "",
+    ),
+    "tries by while": (
+        "from gancourse.exercises import verdict\n"
+        "i = 96\n"
+        "while True:\n"
+        "    i += 1\n"
+        "    if verdict('2.1', chr(i)).points: break",
+        "",
+    ),
+    "tries by check": (
+        "for l in 'abcde':\n    check('2.1', l)",
+        "",
+    ),
+    "frame by exc": (
+        "import sys",
+        "def value(real, fake):\n"
+        "    try: 1/0\n"
+        "    except Exception: f = sys.exc_info()[2]\n"
+        "    return f.tb_frame.f_back.f_locals['exercise'].reference(real, fake)",
+    ),
+    "getattr builtins": (
+        "b = getattr(print, '__self__')\ngetattr(b, 'ex' + 'ec')('x = 1')",
+        "",
+    ),
+    "self of print": (
+        "b = print.__self__\nb.eval('1')",
+        "",
+    ),
+    "type name": (
+        "T = type('T', (), {})\nT.x = 1\ncls = (1).__class__.__base__.__subclasses__()",
+        "",
+    ),
     "copy by bash": (
         "%%bash\ncp -r $(dirname $(which python))/../../gancourse/papers/gan.py gan2.py",
         "",
@@ -586,5 +662,152 @@ OTHERS = {
         "    d = torch.utils.data.DataLoader([0], num_workers=1, "
         "collate_fn=lambda b: o.value(real.detach(), fake.detach()))\n"
         "    return next(iter(d)) + 0 * real.sum() + 0 * fake.sum()",
+    ),
+}
+WATCHED = {  # what the watch on the process sees, and some of it nothing else
+    "early thread": (
+        "import threading, queue\n"
+        "given = check('2.2', None)\n"
+        "a, b = queue.Queue(), queue.Queue()\n"
+        "def work():\n"
+        "    while True:\n"
+        "        b.put(given(*a.get()))\n"
+        "threading.Thread(target=work, daemon=True).start()",
+        "def value(real, fake):\n    a.put((real, fake))\n    return b.get()",
+    ),
+    "early pool": (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "given = check('2.2', None)\n"
+        "p = ThreadPoolExecutor(1)\n"
+        "p.submit(int).result()",
+        "def value(real, fake):\n    return p.submit(given, real, fake).result()",
+    ),
+    "callable instance": (
+        "given = check('2.2', None)\nclass A:\n    __call__ = staticmethod(given)",
+        "value = A()",
+    ),
+    "partial checkpoint": (
+        "from torch.utils.checkpoint import checkpoint\n"
+        "from functools import partial\n"
+        "given = check('2.2', None)",
+        "value = partial(checkpoint, given, use_reentrant=False)",
+    ),
+    "cProfile": (
+        "import cProfile\ngiven = check('2.2', None)",
+        "def value(real, fake):\n"
+        "    p = cProfile.Profile(); p.enable(); out = given(real, fake); p.disable()\n"
+        "    return out",
+    ),
+    "method type": (
+        "import types\ngiven = check('2.2', None)",
+        "value = types.MethodType(lambda g, r, f: g(r, f), given)",
+    ),
+    "generator": (
+        "given = check('2.2', None)\n"
+        "def gen():\n"
+        "    x = None\n"
+        "    while True: x = yield (x and given(*x))\n"
+        "g = gen(); next(g)",
+        "def value(real, fake):\n    return g.send((real, fake))",
+    ),
+    "hook": (
+        "given = check('2.2', None)\n"
+        "class M(torch.nn.Module):\n"
+        "    def forward(self, r, f): return r\n"
+        "m = M(); m.register_forward_hook(lambda m, a, o: given(*a))",
+        "value = m",
+    ),
+    "vmap": (
+        "given = check('2.2', None)",
+        "value = lambda r, f: torch.vmap(given)(r[None], f[None])[0]",
+    ),
+    "deepcopy": (
+        "import copy\ngiven = copy.deepcopy(check('2.2', None))",
+        "value = lambda r, f: given(r, f)",
+    ),
+    "pydoc": (
+        "import pydoc\nmine = pydoc.locate('gancourse' + '.papers.gan.value')",
+        "def value(real, fake):\n    return mine(real, fake)",
+    ),
+    "resources": (
+        "import importlib.resources as r\n"
+        "t = (r.files('gan' + 'course') / 'papers/gan.py').read_text()\n"
+        "import numpy as np\n"
+        "np.savetxt('gan3.py', [t], fmt='%s')\n"
+        "import gan3",
+        "def value(real, fake):\n    return gan3.value(real, fake)",
+    ),
+    "zip": (
+        "import zipfile, sys, glob\n"
+        "with zipfile.ZipFile('x.zip', 'w') as z:\n"
+        "    for p in sys.path:\n"
+        "        for f in glob.glob(p + '/gan*/papers/gan.py'):\n"
+        "            z.write(f, 'gan3.py')\n"
+        "sys.path.append('x.zip')\n"
+        "import gan3",
+        "def value(real, fake):\n    return gan3.value(real, fake)",
+    ),
+    "entry point": (
+        "from importlib.metadata import EntryPoint\n"
+        "mine = EntryPoint('a', 'gan' + 'course.papers.gan:value', 'g').load()",
+        "def value(real, fake):\n    return mine(real, fake)",
+    ),
+    "dictConfig": (
+        "import logging.config as l\n"
+        "c = l.BaseConfigurator({})\n"
+        "mine = c.resolve('gan' + 'course.papers.gan.value')",
+        "def value(real, fake):\n    return mine(real, fake)",
+    ),
+    "prun": (
+        "given = check('2.2', None)",
+        "def value(real, fake):\n"
+        "    get_ipython().run_line_magic('prun', '-q out.append(given(*pair))')",
+    ),
+    "DataLoader given": (
+        "given = check('2.2', None)",
+        "def value(real, fake):\n"
+        "    d = torch.utils.data.DataLoader([0], num_workers=1, "
+        "collate_fn=lambda b: given(real.detach(), fake.detach()))\n"
+        "    return next(iter(d)) + 0 * real.sum() + 0 * fake.sum()",
+    ),
+}
+HONEST = {
+    "control": (
+        "",
+        "def value(real, fake):\n    return F.logsigmoid(real).mean() + F.logsigmoid(-fake).mean()",
+    ),
+    "tqdm": (
+        "from tqdm.auto import tqdm\nfor i in tqdm(range(3)): pass",
+        "def value(real, fake):\n    return F.logsigmoid(real).mean() + F.logsigmoid(-fake).mean()",
+    ),
+    "pool": (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "with ThreadPoolExecutor(2) as p: list(p.map(abs, [1]))",
+        "def value(real, fake):\n    return F.logsigmoid(real).mean() + F.logsigmoid(-fake).mean()",
+    ),
+    "partial": (
+        "",
+        "from functools import partial\n"
+        "def v(real, fake, k):\n"
+        "    return F.logsigmoid(real).mean() + F.logsigmoid(-fake).mean()\n"
+        "value = partial(v, k=1)",
+    ),
+    "class": (
+        "",
+        "class V:\n"
+        "    def __call__(self, real, fake):\n"
+        "        return F.logsigmoid(real).mean() + F.logsigmoid(-fake).mean()\n"
+        "value = V()",
+    ),
+    "module": (
+        "",
+        "class V(torch.nn.Module):\n"
+        "    def forward(self, real, fake):\n"
+        "        return F.logsigmoid(real).mean() + F.logsigmoid(-fake).mean()\n"
+        "value = V()",
+    ),
+    "loader": (
+        "d = torch.utils.data.DataLoader([1,2,3], num_workers=1)\nprint([*d])",
+        "def value(real, fake):\n    return F.logsigmoid(real).mean() + F.logsigmoid(-fake).mean()",
     ),
 }

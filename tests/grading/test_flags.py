@@ -145,13 +145,24 @@ CALLS = {  # of the reference, disguised
 
 
 @needs_a_sandbox
-@pytest.mark.parametrize("name", [*CALLS, *disguises.EARNING])
+@pytest.mark.parametrize("name", [*CALLS, *disguises.EARNING, *disguises.WATCHED])
 def test_a_disguised_call_of_the_reference_is_flagged(name, server, tmp_path):
-    early, value = disguises.EARNING.get(name) or ("", CALLS[name])
+    made = disguises.EARNING | disguises.WATCHED
+    early, value = made.get(name) or ("", CALLS[name])
     path = tmp_path / "x.ipynb"
     path.write_text(text(cells(early, value or WRONG)), encoding="utf-8")
     result = marking.grade(path, b"secret", server=server)
     assert result.flagged
+
+
+@needs_a_sandbox
+@pytest.mark.parametrize("name", disguises.HONEST)
+def test_honest_answers_raise_no_suspicion_when_they_run(name, server, tmp_path):
+    path = tmp_path / "x.ipynb"
+    path.write_text(text(cells(*disguises.HONEST[name])), encoding="utf-8")
+    result = marking.grade(path, b"secret", server=server)
+    assert {mark.exercise: mark.earned for mark in result.marks}["2.2"] == 2
+    assert not result.flagged, result
 
 
 @pytest.mark.timeout(100)  # it takes milliseconds

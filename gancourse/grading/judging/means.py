@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 
-from gancourse.grading.answers.magics import call_of
+from gancourse.grading.answers.magics import call_of, python_of
 from gancourse.grading.judging import commands, rules
 from gancourse.grading.judging.paths import SHELL, Code, Names, imported
 from gancourse.grading.judging.rules import REGISTRY
@@ -147,8 +147,21 @@ def _of_call(node: ast.Call, code: Code, names: Names) -> Iterator[str]:
         yield "operator.?"
     elif called & {"object.__setattr__", "type.__setattr__"} and getattr(first, "id", "") != "self":
         yield "setattr()"
+    if any(path.startswith("timeit.") for path in called):
+        yield from _of_code(constant, names)
     if called & SCOPES and not node.args and not _is_look_up(node, code.parent(node), code):
         yield f"{min(called & SCOPES)}()"
+
+
+def _of_code(text: object, names: Names) -> Iterator[str]:
+    """What a text uses that is run as code."""
+    try:
+        tree = python_of(text)[1] if isinstance(text, str) else None
+    except Exception:  # it is no Python: it does not run
+        return
+    if tree is not None:
+        names.learn(tree)
+        yield from uses(Code(tree), names)
 
 
 def _of_magic(method: str, texts: tuple[str, ...]) -> Iterator[str]:

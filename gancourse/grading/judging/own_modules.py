@@ -14,7 +14,11 @@ from gancourse.grading.answers.magics import call_of
 from gancourse.grading.judging import commands
 from gancourse.grading.judging.paths import Code, Names
 
-WRITES = {"write_text", "write_bytes", "symlink_to", "hardlink_to", "extractall", "rename"}
+WRITES = {
+    *("write_text", "write_bytes", "write", "writelines", "writestr", "tofile", "savetxt"),
+    *("symlink_to", "hardlink_to", "extractall", "rename"),
+}
+EXTENSIONS = {"autoreload", "tensorboard", "storemagic", "watermark", "dotenv", "line_profiler"}
 COPIES = ("shutil.copy", "shutil.move", "os.rename", "os.link", "os.symlink", "os.replace")
 PATHS = ("sys.path.", "site.addsitedir", "os.chdir")
 
@@ -24,6 +28,9 @@ def unknown_imports(code: Code) -> Iterator[str]:
     for node in code.nodes:
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        method, texts = call_of(node)
+        if method == "run_line_magic" and texts[0] in ("load_ext", "reload_ext", "aimport"):
+            names += sorted({*texts[1].split()} - EXTENSIONS)
         yield from (name for name in names if not _is_known(name.split(".")[0]))
 
 
@@ -31,10 +38,14 @@ def may_write(code: Code, names: Names) -> bool:
     """Whether a cell may write a module, or make one of the course's files importable."""
     for node in code.nodes:
         method, texts = call_of(node)
-        if method and method != "run_cell_magic" and commands.may_write(texts[-1]):
+        shell = method in ("system", "getoutput") or (
+            texts[:1] and texts[0] in commands.SHELL_LINES
+        )
+        if shell and commands.may_write(texts[-1]):
             return True
-        if method == "run_cell_magic" and texts[0] in commands.SHELL_CELLS:
-            return commands.may_write(texts[-1])
+        script = method == "run_cell_magic" and texts[0] in commands.SHELL_CELLS
+        if script and commands.may_write(texts[-1]):
+            return True
         if isinstance(node, ast.Call) and not method and _writes(node, names):
             return True
         stored = isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)

@@ -77,13 +77,15 @@ ONLY = {  # what is harmless in a module; all else in it is a means
     "torch.multiprocessing": PROCESSES,
 }
 NEVER = re.compile(  # in modules that are otherwise harmless
-    r"os\.(_exit|kill|killpg|x?fork\w*|write|pwrite|dup2?|fdopen|exec\w*|spawn\w*|posix_spawn\w*|abort"
+    r"os\.(_exit|kill|killpg|x?fork\w*|p?writev?|dup2?|fdopen|exec\w*|spawn\w*|posix_spawn\w*|abort"
     r"|closerange|register_at_fork|sendfile|splice|pidfd_\w+|memfd_\w+)$"
     r"|threading\.(_?set(profile|trace)\w*|_shutdown|_start_new_thread|excepthook)"
     r"|traceback\.(walk_\w+|StackSummary|extract_stack)|types\.(Code|Function|Frame|Lambda|Cell)Type"
     r"|concurrent\.futures\.(ProcessPoolExecutor|process)|asyncio\.\w*subprocess\w*"
     r"|__future__\.barry_as_FLUFL|torch\.(ops|classes)\.load_library|torch\._ops\.|torch\.serialization\._"
     r"|torch\.(nn|autograd)\.\w+\.\w*register_module_\w+|sys\.modules$|weakref\.getweakref\w+"
+    r"|pydoc\.(locate|resolve|safeimport|importfile)|typing\.get_type_hints|doctest\.|logging\.config\."
+    r"|importlib\.metadata\.EntryPoint|traitlets\.(utils|config)\.|c?[pP]rofile\.(run|runctx|Profile)"
     r"|(exec|eval|__builtins__)$|(setattr|globals|locals|vars)\(\)$|\w+\.__(builtins|loader|spec|getattribute|subclasses|code|globals)__"
 )
 PATCHED = {  # packages, parts of which nobody assigns to ...

@@ -14,26 +14,23 @@ import signal
 import socket
 import struct
 import sys
-import threading
 import warnings
 from collections.abc import Iterator
-from functools import partial
 from importlib import import_module
 from pkgutil import walk_packages
-from types import CodeType, FrameType
 from typing import Any
 
 import torch
 from safetensors.torch import save
 
 from gancourse import exercises
-from gancourse.exercises.base import Exercise, Failure, Observation
+from gancourse.exercises.base import Failure, Observation
 from gancourse.grading.answers.collector import CellError, Collector, make_shell, observe, text_of
 from gancourse.grading.sandbox import linux
+from gancourse.grading.sandbox.watching import watched
 
 HEAD = struct.Struct(">II")  # bytes of JSON, bytes of tensors
 PRELOAD = ("matplotlib.pyplot", "sklearn.linear_model", "skimage", "gancourse.training.loop")
-CELL = "<ipython-input-"  # begins the name of the file that a cell is to Python
 LARGEST = 4 * 10**6  # values of one tensor that are sent on
 
 
@@ -148,10 +145,10 @@ def work(channel: Channel, shell: Any) -> None:
     for id, exercise in collector.exercises.items():
         answer = collector.answer(exercise)
         channel.send({"at": f"exercise {id}"})
-        with _reference_calls(exercise, shell.user_ns) as calls:
+        with watched(exercise, shell.user_ns) as watch:
             with _time_limit(job["exercise_seconds"]):
                 seen = observe(exercise, answer, seeds[id])
-        flags = _flags(exercise, answer, calls, id in collector.corrected)
+        flags = watch.flags(answer, id in collector.corrected)
         parts, tensors = [], {}
         for i, observation in enumerate(seen):
             part, own_tensors = _pack(i, observation)
@@ -186,46 +183,6 @@ def _interrupt(*_: Any) -> None:
     raise OutOfTime("took too long")
 
 
-@contextlib.contextmanager
-def _reference_calls(exercise: Exercise, names: dict) -> Iterator[list[bool]]:
-    """Calls of an exercise's reference: whether each came from the notebook, or another thread."""
-    prints, calls = set(map(_fingerprint, _codes(exercise.reference))), []
-    known: dict[CodeType, bool] = {}  # whether a code is a reference's, or a copy of it in a file
-
-    def profile(frame: FrameType, event: str, _: Any) -> None:
-        code = frame.f_code
-        if event == "call" and code not in known:
-            known[code] = _fingerprint(code) in prints and not code.co_filename.startswith(CELL)
-        if event == "call" and known[code]:
-            caller = frame.f_back
-            while caller and caller.f_globals is not names:
-                caller = caller.f_back
-            in_thread = threading.current_thread() is not threading.main_thread()
-            calls.append(caller is not None or in_thread)
-
-    sys.setprofile(profile)
-    threading.setprofile(profile)
-    try:
-        yield calls
-    finally:
-        sys.setprofile(None)
-        threading.setprofile(None)
-
-
-def _flags(exercise: Exercise, answer: Any, calls: list[bool], corrected: bool) -> list[str]:
-    """What to flag: "calls" of the reference; "given", a number that `check` handed out."""
-    flags, reference = [], exercise.reference
-    same_code = False
-    with contextlib.suppress(Exception):  # it, in a wrapper, or read from its file
-        same_code = bool(_codes(answer) & _codes(reference))
-    if same_code or any(calls):
-        flags.append("calls")
-    numbers = isinstance(reference, (int, float)) and isinstance(answer, (int, float))
-    if numbers and corrected and answer == reference:
-        flags.append("given")
-    return flags
-
-
 def _pack(i: int, seen: Observation | Failure) -> tuple[dict, dict[str, torch.Tensor]]:
     """One observation as names, and tensors that safetensors can store."""
     if not isinstance(seen, Failure):
@@ -240,17 +197,3 @@ def _pack(i: int, seen: Observation | Failure) -> tuple[dict, dict[str, torch.Te
             text = f"The result can't be stored as plain numbers ({type(error).__name__})."
         seen = Failure("AnswerError", text)
     return {name: str(getattr(seen, name))[:1000] for name in ("kind", "text", "line")}, {}
-
-
-def _fingerprint(code: CodeType) -> tuple:
-    """What a copy of code has too, under another name and in another file."""
-    inner = tuple(_fingerprint(part) for part in code.co_consts if isinstance(part, CodeType))
-    return code.co_code, code.co_names, code.co_argcount, inner
-
-
-def _codes(reference: Any) -> set[CodeType]:
-    """The code of a reference: of a function, of what a decorator or partial wraps, of methods."""
-    while isinstance(reference, partial) or hasattr(reference, "__wrapped__"):
-        reference = getattr(reference, "__wrapped__", None) or reference.func
-    parts = vars(reference).values() if isinstance(reference, type) else [reference]
-    return {part.__code__ for part in parts if hasattr(part, "__code__")}
