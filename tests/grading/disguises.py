@@ -200,7 +200,8 @@ OTHERS = {
         "",
     ),
     "unicode ipython": (
-        "\N{MATHEMATICAL BOLD SMALL G}et_ipython().run_line_magic('time', 'import sys; sys.setprofile(None)')",
+        "import sys\n\N{MATHEMATICAL BOLD SMALL G}et_ipython()"
+        ".run_line_magic('time', 'sys.setprofile(None)')",
         "",
     ),
     "exit hooks": (

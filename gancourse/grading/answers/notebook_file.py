@@ -170,15 +170,6 @@ class NotebookFile:
                 pending += binding.pop(name, ())
         return tuple(cell for cell in cells.values() if cell.number in chosen and cell.source)
 
-    def cells_behind(self, id: str) -> frozenset[int]:
-        """Numbers of the cell that answers an exercise, and of the student's own that it uses."""
-        answer = self._answer_cell(id)
-        if answer is None:
-            return frozenset()
-        cells = self._with_dependencies([answer.number])
-        unchanged = {cell.number for cell in self.cells if cell.unchanged}
-        return frozenset(c.number for c in cells if c.number not in unchanged) | {answer.number}
-
     def answer(self, id: str) -> str:
         """Source of the code cell that answers an exercise; empty where there is none."""
         cell = self._answer_cell(id)

@@ -4,6 +4,7 @@ The references ship with the package, so no sandbox can keep a student from call
 seen is flagged: an import, an alias, getattr, copied source, or the means to hide one of these.
 """
 
+import ast
 import inspect
 import sys
 import textwrap
@@ -14,6 +15,7 @@ from typing import Any
 from gancourse.exercises.base import Exercise
 from gancourse.grading.answers.notebook_file import Cell, NotebookFile
 from gancourse.grading.judging import means, own_modules
+from gancourse.grading.judging.dependencies import statements_behind
 from gancourse.grading.judging.paths import Code, Names
 from gancourse.grading.judging.rules import is_means
 from gancourse.grading.judging.symbols import fragments
@@ -32,7 +34,7 @@ def find_flags(file: NotebookFile, exercises: Sequence[Exercise]) -> dict[str, t
         Those of its notebook.
     """
     flags: dict[str, list[str]] = {e.id: [] for e in exercises} | {"": []}
-    behind = {e.id: file.cells_behind(e.id) for e in exercises}
+    behind = {e.id: statements_behind(file, e.id) for e in exercises}
     own = {e.id: file.names(e.id) for e in exercises}
     names = Names()
     tried: dict[str, set[str]] = {e.id: set() for e in exercises if not callable(e.reference)}
@@ -47,9 +49,13 @@ def find_flags(file: NotebookFile, exercises: Sequence[Exercise]) -> dict[str, t
         code = Code(cell.tree)
         paths = sorted(set(means.uses(code, names)))
         for exercise in exercises:  # the course's own cells use some references later on
-            if cell.number in behind[exercise.id] or exercise.id in cell.checks:
-                references = [path for path in paths if _names_reference(path, exercise.reference)]
-                flags[exercise.id] += _lines("uses the reference solution", cell, references)
+            tree = cell.tree if exercise.id in cell.checks else behind[exercise.id].get(cell.number)
+            references = {
+                path
+                for path in (means.uses(Code(tree), names) if tree else ())
+                if _names_reference(path, exercise.reference)
+            }
+            flags[exercise.id] += _lines("uses the reference solution", cell, sorted(references))
         if not cell.unchanged:
             flags[""] += _of_cell(cell, code, names, paths)
             for id in sorted(set(means.repeated_checks(code, names, own, tried))):
@@ -59,7 +65,7 @@ def find_flags(file: NotebookFile, exercises: Sequence[Exercise]) -> dict[str, t
         names.forget(cell.tree)
     flags[""] += unknown if written else []
     for exercise in exercises:
-        sources = [cell.source for cell in file.cells if cell.number in behind[exercise.id]]
+        sources = [ast.unparse(tree) for tree in behind[exercise.id].values()]
         if _is_copy(sources, exercise.reference):
             flags[exercise.id].append("its code is the reference's, except for names")
     return {id: tuple(dict.fromkeys(lines)) for id, lines in flags.items() if lines}
