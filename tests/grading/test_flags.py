@@ -175,3 +175,32 @@ def test_long_paths_take_no_time():
         + "".join(f'check("2.{i}", 0)\n' for i in range(1, 9))
     )
     flags(code(source, "exercise-2-2"))
+
+
+ABSURD = (
+    "import torch\nx = torch" + ".a" * 900,
+    "import torch\ntorch" + ".a" * 900 + " = 1",
+    "x = 1\nx" + ".__class__" * 900 + " = 1",
+    "check('2.1', " + "-" * 900 + "1)",
+    "import torch\n" + "f(" * 90 + "torch" + ")" * 90,
+    "x = " + "[" * 90 + "check" + "]" * 90,
+    "y = " + "+".join(["x"] * 900),
+    "import torch as a0\n" + "\n".join(f"a{n} = a{n - 1}" for n in range(1, 900)),
+    "x = 1\n" * 12_000,
+    "import torch\ntorch" + ".a()" * 300,
+    "f" + "()" * 500,
+    "import importlib\nimportlib.import_module('').x\nfrom . import y\nfrom .. import *",
+    "getattr()\nopen()\nverdict()\ncheck('2.1')\nget_ipython().system()\ntype()\nvars()",
+    "import subprocess, os\nsubprocess.run()\nsubprocess.run([])\nos.system(*x)\nos.popen(cmd=1)",
+    "verdict('2.1', 'a')\n" * 2000,
+    "x = '" + "{" * 3000 + "'\n!echo " + "{" * 3000,
+    "!echo " + "{x" * 300 + "}" * 300,
+    "s = '" + "gancourse/" * 5000 + "'",
+    "!" + "cp * ? [ " * 2000,
+)
+
+
+@pytest.mark.timeout(100)  # it takes milliseconds
+@pytest.mark.parametrize("source", ABSURD, ids=range(len(ABSURD)))
+def test_absurd_code_takes_no_time_and_breaks_nothing(source):
+    flags(code(source), *exercise("2.2", f"{source}\n{RIGHT}"))

@@ -27,10 +27,20 @@ def statements_behind(file: NotebookFile, id: str) -> dict[int, ast.Module]:
     found = {cell.number: list(cell.tree.body) for cell in own if cell.tree}
     pending = [name for cell in own for name in cell.uses]
     while pending:
-        for cell, statement in binding.pop(pending.pop(), ()):
+        needed = binding.pop(pending.pop(), [])
+        for cell, statement in needed:
             found.setdefault(cell.number, []).append(statement)
-            pending += Cell(0, ast.unparse(statement), "", False).uses
+        source = source_of(ast.Module([statement for _, statement in needed], []))
+        pending += Cell(0, source, "", False).uses
     return {number: ast.Module(body, []) for number, body in found.items()}
+
+
+def source_of(tree: ast.AST) -> str:
+    """The source of a tree; empty where it is nested too deeply."""
+    try:
+        return ast.unparse(tree)
+    except RecursionError:
+        return ""
 
 
 def _bound(statement: ast.stmt) -> set[str]:

@@ -4,7 +4,6 @@ The references ship with the package, so no sandbox can keep a student from call
 seen is flagged: an import, an alias, getattr, copied source, or the means to hide one of these.
 """
 
-import ast
 import inspect
 import sys
 import textwrap
@@ -15,7 +14,7 @@ from typing import Any
 from gancourse.exercises.base import Exercise
 from gancourse.grading.answers.notebook_file import Cell, NotebookFile
 from gancourse.grading.judging import means, own_modules
-from gancourse.grading.judging.dependencies import statements_behind
+from gancourse.grading.judging.dependencies import source_of, statements_behind
 from gancourse.grading.judging.paths import Code, Names
 from gancourse.grading.judging.rules import is_means
 from gancourse.grading.judging.symbols import fragments
@@ -33,49 +32,72 @@ def find_flags(file: NotebookFile, exercises: Sequence[Exercise]) -> dict[str, t
     exercises : Sequence[Exercise]
         Those of its notebook.
     """
-    flags: dict[str, list[str]] = {e.id: [] for e in exercises} | {"": []}
-    behind = {e.id: statements_behind(file, e.id) for e in exercises}
-    own = {e.id: file.names(e.id) for e in exercises}
-    names = Names()
-    tried: dict[str, set[str]] = {e.id: set() for e in exercises if not callable(e.reference)}
-    written, unknown = False, []
+    search = _Search(file, exercises)
     for cell in file.cells:
-        if not cell.is_searchable:
+        searched = cell.is_searchable
+        try:
+            if cell.tree is not None:
+                search.look_at(cell)
+        except RecursionError:
+            searched = False
+        if not searched:
             text = f"cell {cell.number} can't be read as Python, so it was not searched"
-            flags[""].append(text)
-        if cell.tree is None:
-            continue
-        names.learn(cell.tree)
-        code = Code(cell.tree)
-        paths = sorted(set(means.uses(code, names)))
-        for exercise in exercises:  # the course's own cells use some references later on
-            tree = cell.tree if exercise.id in cell.checks else behind[exercise.id].get(cell.number)
+            search.flags[""].append(text)
+    search.look_for_copies()
+    return {id: tuple(dict.fromkeys(lines)) for id, lines in search.flags.items() if lines}
+
+
+class _Search:
+    """The search of a notebook for flags, cell by cell."""
+
+    def __init__(self, file: NotebookFile, exercises: Sequence[Exercise]) -> None:
+        self.exercises, self.names = exercises, Names()
+        self.flags: dict[str, list[str]] = {e.id: [] for e in exercises} | {"": []}
+        self.behind = {e.id: statements_behind(file, e.id) for e in exercises}
+        self.own = {e.id: file.names(e.id) for e in exercises}
+        self.tried: dict[str, set[str]] = {
+            e.id: set() for e in exercises if not callable(e.reference)
+        }
+        self.may_write, self.unknown = False, []
+
+    def look_at(self, cell: Cell) -> None:
+        """Search one more cell."""
+        self.names.learn(cell.tree)
+        for exercise in self.exercises:  # the course's own cells use some references later on
+            needed = self.behind[exercise.id].get(cell.number)
+            tree = cell.tree if exercise.id in cell.checks else needed
             references = {
                 path
-                for path in (means.uses(Code(tree), names) if tree else ())
+                for path in (means.uses(Code(tree), self.names) if tree else ())
                 if _names_reference(path, exercise.reference)
             }
-            flags[exercise.id] += _lines("uses the reference solution", cell, sorted(references))
+            lines = _lines("uses the reference solution", cell, sorted(references))
+            self.flags[exercise.id] += lines
         if not cell.unchanged:
-            flags[""] += _of_cell(cell, code, names, paths)
-            for id in sorted(set(means.repeated_checks(code, names, own, tried))):
-                flags[""].append(f"tries answers to {id} one after another: cell {cell.number}")
-            written = written or own_modules.may_write(code, names)
-            unknown += _lines("imports what may be a copy", cell, own_modules.unknown_imports(code))
-        names.forget(cell.tree)
-    flags[""] += unknown if written else []
-    for exercise in exercises:
-        sources = [ast.unparse(tree) for tree in behind[exercise.id].values()]
-        if _is_copy(sources, exercise.reference):
-            flags[exercise.id].append("its code is the reference's, except for names")
-    return {id: tuple(dict.fromkeys(lines)) for id, lines in flags.items() if lines}
+            self._look_for_means(cell, Code(cell.tree))
+        self.names.forget(cell.tree)
 
+    def _look_for_means(self, cell: Cell, code: Code) -> None:
+        """Search a cell that the student wrote or changed."""
+        flags, names = self.flags[""], self.names
+        paths = sorted({*means.uses(code, names)} - {""})
+        found = [path for path in paths if is_means(path) or path[0] in "!%" or " " in path]
+        flags += _lines("uses internals of the exercises or the process", cell, found)
+        flags += _lines("replaces part of a package", cell, means.patches(code, names))
+        for id in sorted(set(means.repeated_checks(code, names, self.own, self.tried))):
+            flags.append(f"tries answers to {id} one after another: cell {cell.number}")
+        self.may_write = self.may_write or own_modules.may_write(code, names)
+        unknown = own_modules.unknown_imports(code)
+        self.unknown += _lines("imports what may be a copy", cell, unknown)
 
-def _of_cell(cell: Cell, code: Code, names: Names, paths: Sequence[str]) -> Iterator[str]:
-    """Flags of a cell that the student wrote or changed."""
-    found = [path for path in paths if is_means(path) or path[0] in "!%" or " " in path]
-    yield from _lines("uses internals of the exercises or the process", cell, found)
-    yield from _lines("replaces part of a package", cell, means.patches(code, names))
+    def look_for_copies(self) -> None:
+        """Search for modules that may be copies, and for the references' source."""
+        self.flags[""] += self.unknown if self.may_write else []
+        for exercise in self.exercises:
+            sources = [source_of(tree) for tree in self.behind[exercise.id].values()]
+            if _is_copy(sources, exercise.reference):
+                text = "its code is the reference's, except for names"
+                self.flags[exercise.id].append(text)
 
 
 def _lines(what: str, cell: Cell, paths: Iterator[str] | Sequence[str]) -> list[str]:

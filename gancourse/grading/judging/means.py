@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from gancourse.grading.answers.magics import call_of, python_of
 from gancourse.grading.judging import commands, rules
+from gancourse.grading.judging.dependencies import source_of
 from gancourse.grading.judging.paths import SHELL, Code, Names, imported
 from gancourse.grading.judging.rules import REGISTRY
 
@@ -50,7 +51,7 @@ def patches(code: Code, names: Names) -> Iterator[str]:
             yield from filter(rules.is_patch, paths)
             chain = {n.attr for n in ast.walk(node) if isinstance(n, ast.Attribute)}
             if "__class__" in chain - {node.attr} or (rules.is_dunder(node.attr) and _odd(node)):
-                yield ast.unparse(node)[:100]
+                yield source_of(node)[:100] or node.attr
 
 
 def repeated_checks(
@@ -79,7 +80,7 @@ def repeated_checks(
         if any(isinstance(above, REPEATS) for above in code.above(node)):
             yield str(exercise)
         elif answer is not None and exercise in tried:
-            tried[exercise].add(ast.dump(answer))
+            tried[exercise].add(source_of(answer))
             if len(tried[exercise]) >= MOST_TRIES:
                 yield str(exercise)
 
