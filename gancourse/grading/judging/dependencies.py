@@ -2,32 +2,46 @@
 
 import ast
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 
 from gancourse.grading.answers.notebook_file import Cell, NotebookFile
 
 
-def statements_behind(file: NotebookFile, id: str) -> dict[int, ast.Module]:
-    """What an answer needs, by the number of the cell; nothing of the course's own cells.
+def statements_behind(file: NotebookFile, ids: Iterable[str]) -> dict[str, dict[int, ast.Module]]:
+    """For each exercise what its answer needs, by the number of the cell.
+
+    The course's own cells are no part of it.
 
     Parameters
     ----------
     file : NotebookFile
         Its code is parsed, never run.
-    id : str
-        Of an exercise.
+    ids : Iterable[str]
+        Of exercises.
     """
-    answer = file.answer(id)
-    own = [cell for cell in file.cells if answer and cell.source == answer and cell.tree]
     binding: dict[str, list[tuple[Cell, ast.stmt]]] = defaultdict(list)
     for cell in file.cells:
-        if cell.tree and not cell.unchanged and cell not in own:
-            for statement in cell.tree.body:
-                for name in _bound(statement):
-                    binding[name].append((cell, statement))
+        for statement in cell.tree.body if cell.tree and not cell.unchanged else ():
+            for name in _bound(statement):
+                binding[name].append((cell, statement))
+    return {id: _behind(file, file.answer(id), binding) for id in ids}
+
+
+def _behind(
+    file: NotebookFile, answer: str, binding: Mapping[str, list[tuple[Cell, ast.stmt]]]
+) -> dict[int, ast.Module]:
+    own = [cell for cell in file.cells if answer and cell.source == answer and cell.tree]
     found = {cell.number: list(cell.tree.body) for cell in own if cell.tree}
+    numbers, seen = set(found), set()
     pending = [name for cell in own for name in cell.uses]
     while pending:
-        needed = binding.pop(pending.pop(), [])
+        name = pending.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        needed = [
+            (c, statement) for c, statement in binding.get(name, ()) if c.number not in numbers
+        ]
         for cell, statement in needed:
             found.setdefault(cell.number, []).append(statement)
         source = source_of(ast.Module([statement for _, statement in needed], []))

@@ -53,7 +53,7 @@ class _Search:
     def __init__(self, file: NotebookFile, exercises: Sequence[Exercise]) -> None:
         self.exercises, self.names = exercises, Names()
         self.flags: dict[str, list[str]] = {e.id: [] for e in exercises} | {"": []}
-        self.behind = {e.id: statements_behind(file, e.id) for e in exercises}
+        self.behind = statements_behind(file, [e.id for e in exercises])
         self.own = {e.id: file.names(e.id) for e in exercises}
         self.tried: dict[str, set[str]] = {
             e.id: set() for e in exercises if not callable(e.reference)
