@@ -1,12 +1,15 @@
 """The gradebook that a command works on: the options that name it, and tables read next to it."""
 
+import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gancourse.cli.extras import extra
+from gancourse.errors import CourseError
 
 Grades = Annotated[
     Path, typer.Option("--out", "--grades", help="Folder of the gradebook and its reports.")
@@ -28,6 +31,35 @@ def open_book(folder: Path, url: str | None, new: bool = False):
         what = f"{folder} contains marks, and others on this machine may read it or change it."
         print(f"{what} If that is not meant: chmod -R go= {folder}", file=sys.stderr)
     return book
+
+
+def remember_earlier(book, folders: Sequence[Path]) -> None:
+    """Save in a gradebook which gradebooks of earlier terms it is compared with."""
+    for folder in folders:
+        try:
+            open_book(folder, None)
+        except typer.BadParameter as error:
+            what = f"There is no gradebook in {folder}, which --earlier names."
+            do = "Name the folder that an earlier `gancourse grade` wrote."
+            raise typer.BadParameter(f"{what} {do}") from error
+    if folders:
+        book.put("earlier", json.dumps([str(folder.resolve()) for folder in folders]))
+
+
+def earlier_records(book) -> dict[str, list]:
+    """Records of the gradebooks of earlier terms, by the end of their folder's path.
+
+    One that is gone is named, and left out: marks do not depend on it.
+    """
+    records = {}
+    for folder in map(Path, json.loads(book.get("earlier") or "[]")):
+        short = "/".join(folder.parts[-2:])
+        try:
+            name = str(folder) if short in records else short
+            records[name] = open_book(folder, None).records()
+        except (CourseError, typer.BadParameter) as error:
+            print(f"not compared with the earlier term in {folder}: {error}")
+    return records
 
 
 def read_text(path: Path) -> str:

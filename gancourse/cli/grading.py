@@ -11,7 +11,15 @@ from typing import Annotated, Any
 import typer
 
 from gancourse.cli.extras import extra
-from gancourse.cli.gradebooks import Database, Grades, find_student, open_book, read_text
+from gancourse.cli.gradebooks import (
+    Database,
+    Grades,
+    earlier_records,
+    find_student,
+    open_book,
+    read_text,
+    remember_earlier,
+)  # fmt: skip
 from gancourse.errors import CourseError
 
 Workers = Annotated[
@@ -36,6 +44,15 @@ Kind = Annotated[
 ]
 Unsafe = Annotated[
     bool, typer.Option("--unsafe-no-sandbox", help="No sandbox; results are stamped UNSAFE.")
+]
+
+Whole = Annotated[
+    bool | None,
+    typer.Option("--whole/--parts", help="Points for right exercises only, or for parts too."),
+]
+Earlier = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="DIR", help="Gradebook of an earlier term, to compare answers with."),
 ]
 
 
@@ -75,10 +92,7 @@ def grade(
     database: Database = None,
     sandbox: Kind = Sandbox.bubblewrap,
     unsafe: Unsafe = False,
-    whole: Annotated[
-        bool | None,
-        typer.Option("--whole/--parts", help="Points for right exercises only, or for parts too."),
-    ] = None,
+    whole: Whole = None,
     late: Annotated[
         float | None,
         typer.Option(min=0, max=100, help="Percent of the score that each day late costs."),
@@ -93,6 +107,7 @@ def grade(
     late_days: Annotated[
         Path | None, typer.Option(help="CSV: student, days and, where they differ, notebook.")
     ] = None,
+    earlier: Earlier = None,
 ) -> None:
     """Grade submissions, each in a sandbox. If stopped or killed, run it again: it resumes."""
     if out.resolve().is_relative_to(submissions.resolve()):
@@ -100,6 +115,7 @@ def grade(
         raise typer.BadParameter(f"{what} Name another folder with --out.")
     how = _how(workers, scheduler, sandbox, unsafe)
     book = open_book(out, database, new=True)
+    remember_earlier(book, earlier or [])
     with extra("instructor"):
         from gancourse.grading.answers import notebook_file
         from gancourse.grading.gradebook import batch
@@ -107,20 +123,15 @@ def grade(
         from gancourse.grading.gradebook.layouts import LAYOUTS
     if layout and layout not in LAYOUTS:
         raise typer.BadParameter(f"--layout is one of {', '.join(LAYOUTS)}, not {layout!r}.")
-    before = json.loads(book.get("late") or "{}")
-    new = {"percent": late, "of": late_of and late_of.value, "most": late_most}
-    new |= {"days": None if late_days is None else _days(late_days)}
-    rule = before | {name: value for name, value in new.items() if value is not None}
-    book.put("late", json.dumps(rule))
+    rule = {"percent": late, "of": late_of and late_of.value, "most": late_most}
+    rule |= {"days": None if late_days is None else _days(late_days)}
+    before, rule = _save_rule(book, rule)
     if whole is not None:
         book.put("whole", "yes" if whole else "")
     collected = collect(submissions, notebook_file.parse, layout)
     print(collected)
     book.add(_told(collected))
-    named = _with_names(book, rule)
-    book.put("late", json.dumps(named))
-    for name in sorted({*before.get("days", {})} - {*rule.get("days", {}), *named.get("days", {})}):
-        print(f"no longer late, since {late_days} doesn't name them: {name}")
+    _name_late(book, before, rule)
     batch.run(book, **how)
     for line in batch.outdated(book.records()):
         print(line)
@@ -177,13 +188,29 @@ def _report(book) -> None:
     from gancourse.grading.reports.overview import overview
 
     records = book.records()
-    print(overview(book.folder, records))
+    print(overview(book.folder, records, earlier_records(book)))
     raise typer.Exit(0 if all(record.has_score or record.waiting for record in records) else 1)
 
 
 def _points(book, exercise: str) -> dict[str, float]:
     records = book.records()
     return {r.student: r.earned(m) for r in records for m in r.marks if m.exercise == exercise}
+
+
+def _save_rule(book, given: Mapping) -> tuple[dict, dict]:
+    """The rule for lateness before, and with what options give now."""
+    before = json.loads(book.get("late") or "{}")
+    rule = before | {name: value for name, value in given.items() if value is not None}
+    book.put("late", json.dumps(rule))
+    return before, rule
+
+
+def _name_late(book, before: Mapping, rule: Mapping) -> None:
+    """Save the rule with the gradebook's names; print who is not late any more."""
+    named = _with_names(book, rule)
+    book.put("late", json.dumps(named))
+    for name in sorted({*before.get("days", {})} - {*rule.get("days", {}), *named.get("days", {})}):
+        print(f"no longer late, since --late-days doesn't name them: {name}")
 
 
 def _with_names(book, rule: Mapping) -> dict:

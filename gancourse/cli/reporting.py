@@ -8,7 +8,14 @@ from typing import Annotated
 
 import typer
 
-from gancourse.cli.gradebooks import Database, Grades, find_student, open_book, read_text
+from gancourse.cli.gradebooks import (
+    Database,
+    Grades,
+    earlier_records,
+    find_student,
+    open_book,
+    read_text,
+)
 
 
 class System(str, Enum):
@@ -72,7 +79,9 @@ def feedback(out: Grades = Path("grades"), database: Database = None) -> None:
     records = book.records()
     pages, changed = feedback.write_all(out / "feedback", records, overview.title)
     print(f"{len(pages)} pages in {out / 'feedback'}, {changed} of them new or changed")
-    print(f"{overview.write_class_page(out, records)}: for the instructor only")
+    print(
+        f"{overview.write_class_page(out, records, earlier_records(book))}: for the instructor only"
+    )
 
 
 def export(

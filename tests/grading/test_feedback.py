@@ -6,7 +6,7 @@ from test_exports import record
 from gancourse import exercises
 from gancourse.grading.gradebook.records import StudentRecord
 from gancourse.grading.judging.marking import Mark
-from gancourse.grading.judging.similarity import SimilarAnswers, SimilarPair
+from gancourse.grading.judging.similarity import SimilarAnswers, SimilarGroup
 from gancourse.grading.reports import feedback, overview
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
@@ -103,10 +103,12 @@ def test_what_to_teach_again():
 
 def test_the_page_of_the_class():
     summaries = overview.summarize(classroom())
-    pairs = [SimilarPair(("a", EVIL), (SimilarAnswers("2.3", 0.9, (EVIL, EVIL)),))]
-    page = overview.class_page(summaries, classroom(), pairs)
+    members = ("a", EVIL, *"bcdef")
+    groups = [SimilarGroup(members, (SimilarAnswers("2.3", 0.9, dict.fromkeys(members, EVIL)),))]
+    page = overview.class_page(summaries, classroom(), groups, [("02", "a", EVIL)])
     is_sound(page)
     assert "a flag" in page and "unreadable: broken" in page and "90 %" in page
+    assert "And 3 more." in page and "Notebook 02: a, " in page
     is_sound(overview.class_page([], []))
 
 

@@ -1,7 +1,11 @@
 """Signs that an answer is a reference solution are flagged, and honest code is not."""
 
 import inspect
+import json
+from pathlib import Path
 
+import disguises
+import honest
 import pytest
 from handmade import RIGHT, SETUP, WRONG, cells, code, exercise, text
 from sandboxed import needs_a_sandbox
@@ -12,9 +16,11 @@ from gancourse.grading.judging import marking
 from gancourse.grading.judging.flags import find_flags
 from gancourse.papers import gan
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 def flags(*cells: dict) -> dict[str, tuple[str, ...]]:
-    return find_flags(parse(text([code(SETUP), *cells]).encode()), of_notebook("02"))
+    return find_flags(parse(text([code(SETUP + ", verdict"), *cells]).encode()), of_notebook("02"))
 
 
 @pytest.mark.parametrize(
@@ -72,6 +78,40 @@ def test_honest_code_is_not_flagged(source):
     assert not flags(code(source), *exercise("2.2", RIGHT))
 
 
+@pytest.mark.parametrize("source", honest.CELLS, ids=range(len(honest.CELLS)))
+def test_what_students_and_users_of_colab_write_is_not_flagged(source):
+    assert not flags(code(source), *exercise("2.2", RIGHT))
+    assert not flags(*exercise("2.2", f"{source}\n{RIGHT}"))
+
+
+def test_the_course_itself_is_honest_when_all_of_it_is_edited():
+    for path in sorted((ROOT / "solutions").glob("*.ipynb")):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        for cell in document["cells"]:
+            del cell["id"]
+        file = parse(json.dumps(document).encode())
+        assert "" not in find_flags(file, of_notebook(file.notebook)), path
+
+
+@pytest.mark.parametrize("name", [*disguises.EARNING, *disguises.OTHERS])
+def test_a_disguise_is_flagged(name):
+    early, value = (disguises.EARNING | disguises.OTHERS)[name]
+    assert flags(*([code(early)] if early else []), *exercise("2.2", value or WRONG))
+
+
+def test_a_cell_that_cannot_be_searched_is_flagged_itself():
+    found = flags(code("!a\n" * 200), *exercise("2.2", RIGHT))
+    assert found == {"": ("cell 2 can't be read as Python, so it was not searched",)}
+
+
+def test_tries_in_several_cells_are_counted_together():
+    cells = [code(f'verdict("2.1", "{letter}")') for letter in "abc"]
+    start = exercise("2.2", RIGHT)[1]
+    assert not flags(start, *cells[:2])
+    assert flags(start, *cells)[""] == ("tries answers to 2.1 one after another: cell 5",)
+    assert not flags(start, *(code(f'verdict("2.2", lambda r, f: {n})') for n in range(5)))
+
+
 def test_a_copy_is_recognized_under_other_names():
     source = inspect.getsource(gan.gan_step)
     for old, new in (("fake", "made"), ("loss_", "cost_"), ("batches", "source")):
@@ -105,12 +145,24 @@ CALLS = {  # of the reference, disguised
 
 
 @needs_a_sandbox
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("name", [*CALLS, *disguises.EARNING, *disguises.WATCHED])
 def test_a_disguised_call_of_the_reference_is_flagged(name, server, tmp_path):
+    made = disguises.EARNING | disguises.WATCHED
+    early, value = made.get(name) or ("", CALLS[name])
     path = tmp_path / "x.ipynb"
-    path.write_text(text(cells(value=CALLS[name])), encoding="utf-8")
+    path.write_text(text(cells(early, value or WRONG)), encoding="utf-8")
     result = marking.grade(path, b"secret", server=server)
     assert result.flagged
+
+
+@needs_a_sandbox
+@pytest.mark.parametrize("name", disguises.HONEST)
+def test_honest_answers_raise_no_suspicion_when_they_run(name, server, tmp_path):
+    path = tmp_path / "x.ipynb"
+    path.write_text(text(cells(*disguises.HONEST[name])), encoding="utf-8")
+    result = marking.grade(path, b"secret", server=server)
+    assert {mark.exercise: mark.earned for mark in result.marks}["2.2"] == 2
+    assert not result.flagged, result
 
 
 @pytest.mark.timeout(100)  # it takes milliseconds
@@ -123,3 +175,32 @@ def test_long_paths_take_no_time():
         + "".join(f'check("2.{i}", 0)\n' for i in range(1, 9))
     )
     flags(code(source, "exercise-2-2"))
+
+
+ABSURD = (
+    "import torch\nx = torch" + ".a" * 900,
+    "import torch\ntorch" + ".a" * 900 + " = 1",
+    "x = 1\nx" + ".__class__" * 900 + " = 1",
+    "check('2.1', " + "-" * 900 + "1)",
+    "import torch\n" + "f(" * 90 + "torch" + ")" * 90,
+    "x = " + "[" * 90 + "check" + "]" * 90,
+    "y = " + "+".join(["x"] * 900),
+    "import torch as a0\n" + "\n".join(f"a{n} = a{n - 1}" for n in range(1, 900)),
+    "x = 1\n" * 12_000,
+    "import torch\ntorch" + ".a()" * 300,
+    "f" + "()" * 500,
+    "import importlib\nimportlib.import_module('').x\nfrom . import y\nfrom .. import *",
+    "getattr()\nopen()\nverdict()\ncheck('2.1')\nget_ipython().system()\ntype()\nvars()",
+    "import subprocess, os\nsubprocess.run()\nsubprocess.run([])\nos.system(*x)\nos.popen(cmd=1)",
+    "verdict('2.1', 'a')\n" * 2000,
+    "x = '" + "{" * 3000 + "'\n!echo " + "{" * 3000,
+    "!echo " + "{x" * 300 + "}" * 300,
+    "s = '" + "gancourse/" * 5000 + "'",
+    "!" + "cp * ? [ " * 2000,
+)
+
+
+@pytest.mark.timeout(100)  # it takes milliseconds
+@pytest.mark.parametrize("source", ABSURD, ids=range(len(ABSURD)))
+def test_absurd_code_takes_no_time_and_breaks_nothing(source):
+    flags(code(source), *exercise("2.2", f"{source}\n{RIGHT}"))

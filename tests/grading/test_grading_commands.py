@@ -17,7 +17,7 @@ from handmade import code, text
 
 from gancourse import cli, exercises
 from gancourse.grading.gradebook import batch, capacity, version
-from gancourse.grading.reports import overview
+from gancourse.grading.judging import given
 from gancourse.notebooks import handbook
 from gancourse.notebooks.build import Course
 
@@ -206,7 +206,47 @@ def test_more_wrong_use(term, run, words, message):
 def test_an_instructor_s_own_notebook_next_to_the_course_s(tmp_path, monkeypatch):
     lay(tmp_path, {"notebooks/11_my_own.ipynb": b'{"cells": []}', "solutions/x": b""})
     monkeypatch.chdir(tmp_path)
-    assert overview.starters() == {}
+    given.handed_out.cache_clear()
+    given._of_notebook.cache_clear()
+    assert given.handed_out() == frozenset() and given._of_notebook("11") == frozenset()
+    given.handed_out.cache_clear()
+    given._of_notebook.cache_clear()
+
+
+def own_answer(word: str = "x") -> str:
+    """An answer like nobody else's, with a name that a copy changes."""
+    lines = [f"    {word}{n} = [n * {n} for n in range({n}) if n % 2] + [{n}]" for n in range(9)]
+    lines += [f"    while len({word}{n}) > {n}: {word}{n}.pop()" for n in range(9)]
+    return "\n".join(["def value(real, fake):", *lines, f"    return sum({word}3, real.mean())"])
+
+
+def test_copies_in_the_class_and_from_an_earlier_term(term, run):
+    def hand_in(place: str, name: str, **facts) -> None:
+        (term / place / name).mkdir(parents=True)
+        (term / place / name / "02.ipynb").write_bytes(notebook(marks=MARKS, **facts))
+
+    hand_in("before", "zed", who="zed", answers={"2.1": own_answer("old")})
+    hand_in("before", "ann", who="ann", answers={"2.1": "x = 1"})
+    assert run("grade", "before", "--out", "terms/2024")[0] == 0
+    for name in ("eva", "finn", "gil"):
+        hand_in("submissions", name, who="the same", answers={"2.1": "y = 1"})
+    hand_in("submissions", "hal", who="hal", answers={"2.1": own_answer()})
+    hand_in("submissions", "ida", who="ida", answers={"2.1": f"%%time\n{own_answer('mine')}"})
+
+    status, _ = run("grade", "submissions")
+    page = (term / "grades" / "class.html").read_text("utf-8")
+    assert status == 0 and "Notebook 02: eva, finn, gil" in page
+    assert "hal, ida: 2.1" in page and "zed" not in page
+    assert run("grade", "submissions", "--earlier", "terms/2024")[0] == 0
+    page = (term / "grades" / "class.html").read_text("utf-8")
+    assert "hal, ida, zed (terms/2024): 2.1" in page and "ann (terms" not in page
+    run("feedback")  # it is remembered
+    assert "zed (terms/2024)" in (term / "grades" / "class.html").read_text("utf-8")
+    (term / "terms" / "2024").rename(term / "gone")
+    status, text = run("feedback")
+    assert status == 0 and "not compared with the earlier term" in text
+    status, text = run("grade", "submissions", "--earlier", "nowhere")
+    assert status == 2 and "which --earlier names" in " ".join(text.split())
 
 
 def test_a_list_of_days_replaces_the_one_before(term, run):
@@ -214,7 +254,7 @@ def test_a_list_of_days_replaces_the_one_before(term, run):
         (term / f"{name}.csv").write_text(f"student,days\n{name},2\n")
     run("grade", "submissions", "--late", "10", "--late-days", "ann.csv")
     status, text = run("grade", "submissions", "--late-days", "bob.csv")
-    assert status == 0 and "no longer late, since bob.csv doesn't name them: ann" in text
+    assert status == 0 and "no longer late, since --late-days doesn't name them: ann" in text
 
 
 @pytest.mark.parametrize(

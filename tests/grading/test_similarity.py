@@ -1,9 +1,18 @@
-import inspect
+"""Groups that copied are found, whatever their size; independent work is no group."""
+
 import random
 
-from gancourse.grading.judging.similarity import fragments, similar_pairs
-from gancourse.papers import gan
+import pytest
+from classes import copied_by, right_answers, written_by
 
+from gancourse.exercises import of_notebook
+from gancourse.grading.judging.given import given_fragments
+from gancourse.grading.judging.similarity import similar_groups
+
+NUMBER = "02"
+EXERCISES = [e.id for e in of_notebook(NUMBER) if callable(e.reference) and right_answers(e.id)]
+RIGHT = {id: right_answers(id) for id in EXERCISES}
+GIVEN = {id: given_fragments(id) for id in EXERCISES}
 STARTER = '''
 def step(G, D, batches, k=1):
     """One step."""
@@ -18,61 +27,80 @@ def step(G, D, batches, k=1):
             fake = G(torch.randn(len(x), G.noise_dim))
         loss = F.softplus(-D(x)).mean() + F.softplus(D(fake)).mean()
         loss.backward()
+        history.append({"k": k, "loss": loss.item(), "size": [len(x), len(fake)]})
+        if not torch.isfinite(loss) or len(history) > limit:
+            history.pop(0)
     value = F.softplus(-D(G(torch.randn(len(x), 2)))).mean()
-    return {"loss_D": loss.detach(), "loss_G": value.detach()}
-'''
-OTHER = '''
-def step(G, D, batches, k=1):
-    """One step."""
-    losses = [update(D, next(batches)) for _ in range(k)]
-    noise = torch.randn(64, 2, generator=rng)
-    if not losses:
-        raise ValueError("k")
-    cost = F.binary_cross_entropy_with_logits(D(G(noise)), torch.ones(64, 1))
-    cost.backward(); opt.step(); opt.zero_grad()
-    return dict(loss_D=sum(losses) / k, loss_G=cost.item())
+    seen = sorted((h["loss"] for h in history if h["size"]), reverse=True)
+    worst, best = seen[0] if seen else None, seen[-1] if seen else None
+    return {"loss_D": loss.detach(), "loss_G": value.detach(), "worst": worst, "best": best}
 '''
 DISGUISED = (
-    OWN.replace("value", "v2").replace("loss", "cost_of_d").replace("# D's turn", "# mine!")
-    .replace('"""One step."""', '"""I wrote this myself."""').replace("fake", "fälschung")
-    .replace("        cost_of_d.backward()", "\n        cost_of_d.backward()   ")
+    OWN.replace("value", "v2").replace("loss", "cost").replace("# D's turn", "# mine!")
+    .replace("One step.", "I wrote this myself.").replace("fake", "fälschung")
+    .replace("        cost.backward()", "\n        cost.backward()   ").replace('"cost', '"loss')
 )  # fmt: skip
 
 
-def test_a_disguised_copy_is_found_and_others_are_not():
-    answers = {"2.6": {"ann": OWN, "bob": DISGUISED, "carl": OTHER, "dora": STARTER, "eve": "no ("}}
-    (pair,) = similar_pairs(answers, {"2.6": STARTER})
-    assert pair.students == ("ann", "bob") and pair.exercises[0].share > 0.9
-    assert pair.exercises[0].answers == (OWN, DISGUISED)
+def honest_class(rng: random.Random, size: int = 30) -> dict[str, dict[str, str]]:
+    names = [f"s{n:03d}" for n in range(size)]
+    return {id: {name: written_by(rng, RIGHT[id]) for name in names} for id in EXERCISES}
 
 
-def test_what_many_write_and_starter_code_tell_nothing():
-    answers = {f"s{n}": OWN for n in range(30)}
-    assert similar_pairs({"2.6": answers}) == []
-    assert similar_pairs({"2.6": {"a": STARTER, "b": STARTER}}, {"2.6": STARTER}) == []
-    assert similar_pairs({"2.1": {"a": 'answer = "c"', "b": 'answer = "c"'}}) == []  # short
+@pytest.mark.parametrize("seed", range(6))
+def test_students_who_wrote_it_themselves_are_no_group(seed):
+    assert similar_groups(honest_class(random.Random(seed)), GIVEN) == []
 
 
-def test_two_copies_in_a_large_class_are_found():
-    names = [f"s{n:03d}" for n in range(200)]
-    draw = random.Random(0)
-    functions = (gan.value, gan.gan_step, gan.optimal_discriminator, gan.lazy_r1, gan.ema_update)
-    sources = [inspect.getsource(function) for function in functions]
-    answers = {"2.6": {name: draw.choice(sources) for name in names}}
-    answers["2.6"] |= {"s007": OWN, "s123": DISGUISED}
-    assert [pair.students for pair in similar_pairs(answers)] == [("s007", "s123")]
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("size", [2, 4, 5, 15, 29])
+def test_a_group_is_found_whatever_its_size(size, seed):
+    rng = random.Random(seed)
+    answers = honest_class(rng)
+    for id in EXERCISES:
+        answers[id]["s000"] += f"\n{OWN}" if id == "2.6" else ""
+        for n in range(1, size):
+            answers[id][f"s{n:03d}"] = copied_by(rng, answers[id]["s000"])
+    (group,) = similar_groups(answers, GIVEN)
+    assert group.students == tuple(f"s{n:03d}" for n in range(size))
+    assert "2.6" in [alike.exercise for alike in group.exercises]
 
 
-def test_more_exercises_come_first():
-    answers = {e: {"a": OWN, "b": OWN, "c": OTHER, "d": OTHER} for e in ("1.1", "1.2")}
-    del answers["1.2"]["d"]
-    assert [(p.students, len(p.exercises)) for p in similar_pairs(answers)] == [
-        (("a", "b"), 2),
-        (("c", "d"), 1),
-    ]
+def test_two_groups_stay_apart_and_a_timed_copy_is_one():
+    answers = honest_class(random.Random(7))
+    other = OWN.replace("sorted(", "list(filter(bool, ").replace("reverse=True)", "))")
+    other = other.replace("history.pop(0)", "del history[:2], history[-1]; print(history)")
+    other = other.replace("x = next(batches)", "x = next(batches).clone().to(device).float()")
+    other = other.replace("size", "n").replace("if seen else None", "or (limit, k)[len(x) % 2]")
+    answers["2.6"] |= {"s001": OWN, "s002": f"%%time\n{DISGUISED}"}
+    answers["2.6"] |= {"s003": other, "s004": f"\n%time pass\n{other}"}
+    groups = similar_groups(answers, GIVEN)
+    assert [group.students for group in groups] == [("s001", "s002"), ("s003", "s004")]
+    alike = groups[0].exercises[-1]
+    assert alike.answers == {"s001": OWN, "s002": f"%%time\n{DISGUISED}"} and alike.share > 0.9
 
 
-def test_absurd_answers_are_left_out():
-    assert not fragments("(" * 10_000) and not fragments("\0") and not fragments("")
-    assert not fragments("-" * 100_000 + "1")
-    assert fragments(OWN) == fragments(DISGUISED)
+def test_what_the_course_gives_tells_nothing():
+    for id in EXERCISES:
+        for source in RIGHT[id]:
+            assert similar_groups({id: {"a": source, "b": source, "c": "x = 1"}}, GIVEN) == []
+    assert similar_groups({"2.6": {f"s{n}": STARTER for n in range(30)}}, GIVEN) == []
+
+
+def test_short_answers_make_nobody_a_group():
+    letters = {f"s{n}": 'answer = "c"' for n in range(30)}
+    lines = {f"s{n}": "def f(x):\n    return x.square().mean().sqrt()" for n in range(30)}
+    assert similar_groups({"2.1": letters, "2.2": lines}) == []
+    assert similar_groups({f"{n}.{m}": lines for n in range(1, 12) for m in range(1, 10)}) == []
+
+
+def test_earlier_terms_are_compared_but_not_with_each_other():
+    answers = {"2.6": {"ann": OWN, "bob (2024)": DISGUISED, "eve": STARTER}}
+    found = similar_groups(answers, GIVEN, earlier=("bob (2024)",))
+    assert [group.students for group in found] == [("ann", "bob (2024)")]
+    assert similar_groups(answers, GIVEN, earlier=("ann", "bob (2024)")) == []
+
+
+def test_no_answers_and_one_student():
+    assert similar_groups({}) == similar_groups({"2.6": {}}) == []
+    assert similar_groups({"2.6": {"a": OWN}}) == similar_groups({"2.6": {"a": "(", "b": ""}}) == []

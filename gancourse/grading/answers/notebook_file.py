@@ -4,12 +4,9 @@ Everything here treats the file as text. It may be a student's work, a Colab dow
 half-saved notebook, or a file made to break a reader; what can't be read is `Unreadable`.
 """
 
-import ast
 import hashlib
 import re
-import symtable
 import sys
-import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,140 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from gancourse.grading.answers import contents, modules
+from gancourse.grading.answers.cell import CHECK, CHECKED, ROLE, Cell, ids, role
 from gancourse.grading.answers.contents import MOST, Unreadable
 from gancourse.grading.answers.statements import (
     STUB,
-    bound_names,
-    helper_names,
-    imported_names,
-    is_definition,
-    is_starter,
-    names_in_text,
 )
 
 CELLS, SOURCE = 2000, 2 * 10**5  # code cells, and characters of code in all
 NOT_GRADED = {"training", "demonstration"}
-SETUP = {"found", "course"}  # names that the setup cell binds, in any version
-CHECK = re.compile(r"""\bcheck\(\s*["'](\d{1,2}\.\d{1,2})["']""")
-CHECKED = re.compile(r"""^(\w+) = check\(\s*["'](\d{1,2}\.\d{1,2})["'],\s*\1\s*\)""", re.M)
 VERSION = re.compile(r"(\d{1,3})\.(\d{1,3})(?!\d)", re.ASCII)
 TITLE = re.compile(r"^# (\d\d) ")
-ROLE = re.compile(r"^(exercise|check)-(\d{1,2}-\d{1,2})(?!\d)")
-NOT_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One code cell."""
-
-    number: int
-    """Its place among the notebook's code cells, from 1."""
-    source: str
-    id: str
-    """As the course or Colab wrote it; empty where it has none."""
-    skipped: bool
-    """Training and demonstrations take time and decide no mark."""
-    file: str = ""
-    """Of a module next to the notebook, whose text this is; empty for cells of the notebook."""
-
-    @property
-    def place(self) -> str:
-        """Where it is, in words."""
-        return self.file or f"cell {self.number}"
-
-    @cached_property
-    def unchanged(self) -> bool:
-        """Whether its id is the digest of its source, as in cells that the course wrote."""
-        digest = hashlib.sha256(f"code\n{self.source}".encode()).hexdigest()
-        return self.id.partition("-")[0] == digest[:10]
-
-    @cached_property
-    def given(self) -> bool:
-        """Whether it is as some version of the course hands it out."""
-        source = self.source.strip()
-        if self.unchanged or (self.id == "setup" and {*self.bound} <= SETUP and not self.checks):
-            return True
-        if _role(self, "check"):
-            return bool(CHECKED.fullmatch(source))
-        nodes = self.tree.body if _role(self, "exercise") and self.tree else ()
-        return bool(nodes) and all(map(is_starter, nodes))
-
-    @cached_property
-    def checks(self) -> frozenset[str]:
-        """The exercises that it checks."""
-        return frozenset(CHECK.findall(self.source))
-
-    @cached_property
-    def runnable(self) -> "Cell":
-        """The part to run: all; of training, definitions and constants, which answers may use."""
-        if not self.skipped:
-            return self
-        lines, parts = self._python.split("\n"), []
-        for node in self.tree.body if self.tree else ():
-            if is_definition(node):
-                first = min(n.lineno for n in (node, *getattr(node, "decorator_list", ())))
-                parts += lines[first - 1 : node.end_lineno]
-        return Cell(self.number, "\n".join(parts), "", False)
-
-    @cached_property
-    def _python(self) -> str:
-        """Its source without magics."""
-        return re.sub(r"^([ \t]*)[%!?].*$", r"\1pass", self.source, flags=re.MULTILINE)
-
-    @cached_property
-    def tree(self) -> ast.Module | None:
-        """Its syntax tree; None where it is not Python."""
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                return ast.parse(self._python)
-        except NOT_PYTHON:
-            return None
-
-    @cached_property
-    def _names(self) -> tuple[frozenset[str], frozenset[str]]:
-        try:
-            scopes = [symtable.symtable(self._python, "cell", "exec")]
-        except NOT_PYTHON:
-            return frozenset(), frozenset(re.findall(r"[A-Za-z_]\w*", self.source))
-        binds, uses = set(), set()
-        while scopes:
-            scope = scopes.pop()
-            scopes += scope.get_children()
-            for symbol in scope.get_symbols():
-                if scope.get_type() == "module" or symbol.is_global():
-                    binds |= {symbol.get_name()} if _is_bound(symbol) else set()
-                    uses |= {symbol.get_name()} if symbol.is_referenced() else set()
-        return frozenset(binds), frozenset(uses)
-
-    @cached_property
-    def bound(self) -> tuple[str, ...]:
-        """Names that it defines or assigns outside functions, in order."""
-        return tuple(bound_names(self.tree.body) if self.tree else names_in_text(self.source))
-
-    @cached_property
-    def imported(self) -> tuple[str, ...]:
-        """Names that it imports from modules, in order."""
-        return tuple(imported_names(self.tree.body)) if self.tree else ()
-
-    @cached_property
-    def helpers(self) -> frozenset[str]:
-        """Names that a function or class of this cell, of another name, uses."""
-        return frozenset(helper_names(self.tree.body)) if self.tree else frozenset()
-
-    @property
-    def binds(self) -> frozenset[str]:
-        """Global names that it assigns, imports or defines, in functions too."""
-        return self._names[0]
-
-    @property
-    def uses(self) -> frozenset[str]:
-        """Global names that it uses, in functions too; all of its words, where it isn't Python."""
-        return self._names[1]
-
-
-def _is_bound(symbol: symtable.Symbol) -> bool:
-    return symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace()
 
 
 @dataclass(frozen=True)
@@ -222,7 +95,7 @@ class NotebookFile:
 
     def _answer_cell(self, id: str) -> Cell | None:
         """The cell with the exercise's id, or the one before its check; of copies the last."""
-        with_id = [cell for cell in self.cells if _role(cell, "exercise") == id]
+        with_id = [cell for cell in self.cells if role(cell, "exercise") == id]
         checks = [i for i, cell in enumerate(self.cells) if id in cell.checks]
         if with_id or not checks:
             return with_id[-1] if with_id else None
@@ -268,7 +141,7 @@ class NotebookFile:
             tests = (name in checked, name in course, name in cell.bound, name in used)
             return (*(not test for test in tests), name in cell.helpers)
 
-        imported = cell.imported[::-1] if _role(cell, "exercise") else ()
+        imported = cell.imported[::-1] if role(cell, "exercise") else ()
         return sorted(dict.fromkeys([*cell.bound[::-1], *imported]), key=unlikely)
 
     def _definitions(self, id: str, answers: Collection[Cell | None]) -> list[int]:
@@ -284,17 +157,6 @@ class NotebookFile:
             if names & {*cell.bound, *cell.imported} and not cell.unchanged:
                 numbers.append(cell.number)
         return numbers
-
-
-def _ids(cell: Cell) -> set[str]:
-    """Exercises that a cell answers or checks."""
-    return {*cell.checks, _role(cell, "exercise"), _role(cell, "check")} - {""}
-
-
-def _role(cell: Cell, kind: str) -> str:
-    """The exercise that a cell's id names: "exercise-2-3" -> "2.3"."""
-    match = ROLE.match(cell.id)
-    return match[2].replace("-", ".") if match and match[1] == kind else ""
 
 
 def read(path: Path, with_modules: bool = False) -> NotebookFile:
@@ -390,8 +252,8 @@ def _recognize(cells: list[Cell], titles: list[str | None], name: str) -> str:
     """The notebook that most exercises of a file belong to; its title counts as one more."""
     votes: Counter[str] = Counter()
     for cell in cells:
-        ids = _ids(cell) | {*STUB.findall(cell.source)}
-        votes.update(f"{int(id.split('.')[0]):02d}" for id in ids)
+        named = ids(cell) | {*STUB.findall(cell.source)}
+        votes.update(f"{int(id.split('.')[0]):02d}" for id in named)
     votes.update(match[1] for text in titles if (match := TITLE.match(text or "")))
     for number, _ in sorted(votes.items(), key=lambda item: (-item[1], item[0])):
         if find_spec(f"gancourse.exercises.nb{number}"):

@@ -44,6 +44,8 @@ class StudentRecord:
     """What it is a percentage of: the student's score, or the notebook's maximum."""
     entry: str = ""
     """Its path in the folder or zip of the submissions."""
+    digest: str = ""
+    """SHA-256 of what is graded; empty where it could not be read."""
 
     @property
     def has_score(self) -> bool:
@@ -194,7 +196,7 @@ def _record(
     record = StudentRecord(
         row.student, row.notebook, row.file, "refused", row.problem, notes=notes,
         days_late=days_late, penalty=penalty, late_of=late.get("of", SCORE),
-        entry=row.entry or "",
+        entry=row.entry or "", digest=row.digest,
     )  # fmt: skip
     if row.digest and not row.problem:
         record = _with_marks(record, jobs)

@@ -4,9 +4,7 @@ The references ship with the package, so no sandbox can keep a student from call
 seen is flagged: an import, an alias, getattr, copied source, or the means to hide one of these.
 """
 
-import ast
 import inspect
-import re
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -14,26 +12,15 @@ from functools import partial, reduce
 from typing import Any
 
 from gancourse.exercises.base import Exercise
-from gancourse.grading.answers.notebook_file import Cell, NotebookFile
-from gancourse.grading.judging.similarity import fragments
+from gancourse.grading.answers.cell import Cell
+from gancourse.grading.answers.notebook_file import NotebookFile
+from gancourse.grading.judging import means, own_modules
+from gancourse.grading.judging.dependencies import source_of, statements_behind
+from gancourse.grading.judging.paths import Code, Names
+from gancourse.grading.judging.rules import is_means
+from gancourse.grading.judging.symbols import fragments
 
 ENOUGH, COPIED = 40, 0.9  # fragments of a reference that are telling; share of them in a copy
-REGISTRY = "gancourse.exercises"
-PRIVATE = {
-    *("reference", "alternatives", "slips", "of_notebook", "assess"),
-    *("f_back", "f_locals", "f_globals", "tb_frame", "gi_frame", "__globals__", "__code__"),
-}
-BARE = {"exec", "eval", "compile", "__import__", "__builtins__", "getattr", "vars", "setattr"}
-MEANS = {
-    *("sys.setprofile", "sys.settrace", "sys.monitoring", "sys.modules", "sys._getframe", "ctypes"),
-    *("gc.get_objects", "gc.get_referrers", "inspect.getsource", "inspect.stack", "builtins"),
-    *("os._exit", "os.kill", "os.fork", "os.write", "signal.signal", "signal.setitimer"),
-    *("atexit.register", "importlib.reload", "pickle.loads", "marshal.loads"),
-    *("exec", "eval", "__import__", "__builtins__", "setattr"),
-}
-HARMLESS = ("__file__", "__version__", "__doc__", "__name__")
-LONGEST = 12  # names in a path of a package; longer ones are made to take time
-NOT_TO_PATCH = {"gancourse", "torch", "builtins", "sys", "numpy", "IPython"}
 
 
 def find_flags(file: NotebookFile, exercises: Sequence[Exercise]) -> dict[str, tuple[str, ...]]:
@@ -46,75 +33,79 @@ def find_flags(file: NotebookFile, exercises: Sequence[Exercise]) -> dict[str, t
     exercises : Sequence[Exercise]
         Those of its notebook.
     """
-    flags: dict[str, list[str]] = {e.id: [] for e in exercises} | {"": []}
-    answers = {e.id: file.answer(e.id) for e in exercises}
-    imported: dict[str, str] = {}  # name in the notebook so far -> dotted path of the import
+    search = _Search(file, exercises)
     for cell in (*file.module_cells, *file.cells):
-        for name in cell.binds:
-            imported.pop(name, None)
-        paths = sorted(set(_paths(cell, imported)))
-        for exercise in exercises:  # the course's own cells use some references later on
-            if cell.file or cell.source == answers[exercise.id] or exercise.id in cell.checks:
-                references = [path for path in paths if _names_reference(path, exercise.reference)]
-                flags[exercise.id] += _lines("uses the reference solution", cell, references)
+        searched = cell.is_searchable
+        try:
+            if cell.tree is not None:
+                search.look_at(cell)
+        except RecursionError:
+            searched = False
+        if not searched:
+            text = f"{cell.place} can't be read as Python, so it was not searched"
+            search.flags[""].append(text)
+    search.look_for_copies()
+    return {id: tuple(dict.fromkeys(lines)) for id, lines in search.flags.items() if lines}
+
+
+class _Search:
+    """The search of a notebook for flags, cell by cell."""
+
+    def __init__(self, file: NotebookFile, exercises: Sequence[Exercise]) -> None:
+        self.exercises, self.names, self.modules = exercises, Names(), file.modules
+        self.flags: dict[str, list[str]] = {e.id: [] for e in exercises} | {"": []}
+        self.behind = statements_behind(file, [e.id for e in exercises])
+        self.own = {e.id: file.names(e.id) for e in exercises}
+        self.tried: dict[str, set[str]] = {
+            e.id: set() for e in exercises if not callable(e.reference)
+        }
+        self.may_write, self.unknown = False, []
+
+    def look_at(self, cell: Cell) -> None:
+        """Search one more cell."""
+        self.names.learn(cell.tree)
+        for exercise in self.exercises:  # the course's own cells use some references later on
+            needed = self.behind[exercise.id].get(cell.number)
+            tree = cell.tree if cell.file or exercise.id in cell.checks else needed
+            references = {
+                path
+                for path in (means.uses(Code(tree), self.names) if tree else ())
+                if _names_reference(path, exercise.reference)
+            }
+            lines = _lines("uses the reference solution", cell, sorted(references))
+            self.flags[exercise.id] += lines
         if not cell.unchanged:
-            means = [path for path in paths if _is_means(path)]
-            flags[""] += _lines("uses internals of the exercises or the process", cell, means)
-            flags[""] += _lines("replaces part of a package", cell, _patched(cell, imported))
-    for exercise in exercises:
-        sources = (answers[exercise.id], *file.modules.values())
-        if any(_is_copy(source, exercise.reference) for source in sources):
-            flags[exercise.id].append("its code is the reference's, except for names")
-    return {id: tuple(dict.fromkeys(lines)) for id, lines in flags.items() if lines}
+            self._look_for_means(cell, Code(cell.tree))
+        self.names.forget(cell.tree)
+
+    def _look_for_means(self, cell: Cell, code: Code) -> None:
+        """Search a cell that the student wrote or changed."""
+        flags, names = self.flags[""], self.names
+        paths = sorted({*means.uses(code, names)} - {""})
+        found = [path for path in paths if is_means(path) or path[0] in "!%" or " " in path]
+        flags += _lines("uses internals of the exercises or the process", cell, found)
+        flags += _lines("replaces part of a package", cell, means.patches(code, names))
+        for id in sorted(set(means.repeated_checks(code, names, self.own, self.tried))):
+            flags.append(f"tries answers to {id} one after another: {cell.place}")
+        self.may_write = self.may_write or own_modules.may_write(code, names)
+        unknown = [
+            name for name in own_modules.unknown_imports(code) if f"{name}.py" not in self.modules
+        ]
+        self.unknown += _lines("imports what may be a copy", cell, unknown)
+
+    def look_for_copies(self) -> None:
+        """Search for modules that may be copies, and for the references' source."""
+        self.flags[""] += self.unknown if self.may_write else []
+        for exercise in self.exercises:
+            sources = [source_of(tree) for tree in self.behind[exercise.id].values()]
+            sources += self.modules.values()
+            if _is_copy(sources, exercise.reference):
+                text = "its code is the reference's, except for names"
+                self.flags[exercise.id].append(text)
 
 
-def _lines(what: str, cell: Cell, paths: Sequence[str]) -> list[str]:
+def _lines(what: str, cell: Cell, paths: Iterator[str] | Sequence[str]) -> list[str]:
     return [f"{what}: {cell.place}, `{path[:100]}`" for path in paths]
-
-
-def _paths(cell: Cell, imported: dict[str, str]) -> Iterator[str]:
-    """Dotted paths in packages that a cell uses; what it imports is added to `imported`."""
-    nodes = list(ast.walk(cell.tree)) if cell.tree else []
-    for node in nodes:
-        for alias in node.names if isinstance(node, ast.Import) else ():
-            top = alias.name.split(".")[0]
-            imported[alias.asname or top] = alias.name if alias.asname else top
-            yield alias.name
-        for alias in node.names if isinstance(node, ast.ImportFrom) and node.module else ():
-            imported[alias.asname or alias.name] = f"{node.module}.{alias.name}"
-            yield f"{node.module}.{alias.name}"
-    for node in nodes:
-        path = _dotted(node, imported)
-        if path and not isinstance(node.ctx, ast.Store):
-            yield path
-        elif isinstance(node, ast.Call) and _dotted(node.func, imported) in ("getattr", "vars"):
-            base = _dotted(node.args[0], imported) if node.args else ""
-            if base.startswith("gancourse"):
-                yield f"{base}.?"
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield from (f"{text}.?" for text in re.findall(r"gancourse\.[\w.]{1,80}", node.value))
-
-
-def _dotted(node: ast.AST, imported: dict[str, str]) -> str:
-    """`o.value` -> "gancourse.papers.gan.value"; empty where it is no path of an import."""
-    names: list[str] = []
-    while isinstance(node, ast.Attribute) and len(names) < LONGEST:
-        names.append(node.attr)
-        node = node.value
-    name = node.id if isinstance(node, ast.Name) else ""
-    head = imported.get(name) or (name if name in BARE else "")
-    if head:
-        return ".".join([head, *names[::-1]])
-    return f".{names[0]}" if names and names[0] in PRIVATE else ""
-
-
-def _is_means(path: str) -> bool:
-    """Whether a path is a means to reach a reference, or to tamper with the process."""
-    if path.startswith(REGISTRY):
-        return path not in (REGISTRY, f"{REGISTRY}.check", f"{REGISTRY}.verdict")
-    hidden = path.endswith("?") or (".__" in path and not path.endswith(HARMLESS))
-    inside = path.startswith("gancourse.") and hidden
-    return inside or path in MEANS or path.split(".")[0] in MEANS or path[0] == "."
 
 
 def _names_reference(path: str, reference: Any) -> bool:
@@ -132,18 +123,12 @@ def _without_partial(reference: Any) -> Any:
     return _without_partial(reference.func) if isinstance(reference, partial) else reference
 
 
-def _patched(cell: Cell, imported: dict[str, str]) -> list[str]:
-    """Attributes of imported things that a cell assigns to: `torch.isclose = ...`."""
-    nodes = ast.walk(cell.tree) if cell.tree else ()
-    targets = (target for node in nodes for target in getattr(node, "targets", ()))
-    paths = (_dotted(target, imported) for target in targets if isinstance(target, ast.Attribute))
-    return [path for path in paths if path.split(".")[0] in NOT_TO_PATCH]
-
-
-def _is_copy(source: str, reference: Any) -> bool:
-    """Whether an answer contains nearly all of the reference's code, except names and constants."""
+def _is_copy(sources: Sequence[str], reference: Any) -> bool:
+    """Whether cells contain nearly all of the reference's code, except names and constants."""
     try:
         code = fragments(textwrap.dedent(inspect.getsource(_without_partial(reference))))
     except (OSError, TypeError):  # a number, a letter, a part of torch
         return False
-    return code.total() >= ENOUGH and (code & fragments(source)).total() >= COPIED * code.total()
+    if code.total() < ENOUGH:
+        return False
+    return any((code & fragments(s)).total() >= COPIED * code.total() for s in sources)

@@ -33,6 +33,9 @@ ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{4,}")
 OBSERVED_FLAGS = {
     "calls": "the reference solution was called while the answer was observed",
     "given": "an earlier check of a wrong answer gave this number",
+    "threads": "a thread of the notebook was running while the answer was observed",
+    "processes": "the answer started a process while it was observed",
+    "profiler": "the answer stopped the watch on what it calls",
 }
 
 

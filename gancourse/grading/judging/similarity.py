@@ -1,121 +1,157 @@
-"""Answers of different students that are nearly the same.
+"""Groups of students whose answers are nearly the same.
 
-An answer becomes a sequence of symbols: its syntax tree, read in order, without its own names,
-constants and docstrings. Short fragments of that sequence are compared, as Moss does (Schleimer,
-Wilkerson and Aiken, 2003). Fragments of the starter code, and those that many of the class have,
-tell nothing and are left out; where few are left, nothing is reported.
+What the course itself gives its students tells nothing: the starter code, the notebooks, the
+reference, and the registered right and wrong answers of an exercise. Of the rest, what two answers
+have in common is evidence, in bits: the fewer of the answers outside of their group have it, the
+more. So a group is found whatever its size, and what independent students write alike is not one.
+The evidence of a notebook's exercises is added up.
 """
 
-import ast
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
-from gancourse.grading.answers.notebook_file import NOT_PYTHON
+import numpy as np
 
-LENGTH = 6  # symbols in a fragment
-LONGEST = 50_000  # characters; no answer is that long, and comparing it would take long
-LEAST = 12  # fragments that an answer must have of its own to be compared
-COMMON = 0.1  # share of the class that makes a fragment common ...
-FEW = 4  # ... but never this many students or fewer
+from gancourse.grading.judging.symbols import LENGTH, Fragment, fragments
+
 ALIKE = 0.8  # share of two answers' own fragments that are in both
+EVIDENCE = 15.0  # bits that two students' answers to a notebook must have in common ...
+# ... and more in a large class: the binary logarithm of the number of pairs
+MOST = 6.0  # bits of one difference from the course's code: 1 in 64 students has it by chance
+BY_CHANCE = 3.0  # bits of an exercise that do not count: many answers have one habit in common
+UNSEEN, SURE = 0.5, 4  # of 4 more answers, half a one is taken to have what no other answer has
 
 
 @dataclass(frozen=True)
 class SimilarAnswers:
-    """One exercise in which two students' answers are alike."""
+    """One exercise in which answers are alike."""
 
     exercise: str
     share: float
-    answers: tuple[str, str]
+    """Of the fragments of two answers, the mean share that is in both."""
+    answers: Mapping[str, str]
+    """Student -> source."""
 
 
 @dataclass(frozen=True)
-class SimilarPair:
-    """Two students, and the exercises in which their answers are alike."""
+class SimilarGroup:
+    """Students, and the exercises in which answers of at least two of them are alike."""
 
-    students: tuple[str, str]
+    students: tuple[str, ...]
     exercises: tuple[SimilarAnswers, ...]
 
 
-def similar_pairs(
-    answers: Mapping[str, Mapping[str, str]], starters: Mapping[str, str] | None = None
-) -> list[SimilarPair]:
-    """Students whose answers are alike, those with most such answers first.
+def similar_groups(
+    answers: Mapping[str, Mapping[str, str]],
+    given: Mapping[str, Collection[Fragment]] | None = None,
+    earlier: Collection[str] = (),
+) -> list[SimilarGroup]:
+    """Groups whose answers are alike, those with most such exercises first, then larger ones.
 
     Parameters
     ----------
     answers : Mapping[str, Mapping[str, str]]
         Exercise -> student -> source of the answer. What isn't Python is left out.
-    starters : Mapping[str, str] | None
-        Exercise -> source of the cell as it was handed out.
+    given : Mapping[str, Collection[Fragment]] | None
+        Exercise -> fragments of what the course gives to all.
+    earlier : Collection[str]
+        Students of earlier terms: a group of nobody else is not reported.
     """
-    similar: dict[tuple[str, str], list[SimilarAnswers]] = defaultdict(list)
-    for exercise, sources in sorted(answers.items()):
-        for first, second, share in _alike(sources, (starters or {}).get(exercise, "")):
-            both = (sources[first], sources[second])
-            similar[first, second].append(SimilarAnswers(exercise, share, both))
-    pairs = [SimilarPair(students, tuple(exercises)) for students, exercises in similar.items()]
-    return sorted(pairs, key=lambda pair: (-len(pair.exercises), pair.students))
+    students = sorted({student for sources in answers.values() for student in sources})
+    place = {student: n for n, student in enumerate(students)}
+    evidence: dict[str, np.ndarray] = defaultdict(
+        lambda: np.zeros((len(students), len(students)), dtype=np.float32)
+    )
+    found: dict[str, list[_Alike]] = {}
+    for exercise, sources in answers.items():
+        known = frozenset((given or {}).get(exercise, ()))
+        found[exercise] = list(_alike(sources, known))
+        for alike in found[exercise]:
+            rows = [place[student] for student in alike.students]
+            evidence[exercise.split(".")[0]][np.ix_(rows, rows)] += alike.bits
+    groups = []
+    linked = np.zeros((len(students), len(students)), dtype=bool)
+    for bits in evidence.values():
+        linked |= bits >= EVIDENCE + np.log2(max(len(students) * (len(students) - 1) / 2, 1))
+    for rows in _components(linked):
+        members = {students[row] for row in rows}
+        if members - set(earlier):
+            groups.append(_group(members, answers, found))
+    return sorted(groups, key=lambda g: (-len(g.exercises), -len(g.students), g.students))
 
 
-def fragments(source: str) -> Counter[tuple[str, ...]]:
-    """The fragments of an answer, with how often each occurs; none of what isn't Python."""
-    try:
-        tree = ast.parse(source if len(source) <= LONGEST else "")
-        symbols = list(_symbols(tree, _own_names(tree)))
-    except NOT_PYTHON:
-        return Counter()
-    return Counter(tuple(symbols[i : i + LENGTH]) for i in range(len(symbols) - LENGTH + 1))
+@dataclass(frozen=True)
+class _Alike:
+    """Students whose answers to one exercise are alike, by the code that is not given."""
+
+    students: tuple[str, ...]
+    bits: np.ndarray
+    """Evidence for each two of them."""
+    shares: np.ndarray
 
 
-def _alike(sources: Mapping[str, str], starter: str) -> Iterator[tuple[str, str, float]]:
-    given = fragments(starter)
-    written = {student: fragments(source) - given for student, source in sorted(sources.items())}
-    count = Counter(fragment for answer in written.values() for fragment in answer)
-    most = max(FEW, COMMON * len(written))
-    rare = {
-        student: frozenset(fragment for fragment in answer if count[fragment] <= most)
-        for student, answer in written.items()
-    }
-    authors = defaultdict(list)
-    for student, answer in rare.items():
-        if len(answer) >= LEAST:
-            for fragment in answer:
-                authors[fragment].append(student)
-    shared = Counter(pair for students in authors.values() for pair in combinations(students, 2))
-    for (first, second), both in sorted(shared.items()):
-        share = both / len(rare[first] | rare[second])
-        if share >= ALIKE:
-            yield first, second, share
+def _group(
+    members: set[str],
+    answers: Mapping[str, Mapping[str, str]],
+    found: Mapping[str, Sequence[_Alike]],
+) -> SimilarGroup:
+    exercises = []
+    for exercise, every in sorted(found.items(), key=lambda pair: _number(pair[0])):
+        for alike in every:
+            rows = [n for n, student in enumerate(alike.students) if student in members]
+            if len(rows) > 1:
+                pairs = alike.shares[np.ix_(rows, rows)][~np.eye(len(rows), dtype=bool)]
+                sources = {alike.students[n]: answers[exercise][alike.students[n]] for n in rows}
+                exercises.append(SimilarAnswers(exercise, float(pairs.mean()), sources))
+    return SimilarGroup(tuple(sorted(members)), tuple(exercises))
 
 
-def _own_names(tree: ast.AST) -> set[str]:
-    """Names that the answer itself binds; those of libraries keep their meaning."""
-    names = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.arg):
-            names.add(node.arg)
-        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            names.add(node.id)
-        elif isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
-            names.add(node.name)
-    return names
+def _number(exercise: str) -> list[int]:
+    return [int(part) for part in exercise.split(".") if part.isdecimal()]
 
 
-def _symbols(node: ast.AST, names: set[str]) -> Iterator[str]:
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-        return  # a docstring, or a text in place of a comment
-    if isinstance(node, (ast.Load, ast.Store, ast.Del)):
+def _alike(sources: Mapping[str, str], given: frozenset[Fragment]) -> Iterator[_Alike]:
+    """Sets of students whose answers to an exercise are alike, each with its evidence."""
+    own = {student: frozenset(fragments(s)) - given for student, s in sorted(sources.items())}
+    students = [student for student, code in own.items() if code]
+    place = {f: n for n, f in enumerate(sorted(set().union(*own.values())))}
+    has = np.zeros((len(students), len(place)), dtype=np.float32)
+    for row, student in enumerate(students):
+        has[row, [place[fragment] for fragment in own[student]]] = 1
+    both = has @ has.T
+    sizes = np.diag(both)
+    shares = both / np.maximum(sizes[:, None] + sizes - both, 1)
+    components = _components(shares >= ALIKE)
+    alone = np.setdiff1d(np.arange(len(students)), [row for rows in components for row in rows])
+    # who copied from each other wrote it once
+    if not components:
         return
-    symbol = type(node).__name__
-    if isinstance(node, ast.Name) and node.id not in names:
-        symbol = node.id
-    elif isinstance(node, ast.Attribute):
-        symbol = f".{node.attr}"
-    elif isinstance(node, ast.keyword):
-        symbol = f"{node.arg}="
-    yield symbol
-    for child in ast.iter_child_nodes(node):
-        yield from _symbols(child, names)
+    sets = np.stack([*has[alone], *(has[rows].max(axis=0) for rows in components)])
+    written = sets.sum(axis=0)
+    # answers that are wholly given count too: they don't have it
+    count = len(sets) + len(own) - len(students)
+    for n, rows in enumerate(components):
+        elsewhere = written - sets[len(alone) + n]
+        chance = (elsewhere + UNSEEN) / (count + SURE - 1)
+        weights = np.minimum(-np.log2(chance), MOST) / LENGTH
+        bits = (has[rows] * weights) @ has[rows].T
+        near = shares[np.ix_(rows, rows)]
+        bits = np.maximum(bits - BY_CHANCE, 0) * (near >= ALIKE)
+        yield _Alike(tuple(students[row] for row in rows), bits, near)
+
+
+def _components(linked: np.ndarray) -> list[list[int]]:
+    """Sets of rows that are linked, directly or through others; those of one row are left out."""
+    left, found = set(range(len(linked))), []
+    while left:
+        pending, component = [left.pop()], []
+        while pending:
+            row = pending.pop()
+            component.append(row)
+            near = [n for n in np.flatnonzero(linked[row]).tolist() if n in left]
+            left.difference_update(near)
+            pending += near
+        if len(component) > 1:
+            found.append(sorted(component))
+    return found

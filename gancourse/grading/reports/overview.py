@@ -5,20 +5,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gancourse import env, exercises
+from gancourse import exercises
 from gancourse.errors import CourseError
 from gancourse.exercises import rubric
 from gancourse.exercises.base import Exercise
 from gancourse.exercises.rubric import RubricLine
-from gancourse.grading.answers import notebook_file
 from gancourse.grading.gradebook.files import write_private
 from gancourse.grading.gradebook.records import REVIEW, RUBRIC, StudentRecord, number_of
-from gancourse.grading.judging.similarity import SimilarPair, similar_pairs
+from gancourse.grading.judging import given
+from gancourse.grading.judging.similarity import SimilarGroup, similar_groups
 from gancourse.grading.reports import feedback
 from gancourse.grading.reports.feedback import PAGES
 
 BARS = 10  # of the histogram
 MOST_SLIPS = 10
+MOST_SHOWN = 4  # answers of a group
 
 
 @dataclass(frozen=True)
@@ -125,18 +126,6 @@ def most_points(id: str) -> int:
         raise CourseError(error.what, error.why, do) from error
 
 
-def starters() -> dict[str, str]:
-    """Exercise -> the cell as it was handed out, where the course's folder is at hand."""
-    cells = {}
-    for path in sorted((env.root() / "notebooks").glob("[0-9][0-9]_*.ipynb")):
-        try:
-            file = notebook_file.read(path)
-        except notebook_file.Unreadable:  # the instructor's own notebook, in the same folder
-            continue
-        cells |= {e.id: file.answer(e.id) for e in exercises.of_notebook(file.notebook)}
-    return cells
-
-
 def summarize(records: Sequence[StudentRecord]) -> list[Summary]:
     """One summary for each notebook that was handed in."""
     by_notebook = defaultdict(list)
@@ -233,37 +222,87 @@ def as_text(summary: Summary) -> str:
 def class_page(
     summaries: Sequence[Summary],
     records: Sequence[StudentRecord],
-    pairs: Sequence[SimilarPair] = (),
+    groups: Sequence[SimilarGroup] = (),
+    copies: Sequence[tuple[str, ...]] = (),
     outdated: Sequence[str] = (),
 ) -> str:
     """The summaries as one page that needs no network, with what a human should review.
 
-    `outdated` are students whose feedback is older than their marks.
+    Parameters
+    ----------
+    summaries, records
+        All of the class.
+    groups : Sequence[SimilarGroup]
+        Students whose answers are alike.
+    copies : Sequence[tuple[str, ...]]
+        For each notebook that several have handed in byte by byte: its number, and the students.
+    outdated : Sequence[str]
+        Students whose feedback is older than their marks.
     """
     page = PAGES.get_template("class.html")
-    facts = {"flagged": flagged(records), "pairs": pairs, "outdated": outdated}
-    return page.render(summaries=summaries, sandboxes=sandboxes(records), **facts)
+    lists = {"flagged": flagged(records), "groups": groups, "copies": copies, "outdated": outdated}
+    return page.render(summaries=summaries, sandboxes=sandboxes(records), shown=MOST_SHOWN, **lists)
 
 
-def write_class_page(folder: Path, records: Sequence[StudentRecord]) -> Path:
-    """Write the page about the class; returns its path."""
-    answers: dict[str, dict[str, str]] = {}
-    for record in records:
-        for mark in record.marks:
-            answers.setdefault(mark.exercise, {})[record.student] = mark.answer
+def write_class_page(
+    folder: Path,
+    records: Sequence[StudentRecord],
+    earlier: Mapping[str, Sequence[StudentRecord]] | None = None,
+) -> Path:
+    """Write the page about the class; returns its path.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the gradebook.
+    records : Sequence[StudentRecord]
+        The class.
+    earlier : Mapping[str, Sequence[StudentRecord]] | None
+        Name of a gradebook of another term -> its records.
+    """
+    groups, copies = alike(records, earlier or {})
     path = folder / "class.html"
-    pairs = similar_pairs(answers, starters())
     old = feedback.outdated(folder / "feedback", records, title)
-    write_private(path, class_page(summarize(records), records, pairs, old))
+    write_private(path, class_page(summarize(records), records, groups, copies, old))
     return path
 
 
-def overview(folder: Path, records: Sequence[StudentRecord]) -> str:
+def alike(
+    records: Sequence[StudentRecord], earlier: Mapping[str, Sequence[StudentRecord]]
+) -> tuple[list[SimilarGroup], list[tuple[str, ...]]]:
+    """Groups whose answers are alike, and identical files: see `class_page`.
+
+    A student of an earlier term who takes the course again is compared with others only.
+    """
+    present = {record.student for record in records}
+    named = [(record.student, record) for record in records]
+    for term, others in earlier.items():
+        named += [(f"{r.student} ({term})", r) for r in others if r.student not in present]
+    answers: dict[str, dict[str, str]] = defaultdict(dict)
+    files: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for name, record in named:
+        for mark in record.marks:
+            if mark.answer:
+                answers[mark.exercise][name] = mark.answer
+        if record.notebook and record.digest and record.digest not in given.handed_out():
+            files[record.notebook, record.digest].append(name)
+    code = {exercise: given.given_fragments(exercise) for exercise in answers}
+    before = {name for name, _ in named} - present
+    groups = similar_groups(answers, code, before)
+    copies = [(key[0], *names) for key, names in sorted(files.items()) if len(names) > 1]
+    return groups, [copy for copy in copies if present & {*copy[1:]}]
+
+
+def overview(
+    folder: Path,
+    records: Sequence[StudentRecord],
+    earlier: Mapping[str, Sequence[StudentRecord]] | None = None,
+) -> str:
     """How the class did, for the terminal; writes the page too."""
     lines = [as_text(summary) for summary in summarize(records)]
     review = sum(r.status == REVIEW or bool(r.waiting and r.flagged) for r in records)
     missing = [record for record in records if not (record.has_score or record.waiting)]
-    page = write_class_page(folder, records)
+    page = write_class_page(folder, records, earlier)
     for count, guarantees in sandboxes(records):
         if guarantees[0].startswith(("CONTAINER", "UNSAFE")):
             lines.append(f"{count} submission{'s' * (count != 1)}: {'; '.join(guarantees)}")

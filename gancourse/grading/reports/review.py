@@ -16,7 +16,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from gancourse.grading.answers.notebook_file import NOT_PYTHON, Cell
+from gancourse.grading.answers.cell import NOT_PYTHON, Cell
 from gancourse.grading.gradebook.files import private_folder, write_private
 from gancourse.grading.gradebook.records import RUBRIC, StudentRecord
 from gancourse.grading.judging.marking import Mark

@@ -15,22 +15,20 @@ import socket
 import struct
 import sys
 import tempfile
-import threading
 import warnings
 from collections.abc import Iterator
-from functools import partial
 from importlib import import_module
 from pkgutil import walk_packages
-from types import CodeType, FrameType
 from typing import Any
 
 import torch
 from safetensors.torch import save
 
 from gancourse import exercises
-from gancourse.exercises.base import Exercise, Failure, Observation
+from gancourse.exercises.base import Failure, Observation
 from gancourse.grading.answers.collector import CellError, Collector, make_shell, observe, text_of
 from gancourse.grading.sandbox import landlock, linux
+from gancourse.grading.sandbox.watching import watched
 
 HEAD = struct.Struct(">II")  # bytes of JSON, bytes of tensors
 PRELOAD = ("matplotlib.pyplot", "sklearn.linear_model", "skimage", "gancourse.training.loop")
@@ -152,10 +150,10 @@ def work(channel: Channel, shell: Any) -> None:
         answer = collector.answer(exercise)
         channel.send({"at": f"exercise {id}"})
         seed = channel.receive()["seed"]  # not before: no answer knows the cases of a later one
-        with _reference_calls(exercise, shell.user_ns, folder) as calls:
+        with watched(exercise, shell.user_ns, folder) as watch:
             with _time_limit(job["exercise_seconds"]):
                 seen = observe(exercise, answer, seed)
-        flags = _flags(exercise, answer, calls, id in collector.corrected)
+        flags = watch.flags(answer, id in collector.corrected)
         parts, tensors = [], {}
         for i, observation in enumerate(seen):
             part, own_tensors = _pack(i, observation)
@@ -190,48 +188,6 @@ def _interrupt(*_: Any) -> None:
     raise OutOfTime("took too long")
 
 
-@contextlib.contextmanager
-def _reference_calls(exercise: Exercise, names: dict, folder: str) -> Iterator[list[bool]]:
-    """Calls of an exercise's reference: whether each came from the student's code, or a thread.
-
-    The student's code has the notebook's `names` as its globals, or lies in its working folder.
-    """
-    codes, calls = _codes(exercise.reference), []
-
-    def is_students(frame: FrameType) -> bool:
-        return frame.f_globals is names or frame.f_code.co_filename.startswith(folder)
-
-    def profile(frame: FrameType, event: str, _: Any) -> None:
-        if event == "call" and frame.f_code in codes:
-            caller = frame.f_back
-            while caller and not is_students(caller):
-                caller = caller.f_back
-            in_thread = threading.current_thread() is not threading.main_thread()
-            calls.append(caller is not None or in_thread)
-
-    sys.setprofile(profile)
-    threading.setprofile(profile)
-    try:
-        yield calls
-    finally:
-        sys.setprofile(None)
-        threading.setprofile(None)
-
-
-def _flags(exercise: Exercise, answer: Any, calls: list[bool], corrected: bool) -> list[str]:
-    """What to flag: "calls" of the reference; "given", a number that `check` handed out."""
-    flags, reference = [], exercise.reference
-    same_code = False
-    with contextlib.suppress(Exception):  # it, in a wrapper, or read from its file
-        same_code = bool(_codes(answer) & _codes(reference))
-    if same_code or any(calls):
-        flags.append("calls")
-    numbers = isinstance(reference, (int, float)) and isinstance(answer, (int, float))
-    if numbers and corrected and answer == reference:
-        flags.append("given")
-    return flags
-
-
 def _pack(i: int, seen: Observation | Failure) -> tuple[dict, dict[str, torch.Tensor]]:
     """One observation as names, and tensors that safetensors can store."""
     if not isinstance(seen, Failure):
@@ -246,11 +202,3 @@ def _pack(i: int, seen: Observation | Failure) -> tuple[dict, dict[str, torch.Te
             text = f"The result can't be stored as plain numbers ({type(error).__name__})."
         seen = Failure("AnswerError", text)
     return {name: str(getattr(seen, name))[:1000] for name in ("kind", "text", "line")}, {}
-
-
-def _codes(reference: Any) -> set[CodeType]:
-    """The code of a reference: of a function, of what a decorator or partial wraps, of methods."""
-    while isinstance(reference, partial) or hasattr(reference, "__wrapped__"):
-        reference = getattr(reference, "__wrapped__", None) or reference.func
-    parts = vars(reference).values() if isinstance(reference, type) else [reference]
-    return {part.__code__ for part in parts if hasattr(part, "__code__")}
