@@ -407,7 +407,7 @@ ax = show_images(x, columns=16, title="stacked digits: one digit in each colour 
 show(ax, alt="Sixteen images, each with a red, a green and a blue digit on top of one another")
 
 # %% [markdown]
-# *Figure 11.5. Real stacked digits.* In the table each row is *one* run, so read it as an example and not as a comparison. The course's recipe drew all 1,000 numbers, with a divergence still above that of real digits; DCGAN's own recipe and the modern row missed some. The modern row has fewer steps, since each costs more time; what it reaches in as many steps, or seconds, this table does not tell. And in all rows few samples have three clear digits: "1,000 modes" says less than it seems.
+# *Figure 11.5. Real stacked digits.* In the table `dcgan` is the paper's recipe; `recipe` is the course's (R1, EMA, decay, a rate of 0.002); `modern` has the pairing loss, R1 and R2 in each step and no normalization, `long` more steps of it, `lazy` the penalties in every 8th step only, `logistic loss` the loss of 2014 and R1 instead, and `residual` R3GAN's networks in small. Seconds are those of two cores. A row with a single run is an example, not a comparison. The course's recipe drew all 1,000 numbers, with a divergence still above that of real digits; DCGAN's own missed some. In as many seconds `modern` made half as many steps and stayed behind; with as many steps, or with lazy penalties, it came near the recipe. The residual networks cost so much more per step here that they were far from done. So the modern loss does *not* win at this budget, which is far below the paper's. And in all rows few samples have three clear digits: "1,000 modes" says less than it seems.
 
 # %% [markdown]
 # ## 4. Few images

@@ -119,7 +119,6 @@ def test_clones_of_students_repositories_can_be_graded(repository, tmp_path):
         history.mkdir(parents=True)
         for n in range(collect.MOST_FILES + 1):
             (history / f"{n:02x}").write_bytes(b"x")
-    read = lambda content: notebook_file.parse(content).notebook  # noqa: E731
-    submissions = list(collect.collect(tmp_path / "clones", read))
+    submissions = list(collect.collect(tmp_path / "clones", notebook_file.parse))
     seen = [(s.student, s.notebook, s.problem) for s in submissions]
     assert seen == [("02-minimax-ann", "02", ""), ("02-minimax-bob", "02", "")]

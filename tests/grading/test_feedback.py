@@ -140,6 +140,6 @@ def test_a_page_shows_its_time_and_is_written_again_only_if_something_changed(tm
     assert "3 February" in path.read_text()  # as it was
     late = [record("ann", 2, days_late=1, penalty=10.0), *marked[1:]]
     assert feedback.outdated(folder, late, str) == ["ann"]
-    page = overview.class_page([], [], (), ["ann"])
+    page = overview.class_page([], [], outdated=["ann"])
     is_sound(page)
     assert "older than the marks, for 1 student: ann." in page

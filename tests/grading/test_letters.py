@@ -67,7 +67,8 @@ def grade(path, secret, *, sandbox="bubblewrap") -> marking.Result:
     text = path.read_text()
     assert not path.with_suffix(".run").exists(), "it ran again"
     path.with_suffix(".run").touch()
-    file, log = notebook_file.NotebookFile(text, "02", ()), marking._Log(seen={"2.1": seen(text)})
+    file = notebook_file.NotebookFile(text.encode(), "02", ())
+    log = marking._Log(seen={"2.1": seen(text)})
     return marking.Result("02", (marking._mark(file, EXERCISE, 0, log, ("a flag",)),))
 
 

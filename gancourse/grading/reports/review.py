@@ -17,6 +17,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from gancourse.grading.answers.cell import NOT_PYTHON, Cell
+from gancourse.grading.answers.magics import call_of
 from gancourse.grading.gradebook.files import private_folder, write_private
 from gancourse.grading.gradebook.records import RUBRIC, StudentRecord
 from gancourse.grading.judging.marking import Mark
@@ -112,10 +113,9 @@ def _code(source: str) -> str:
     """The syntax tree of an answer as text; the answer itself where it isn't Python."""
     try:
         tree = Cell(0, source, "", False).tree
-        nodes = tree.body if tree else []  # a magic such as %%time is a `pass` in it
-        return (
-            "\n".join(ast.dump(n) for n in nodes if not isinstance(n, ast.Pass)) or source.strip()
-        )
+        nodes = tree.body if tree else []
+        code = [ast.dump(n) for n in nodes if not call_of(getattr(n, "value", n))[0]]  # no %%time
+        return "\n".join(code) or source.strip()
     except NOT_PYTHON:
         return source.strip()
 
