@@ -47,5 +47,7 @@ def seed_table(table: Mapping[str, Any], *keys: str) -> str:
             digits = 0 if fmean(values) >= 100 else 3
             error = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
             parts.append(f"{key} {fmean(values):.{digits}f}{error}")
-        lines.append("  ".join([*parts, f"({len(row['seeds'])} seeds)"]))
+        lines.append(
+            "  ".join([*parts, f"({len(row['seeds'])} seed{'s' * (len(row['seeds']) > 1)})"])
+        )
     return "\n".join(lines)
