@@ -156,7 +156,7 @@ class Exercise:
     atol: float = 1e-5
     conclude: Callable[[Observation, Case], Observation] | None = None
     """Where right answers differ, as random numbers do: from the raw results that `observe` returns
-    to what they have in common. The grader calls it where the answer can't reach it."""
+    to what they have in common; facts are kept. The grader calls it where no answer reaches it."""
     parts: tuple[Part, ...] = ()
     """What earns a part of the points on its own; the rest is for an answer that is right."""
 

@@ -16,7 +16,14 @@ from torch import Tensor
 
 from gancourse.exercises import differences, relations
 from gancourse.exercises.base import AnswerError, Case, Exercise, observe_call
-from gancourse.exercises.differences import FACT, GRADIENT, Failure, Observation, is_fact
+from gancourse.exercises.differences import (
+    FACT,
+    GRADIENT,
+    RAW,
+    Failure,
+    Observation,
+    is_fact,
+)
 from gancourse.exercises.parts import Part, right_parts
 from gancourse.exercises.watch import OnDevice, TimeLimit, Watched, named, raised_at
 
@@ -60,7 +67,8 @@ def _concluded(
     if exercise.conclude is None or case.device or isinstance(seen, Failure):
         return seen
     try:
-        return exercise.conclude(seen, case)
+        rest = {name: x for name, x in seen.items() if not name.startswith(RAW)}
+        return {**exercise.conclude(seen, case), **rest}
     except AnswerError as error:
         return Failure("AnswerError", str(error), right=error.right)
     except (KeyError, RuntimeError, ValueError, TypeError, IndexError):

@@ -103,9 +103,8 @@ def conclude_noise(seen: Observation, case: Case) -> Observation:
     if not noisy.isfinite().all():
         facts = {"Some values are nan or infinite.": True}
     ends = {} if grey else {"smallest and largest value": torch.stack(noisy.aminmax())}
-    said = {name: is_so for name, is_so in seen.items() if not name.startswith(RAW)}
     true = {FACT + text: torch.tensor(True) for text, is_so in facts.items() if is_so}
-    return {"result": torch.zeros_like(noisy), **ends, **said, **true}
+    return {"result": torch.zeros_like(noisy), **ends, **true}
 
 
 def steps(r: Tensor, eps: float) -> dict[str, bool]:

@@ -93,8 +93,7 @@ def conclude_loop(seen: Observation, case: Case) -> Observation:
         good &= near(given, G) and ranks(given, D)
     if not good:
         raise AnswerError("The weights that were observed are not those of a run that learns.")
-    changed = {name: x for name, x in seen.items() if not name.startswith(RAW)}
-    return {"measurements that are wrong": torch.zeros(()), **changed}
+    return {"measurements that are wrong": torch.zeros(())}
 
 
 def on_device(run: OnDevice, given: Any, seed: int) -> Observation:
