@@ -131,7 +131,7 @@ def test_every_slip_gets_its_own_hint(exercise: Exercise, draws: int, monkeypatc
     hints = exercise.hints
     assert len(hints) >= 4 and len(set(hints)) == len(hints)
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
-    for seed in range(max(1, draws // 10)):
+    for seed in range(max(1, min(draws // 10, affordable(exercise, draws) // 5))):
         cases = [case for case in exercise.draw(seed) if not case.device]
         seen: dict[tuple[int, int], Any] = {}  # each answer is observed once on each case
 
@@ -154,7 +154,7 @@ def test_every_slip_gets_its_own_hint(exercise: Exercise, draws: int, monkeypatc
 @each
 def test_no_fault_of_the_reference_passes(exercise: Exercise, draws: int):
     """Detached, on the CPU, in place, frozen, seeded again: see benchmarks/fairness.py."""
-    for seed in range(max(3, draws // 10)):
+    for seed in range(max(3, min(draws // 10, affordable(exercise, draws) // 5))):
         assert FAIRNESS.accepted(exercise, seed) == []
 
 
