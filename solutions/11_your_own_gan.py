@@ -442,7 +442,7 @@ augmented_losses = check("11.6", augmented_losses)
 # %% [markdown]
 # `Augmented(D, rng)` puts this T before D, so that in any loop, yours of 11.2 too, D sees transformed images only.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 faces, new_faces = named.train_and_unseen("emoji_faces", 32)
 G, D = pair(5, 3)
 T, wrapped = Augmented(nn.Identity(), env.rng(7)), Augmented(D, env.rng(7))
