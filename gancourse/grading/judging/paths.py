@@ -48,7 +48,7 @@ class Names:
                     self.rebound.add(target.id)
 
     def forget(self, tree: ast.Module) -> None:
-        """Drop names that a cell certainly defines anew; of other assignments any may fail."""
+        """Drop names that a cell surely defines again; of other assignments any may fail."""
         for node in tree.body:
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.decorator_list:
                 self.paths.pop(node.name, None)
