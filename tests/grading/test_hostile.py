@@ -31,13 +31,20 @@ def files() -> set:
 
 
 def still_running(sandbox: Sandbox) -> list[int]:
-    """Processes that are left in a sandbox's namespace."""
-    pids = []
+    """Processes that are left in a sandbox's namespace.
+
+    A later namespace, of a test in another process, may have its number; then another process is
+    the first in it.
+    """
+    pids, first = [], set()
     for process in psutil.process_iter():
         with contextlib.suppress(OSError):
             if os.stat(f"/proc/{process.pid}/ns/pid").st_ino == sandbox.pid_namespace:
                 pids.append(process.pid)
-    return pids
+                status = Path(f"/proc/{process.pid}/status").read_text()
+                numbers = next(x for x in status.splitlines() if x.startswith("NSpid:")).split()
+                first |= {process.pid} if numbers[-1] == "1" else set()
+    return pids if not first or sandbox.pid in first else []
 
 
 @pytest.fixture(scope="module")
