@@ -407,7 +407,7 @@ ax = show_images(x, columns=16, title="stacked digits: one digit in each colour 
 show(ax, alt="Sixteen images, each with a red, a green and a blue digit on top of one another")
 
 # %% [markdown]
-# *Figure 11.5. Real stacked digits.* In the table `dcgan` is the paper's recipe; `recipe` is the course's (R1, EMA, decay, a rate of 0.002); `modern` has the pairing loss, R1 and R2 in each step and no normalization, `long` more steps of it, `lazy` the penalties in every 8th step only, `logistic loss` the loss of 2014 and R1 instead, and `residual` R3GAN's networks in small. Seconds are those of two cores. A row with a single run is an example, not a comparison. The course's recipe drew all 1,000 numbers, with a divergence still above that of real digits; DCGAN's own missed some. In as many seconds `modern` made half as many steps and stayed behind; with as many steps, or with lazy penalties, it came near the recipe. The residual networks cost so much more per step here that they were far from done. So the modern loss does *not* win at this budget, which is far below the paper's. And in all rows few samples have three clear digits: "1,000 modes" says less than it seems.
+# *Figure 11.5. Real stacked digits.* The rows of the table: `dcgan` is the paper's recipe; `recipe` is the course's (R1, EMA, decay, a rate of 0.002); `modern` has the pairing loss, R1 and R2 in each step, and no normalization; `long` is the same with more steps; `lazy` has the penalties in every 8th step only; `logistic loss` is `lazy` with the loss of 2014 and R1; `residual` is `lazy` with R3GAN's networks in small. Seconds are the steps times the measured time of a step on two cores. **A row with one seed is an example: which recipe is better, it does not tell.** In these runs the course's recipe drew all 1,000 numbers, with a divergence still above that of real digits; DCGAN's own missed some. In about as many seconds `modern` made half as many steps and had a larger divergence; with as many steps, or with lazy penalties, it came near the recipe, and was never ahead of it. The residual networks cost three times as much per step on this CPU, and had hardly begun to learn. The paper's runs are far longer. And in all rows few samples have three clear digits: "1,000 modes" says less than it seems.
 
 # %% [markdown]
 # ## 4. Few images
@@ -440,7 +440,7 @@ def augmented_losses(
 augmented_losses = check("11.6", augmented_losses)
 
 # %% [markdown]
-# `Augmented(D, rng)` puts this T before D, so that in any loop, yours of 11.2 too, D sees transformed images only.
+# `Augmented(D, rng)` is D behind such a T (colour, translation, cutout). Pass it to any loop in the place of D, also to yours of 11.2, and D sees transformed images only.
 
 # %% tags=["nbval-ignore-output"]
 faces, new_faces = named.train_and_unseen("emoji_faces", 32)
@@ -539,7 +539,7 @@ for kind in ("plain", "augmented"):
                   for name, key in (("fid", "frechet"), ("copies", "copies"))})  # fmt: skip
 
 # %% [markdown]
-# **Reading it.** Copies, also shifted by a pixel, have a share near 1; unseen faces about 0.05 by construction, roughly with 23 of them. No sample is a near copy: all are farther from the training images than unseen faces are. But noise would have a share of 0, too.
+# **Reading it.** Copies, also shifted by a pixel, have a share near 1. Unseen faces have 0.05 by construction, as nearly as 23 of them allow. No sample is a near copy: all are farther from the training images than unseen faces are. But noise would have a share of 0, too.
 #
 # The table is from complete runs of 2,000 steps, with much smaller networks than the paper's. "Kernel distance" is notebook 10's, "gap" that of D's logits. Augmentation closes D's gap in every run. Whether it brings the samples of faces closer to unseen ones, these few seeds do not tell; transforming only the real images is worse in each. On galaxies the gap is small without augmentation, too, and both runs with colour, translation and cutout are worse than all others: their colours mean something.
 #

@@ -15,7 +15,7 @@ class Part:
     """
 
     what: str
-    """As in "1 of 3 points: loss_D is right." """
+    """As in "1 of 3 points, for the gradient of D": no period in it."""
     points: int
     values: tuple[str, ...] = ("*",)
     """Patterns (`fnmatch`) of the names of the observations that belong to it."""

@@ -7,10 +7,12 @@ import torch
 from torch import Tensor
 
 from gancourse import exercises
+from gancourse.exercises import verdicts
 from gancourse.exercises.base import Case, Exercise, observe_value
 from gancourse.exercises.differences import Failure
 from gancourse.exercises.parts import Part, right_parts
 from gancourse.exercises.verdicts import assess, compare, observe_raw, try_observe
+from gancourse.grading.answers import collector
 
 EVERY = [e for number in range(12) for e in exercises.of_notebook(f"{number:02d}")]
 WITH_PARTS = [e for e in EVERY if e.parts]
@@ -66,12 +68,24 @@ def test_what_an_error_leaves_right_counts():
     assert not right_parts(parts, wanted, [Failure("ValueError", "")], 0, 0)
 
 
-def test_a_case_that_was_not_observed_earns_nothing():
-    cases = MOMENTS.draw(1)
-    seen = [observe_raw(MOMENTS, moments, cases[0])]
-    assert compare(MOMENTS, cases[:1], seen).points in (0, 4)
-    wanted = [try_observe(MOMENTS, moments, case) for case in cases[:2]]
-    assert right_parts(MOMENTS.parts, wanted, seen, 0, 0) == [MOMENTS.parts[1]]
+@pytest.mark.parametrize("answer", [moments, lambda x: {"mean": x.mean(), "spread": x.var()}])
+def test_a_case_that_was_not_observed_earns_nothing(answer):
+    seen = [observe_raw(MOMENTS, answer, case) for case in MOMENTS.draw(1)]
+    assert collector.verdict(MOMENTS, 1, seen).points in (1, 4)
+    for short in ([], seen[:1], seen[:2], [*seen, seen[0]]):
+        verdict = collector.verdict(MOMENTS, 1, short)
+        assert verdict.points == 0 and verdict.status != "right", short
+    stopped = collector.verdict(MOMENTS, 1, [seen[0], Failure("AnswerError", "stopped")])
+    assert stopped.points == (2 if answer is moments else 0)  # what was observed counts
+
+
+@pytest.mark.parametrize("exercise", WITH_PARTS, ids=named)
+def test_a_message_can_be_told_without_its_parts(exercise: Exercise):
+    for parts in (exercise.parts, exercise.parts[:1]):
+        said = verdicts._earned(exercise, parts, 1)
+        assert verdicts.without_parts(f"Not correct yet{said}. On 1.5: x") == (
+            "Not correct yet. On 1.5: x"
+        )
 
 
 def test_every_large_exercise_has_parts():
@@ -104,4 +118,5 @@ def test_what_was_observed_for_another_seed_is_worth_nothing(exercise: Exercise)
         seen = [observe_raw(exercise, exercise.reference, case) for case in exercise.draw(old)]
         verdict = compare(plain, exercise.draw(new), seen)
         earned.append(verdict.points)
+    assert earned.count(exercise.points) <= len(pairs) // 4, "known before"
     assert earned.count(0) >= len(pairs) / 2, earned

@@ -8,7 +8,13 @@ CHOICE = 'answer = "c"'
 WRONG = "def value(real, fake):\n    return F.logsigmoid(real).mean() * 0.7"
 RIGHT = "def value(real, fake):\n    return F.logsigmoid(real).mean() + F.logsigmoid(-fake).mean()"
 LOSS = "def generator_loss(fake):\n    return F.softplus(-fake).mean()"
-NAMES = {"2.1": "answer", "2.2": "value", "1.1": "number", "2.5": "generator_loss"}
+NAMES = {
+    "2.3": "optimal_discriminator",
+    "2.1": "answer",
+    "2.2": "value",
+    "1.1": "number",
+    "2.5": "generator_loss",
+}
 
 
 def code(source, id="", tags=()) -> dict:

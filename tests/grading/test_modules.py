@@ -137,3 +137,13 @@ def test_calls_of_the_reference_in_them_are_observed(server, tmp_path):
     mark = next(m for m in marking.grade(path, b"s", server=server).marks if m.exercise == "2.2")
     assert mark.earned == 2
     assert "the reference solution was called while the answer was observed" in mark.flags
+
+
+@needs_a_sandbox
+def test_a_line_in_them_that_everybody_writes_alike_is_no_copy(server, tmp_path):
+    cells = [code(SETUP), *exercise("2.3", "from helpers import optimal as optimal_discriminator")]
+    helpers = "def optimal(p, q):\n    return p / (p + q)"
+    path = Path(tmp_path / "x.ipynb")
+    path.write_bytes(parse(text(cells).encode(), "x", reads(helpers=helpers)).content)
+    mark = next(m for m in marking.grade(path, b"s", server=server).marks if m.exercise == "2.3")
+    assert mark.earned == mark.points and not mark.flags

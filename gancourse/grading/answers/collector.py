@@ -176,6 +176,8 @@ def observe(exercise: Exercise, answer: Any, seed: int) -> list[Observation | Fa
 def verdict(exercise: Exercise, seed: int, seen: list[Observation | Failure]) -> Verdict:
     """Compare what `observe` returned for an answer with the reference, on the same cases."""
     cases = exercise.draw(seed)
+    if seen and len(seen) != len(cases) and not isinstance(seen[-1], Failure):  # it was not stopped
+        return Verdict(exercise, "wrong", "your answer was not observed on every case.")
     try:
         result = compare(exercise, cases[: len(seen)], seen[: len(cases)])
     except Exception as error:  # numbers of a kind that can't be compared

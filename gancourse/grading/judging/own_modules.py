@@ -1,7 +1,7 @@
 """Modules that a notebook imports and may have written itself: a copy of the course, perhaps.
 
-Only the notebook is handed in, so a module of the student's own is not there when it is graded,
-unless a cell writes it. What `%%writefile` writes can be read; other files can't.
+Those that were handed in with it are searched like cells (`NotebookFile.module_cells`). Others are
+there only if a cell writes them: what `%%writefile` writes can be read; other files can't.
 """
 
 import ast

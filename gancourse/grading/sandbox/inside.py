@@ -150,7 +150,7 @@ def work(channel: Channel, shell: Any) -> None:
         answer = collector.answer(exercise)
         channel.send({"at": f"exercise {id}"})
         seed = channel.receive()["seed"]  # not before: no answer knows the cases of a later one
-        with watched(exercise, shell.user_ns, folder) as watch:
+        with watched(exercise, shell.user_ns, folder, job.get("modules", ())) as watch:
             with _time_limit(job["exercise_seconds"]):
                 seen = observe(exercise, answer, seed)
         flags = watch.flags(answer, id in collector.corrected)

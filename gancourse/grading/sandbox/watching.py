@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
@@ -26,8 +26,8 @@ OWN_THREADS = ("threading.py", "gancourse/exercises/watch.py", "tqdm/_monitor.py
 class Watch:
     """What happened while one answer was observed."""
 
-    def __init__(self, exercise: Exercise, names: dict) -> None:
-        self.exercise, self.names = exercise, names
+    def __init__(self, exercise: Exercise, names: dict, own: tuple[str, ...]) -> None:
+        self.exercise, self.names, self.own = exercise, names, own
         self.calls: list[bool] = []
         """Calls of the reference: whether each came from the notebook, or another thread."""
         self.unseen: list[str] = []
@@ -38,7 +38,7 @@ class Watch:
         flags, reference = list(dict.fromkeys(self.unseen)), self.exercise.reference
         holds = False
         with contextlib.suppress(Exception):
-            holds = _holds(answer, _codes(reference), self.names)
+            holds = _holds(answer, _codes(reference), self.names, self.own)
         if holds or any(self.calls):
             flags.append("calls")
         numbers = isinstance(reference, (int, float)) and isinstance(answer, (int, float))
@@ -59,7 +59,9 @@ os.register_at_fork(before=_forked)  # for as long as the process lives
 
 
 @contextlib.contextmanager
-def watched(exercise: Exercise, names: dict, folder: str) -> Iterator[Watch]:
+def watched(
+    exercise: Exercise, names: dict, folder: str, modules: Iterable[str] = ()
+) -> Iterator[Watch]:
     """Watch the calls of an exercise's reference while its answer is observed.
 
     Parameters
@@ -70,8 +72,11 @@ def watched(exercise: Exercise, names: dict, folder: str) -> Iterator[Watch]:
         The notebook's global names: functions with them are the student's own.
     folder : str
         Where the student's own modules lie.
+    modules : Iterable[str]
+        Files there that were handed in: like cells, they are searched for copies as text.
     """
-    watch = Watch(exercise, names)
+    own = (CELL, *(os.path.join(folder, file) for file in modules))
+    watch = Watch(exercise, names, own)
     prints = set(map(_fingerprint, _codes(exercise.reference)))
     known: dict[CodeType, bool] = {}  # whether a code is a reference's, or a copy of it in a file
 
@@ -81,7 +86,7 @@ def watched(exercise: Exercise, names: dict, folder: str) -> Iterator[Watch]:
     def profile(frame: FrameType, event: str, _: Any) -> None:
         code = frame.f_code
         if event == "call" and code not in known:
-            known[code] = _fingerprint(code) in prints and not code.co_filename.startswith(CELL)
+            known[code] = _fingerprint(code) in prints and not code.co_filename.startswith(own)
         if event == "call" and known[code]:
             caller = frame.f_back
             while caller and not is_students(caller):
@@ -116,14 +121,14 @@ def _other_threads() -> bool:
     return any(isinstance(thread, threading.Timer) for thread in threading.enumerate())
 
 
-def _holds(answer: Any, codes: set[CodeType], names: dict) -> bool:
+def _holds(answer: Any, codes: set[CodeType], names: dict, own: tuple[str, ...]) -> bool:
     """Whether an answer is the reference, or has it within: in a wrapper, a partial, a method."""
     prints = set(map(_fingerprint, codes))
     seen, pending = {id(names)}, deque([answer])
     while pending and len(seen) < OBJECTS:
         thing = pending.popleft()
         if isinstance(thing, CodeType):
-            if _fingerprint(thing) in prints and not thing.co_filename.startswith(CELL):
+            if _fingerprint(thing) in prints and not thing.co_filename.startswith(own):
                 return True
             continue
         if id(thing) in seen or isinstance(thing, (ModuleType, str, int, float)):
