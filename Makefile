@@ -2,13 +2,14 @@
 #
 #   make lab                      open the course in JupyterLab
 #   make test                     run all tests, in parallel
+#   make site                     build the website into site/_build/html
 #   make lab PORT=9000            another port
 #   make lab PYTHON=python3.12    another Python (3.10 to 3.14)
 #   make test ARGS="-k digits"    further arguments for pytest, or for JupyterLab
 
 PORT ?= 8888
 
-.PHONY: lab test clean
+.PHONY: lab test site clean
 
 lab:
 	@sh tools/setup.sh lab
@@ -18,5 +19,8 @@ test:
 	@sh tools/setup.sh test
 	@.venv/bin/python -m pytest -n auto --maxprocesses 8 --dist worksteal $(ARGS)
 
+site:
+	@sh tools/site.sh
+
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-site site/_build site/node_modules
