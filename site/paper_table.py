@@ -69,7 +69,7 @@ def names_in(node: ast.AST) -> set[str]:
 
 
 def test(course: Course, module: str, name: str) -> str:
-    """A link to the first test that uses a function, or a dash."""
+    """A link to the first test that uses a function."""
     for path in (f"tests/papers/test_{module}.py", *others(course, module)):
         file = course.root / path
         if not file.exists():
@@ -79,7 +79,7 @@ def test(course: Course, module: str, name: str) -> str:
             if is_test and name in names_in(node):
                 what = node.name.removeprefix("test_").replace("_", " ")
                 return f"[{what}]({course.source(path)}#L{node.lineno})"
-    return "–"
+    return "none"
 
 
 def others(course: Course, module: str) -> list[str]:
@@ -106,4 +106,4 @@ def in_notebook(course: Course, module: str, name: str) -> str:
         for cell in course.notebook("solutions", page)["cells"]:
             if cell["cell_type"] == "code" and re.search(rf"\b{name}\b", "".join(cell["source"])):
                 return f"[{page[:2]}](notebooks/{page}.html)"
-    return "–"
+    return "none"

@@ -69,11 +69,11 @@ def to_onnx(net: nn.Module, noise_dim: int) -> bytes:
                 program = torch.onnx.export(
                     net, (z,), dynamo=True, dynamic_shapes=shapes, verbose=False, **names
                 )
-                return _bare(program.model_proto.SerializeToString())
+                return without_comments(program.model_proto.SerializeToString())
             file = BytesIO()
             axes = {"z": {0: "batch"}, "images": {0: "batch"}}
             torch.onnx.export(net, (z,), file, dynamo=False, dynamic_axes=axes, **names)
-            return _bare(file.getvalue())
+            return without_comments(file.getvalue())
     except Exception as error:  # whatever the exporter raises about a student's own layers
         reason = str(error).strip().splitlines() or [""]
         raise CourseError(
@@ -83,7 +83,7 @@ def to_onnx(net: nn.Module, noise_dim: int) -> bytes:
         ) from error
 
 
-def _bare(model: bytes) -> bytes:
+def without_comments(model: bytes) -> bytes:
     """The model without comments: the exporter notes lines of code, with the paths of files."""
     import onnx
 

@@ -73,7 +73,7 @@ def page(
     return Template(_text("page/template.html")).substitute(
         title=escape(card.name or NOT_STATED),
         description=escape(about),
-        style=_text("page/page.css"),
+        style=_text("page/page.css") + _text("page/latent.css"),
         sheet=b64encode(png(samples)).decode(),
         alt=f"{count} generated images of {size}, in rows",
         width=samples.width,

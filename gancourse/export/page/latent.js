@@ -2,7 +2,7 @@
  * A generator of images with its controls: a seed, sliders along directions of latent space, and an
  * interpolation between two seeds. The network runs in the browser, by ONNX Runtime Web.
  *
- * `mount` is the only thing that a page needs; it makes no request. Styles are in page.css, under
+ * `mount` is the only thing that a page needs; it makes no request. Styles are in latent.css, under
  * the class "latent".
  */
 
@@ -57,9 +57,11 @@ const STEP_MS = 3000; // of a walk, from one seed to the next
  * @param {any} ort ONNX Runtime Web, configured: its module "onnxruntime-web/wasm".
  * @param {Generator} generator
  * @param {Partial<Texts>} [texts] Other words, for instance in another language.
+ * @param {(images: {data: Float32Array, dims: readonly number[]}) => void} [drawn] Called with each
+ *     image that is drawn.
  * @returns {Promise<void>} Resolves when the first image is drawn; rejects if the network can't run.
  */
-export async function mount(element, ort, generator, texts = {}) {
+export async function mount(element, ort, generator, texts = {}, drawn = () => {}) {
     const words = { ...TEXTS, ...texts };
     const options = { executionProviders: ["wasm"], logSeverityLevel: 3 };
     const session = await ort.InferenceSession.create(generator.onnx, options);
@@ -70,7 +72,7 @@ export async function mount(element, ort, generator, texts = {}) {
     const milliseconds = await measured(() => generate(latent(1, generator)));
     const parts = build(words, generator);
     element.replaceChildren(parts.root);
-    connect(parts, generate, generator, words);
+    connect(parts, generate, generator, words, drawn);
     await parts.draw();
     parts.say(words.ready, milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds));
     parts.root.dataset.milliseconds = milliseconds.toFixed(2);
@@ -191,7 +193,7 @@ export function moved(z, amounts, generator) {
  * @param {(Node | string)[]} children
  * @returns {any}
  */
-function make(tag, attributes = {}, ...children) {
+export function make(tag, attributes = {}, ...children) {
     const node = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
     node.append(...children);
@@ -199,7 +201,7 @@ function make(tag, attributes = {}, ...children) {
 }
 
 /** A slider in a label, with its value shown. */
-function slider(name, hint, min, max, show) {
+export function slider(name, hint, min, max, show) {
     const input = make("input", { type: "range", min, max, step: "0.01", value: "0" });
     const output = make("output");
     const note = hint ? [make("span", { class: "latent-hint" }, hint)] : [];
@@ -221,7 +223,7 @@ function seedField(name, value) {
     return { input, label: make("label", { class: "latent-seed" }, make("span", {}, name), input) };
 }
 
-function button(text, kind = "") {
+export function button(text, kind = "") {
     return make("button", { type: "button", class: kind }, text);
 }
 
@@ -272,8 +274,9 @@ function build(words, generator) {
  * @param {(z: Float32Array) => Promise<any>} generate
  * @param {Generator} generator
  * @param {Texts} words
+ * @param {(images: any) => void} drawn
  */
-function connect(parts, generate, generator, words) {
+function connect(parts, generate, generator, words, drawn) {
     const { canvas, seed, second, buttons, directions, mix, say } = parts;
     const number = (field) => Math.abs(Math.trunc(Number(field.input.value))) % SEEDS || 0;
     const random = () => Math.floor(Math.random() * SEEDS);
@@ -289,7 +292,9 @@ function connect(parts, generate, generator, words) {
         running = true;
         do {
             again = false;
-            paint(canvas, await generate(vector()));
+            const images = await generate(vector());
+            paint(canvas, images);
+            drawn(images);
             canvas.setAttribute("aria-label", words.image.replace("#", String(number(seed))));
         } while (again);
         running = false;
@@ -368,7 +373,7 @@ function walker(parts, number, random, draw, words) {
  * @param {HTMLCanvasElement} canvas
  * @param {{data: Float32Array, dims: readonly number[]}} images
  */
-function paint(canvas, { data, dims: [, channels, height, width] }) {
+export function paint(canvas, { data, dims: [, channels, height, width] }) {
     if (canvas.width !== width || canvas.height !== height) {
         canvas.width = width;
         canvas.height = height;
@@ -386,7 +391,7 @@ function paint(canvas, { data, dims: [, channels, height, width] }) {
 }
 
 /** Enlarge a canvas by a whole factor, so that every pixel is a square of the same size. */
-function fit(canvas) {
+export function fit(canvas) {
     const room = Math.min(canvas.parentElement.clientWidth, HEIGHT_SHARE * innerHeight, LARGEST);
     const factor = Math.max(1, Math.floor(room / canvas.width));
     canvas.style.width = `${Math.min(factor * canvas.width, room)}px`;
