@@ -16,7 +16,9 @@ STOLEN = (
     "    sys.setprofile(watch)\n"
     "    return result\n"
 )
-TEXT = f"text = {STOLEN!r}\nd = {{}}\n"
+KEEP = "import random\nrandom.Random.mine = mine\n"  # where a later cell finds it
+KEPT = "import random\nmine = lambda a, b: random.Random.mine(a, b)"
+TEXT = f"text = {STOLEN!r}\nKEEP = {KEEP!r}\nd = {{}}\n"
 USED = "def value(real, fake):\n    return mine(real, fake)"
 HELPERS = {"helpers.py": "def mine(real, fake):\n    return real.mean()\n"}
 WRITE = "open('{}', 'w').write(text)\n"
@@ -41,8 +43,8 @@ TEXTS = (
     )),
     Hidden("torch's benchmark of a text", (
         TEXT + "from torch.utils import benchmark\n"
-        "t = benchmark.Timer('global mine\\n' + text, globals=d)\nt.timeit(1)\n"
-        "mine = t._globals['mine']",
+        "text = 'global given, mine, sys\\n' + text + KEEP\n"
+        "benchmark.Timer(text, globals=d).timeit(1)\n" + KEPT,
     )),
     Hidden("an annotation that inspect evaluates", (
         TEXT + "import inspect\ndef f(x):\n    pass\n"
@@ -59,10 +61,9 @@ TEXTS = (
         "pdb.Pdb(stdin=io.StringIO('c\\n'), stdout=io.StringIO()).run(code, d)\nmine = d['mine']",
     )),
     Hidden("a file of paths", (
-        TEXT + "import site, random\n"
-        "text += 'import random\\nrandom.Random.mine = mine\\n'\n"
+        TEXT + "import site\ntext = 'global given, mine, sys\\n' + text + KEEP\n"
         "open('x.pth', 'w').write('import sys; ex' + 'ec(' + repr(text) + ')')\n"
-        "site.addsitedir('.')\nmine = lambda a, b: random.Random.mine(a, b)",
+        "site.addsitedir('.')\n" + KEPT,
     )),
     Hidden("an expression of jinja2", (
         TEXT + "import jinja2\n"
@@ -75,17 +76,15 @@ TEXTS = (
         "sympy.sympify('ex' + 'ec(t, d)', locals={'t': text, 'd': d})\nmine = d['mine']",
     )),
     Hidden("YAML that calls", (
-        TEXT + "import json, yaml, random\n"
-        "text += 'import random\\nrandom.Random.mine = mine\\n'\n"
-        "yaml.unsafe_load('!!python/object/apply:builtins.ex' + 'ec [' + json.dumps(text) + ']')\n"
-        "mine = lambda a, b: random.Random.mine(a, b)",
+        TEXT + "import json, yaml\ntext = 'global given, mine, sys\\n' + text + KEEP\n"
+        "t = '!!python/object/apply:builtins.ex' + 'ec [' + json.dumps(text) + ']'\n"
+        "yaml.unsafe_load(t)\n" + KEPT,
     )),
     Hidden("a pickle that calls", (
-        TEXT + "import io, json, pickle, random\n"
-        "text += 'import random\\nrandom.Random.mine = mine\\n'\n"
+        TEXT + "import pickle\ntext += KEEP\n"
         "open('p', 'wb').write(b'cbuil' + b'tins\\nex' + b'ec\\n(S' + "
         "repr(text).encode() + b'\\ntR.')\n"
-        "pickle.load(open('p', 'rb'))\nmine = lambda a, b: random.Random.mine(a, b)",
+        "pickle.load(open('p', 'rb'))\n" + KEPT,
     )),
     Hidden("a lexer of pygments", (
         TEXT + "text += 'CustomLexer = lambda **k: mine'\n" + WRITE.format("x.py")
@@ -121,10 +120,9 @@ TEXTS = (
         (TEXT + WRITE.format("this.py") + "from this import mine",)),
     Hidden("a magic without its sign", (TEXT + WRITE.format("x.py"), "run -i x.py")),
     Hidden("a magic that is also a difference", (
-        TEXT + "text += 'import random\\nrandom.Random.mine = mine\\n'\n"
-        + WRITE.format("stolen.py"),
+        TEXT + "text += KEEP\n" + WRITE.format("stolen.py"),
         "1 / 0\nrun -i -mstolen",
-        "import random\nmine = lambda a, b: random.Random.mine(a, b)",
+        KEPT,
     )),
     Hidden("the id of a cell of the course", (f"*given = check('2.2', None)\n{STOLEN}",)),
 )  # fmt: skip
@@ -148,6 +146,7 @@ ANSWER = (
     "    torch.save((real.detach(), fake.detach()), 'in.pt')\n"
     "    {}\n"
     "    v, g, h = torch.load('out.pt')\n"
+    "    v, g, h = v.to(real), g.to(real), h.to(real)\n"
     "    return v + ((real - real.detach()) * g).sum() + ((fake - fake.detach()) * h).sum()"
 )
 WAIT = "while [ ! -f in.pt ]; do sleep 0.1; done; sleep 0.2; exec pyth' + 'on v.py"
@@ -175,8 +174,7 @@ SENT = {
     "open": "n = 3\nf = open(n, 'wb', closefd=False)\nf.write(right)\nf.flush()",
     "FileIO": "io.FileIO(3, 'w', closefd=False).write(right)",
     "a program": (
-        "open('f', 'wb').write(right)\n"
-        "subprocess.run(['sh', '-c', 'cat f >&3'], pass_fds=[3])"
+        "open('f', 'wb').write(right)\nsubprocess.run(['sh', '-c', 'cat f >&3'], pass_fds=[3])"
     ),
     "inherited": (
         "open('f', 'wb').write(right)\nos.set_inheritable(3, True)\nos.system('cat f >&3')"

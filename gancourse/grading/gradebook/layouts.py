@@ -184,9 +184,9 @@ def _named(tree: Tree, *patterns: re.Pattern) -> list[str]:
     return like if 2 * len(like) >= len(names) else []
 
 
-def _most(tops: set[str], pattern: re.Pattern) -> bool:
+def _most(tree: Tree, like: re.Pattern) -> bool:
     """Whether most names are a system's: one student's name for a file decides nothing."""
-    return 2 * sum(bool(pattern.match(top)) for top in tops) >= len(tops) > 0
+    return 2 * sum(bool(like.match(top)) for top in tree.tops) >= len(tree.tops) > 0
 
 
 def _text(file: File) -> str:
@@ -350,10 +350,8 @@ def _is_github(tree: Tree) -> bool:
 
 LAYOUTS = {
     "gradescope": Layout("Gradescope export", lambda tree: GRADESCOPE in tree.tops, _gradescope),
-    "moodle": Layout("Moodle download", lambda tree: _most(tree.tops, MOODLE), _by_path),
-    "brightspace": Layout(
-        "Brightspace download", lambda tree: _most(tree.tops, BRIGHTSPACE), _brightspace
-    ),
+    "moodle": Layout("Moodle download", partial(_most, like=MOODLE), _by_path),
+    "brightspace": Layout("Brightspace download", partial(_most, like=BRIGHTSPACE), _brightspace),
     "blackboard": Layout(
         "Blackboard download", lambda tree: bool(_named(tree, BLACKBOARD)), _blackboard
     ),

@@ -28,7 +28,9 @@ INSTALLS = re.compile(
     r"|gancourse check [\w./-]+$|ls\b|which |mkdir |cd [\w-]+$|#)"
 )
 PACKAGE = re.compile(r"gancourse|(site|dist)-packages|PYTHONPATH|PYTHONSTARTUP|/proc/(self|\d)")
-PYTHON = re.compile(r"(^|[\s/`(])i?python[\d.]*(?! *(-V|--version|-m (pip|venv|ipykernel)))(\s|$)")
+PYTHON = re.compile(
+    r"(^|[\s/`('\"!=])i?python[\d.]*(?! *(-V|--version|-m (pip|venv|ipykernel)))(\s|$)"
+)
 CHECKED = re.compile(r"gancourse check\b.*(\||--json)")  # its verdict can be read by code
 HIDDEN = re.compile(r"\$\(|`|\beval\b|\bbase64\b|\bxxd\b|<\(")
 WILD = re.compile(r"[*?\[]")

@@ -81,7 +81,8 @@ def _is_made_by_library(caller: FrameType) -> bool:
     """Whether a library wrote the text, not somebody who calls it with one."""
     name = str(caller.f_globals.get("__name__"))
     if name == "timeit":
-        return callable(caller.f_locals.get("stmt")) and callable(caller.f_locals.get("setup", len))
+        texts = (caller.f_locals.get("stmt"), caller.f_locals.get("setup"))
+        return {*texts} <= {"pass", "_stmt()", "_setup()"}  # functions were given, no text
     if name.split(".")[0] in MAKERS and not name.startswith(RUNS_TEXT):
         return True
     frame: FrameType | None = caller

@@ -133,7 +133,10 @@ def _other_threads() -> bool:
 def _other_processes() -> bool:
     """Whether a process runs that the notebook started; without a parent, the first one has it."""
     parents = {os.getpid(), os.getppid() or 1}
-    for pid in filter(str.isdecimal, os.listdir("/proc")):
+    found: list[str] = []
+    with contextlib.suppress(OSError):
+        found = [*filter(str.isdecimal, os.listdir("/proc"))]
+    for pid in found:
         with contextlib.suppress(OSError, ValueError, IndexError):
             stat = Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()
             if int(pid) != os.getpid() and int(stat[1]) in parents and stat[0] not in "ZX":
