@@ -68,7 +68,7 @@ def _concluded(
         return seen
     try:
         rest = {name: x for name, x in seen.items() if not name.startswith(RAW)}
-        return {**exercise.conclude(seen, case), **rest}
+        return {**rest, **exercise.conclude(seen, case)}
     except AnswerError as error:
         return Failure("AnswerError", str(error), right=error.right)
     except (KeyError, RuntimeError, ValueError, TypeError, IndexError):

@@ -234,11 +234,11 @@ FORGING = (
     Attack("forged errors", FRAME + "frame({'error': [[], {}, 1, 2]})\nframe({'error': 'x'})\n"
         "frame({'error': [1e999, 'a', '<b>', None]})\nframe({'at': 3})\n"
         "frame({'error': [3, 'NameError', 'x', ['a']]})\nframe({'error': [True, 1, 1, {}]})"),
-    Attack("a forged end", FRAME + "frame({'at': 'end'})", earned=(0, 0, 0)),
+    Attack("a forged end", FRAME + "frame({'at': 'end'})"),
     Attack("forged places", FRAME + "for n in range(9000):\n    frame({'at': f'cell {n % 99}'})",
         quiet=True),
     Attack("a flood", FRAME + "while True:\n    frame({'at': 'cell 1'}, b'x' * 10**6)",
-        stopped=True, earned=(1, 0, 0)),
+        stopped=True),
     Attack("closes all files", "import os\nos.closerange(0, 1000)", stopped=True),
     Attack("asks for the seeds", FRAME + "frame({'at': 'cases'})\nprint(os.read(3, 5))",
         earned=(1, 0, 1)),

@@ -64,6 +64,9 @@ def conclude_mislabel(seen: Observation, case: Case) -> Observation:
         "how often the step (new - label) % classes is 0, 1, ..., per 1000 labels": per_1000(
             (new - labels) % classes
         ),
+        "how often a step is that of the label before, per 1000": per_1000(
+            (new - labels).diff() % classes == 0
+        )[1],
         "how often label 0 becomes 0, 1, ..., per 1000": per_1000(
             new[labels == 0].clamp(0, classes)
         ),

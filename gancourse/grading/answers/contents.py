@@ -13,6 +13,7 @@ from gancourse.errors import CourseError
 
 MOST = 300 * 10**6  # bytes of a file
 LARGEST = 30 * 10**6  # bytes of it without outputs
+MOST_CELLS = 10_000  # of any kind; each takes a kilobyte of memory, however empty it is
 STEPS = 5 * 10**6  # strings and brackets in a file; ten seconds
 MARK = re.compile(rb'["\[\]{}]')
 KEY = re.compile(rb"\s*:\s*(?=[\[{])")
@@ -61,6 +62,8 @@ def load(content: bytes, name: str) -> dict[str, Any]:
         raise Unreadable(f"{name} is not a notebook.", why) from error
     if not isinstance(document, dict) or not isinstance(document.get("cells"), list):
         raise Unreadable(f"{name} is not a notebook.", "It has no list of cells (nbformat 4).")
+    if len(document["cells"]) > MOST_CELLS:
+        raise Unreadable(f"{name} is too large.", f"More than {MOST_CELLS} cells.")
     return document
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 STUB = re.compile(r"""NotImplementedError\(\s*["']Exercise (\d{1,2}\.\d{1,2})["']""")
-BINDING = re.compile(r"^(?:def|class) (\w+)|^(\w+)(?: *:[^=\n]*)? *=(?!=)", re.M)
+BINDING = re.compile(r"^(?:def|class) (\w+)|^(\w+)(?: *:[^=\n]*| *)=(?!=)", re.M)
 BLOCKS = ("body", "orelse", "handlers", "finalbody")
 NAMES = (ast.Name, ast.Tuple, ast.List, ast.expr_context)
 PLAIN = (ast.Constant, ast.Name, ast.Attribute, ast.UnaryOp, ast.BinOp, ast.Tuple, ast.List)

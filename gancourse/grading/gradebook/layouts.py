@@ -184,6 +184,11 @@ def _named(tree: Tree, *patterns: re.Pattern) -> list[str]:
     return like if 2 * len(like) >= len(names) else []
 
 
+def _most(tree: Tree, like: re.Pattern) -> bool:
+    """Whether most names are a system's: one student's name for a file decides nothing."""
+    return 2 * sum(bool(like.match(top)) for top in tree.tops) >= len(tree.tops) > 0
+
+
 def _text(file: File) -> str:
     """The beginning of a text that a system wrote; empty where it can't be read."""
     try:
@@ -345,10 +350,8 @@ def _is_github(tree: Tree) -> bool:
 
 LAYOUTS = {
     "gradescope": Layout("Gradescope export", lambda tree: GRADESCOPE in tree.tops, _gradescope),
-    "moodle": Layout("Moodle download", lambda t: any(map(MOODLE.match, t.tops)), _by_path),
-    "brightspace": Layout(
-        "Brightspace download", lambda tree: any(map(BRIGHTSPACE.match, tree.tops)), _brightspace
-    ),
+    "moodle": Layout("Moodle download", partial(_most, like=MOODLE), _by_path),
+    "brightspace": Layout("Brightspace download", partial(_most, like=BRIGHTSPACE), _brightspace),
     "blackboard": Layout(
         "Blackboard download", lambda tree: bool(_named(tree, BLACKBOARD)), _blackboard
     ),

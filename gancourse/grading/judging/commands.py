@@ -24,16 +24,22 @@ FILE_CELLS = {"writefile", "file"}
 INSTALLS = re.compile(
     r"(sudo |time )?(python[\d.]* -m )?"
     r"(pip[\d.]* (install|uninstall|show|list|freeze|download|check)|(uv|conda|mamba|apt|apt-get) "
-    r"|git |gancourse (check|doctor|data)\b|ls\b|which |mkdir |cd [\w-]+$|#)"
+    r"|git clone (--depth[ =]\d+ |-q )*https?://\S+( [\w./-]+)?$|gancourse (doctor|data)\b"
+    r"|gancourse check [\w./-]+$|ls\b|which |mkdir |cd [\w-]+$|#)"
 )
 PACKAGE = re.compile(r"gancourse|(site|dist)-packages|PYTHONPATH|PYTHONSTARTUP|/proc/(self|\d)")
-PYTHON = re.compile(r"(^|[\s/`(])i?python[\d.]*(?! *(-V|--version|-m (pip|venv|ipykernel)))(\s|$)")
+PYTHON = re.compile(
+    r"(^|[\s/`('\"!=])i?python[\d.]*(?! *(-V|--version|-m (pip|venv|ipykernel)))(\s|$)"
+)
+CHECKED = re.compile(r"gancourse check\b.*(\||--json)")  # its verdict can be read by code
 HIDDEN = re.compile(r"\$\(|`|\beval\b|\bbase64\b|\bxxd\b|<\(")
 WILD = re.compile(r"[*?\[]")
 
 
 def touches_package(text: str) -> bool:
     """Whether a shell's text names the package or Python, or hides what it names."""
+    if CHECKED.search(text):
+        return True
     for command in re.split(r"[\n;|&]+", text):
         command = command.strip().lstrip("!% ")
         if INSTALLS.match(command) and not HIDDEN.search(command) and ">" not in command:

@@ -1,4 +1,4 @@
-"""The statements that an answer needs: its own cell, and what the student's other cells define."""
+"""The statements that an answer needs: its own cell, and what other cells define."""
 
 import ast
 from collections import defaultdict
@@ -11,8 +11,6 @@ from gancourse.grading.answers.notebook_file import NotebookFile
 def statements_behind(file: NotebookFile, ids: Iterable[str]) -> dict[str, dict[int, ast.Module]]:
     """For each exercise what its answer needs, by the number of the cell.
 
-    The course's own cells are no part of it.
-
     Parameters
     ----------
     file : NotebookFile
@@ -22,7 +20,7 @@ def statements_behind(file: NotebookFile, ids: Iterable[str]) -> dict[str, dict[
     """
     binding: dict[str, list[tuple[Cell, ast.stmt]]] = defaultdict(list)
     for cell in file.cells:
-        for statement in cell.tree.body if cell.tree and not cell.unchanged else ():
+        for statement in cell.tree.body if cell.tree else ():
             for name in _bound(statement):
                 binding[name].append((cell, statement))
     return {id: _behind(file, file.answer(id), binding) for id in ids}
@@ -33,20 +31,21 @@ def _behind(
 ) -> dict[int, ast.Module]:
     own = [cell for cell in file.cells if answer and cell.source == answer and cell.tree]
     found = {cell.number: list(cell.tree.body) for cell in own if cell.tree}
-    numbers, seen = set(found), set()
+    numbers, seen, taken = set(found), set(), set()
     pending = [name for cell in own for name in cell.uses]
     while pending:
         name = pending.pop()
         if name in seen:
             continue
         seen.add(name)
-        needed = [
-            (c, statement) for c, statement in binding.get(name, ()) if c.number not in numbers
+        needed = [  # a statement may bind thousands of names: it is read once
+            (c, s) for c, s in binding.get(name, ()) if c.number not in numbers and s not in taken
         ]
+        taken |= {statement for _, statement in needed}
         for cell, statement in needed:
             found.setdefault(cell.number, []).append(statement)
         source = source_of(ast.Module([statement for _, statement in needed], []))
-        pending += Cell(0, source, "", False).uses
+        pending += Cell(0, source, "", False).uses if needed else ()
     return {number: ast.Module(body, []) for number, body in found.items()}
 
 

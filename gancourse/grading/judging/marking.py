@@ -29,12 +29,13 @@ from gancourse.grading.sandbox.isolation import Limits
 from gancourse.grading.sandbox.server import Server, Session, SessionEnded
 
 ATTEMPTS = 8  # each time without the cell or the exercise that ended the one before
+MOST_UNREAD = 20  # lines in the flags
 ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{4,}")
 OBSERVED_FLAGS = {
     "calls": "the reference solution was called while the answer was observed",
     "given": "an earlier check of a wrong answer gave this number",
     "threads": "a thread of the notebook was running while the answer was observed",
-    "processes": "the answer started a process while it was observed",
+    "processes": "a process of the notebook ran while the answer was observed",
     "profiler": "the answer stopped the watch on what it calls",
 }
 
@@ -110,6 +111,8 @@ class _Log:
     stopped: dict[str, str] = field(default_factory=dict)
     """Cells ("cell 7") and exercises ("exercise 2.3") that ended an attempt, and how."""
     errors: dict[int, CellError] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
+    """Code that was executed and not handed in: its name, and the place from which it was run."""
     place: str = ""
     """What runs now, as in `stopped`."""
 
@@ -153,7 +156,12 @@ def grade(
     flags = find_flags(file, exercises)
     marks = [_mark(file, e, seeds[e.id], log, flags.get(e.id, ())) for e in exercises]
     notes = (*file.notes, *collector.notes(file, log.errors, log.stopped))
-    return Result(file.notebook, tuple(marks), notes, flags.get("", ()), warm.guarantees)
+    unread = (
+        f"runs code that is not in what was handed in: {place}, {name}"
+        for name, place in log.unread.items()
+    )
+    all_flags = (*flags.get("", ()), *unread)
+    return Result(file.notebook, tuple(marks), notes, all_flags, warm.guarantees)
 
 
 def _seed(file: NotebookFile, exercise: Exercise, secret: bytes) -> int:
@@ -180,7 +188,7 @@ def _run(file: NotebookFile, seeds: dict[str, int], limits: Limits, server: Serv
         log.place = ""
         try:
             with server.session(limits) as session:
-                session.send(job)
+                session.send(job | {"token": session.token})
                 _listen(session, log, seeds, job["exercises"], limits, ends)
             break
         except SessionEnded as ended:
@@ -206,6 +214,8 @@ def _listen(
     log.errors.clear()
     left, now = list(ids), ""  # exercises whose seed was not sent yet, and the one that runs
     for message, body in session:
+        if message.get("token") != session.token:
+            continue
         at = str(message.get("at"))
         if re.fullmatch(r"cell \d{1,5}", at) and left == ids:
             log.place = at
@@ -216,6 +226,8 @@ def _listen(
             session.send({"seed": seeds[now]})
         elif at == "end":
             return
+        elif "unread" in message and len(log.unread) < MOST_UNREAD:
+            log.unread[_plain(message["unread"], 100)] = log.place
         elif now and message.get("id") == now and isinstance(message.get("seen"), list):
             log.seen[now] = _unpack(message["seen"], body)
             log.flags[now] = str(message.get("flags"))

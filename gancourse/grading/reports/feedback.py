@@ -107,6 +107,7 @@ def _without_time(page: str) -> str:
 def file_name(student: str) -> str:
     """A safe file name for a student, unique even on file systems that ignore case."""
     safe = re.sub(r"[^\w.-]+", "_", student).strip("._").encode()[:80].decode(errors="ignore")
-    if safe == student and safe == safe.lower():
+    made = re.search(r"-[0-9a-f]{8}$", safe)  # a student may be called like another one's file
+    if safe == student and safe == safe.lower() and not made:
         return safe
     return f"{safe or 'student'}-{hashlib.sha256(student.encode()).hexdigest()[:8]}"

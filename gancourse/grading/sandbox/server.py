@@ -7,6 +7,7 @@ process in it when the session is left, in whatever way.
 
 import contextlib
 import json
+import secrets
 import socket
 import subprocess
 import sys
@@ -43,6 +44,8 @@ class Session:
         self.deadline = time.monotonic() + limits.grace + 30
         self.output_left = limits.output
         self.checked = 0.0
+        self.token = secrets.token_hex(16)
+        """Sent with the job; what comes without it, code of the notebook wrote into the socket."""
         link.settimeout(POLL)
 
     def allow(self, seconds: float) -> None:

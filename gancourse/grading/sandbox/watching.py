@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import partial
+from pathlib import Path
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
@@ -20,6 +21,10 @@ from gancourse.exercises.base import Exercise
 CELL = "<ipython-input-"  # begins the name of the file that a cell is to Python
 OBJECTS = 3000  # that are looked through for a reference in an answer
 # files of which the frames of threads are that Python, the course's `check` and tqdm start
+PROCESSES = {  # audit events of Python
+    *("subprocess.Popen", "os.system", "os.posix_spawn", "os.spawn", "os.exec", "os.fork"),
+    *("os.forkpty", "pty.spawn"),
+}
 OWN_THREADS = ("threading.py", "gancourse/exercises/watch.py", "tqdm/_monitor.py")
 
 
@@ -50,12 +55,14 @@ class Watch:
 _watches: list[Watch] = []
 
 
-def _forked() -> None:
-    for watch in _watches:
-        watch.unseen.append("processes")
+def _started(event: str = "", _: Any = None) -> None:
+    if not event or event in PROCESSES:
+        for watch in _watches:
+            watch.unseen.append("processes")
 
 
-os.register_at_fork(before=_forked)  # for as long as the process lives
+os.register_at_fork(before=_started)  # both for as long as the process lives
+sys.addaudithook(_started)
 
 
 @contextlib.contextmanager
@@ -96,6 +103,8 @@ def watched(
 
     if callable(exercise.reference) and _other_threads():
         watch.unseen.append("threads")
+    if callable(exercise.reference) and _other_processes():
+        watch.unseen.append("processes")
     _watches.append(watch)
     sys.setprofile(profile)
     threading.setprofile(profile)
@@ -119,6 +128,20 @@ def _other_threads() -> bool:
         if not all(file.endswith(OWN_THREADS) for file in files):
             return True
     return any(isinstance(thread, threading.Timer) for thread in threading.enumerate())
+
+
+def _other_processes() -> bool:
+    """Whether a process runs that the notebook started; without a parent, the first one has it."""
+    parents = {os.getpid(), os.getppid() or 1}
+    found: list[str] = []
+    with contextlib.suppress(OSError):
+        found = [*filter(str.isdecimal, os.listdir("/proc"))]
+    for pid in found:
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            stat = Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()
+            if int(pid) != os.getpid() and int(stat[1]) in parents and stat[0] not in "ZX":
+                return True
+    return False
 
 
 def _holds(answer: Any, codes: set[CodeType], names: dict, own: tuple[str, ...]) -> bool:
