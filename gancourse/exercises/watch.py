@@ -16,8 +16,8 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +171,7 @@ class OnDevice:
                     of = f"next({name}.parameters())" if kind is nn.Module else name
                     self.places.setdefault(kind, f"{of}.device")
         args, kwargs = on_cuda((args, kwargs))
-        with self.noting(), Device() as device:
+        with _variables_on_cuda(self.answer), self.noting(), Device() as device:
             result = self.answer(*args, **kwargs)
             if any(isinstance(x, nn.Module) for x in tree_leaves(result)):
                 result = copy.deepcopy(result)  # a layer may be used again by the answer
@@ -201,6 +201,27 @@ class OnDevice:
 
     def noting(self) -> "_Noting":
         return _Noting(self)
+
+
+@contextlib.contextmanager
+def _variables_on_cuda(answer: Any) -> Iterator[None]:
+    """Global variables of an answer that hold the CPU: on a machine with a GPU they hold that.
+
+    As in ``device = "cuda" if torch.cuda.is_available() else "cpu"``.
+    """
+    while isinstance(answer, partial) or hasattr(answer, "__wrapped__"):
+        answer = answer.func if isinstance(answer, partial) else answer.__wrapped__
+    names = getattr(answer, "__globals__", None) or {}
+    before = {name: x for name, x in names.items() if _is_cpu(x)}
+    names.update({name: "cuda" if isinstance(x, str) else CUDA for name, x in before.items()})
+    try:
+        yield
+    finally:
+        names.update(before)
+
+
+def _is_cpu(x: Any) -> bool:
+    return isinstance(x, (str, torch.device)) and str(x) == "cpu"
 
 
 class _Noting:

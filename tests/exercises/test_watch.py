@@ -96,6 +96,14 @@ def test_what_would_fail_on_a_gpu_is_refused(how):
     assert verdict.status == "wrong" and text in verdict.message
 
 
+@pytest.mark.parametrize("place", ["cpu", torch.device("cpu")])
+def test_a_variable_that_holds_the_device_holds_the_gpu_there(place):
+    names = {"torch": torch, "device": place}
+    exec("def answer(x, y):\n    return x.to(device) + y + torch.zeros(3, device=device)", names)
+    assert assess(TOTAL, names["answer"], seed=0).status == "right"
+    assert names["device"] is place
+
+
 def test_the_device_named_is_that_of_the_generator_where_one_draws():
     def signs(x: Tensor, rng: torch.Generator) -> Tensor:
         return x + 0 * torch.rand(x.shape, generator=rng, device=rng.device)

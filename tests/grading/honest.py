@@ -51,6 +51,9 @@ CELLS = (
     "%%html\n<style>table {float: left}</style>",
     "torch.nn.Conv2d?\n?torch.randn",
     "%load_ext tensorboard\n%tensorboard --logdir runs",
+    "%load_ext nb_black\n%autosave 60\n!ls\n!nvidia-smi",
+    "!nvidia-smi | head -15\nimport seaborn as sns\nsns.set_theme()",
+    "from math import *\nfrom numpy import *\nfrom torch.nn.functional import *",
     "import subprocess\nprint(subprocess.run(['nvidia-smi'], capture_output=True).stdout)",
     "import subprocess, sys\n"
     "subprocess.check_call([sys.executable, '-m', 'pip', 'install', 'attrs'])",

@@ -291,9 +291,15 @@ def test_what_ended_a_cell_is_reported():
     type(shell).clear_instance()
 
 
+PRESSED = "import signal\nsignal.raise_signal(signal.SIGINT)"
+
+
 def test_ctrl_c_ends_the_students_check(tmp_path):
     path = tmp_path / "x.ipynb"
-    path.write_text(text([START, *VALUE, code("raise KeyboardInterrupt")]), encoding="utf-8")
+    own = code("raise KeyboardInterrupt")  # it ends its cell
+    path.write_text(text([START, own, *VALUE]), encoding="utf-8")
+    assert "raised KeyboardInterrupt" in str(preview(path))
+    path.write_text(text([START, *VALUE, code(PRESSED)]), encoding="utf-8")
     with pytest.raises(KeyboardInterrupt):
         preview(path)
 

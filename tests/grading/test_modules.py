@@ -32,6 +32,7 @@ def reads(**texts: str) -> dict:
     "source",
     [
         "import helpers", "import torch, helpers as h", "from helpers import a", "%run helpers.py",
+        "%run -i helpers", "%time import helpers",
         "x = 1; import helpers", "try:\n    import helpers\nexcept ImportError: pass",
         "import importlib\nh = importlib.import_module('helpers')", "!cat helpers.py",
         "from helpers import (\n    a,\n)", "if x:\n\tfrom helpers import *",
@@ -42,7 +43,9 @@ def test_what_code_imports_is_found(source):
     assert texts == {"helpers.py": "import more", "more.py": "x = 1"} and not notes
 
 
-@pytest.mark.parametrize("source", ["helpers = 1", "# a file of helpers", "x.helpers()", ""])
+@pytest.mark.parametrize(
+    "source", ["helpers = 1", "# a file of helpers", "x.helpers()", "", "'samples from helpers'"]
+)
 def test_what_code_does_not_import_is_not_taken(source):
     assert imported([source], reads(helpers="x = 1")) == ({}, [])
 

@@ -16,7 +16,7 @@ SHELL_LINES = {"sx", "system", "sc", "!", "ls", "ll", "cp", "mv", "cat", "mkdir"
 SHELL_CELLS = {"bash", "sh", "script", "!", "sx", "system", "perl", "ruby"} | {
     *("python", "python2", "python3", "pypy", "cmd", "zsh"),
 }
-PYTHON_LINES = {"time", "timeit", "prun", "config", "debug", "memit"}
+PYTHON_LINES = {"time", "timeit", "prun", "config", "debug", "memit", "lprun", "mprun"}
 PYTHON_CELLS = {"time", "timeit", "prun", "capture", "debug"}
 RUNNERS = {
     **dict.fromkeys(("system", "getoutput"), 1),

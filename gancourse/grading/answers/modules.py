@@ -13,7 +13,8 @@ MOST, LARGEST = 20, 2 * 10**5  # files of one notebook, and characters in all
 CANDIDATES = 500  # files next to it that are looked at
 FILE = re.compile(r"^(?P<name>[A-Za-z_]\w{0,60})\.py$", re.ASCII)
 COPY = re.compile(r"( ?\(\d+\)|-\d+)(?=\.py$)")  # an LMS's number: helpers-1.py
-IMPORT = re.compile(r"\b(?:from|import)\b([^#\n;]{1,300})")
+IMPORT = re.compile(r"(?:^|[;:]|%\w+)[ \t]*(?:from|import)\b([^#\n;]{1,300})", re.MULTILINE)
+RUN = re.compile(r"%run\b[^\n]*?\b(\w+)[ \t]*$", re.MULTILINE)
 BY_NAME = re.compile(r"import_module\(\s*[\"'](\w+)")
 Read = Callable[[], bytes]
 
@@ -64,7 +65,8 @@ def imported(
 def _mentioned(source: str) -> set[str]:
     """Names in imports of a text, and those of files: `%run helpers.py`."""
     words = {word for part in IMPORT.findall(source) for word in re.findall(r"\w+", part)}
-    return words | {*re.findall(r"\b(\w+)\.py\b", source)} | {*BY_NAME.findall(source)}
+    files = {*re.findall(r"\b(\w+)\.py\b", source)} | {*RUN.findall(source)}
+    return words | files | {*BY_NAME.findall(source)}
 
 
 def stored(document: Mapping[str, Any]) -> dict[str, Read]:

@@ -7,12 +7,15 @@ differ. There is no sandbox: it is the student's own code.
 import contextlib
 import json
 import os
+import signal
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from gancourse import env, exercises
 from gancourse.errors import CourseError
@@ -71,7 +74,7 @@ def preview(path: Path) -> Preview:
     job = file.job([exercise.id for exercise in exercises.of_notebook(file.notebook)])
     seed = int.from_bytes(os.urandom(4), "little")
     errors, verdicts = {}, []
-    with _grader_settings(path.resolve().parent):
+    with _grader_settings(path.resolve().parent), _interrupts() as interrupts:
         from IPython.utils.io import capture_output
 
         shell = collector.make_shell()
@@ -79,7 +82,7 @@ def preview(path: Path) -> Preview:
             for number, source in job["cells"]:
                 with capture_output():
                     error = cells.run(number, source)
-                if error and error.kind == "KeyboardInterrupt":
+                if interrupts:
                     raise KeyboardInterrupt  # IPython catches it
                 errors |= {number: error} if error else {}
             for exercise in cells.exercises.values():
@@ -91,6 +94,25 @@ def preview(path: Path) -> Preview:
     must = [f"hand these in, too, because the notebook imports them: {own}"] if own else []
     notes = (*file.notes, *must, *collector.notes(file, errors))
     return Preview(tuple(verdicts), notes, file.notebook)
+
+
+@contextlib.contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """Each Ctrl-C of the user; a cell may raise a KeyboardInterrupt itself."""
+    pressed: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        pressed.append(number)
+        signal.default_int_handler(number, frame)
+
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield pressed
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager

@@ -243,7 +243,8 @@ def _age(item: HandedIn) -> tuple:
 
 
 def _to_grade(item: HandedIn) -> bool:
-    return item.name.lower().endswith(".ipynb") or bool(item.file.problem)
+    name = item.name.lower().removesuffix(".txt").removesuffix(".json")  # as a browser saves it
+    return name.endswith(".ipynb") or bool(item.file.problem)
 
 
 def _is_module(item: HandedIn) -> bool:

@@ -14,6 +14,7 @@ HARMLESS_LINES = PYTHON_LINES | {
     *("pinfo", "pinfo2", "pdoc", "pdef", "psearch", "tensorboard", "lsmagic", "magic", "quickref"),
     *("history", "hist", "pdb", "tb", "store", "reset", "reset_selective", "xdel", "colors", "gui"),
     *("pylab", "pprint", "page", "logstart", "logstop", "dirs", "bookmark", "watermark", "psource"),
+    *("autosave", "connect_info", "clear", "cls", "man", "more", "skip"),
     *("tensorflow_version", "shell", "wandb", "rehashx", "pycat", "aimport", "load_env", "dotenv"),
 }
 HARMLESS_CELLS = PYTHON_CELLS | {
@@ -27,11 +28,15 @@ INSTALLS = re.compile(
     r"|git clone (--depth[ =]\d+ |-q )*https?://\S+( [\w./-]+)?$|gancourse (doctor|data)\b"
     r"|gancourse check [\w./-]+$|ls\b|which |mkdir |cd [\w-]+$|#)"
 )
+READS = re.compile(
+    r"(nvidia-smi|ls|pwd|cat|head|tail|wc|echo|df|du|free|lscpu|uname|date|whoami)\b"
+)
 PACKAGE = re.compile(r"gancourse|(site|dist)-packages|PYTHONPATH|PYTHONSTARTUP|/proc/(self|\d)")
 PYTHON = re.compile(
     r"(^|[\s/`('\"!=])i?python[\d.]*(?! *(-V|--version|-m (pip|venv|ipykernel)))(\s|$)"
 )
 CHECKED = re.compile(r"gancourse check\b.*(\||--json)")  # its verdict can be read by code
+RUN = re.compile(r"%run( -[a-z]+)* (\w+)(\.py)?( [\w .=-]*)?$")
 HIDDEN = re.compile(r"\$\(|`|\beval\b|\bbase64\b|\bxxd\b|<\(")
 WILD = re.compile(r"[*?\[]")
 
@@ -51,10 +56,16 @@ def touches_package(text: str) -> bool:
     return False
 
 
+def file_run(magic: str) -> str:
+    """The file that `%run helpers.py` runs, if it lies next to the notebook; else empty."""
+    match = RUN.match(magic)
+    return f"{match[2]}.py" if match else ""
+
+
 def may_write(text: str) -> bool:
     """Whether a shell's text may write a file whose content is not known."""
-    commands = re.split(r"[\n;|&]+", text)
-    return ">" in text or any(not INSTALLS.match(c.strip().lstrip("!% ")) for c in commands if c)
+    commands = [command.strip().lstrip("!% ") for command in re.split(r"[\n;|&]+", text)]
+    return ">" in text or any(c and not INSTALLS.match(c) and not READS.match(c) for c in commands)
 
 
 def line_magic(name: str, line: str) -> bool:

@@ -4,6 +4,7 @@ The references ship with the package, so no sandbox can keep a student from call
 seen is flagged: an import, an alias, getattr, copied source, or the means to hide one of these.
 """
 
+import ast
 import inspect
 import sys
 import textwrap
@@ -14,7 +15,7 @@ from typing import Any
 from gancourse.exercises.base import Exercise
 from gancourse.grading.answers.cell import Cell
 from gancourse.grading.answers.notebook_file import NotebookFile
-from gancourse.grading.judging import means, own_modules
+from gancourse.grading.judging import commands, given, means, own_modules
 from gancourse.grading.judging.dependencies import source_of, statements_behind
 from gancourse.grading.judging.paths import Code, Names
 from gancourse.grading.judging.rules import is_means
@@ -53,6 +54,7 @@ class _Search:
 
     def __init__(self, file: NotebookFile, exercises: Sequence[Exercise]) -> None:
         self.exercises, self.names, self.modules = exercises, Names(), file.modules
+        self.given = given.statements(file.notebook)
         self.flags: dict[str, list[str]] = {e.id: [] for e in exercises} | {"": []}
         self.behind = statements_behind(file, [e.id for e in exercises])
         self.own = {e.id: file.names(e.id) for e in exercises}
@@ -67,6 +69,7 @@ class _Search:
         for exercise in self.exercises:  # the course's own cells use some references later on
             needed = self.behind[exercise.id].get(cell.number)
             tree = cell.tree if cell.file or exercise.id in cell.checks else needed
+            tree = self._own(tree) if tree and not cell.file else tree
             references = {
                 path
                 for path in (means.uses(Code(tree), self.names) if tree else ())
@@ -77,11 +80,16 @@ class _Search:
         self._look_for_means(cell, Code(cell.tree))  # also if given: anybody can make such an id
         self.names.forget(cell.tree)
 
+    def _own(self, tree: ast.Module) -> ast.Module:
+        """The statements that the course did not write: it imports some references later on."""
+        return ast.Module([s for s in tree.body if ast.dump(s) not in self.given], [])
+
     def _look_for_means(self, cell: Cell, code: Code) -> None:
         """Search a cell, whoever wrote it."""
         flags, names = self.flags[""], self.names
         paths = sorted({*means.uses(code, names)} - {""})
         found = [path for path in paths if is_means(path) or path[0] in "!%" or " " in path]
+        found = [path for path in found if commands.file_run(path) not in self.modules]
         flags += _lines("uses internals of the exercises or the process", cell, found)
         flags += _lines("replaces part of a package", cell, means.patches(code, names))
         for id in sorted(set(means.repeated_checks(code, names, self.own, self.tried))):

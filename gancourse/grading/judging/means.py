@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from gancourse.grading.answers.magics import call_of, python_of
 from gancourse.grading.judging import commands, rules
 from gancourse.grading.judging.dependencies import source_of
-from gancourse.grading.judging.paths import SHELL, Code, Names, imported
+from gancourse.grading.judging.paths import SHELL, Code, Names
 from gancourse.grading.judging.rules import REGISTRY
 
 CHECKS = {f"{REGISTRY}.check", f"{REGISTRY}.verdict"}
@@ -87,7 +87,11 @@ def repeated_checks(
 
 def _of_import(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
     whole = isinstance(node, ast.Import)
-    paths = [a.name for a in node.names] if whole else [path for _, path in imported(node)]
+    paths = (
+        [a.name for a in node.names]
+        if whole
+        else [f"{node.module or ''}.{a.name}" for a in node.names]
+    )
     yield from (path for path in paths if path != SHELL_CLASS)  # one setting of it is harmless
 
 

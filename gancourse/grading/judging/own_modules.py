@@ -18,7 +18,11 @@ WRITES = {
     *("write_text", "write_bytes", "write", "writelines", "writestr", "tofile", "savetxt"),
     *("symlink_to", "hardlink_to", "extractall", "rename"),
 }
-EXTENSIONS = {"autoreload", "tensorboard", "storemagic", "watermark", "dotenv", "line_profiler"}
+EXTENSIONS = {
+    *("autoreload", "tensorboard", "storemagic", "watermark", "dotenv", "line_profiler"),
+    *("memory_profiler", "nb_black", "lab_black", "jupyter_black", "tensorboard.notebook"),
+    *("google.colab.data_table", "pycodestyle_magic"),
+}
 COPIES = ("shutil.copy", "shutil.move", "os.rename", "os.link", "os.symlink", "os.replace")
 PATHS = ("sys.path.", "site.addsitedir", "os.chdir")
 

@@ -127,7 +127,18 @@ def imported(node: ast.Import | ast.ImportFrom) -> list[tuple[str, str]]:
         names = [(alias.asname, alias.name) for alias in node.names]
         return [(name or path.split(".")[0], path if name else path.split(".")[0])
                 for name, path in names]  # fmt: skip
-    return [(a.asname or a.name, f"{node.module or ''}.{a.name}") for a in node.names]
+    pairs = []
+    for alias in node.names:
+        names = public(node.module or "") if alias.name == "*" else ()
+        pairs += [(name, f"{node.module}.{name}") for name in names]
+        pairs.append((alias.asname or alias.name, f"{node.module or ''}.{alias.name}"))
+    return pairs
+
+
+def public(module: str) -> list[str]:
+    """Names that `from module import *` binds; none if the module has not been imported here."""
+    names = vars(sys.modules[module]) if module in sys.modules else {}
+    return list(names.get("__all__", [name for name in names if name[0] != "_"]))
 
 
 def canonical(path: str) -> str:

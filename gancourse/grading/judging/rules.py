@@ -2,6 +2,8 @@
 
 import re
 
+from gancourse.grading.judging.paths import public
+
 REGISTRY = "gancourse.exercises"
 HARMLESS_DUNDERS = {
     *("__file__", "__version__", "__doc__", "__name__", "__init__", "__call__", "__len__"),
@@ -126,7 +128,8 @@ def is_means(path: str) -> bool:
             if not any(rest == name or rest.startswith(f"{name}.") for name in harmless):
                 return True
     dunders = [name for name in path.split(".")[1:] if is_dunder(name)]
-    hidden = path.endswith(("?", ".*")) or any(name not in PACKAGE_DUNDERS for name in dunders)
+    star = path.endswith(".*") and (path.startswith("gancourse") or not public(path[:-2]))
+    hidden = star or path.endswith("?") or any(name not in PACKAGE_DUNDERS for name in dunders)
     return bool(NEVER.match(path)) or (hidden and path.split(".")[0] in PATCHED)
 
 

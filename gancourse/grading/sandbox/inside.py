@@ -15,6 +15,7 @@ import socket
 import struct
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from importlib import import_module
@@ -151,6 +152,7 @@ def work(channel: Channel, shell: Any) -> None:
                 os._exit(0)  # a copy that the cell made by fork
             if error:
                 channel.send({"error": [number, *error]})
+    _stop_scripts(shell)
     for id, exercise in collector.exercises.items():
         answer = collector.answer(exercise)
         channel.send({"at": f"exercise {id}"})
@@ -177,6 +179,15 @@ def _run(collector: Collector, number: int, source: str, seconds: float) -> Cell
             return collector.run(number, source)
     except BaseException as error:
         return CellError(type(error).__name__, text_of(error))
+
+
+def _stop_scripts(shell: Any) -> None:
+    """End the thread that IPython starts for `%%bash`, and that would otherwise never end."""
+    with contextlib.suppress(BaseException), _time_limit(1.0):
+        loop = shell.magics_manager.registry["ScriptMagics"].event_loop
+        while loop and loop.is_running():
+            loop.call_soon_threadsafe(loop.stop)
+            time.sleep(0.01)
 
 
 @contextlib.contextmanager
