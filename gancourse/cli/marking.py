@@ -1,6 +1,6 @@
 """The command that gives points by hand: one mark, or a table of marks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -129,13 +129,25 @@ def _mark_table(book, text: str) -> None:
         listed = "\n".join(wrong[:SHOWN]) + more
         raise CourseError("Nothing was saved: some rows are wrong.", listed, "Correct the table.")
     changed = [(*key, *mark) for key, mark in marks.items() if mark != (None, "")]
+    replaced = list(_replaced(changed, index))
     book.mark_all(changed)
+    for line in replaced:
+        print(line)
     for given, name in names.items():
         if given != name:
             print(f"{given!r} is {name} in the gradebook.")
     waiting = sum(bool(record.waiting) for record in book.records())
     lines = f" Students with lines that are not marked yet: {waiting}." if waiting else ""
     print(f"{len(changed)} mark{'s' * (len(changed) != 1)} saved.{lines}")
+
+
+def _replaced(changed: Sequence, index: Mapping) -> Iterator[str]:
+    """Lines on points by hand that a table replaces: it may be older than they are."""
+    for student, exercise, points, _ in changed:
+        record = index.get((student, exercise.split(".")[0])) or index.get((student, ""))
+        if points is not None and record and exercise in record.by_hand:
+            before = record.points_of(exercise)
+            yield f"{student}, {exercise}: points by hand, {before:g}, are now {points:g}."
 
 
 def _changed(row, record) -> tuple[float | None, str]:

@@ -134,3 +134,15 @@ def test_right_steps_pass(changes):
 def test_the_cause_is_named(words, changes):
     found = verdict("2.6", step(*changes), seed=0)
     assert found.status == "wrong" and words in found.message, found
+
+
+@pytest.mark.parametrize(
+    "points, old, new",
+    [
+        (1, "(D(x), D(fakes))", "(D(fakes), D(x))"),  # G's turn is right
+        (1, "= generator_loss(", "= -generator_loss("),
+        (2, "range(k)", "range(1)"),
+    ],
+)
+def test_the_gradients_of_both_turns_earn_points_on_their_own(points, old, new):
+    assert verdict("2.6", step((old, new))).points == points

@@ -70,6 +70,10 @@ ODD = {  # name: cells, and the verdicts that are not "unsolved"
         {"1.1": "wrong"},
     ),
     "a number handed out, never answered": ([code('n = check("4.4", n)'), code("n")], {}),
+    "an earlier name, where the answer's cell is stopped before it": (
+        [code("found = 1"), code(f"raise BaseException\nfound = 2\n{RIGHT}", "exercise-2-2")],
+        {},
+    ),
     "an answer without its check": ([VALUE[0]], {"2.2": "right"}),
     "a number without its check": ([code("number = 6.0863", "exercise-1-1")], {"1.1": "right"}),
     "an answer with a magic, without its check": (

@@ -70,9 +70,12 @@ def test_a_table_of_one_s_own(term, graded):
     assert graded("mark", "--from", "own.csv") == (0, "2 marks saved.\n")
     assert "by hand, 02" in graded("history", "ann")[1]
     (term / "own.csv").write_text("student,exercise,points,comment\nann,2.3,1,\nann,2,5,all\n")
-    assert graded("mark", "--from", "own.csv") == (0, "2 marks saved.\n")
+    said = "ann, 02: points by hand, 4, are now 5.\n2 marks saved.\n"
+    assert graded("mark", "--from", "own.csv") == (0, said)
     lines = graded("history", "ann")[1].splitlines()
     assert "2.3" in lines[-2] and "02" in lines[-1] and "5 points all" in lines[-1]
+    graded("mark", "ann", "02", "--clear")
+    assert graded("history", "ann")[1].splitlines()[-1].endswith("points removed")
 
 
 @pytest.mark.parametrize(

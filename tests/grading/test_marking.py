@@ -8,12 +8,13 @@ import handmade
 import nbformat
 import psutil
 import pytest
+import torch
 from handmade import RIGHT, SETUP, code, exercise, text
 from sandboxed import needs_a_sandbox, with_patience
 
 from gancourse.errors import CourseError
 from gancourse.exercises import of_notebook
-from gancourse.grading.answers import notebook_file
+from gancourse.grading.answers import collector, notebook_file
 from gancourse.grading.answers.preview import preview
 from gancourse.grading.judging import marking
 from gancourse.grading.judging.flags import find_flags
@@ -113,6 +114,17 @@ def test_an_endless_answer_is_reported_as_stopped(server, tmp_path):
         return by_id(grade(server, tmp_path, cells, limits=limits))["2.5"]
 
     assert is_reported(with_patience(graded, Limits(cell=1, exercise=1), is_reported))
+
+
+@pytest.mark.parametrize("loss, flags", [("0 * fake.mean()", 0), ("F.softplus(-fake).mean()", 1)])
+def test_a_watch_that_ended_is_flagged_only_where_the_answer_earned_points(loss, flags):
+    """The interrupt of an endless loop ends it too, if it comes while the watch looks."""
+    (item,) = (e for e in of_notebook("02") if e.id == "2.5")
+    file = notebook_file.parse(text([code(SETUP), *exercise("2.5", RIGHT)]).encode())
+    answer = eval(f"lambda fake: {loss}", {"F": torch.nn.functional})
+    seen = collector.observe(item, answer, 1)
+    log = marking._Log(seen={"2.5": seen}, flags={"2.5": "['profiler']"})
+    assert len(marking._mark(file, item, 1, log, ()).flags) == flags
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda p: p.stem)

@@ -20,20 +20,25 @@ Step = Callable[..., Mapping[str, Tensor]]
 
 
 def seed_and_k(rng: torch.Generator) -> list[Case]:
-    """A seed, k, and the batch sizes of two iterations; none is the size of anything else."""
+    """A seed, k, batch sizes and D's learning rate; no size is the size of anything else.
+
+    Where D does not move, G's gradient does not depend on D's turn.
+    """
     return [
-        Case((integer(rng, 0, 10**6), 1, (7, 11)), note="in two iterations with k = 1"),
-        Case((integer(rng, 0, 10**6), 2, (6,)), note="in one iteration with k = 2"),
+        Case((integer(rng, 0, 10**6), 1, (7, 11), 0.2), note="in two iterations with k = 1"),
+        Case((integer(rng, 0, 10**6), 2, (6,), 0.2), note="in one iteration with k = 2"),
+        Case((integer(rng, 0, 10**6), 1, (8,), 0.0), note="with a learning rate of D of 0"),
     ]
 
 
 def observe_step(answer: Step, case: Case) -> Observation:
     """Two iterations: both networks' first gradients, the last losses, and all weights."""
-    seed, k, sizes = case.args
+    seed, k, sizes, rate_D = case.args
     log, first = StepLog(seed), {}
+    log.optimizers[1].param_groups[0]["lr"] = rate_D
     for n, m in enumerate(sizes):
         losses = answered(log.iterate(answer, m, k))
-        text = problem(log, k) or (part_of_gradient(log) if n == 0 and k == 1 else "")
+        text = problem(log, k) or (part_of_gradient(log) if n == 0 and k == 1 and rate_D else "")
         if text:
             raise AnswerError(text)
         first = first or first_gradients(log)
@@ -176,8 +181,8 @@ EXERCISE = Exercise(
     cases=seed_and_k,
     observe=observe_step,
     parts=(
-        Part("the gradient of D", 1, ("gradient of D*",)),
-        Part("the gradient of G", 1, ("gradient of G*",)),
+        Part("the gradient of D", 1, ("gradient of D*",), cases=(0,)),
+        Part("the gradient of G", 1, ("gradient of G*",), cases=(2,)),
     ),
     slips={
         "The labels in D's loss are swapped: real is 1 and fake is 0.": step(

@@ -98,6 +98,7 @@ class Collector:
 
     def run(self, number: int, source: str) -> CellError | None:
         """Run one cell. If it needs an answer whose cell failed, that answer counts as blank."""
+        before = dict(self.shell.user_ns)
         error = run_cell(self.shell, source)
         if "matplotlib.pyplot" in sys.modules:
             sys.modules["matplotlib.pyplot"].close("all")
@@ -107,14 +108,22 @@ class Collector:
             self.shell.user_ns[name] = self._continue_with(id, None)
         for id, exercise in self.exercises.items():
             if number in self.job["definitions"][id] and id not in self._answers:
-                self._keep_definition(exercise)
+                self._keep_definition(exercise, before)
         return None if error is None else CellError(type(error).__name__, text_of(error), name)
 
-    def _keep_definition(self, exercise: Exercise) -> None:
-        """Store an answer that no check was given: later cells may use its name for others."""
-        names = self.shell.user_ns
-        values = [names[name] for name in self.job["names"][exercise.id] if name in names]
-        value = min(values, key=lambda value: _unlike(value, exercise.reference), default=None)
+    def _keep_definition(self, exercise: Exercise, before: Mapping[str, Any]) -> None:
+        """Store an answer that no check was given: later cells may use its name for others.
+
+        A cell that was stopped may not have come to a name that was there `before`.
+        """
+        names, reference = self.shell.user_ns, exercise.reference
+        bound = {name: names[name] for name in self.job["names"][exercise.id] if name in names}
+        values = [
+            value
+            for name, value in bound.items()
+            if value is not before.get(name) or _unlike(value, reference) < 2
+        ]
+        value = min(values, key=lambda value: _unlike(value, reference), default=None)
         kept = self._defined.get(exercise.id)
         if not exercises.is_reference(exercise, value) and (kept is None or kept[0] is not value):
             self._defined[exercise.id] = value, dict(names)

@@ -207,7 +207,7 @@ def _the_one(files: Sequence[Submission], sections: set[str]) -> Submission:
 def _nothing(student: str, items: Sequence[HandedIn], notebooks: Sequence[HandedIn]) -> Submission:
     """Of a student who handed in nothing that can be graded."""
     others = [printable(item.name)[:80] for item in items if not _to_grade(item)]
-    what = f"no notebook, only {', '.join(others[:5])}" if others else "an empty folder"
+    what = f"no notebook, only {', '.join(others[:5])}" if others else "an empty folder or zip"
     if notebooks:
         what = "all notebooks in it are the course's, unchanged"
     return Submission(student, others[0] if others else "", problem=what)

@@ -182,7 +182,9 @@ def history(submissions: Sequence[Any], jobs: Sequence[Any], manual: Sequence[An
         lines.append(f"{what} of {job.digest[:8]}, version {job.version[:8]}: {outcome}")
     for row in manual:
         points = "" if row.points is None else f" {row.points:g} points"
-        lines.append(f"by hand, {row.exercise} of {row.digest[:8]}:{points} {row.comment}".rstrip())
+        points = " points removed" if row.points == -1 else points
+        of = f" of {row.digest[:8]}" if row.digest else ""
+        lines.append(f"by hand, {row.exercise}{of}:{points} {row.comment}".rstrip())
     return lines
 
 

@@ -264,7 +264,6 @@ def _mark(
     """Compare what was observed of one answer with the reference, on the same secret cases."""
     id, seen, source = exercise.id, log.seen.get(exercise.id), file.answer(exercise.id)
     observed = log.flags.get(id, "")
-    flags = (*flags, *(text for word, text in OBSERVED_FLAGS.items() if word in observed))
     status, message, slip, earned = "error", "", None, 0
     if seen is None:
         why = log.stopped.get(f"exercise {id}") or next(iter(log.stopped.values()), "")
@@ -275,6 +274,9 @@ def _mark(
         verdict = collector.verdict(exercise, seed, seen)
         status, message, slip = verdict.status, verdict.message, verdict.slip
         earned = verdict.points
+    flags = (*flags, *(text for word, text in OBSERVED_FLAGS.items() if word in observed))
+    if not earned:  # the interrupt that ends an endless loop may end the watch, too
+        flags = tuple(text for text in flags if text != OBSERVED_FLAGS["profiler"])
     if status == "unsolved" and not source:
         message = "not solved yet: the notebook has no cell that answers it."
     return Mark(
