@@ -63,7 +63,11 @@ class SentenceReader(nn.Module):
 
 
 def export(
-    name: str, net: nn.Module, draw: Callable[[], Mapping[str, Tensor]], sides: bool = False
+    name: str,
+    net: nn.Module,
+    draw: Callable[[], Mapping[str, Tensor]],
+    sides: bool = False,
+    output: str = "output",
 ) -> dict[str, Any]:
     """Write a network, compare it with PyTorch on 100 inputs; returns its entry in models.json.
 
@@ -77,6 +81,8 @@ def export(
         Draws one set of inputs, name to tensor, with a batch of 1.
     sides : bool
         Whether height and width of the inputs are free, beside the batch.
+    output : str
+        Its name in the file.
     """
     net = net.float().cpu().eval()
     first = {key: torch.cat([value, value]) for key, value in draw().items()}
@@ -85,7 +91,7 @@ def export(
     with torch.no_grad():
         program = torch.onnx.export(
             net, tuple(first.values()), dynamo=True, dynamic_shapes=tuple(free for _ in first),
-            input_names=list(first), output_names=["output"], opset_version=18, verbose=False,
+            input_names=list(first), output_names=[output], opset_version=18, verbose=False,
         )  # fmt: skip
     content = onnx_file.without_comments(program.model_proto.SerializeToString())
     (FOLDER / f"{name}.onnx").write_bytes(content)
@@ -108,7 +114,7 @@ def latent(name: str, net: nn.Module, rng: torch.Generator) -> dict[str, Any]:
     """A generator of images from latent vectors, with the directions for its sliders."""
     noise = net.config["noise_dim"]
     found = directions.find(net.float().cpu().eval(), env.noise(noise, rng)(1000))
-    entry = export(name, net, lambda: {"z": env.noise(noise, rng)(1)})
+    entry = export(name, net, lambda: {"z": env.noise(noise, rng)(1)}, output="images")
     return entry | {
         "noise": "normal", "noiseDim": noise,
         "directions": [[round(x, 4) for x in row] for row in found.vectors.tolist()],

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
+from demo_pages import DEMOS
 from PIL import Image
 from places import Course, relinked
 from terms import Glossary
@@ -38,7 +39,7 @@ def page(course: Course, name: str, figures: Path, glossary: Glossary) -> dict:
             source = relinked(source, f"notebooks/{name}.ipynb", course)
             if "header" in tags(cell):
                 source = with_launch_row(source, course, name)
-            cell["source"] = terms(source)
+            cell["source"] = with_anchors(terms(source))
         elif "exercise" in tags(cell):
             cells.append({**stubs[cell["id"]], "outputs": [], "id": f"{cell['id']}-stub"})
             cell["metadata"] = {"tags": ["hide-input"], "mystnb": SOLUTION}
@@ -46,11 +47,31 @@ def page(course: Course, name: str, figures: Path, glossary: Glossary) -> dict:
             cell["metadata"] = {"tags": ["hide-input"], "mystnb": SETUP}
         cells.append(cell)
     numbered = iter(range(1, 1000))
-    for cell in cells:
-        for output in cell.get("outputs", []):
-            as_file(output, f"{name}-{cell['id']}", numbered, figures)
+    for output in outputs(cells):
+        as_file(output, name, numbered, figures)
+    if name in DEMOS:
+        demo = DEMOS[name]
+        html = ["".join(o.get("data", {}).get("text/html", "")) for o in outputs(cells)]
+        stills = [text for text in html if text.startswith("<a href")]
+        text = demo.text(stills[demo.figure - 1])
+        cells.insert(1, {"cell_type": "markdown", "id": "demo", "metadata": {}, "source": text})
     metadata = {key: solved["metadata"][key] for key in ("kernelspec", "language_info")}
     return {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+
+
+def outputs(cells: list[dict]) -> Iterator[dict]:
+    """The outputs of all cells."""
+    return (output for cell in cells for output in cell.get("outputs", []))
+
+
+def with_anchors(text: str) -> str:
+    """A text with an anchor before each exercise that has none."""
+
+    def anchored(found: re.Match) -> str:
+        anchor = f'<a id="exercise-{found[2]}"></a>'
+        return found[0] if anchor in text else f"{anchor}\n\n{found[0]}"
+
+    return re.sub(r"^(\*\*|#+ )Exercise (\d+\.\d+)", anchored, text, flags=re.M)
 
 
 def tags(cell: dict) -> list[str]:

@@ -3,6 +3,7 @@
 python site/prepare.py
 """
 
+import gzip
 import json
 import re
 import shutil
@@ -40,6 +41,7 @@ def main() -> None:
     for image in sorted((course.root / "assets").glob("*.png")):
         smaller(image, source / "assets" / f"{image.stem}.webp")
     copy_mathjax(extra / "_static" / "mathjax")
+    copy_demos(course, extra / "_static" / "demos")
 
 
 def path_through(readme: Path) -> str:
@@ -72,6 +74,22 @@ def copy_mathjax(target: Path) -> None:
             shutil.copytree(package / name, path)
         else:
             shutil.copy(package / name, path)
+
+
+def copy_demos(course: Course, target: Path) -> None:
+    """The demos, the networks, and what both share with the page that the package exports."""
+    shutil.copytree(HERE / "demos", target, ignore=shutil.ignore_patterns("*.md", "*.json"))
+    shutil.copytree(HERE / "models", target / "models")
+    export = course.root / "gancourse" / "export"
+    for name in ("latent.js", "latent.css"):
+        shutil.copy(export / "page" / name, target / name)
+    (target / "runtime").mkdir()
+    for name, short in (
+        ("ort-wasm-simd-threaded.wasm.gz", "ort.wasm"),
+        ("ort.wasm.bundle.min.mjs.gz", "ort.mjs"),
+    ):
+        content = gzip.decompress((export / "runtime" / name).read_bytes())
+        (target / "runtime" / short).write_bytes(content)
 
 
 if __name__ == "__main__":

@@ -119,7 +119,7 @@ export function latent(seed, generator) {
  *
  * @param {number} seed
  */
-function randomNumbers(seed) {
+export function randomNumbers(seed) {
     let state = seed >>> 0;
     return () => {
         state = (state + 0x6d2b79f5) >>> 0;
