@@ -32,6 +32,8 @@ html_show_sourcelink = False
 html_copy_source = False
 html_last_updated_fmt = None
 html_baseurl = f"https://{course.slug.split('/')[0]}.github.io/{course.slug.split('/')[1]}/"
+html_context = {"default_mode": "auto"}
+html_favicon = str(HERE / "static" / "favicon.svg")
 html_theme_options = {
     "repository_url": course.repository,
     "use_repository_button": True,

@@ -214,7 +214,7 @@ def main(runs: Path) -> None:
     garden = two_domains.day_and_dusk(1, 12, 32, env.rng(5, "cpu"))
     for name, images in (("day", garden.test_x), ("dusk", garden.test_y)):
         sheet(to_float(images), 12, name)
-    sheet(digits.load(32, "train").images[:1000], 40, "real_digits")
+    sheet(to_float(digits.load(32, "train").images[:1000]), 40, "real_digits")
     (FOLDER / "models.json").write_text(json.dumps(models, separators=(",", ":")) + "\n", "utf-8")
     total = sum(path.stat().st_size for path in FOLDER.iterdir())
     print(f"{total / 1e6:.1f} MB in all")

@@ -142,7 +142,7 @@ export async function mount(element) {
     const key = make("p", { class: "latent-help demo-key" },
         make("span", { class: "demo-key-data" }, "data"), make("span", { class: "demo-key-fake" }, "samples of G"),
         make("span", { class: "demo-key-arrow" }, "where G's loss moves them"),
-        "The darker a place, the surer D is that it is real.");
+        "The greyer a place, the surer D is that it is real.");
     element.append(frame([plane, key, curves, line], [
         row(play, once, reset), speed.label, row(data.label, clear),
         group("The game", loss.label, k.label, lr_G.label, lr_D.label, gamma.label), row(heat.label, arrows.label),
@@ -163,15 +163,16 @@ function dots(context, points, colour, radius) {
 
 /** D's probability as grey: transparent for fake, dark for real. */
 function drawHeat(/** @type {CanvasRenderingContext2D} */ context, /** @type {Game} */ game) {
-    const places = new Float64Array(2 * CELLS * CELLS), side = SIZE / CELLS;
+    const places = new Float64Array(2 * CELLS * CELLS);
     for (let i = 0; i < CELLS * CELLS; i++) {
         places[2 * i] = (2 * ((i % CELLS) + 0.5) / CELLS - 1) * EDGE;
         places[2 * i + 1] = (1 - 2 * (Math.floor(i / CELLS) + 0.5) / CELLS) * EDGE;
     }
-    game.judge(places).forEach((p, i) => {
-        context.fillStyle = `rgb(128 128 128 / ${(0.75 * p).toFixed(3)})`;
-        context.fillRect((i % CELLS) * side, Math.floor(i / CELLS) * side, side + 0.5, side + 0.5);
-    });
+    const small = make("canvas"), image = new ImageData(CELLS, CELLS);
+    small.width = small.height = CELLS;
+    game.judge(places).forEach((p, i) => image.data.set([128, 128, 128, 190 * p], 4 * i));
+    small.getContext("2d").putImageData(image, 0, 0);
+    context.drawImage(small, 0, 0, SIZE, SIZE); // smoothed
 }
 
 /** Where a step against the gradient of G's loss moves samples, in proportion, at most 30 pixels. */

@@ -78,7 +78,7 @@ export async function mount(element) {
     await update();
     const help = make("p", { class: "latent-help" },
         "Petals: red, orange, yellow, white, pink, violet or blue, and their shades; round, pointed or " +
-        "thin; five to eight. After a few minutes of training the colour is right most often, the " +
-        "shape rarely.");
+        "thin; five to eight. After a few minutes of training G follows the colour, and the shape only " +
+        "a little.");
     element.append(frame([canvas, line], [label, row(again), help, make("div", { class: "demo-examples" }, ...examples)]));
 }

@@ -16,13 +16,17 @@ const DEMOS = {
 async function start(element) {
     const name = /** @type {keyof typeof DEMOS} */ (element.dataset.demo);
     const note = element.querySelector(".demo-note");
+    const place = document.createElement("div");
+    place.hidden = true;
+    element.append(place); // in the page, so that a demo can read its style
     try {
-        const place = document.createElement("div");
         const { mount } = await DEMOS[name]();
         await mount(place, name);
         element.replaceChildren(place);
+        place.hidden = false;
         element.dataset.state = "ready";
     } catch (error) {
+        place.remove();
         element.dataset.state = "failed";
         if (!note) return;
         const reason = location.protocol === "file:"
