@@ -22,8 +22,9 @@ from gancourse.exercises.verdicts import assess, compare
 from gancourse.grading.answers import notebook_file
 from gancourse.grading.gradebook.collect import collect
 from gancourse.grading.judging import marking
+from gancourse.grading.judging.dependencies import code_behind
 from gancourse.grading.judging.flags import find_flags
-from gancourse.grading.judging.similarity import similar_groups
+from gancourse.grading.judging.similarity import similar_groups, with_behind
 from gancourse.grading.packages import gradescope
 from gancourse.grading.reports import exports, feedback
 
@@ -290,7 +291,7 @@ def test_a_million_empty_cells_are_refused(cell):
         notebook_file.parse(text.encode())
 
 
-# Not found ------------------------------------------------------------------------------------
+# Copies ---------------------------------------------------------------------------------------
 LOSS = (
     "def value(real, fake):\n    parts = []\n    for x, sign in ((real, 1), (fake, -1)):\n"
     "        shifted = sign * x\n        parts.append(F.logsigmoid(shifted).sum() / len(shifted))\n"
@@ -314,14 +315,35 @@ def test_a_copy_is_found_as_it_is():
     assert groups(LOSS, LOSS.replace("shifted", "y").replace("total", "t"))
 
 
-@pytest.mark.parametrize(
-    "copy",
-    [
-        SHORT.replace("F.", "Q."),
-        "def value(real, fake):\n    return helper(real, fake)",
-    ],
-    ids=["another name for a module, given in another cell", "the copy is in another cell"],
-)
-@pytest.mark.xfail(strict=True, reason="only the cell of the answer is stored and compared")
-def test_a_copy_in_another_cell_is_found(copy):
-    assert groups(SHORT, copy)
+HELPER = SHORT.replace("def value", "def helper")
+ELSEWHERE = {
+    "another name for a module, given in another cell": (
+        ["import torch.nn.functional as Q"], SHORT.replace("F.", "Q."), {},
+    ),
+    "the copy is in another cell": (
+        [HELPER], "def value(real, fake):\n    return helper(real, fake)", {},
+    ),
+    "the copy is in a file": (
+        ["import ours"], "def value(real, fake):\n    return ours.helper(real, fake)",
+        {"ours.py": f"from torch.nn import functional as F\n\n\n{HELPER}\n"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("copy", ELSEWHERE)
+def test_a_copy_elsewhere_is_found(tmp_path, copy):
+    cells, value, files = ELSEWHERE[copy]
+    path = tmp_path / "02.ipynb"
+    path.write_text(notebook(cells, value), encoding="utf-8")
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    behind = code_behind(notebook_file.read(path, with_modules=True), ["2.1", "2.2"])
+    assert groups(SHORT, with_behind(value, behind["2.2"]))
+    assert not behind["2.1"]
+
+
+def test_another_exercise_is_not_behind_an_answer():
+    second = "def value(real, fake):\n    return answer, real.mean()"
+    file = notebook_file.parse(notebook([], second).encode())
+    assert "answer = 'c'" not in code_behind(file, ["2.1", "2.2"])["2.2"]
+    assert "answer = 'c'" in code_behind(file, ["2.2"])["2.2"]

@@ -1,13 +1,15 @@
 """Groups that copied are found, whatever their size; independent work is no group."""
 
 import random
+from itertools import combinations, pairwise
 
+import numpy as np
 import pytest
 from classes import copied_by, right_answers, written_by
 
 from gancourse.exercises import of_notebook
 from gancourse.grading.judging.given import given_fragments
-from gancourse.grading.judging.similarity import similar_groups
+from gancourse.grading.judging.similarity import clusters, similar_groups
 
 NUMBER = "02"
 EXERCISES = [e.id for e in of_notebook(NUMBER) if callable(e.reference) and right_answers(e.id)]
@@ -104,3 +106,24 @@ def test_earlier_terms_are_compared_but_not_with_each_other():
 def test_no_answers_and_one_student():
     assert similar_groups({}) == similar_groups({"2.6": {}}) == []
     assert similar_groups({"2.6": {"a": OWN}}) == similar_groups({"2.6": {"a": "(", "b": ""}}) == []
+
+
+def clustered(count: int, *pairs: tuple[int, int]) -> list[list[int]]:
+    linked = np.zeros((count, count), dtype=bool)
+    for a, b in pairs:
+        linked[a, b] = linked[b, a] = True
+    return sorted(clusters(linked))
+
+
+def test_a_chain_is_no_group_but_each_of_its_links_is_in_one():
+    chain = [*pairwise(range(12))]
+    groups = clustered(12, *chain)
+    assert max(map(len, groups)) <= 3
+    assert all(any({*pair} <= {*group} for group in groups) for pair in chain)
+
+
+def test_a_student_can_be_in_two_groups_and_a_missing_link_breaks_none():
+    five = [*combinations(range(5), 2)]
+    assert clustered(7, *five, (4, 5)) == [[0, 1, 2, 3, 4], [4, 5]]
+    assert clustered(5, *five[1:]) == [[0, 1, 2, 3, 4]]
+    assert clustered(3) == []

@@ -1,6 +1,7 @@
 """The statements that an answer needs: its own cell, and what other cells define."""
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
@@ -47,6 +48,26 @@ def _behind(
         source = source_of(ast.Module([statement for _, statement in needed], []))
         pending += Cell(0, source, "", False).uses if needed else ()
     return {number: ast.Module(body, []) for number, body in found.items()}
+
+
+def code_behind(file: NotebookFile, ids: Iterable[str]) -> dict[str, str]:
+    """For each exercise the source of what its answer needs from elsewhere.
+
+    That is from cells that answer no exercise, and from whole Python files that are named there.
+    """
+    ids = list(ids)
+    answers = {id: file.answer(id) for id in ids}
+    others = {cell.number for cell in file.cells if cell.source not in answers.values()}
+    behind = {}
+    for id, trees in statements_behind(file, ids).items():
+        parts = [source_of(tree) for number, tree in trees.items() if number in others]
+        text = "\n".join([answers[id], *parts])
+        parts += [
+            source for name, source in file.modules.items()
+            if re.search(rf"\b{re.escape(name.removesuffix('.py'))}\b", text)
+        ]  # fmt: skip
+        behind[id] = "\n".join(parts)
+    return behind
 
 
 def source_of(tree: ast.AST) -> str:

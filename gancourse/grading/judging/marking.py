@@ -24,6 +24,7 @@ from gancourse.grading.answers import collector, notebook_file
 from gancourse.grading.answers.collector import CellError
 from gancourse.grading.answers.notebook_file import NotebookFile
 from gancourse.grading.judging import letters
+from gancourse.grading.judging.dependencies import code_behind
 from gancourse.grading.judging.flags import find_flags
 from gancourse.grading.sandbox.isolation import Limits
 from gancourse.grading.sandbox.server import Server, Session, SessionEnded
@@ -58,6 +59,8 @@ class Mark:
     """For the instructor only; they cost no points."""
     answer: str = ""
     """Source of the student's exercise cell."""
+    behind: str = ""
+    """Source of what the answer needs from cells and files that answer no exercise."""
     observed: str = ""
     """Of an answer that is a letter, what was observed, as JSON (`letters.store`)."""
 
@@ -154,7 +157,11 @@ def grade(
     with contextlib.nullcontext(server) if server else Server(sandbox) as warm:
         log = _run(file, seeds, limits, warm)
     flags = find_flags(file, exercises)
-    marks = [_mark(file, e, seeds[e.id], log, flags.get(e.id, ())) for e in exercises]
+    behind = code_behind(file, seeds)
+    marks = [
+        replace(_mark(file, e, seeds[e.id], log, flags.get(e.id, ())), behind=behind[e.id])
+        for e in exercises
+    ]
     notes = (*file.notes, *collector.notes(file, log.errors, log.stopped))
     unread = (
         f"runs code that is not in what was handed in: {place}, {name}"

@@ -12,8 +12,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.cluster import AgglomerativeClustering
 
-from gancourse.grading.judging.symbols import LENGTH, Fragment, fragments
+from gancourse.grading.judging.symbols import LENGTH, LONGEST, Fragment, fragments
 
 ALIKE = 0.8  # share of two answers' own fragments that are in both
 EVIDENCE = 15.0  # bits that two students' answers to a notebook must have in common ...
@@ -74,11 +75,16 @@ def similar_groups(
     linked = np.zeros((len(students), len(students)), dtype=bool)
     for bits in evidence.values():
         linked |= bits >= EVIDENCE + np.log2(max(len(students) * (len(students) - 1) / 2, 1))
-    for rows in _components(linked):
+    for rows in clusters(linked):
         members = {students[row] for row in rows}
         if members - set(earlier):
             groups.append(_group(members, answers, found))
     return sorted(groups, key=lambda g: (-len(g.exercises), -len(g.students), g.students))
+
+
+def with_behind(answer: str, behind: str) -> str:
+    """An answer with the code that it needs from elsewhere, if the two are not too long."""
+    return f"{behind}\n{answer}" if behind and len(behind) + len(answer) < LONGEST else answer
 
 
 @dataclass(frozen=True)
@@ -139,6 +145,25 @@ def _alike(sources: Mapping[str, str], given: frozenset[Fragment]) -> Iterator[_
         near = shares[np.ix_(rows, rows)]
         bits = np.maximum(bits - BY_CHANCE, 0) * (near >= ALIKE)
         yield _Alike(tuple(students[row] for row in rows), bits, near)
+
+
+def clusters(linked: np.ndarray) -> Iterator[list[int]]:
+    """Sets of rows of which most are linked with each other, so that no chain joins half a class.
+
+    Average linkage; links between two sets are clustered again, so that each link is in a set.
+    """
+    left = linked & ~np.eye(len(linked), dtype=bool)
+    clustering = AgglomerativeClustering(
+        n_clusters=None, distance_threshold=0.5, metric="precomputed", linkage="average"
+    )
+    while left.any():
+        some = np.flatnonzero(left.any(axis=0))
+        labels = clustering.fit_predict(1.0 - left[np.ix_(some, some)])
+        for label in range(labels.max() + 1):
+            rows = some[labels == label]
+            if len(rows) > 1:
+                yield rows.tolist()
+                left[np.ix_(rows, rows)] = False
 
 
 def _components(linked: np.ndarray) -> list[list[int]]:

@@ -13,7 +13,7 @@ from gancourse.exercises.rubric import RubricLine
 from gancourse.grading.gradebook.files import write_private
 from gancourse.grading.gradebook.records import REVIEW, RUBRIC, StudentRecord, number_of
 from gancourse.grading.judging import given
-from gancourse.grading.judging.similarity import SimilarGroup, similar_groups
+from gancourse.grading.judging.similarity import SimilarGroup, similar_groups, with_behind
 from gancourse.grading.reports import feedback
 from gancourse.grading.reports.feedback import PAGES
 
@@ -283,7 +283,7 @@ def alike(
     for name, record in named:
         for mark in record.marks:
             if mark.answer:
-                answers[mark.exercise][name] = mark.answer
+                answers[mark.exercise][name] = with_behind(mark.answer, mark.behind)
         if record.notebook and record.digest and record.digest not in given.handed_out():
             files[record.notebook, record.digest].append(name)
     code = {exercise: given.given_fragments(exercise) for exercise in answers}
