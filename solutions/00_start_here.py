@@ -229,6 +229,9 @@ for name, images in samples.items():
 #
 # - You fill in a cell that ends in `raise NotImplementedError`, and run the cell after it: the
 #   **check**. It tests your answer on fresh random inputs. Run it as often as you like.
+# - **Answers run on every device.** The notebooks also run on a GPU, so the check tries that too, even
+#   where there is none: create new tensors on the device of your inputs, as in
+#   `torch.zeros(3, device=x.device)`.
 # - Some exercises ask for a letter or a number: replace the three dots with it; put a letter in quotes.
 # - A correct answer is used from there on. For a wrong one the check shows what was expected, what you
 #   returned, and, if it recognizes the mistake, a hint.

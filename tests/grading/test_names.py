@@ -40,6 +40,7 @@ def test_a_login_or_address_from_the_table_of_the_lms():
 @pytest.mark.parametrize(
     "wanted, students, message",
     [
+        ("janedoe", CANVAS, "Names that are near: doejane_12345."),
         ("jane_do", CANVAS, "Names that are near: doejane_12345."),
         ("jane", CANVAS, "doejane_12345"),
         ("smith", CANVAS, "smithann_1, smithannette_2"),

@@ -92,6 +92,8 @@ def _near(wanted: str, known: Mapping[str, Sequence[str]]) -> list[str]:
     near: list[str] = []
     for target in sorted(_spellings(_parts(wanted)[0])):
         near += difflib.get_close_matches(target, by_spelling, SHOWN, ALIKE)
+        letters = sorted(target)  # Canvas writes "Jane Doe" as "doejane"
+        near += [spelling for spelling in by_spelling if sorted(spelling) == letters]
         near += sorted(spelling for spelling in by_spelling if target in spelling)
     return list(dict.fromkeys(student for one in near for student in by_spelling[one]))
 
