@@ -101,9 +101,9 @@ def in_notebook(course: Course, module: str, name: str) -> str:
         if imported and re.search(rf"^    reference=({module}\.)?{name},", text, re.M):
             number = f"{int(file.parent.name[2:])}.{int(file.name[2:4])}"
             page = next(n for n in course.notebooks if n.startswith(file.parent.name[2:]))
-            return f"[Exercise {number}](notebooks/{page}.html#exercise-{number})"
+            return f"[Exercise {number}](notebooks/{page}.ipynb#exercise-{number})"
     for page in course.notebooks:
         for cell in course.notebook("solutions", page)["cells"]:
             if cell["cell_type"] == "code" and re.search(rf"\b{name}\b", "".join(cell["source"])):
-                return f"[{page[:2]}](notebooks/{page}.html)"
+                return f"[{page[:2]}](notebooks/{page}.ipynb)"
     return "none"
