@@ -78,6 +78,7 @@ def test_a_page_loads_without_an_error_and_is_accessible(opened, name):
         page = watched.page
         page.wait_for_function("document.fonts.status === 'loaded'")
         page.evaluate("window.MathJax?.startup?.promise")  # resolves when all math is shown
+        page.evaluate("new Promise((resolve) => setTimeout(resolve, 100))")
         page.add_script_tag(path=str(AXE))
         result = page.evaluate(
             "axe.run(document, {resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa']})"

@@ -44,8 +44,14 @@ def test_the_class_gets_its_marks_and_no_flags(handed_in, tmp_path, monkeypatch,
     assert {student for student, _ in flagged} == {s for s, odd in CLASS.items() if odd.flagged}
 
 
-@pytest.mark.parametrize("student", [s for s, odd in CLASS.items() if odd.previewed])
-def test_check_gives_a_student_the_same_points(student, handed_in):
+PREVIEWED = [student for student, odd in CLASS.items() if odd.previewed]
+SHORT = PREVIEWED[::5]
+
+
+@pytest.mark.parametrize("student", PREVIEWED)
+def test_check_gives_a_student_the_same_points(student, handed_in, request):
+    if student not in SHORT and not request.config.getoption("--every-notebook"):
+        pytest.skip("runs with --every-notebook")
     path = handed_in / student / CLASS[student].name
     right = {v.exercise.id for v in preview(path).verdicts if v.status == "right"}
     assert right == ALL - CLASS[student].lost
