@@ -46,6 +46,7 @@ def lab(tmp_path_factory):
     }  # fmt: skip
     options = ["--no-browser", "--allow-root", "--IdentityProvider.token=", f"--port={port}"]
     options += ["--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}"]
+    options += ["--LabApp.expose_app_in_browser=True"]
     options += [f"--LabApp.app_settings_dir={ROOT / 'tools' / 'lab'}"]
     with open(folder / "server.log", "w") as log:
         server = subprocess.Popen(
@@ -80,15 +81,14 @@ def run_all(browser, lab):
         used.append(page)
         page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell")
         page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
-        page.locator(".lm-MenuBar-itemLabel", has_text="Run").first.click()
-        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        page.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells')")
         page.wait_for_function(  # the last cell has a number once it has ended
             "/\\[\\d+\\]/.test([...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]"
             ".at(-1).textContent)"
         )
         page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
         before = path.stat().st_mtime_ns
-        page.keyboard.press("Control+s")
+        page.evaluate("void jupyterapp.commands.execute('docmanager:save')")
         while path.stat().st_mtime_ns == before:
             time.sleep(0.1)
         time.sleep(0.5)
