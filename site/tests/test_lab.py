@@ -42,7 +42,7 @@ def lab(tmp_path_factory):
         port = free.getsockname()[1]
     environment = os.environ | {
         "GANCOURSE_PROFILE": "smoke", "GANCOURSE_RUNS": str(folder / "runs"),
-        "JUPYTERLAB_SETTINGS_DIR": str(settings), "OMP_NUM_THREADS": "2",
+        "JUPYTERLAB_SETTINGS_DIR": str(settings), "OMP_NUM_THREADS": "1",
     }  # fmt: skip
     options = ["--no-browser", "--allow-root", "--IdentityProvider.token=", f"--port={port}"]
     options += ["--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}"]
