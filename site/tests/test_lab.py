@@ -28,15 +28,13 @@ pytestmark = pytest.mark.skipif(not PYTHON.exists(), reason="no .venv: run make 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """Address of a server, the folder of its notebooks, and the pages that were opened."""
+    """Address of a server, the folder for notebooks, and the pages that were opened."""
     folder = tmp_path_factory.mktemp("lab")
     settings = folder / "settings"
     for name, values in SETTINGS.items():
         file = settings / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(values), "utf-8")
-    for name in NOTEBOOKS.values():
-        shutil.copy(ROOT / "notebooks" / f"{name}.ipynb", folder)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -76,7 +74,8 @@ def run_all(browser, lab):
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(ALL)
-        path = folder / f"{NOTEBOOKS[number]}.ipynb"
+        path = folder / f"{NOTEBOOKS[number]}_{len(used)}.ipynb"
+        shutil.copy(ROOT / "notebooks" / f"{NOTEBOOKS[number]}.ipynb", path)
         page.goto(f"{address}/lab/workspaces/w{len(used)}/tree/{path.name}")
         used.append(page)
         page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell")
@@ -89,7 +88,9 @@ def run_all(browser, lab):
         page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
         before = path.stat().st_mtime_ns
         page.evaluate("void jupyterapp.commands.execute('docmanager:save')")
-        while path.stat().st_mtime_ns == before:
+        for _ in range(600):
+            if path.stat().st_mtime_ns != before:
+                break
             time.sleep(0.1)
         time.sleep(0.5)
         return page, json.loads(path.read_text("utf-8"))
