@@ -59,10 +59,10 @@ class Mark:
     """For the instructor only; they cost no points."""
     answer: str = ""
     """Source of the student's exercise cell."""
-    behind: str = ""
-    """Source of what the answer needs from cells and files that answer no exercise."""
     observed: str = ""
     """Of an answer that is a letter, what was observed, as JSON (`letters.store`)."""
+    behind: str = ""
+    """Source of what the answer needs from cells and files that answer no exercise."""
 
     def judged(self, verdict: Verdict) -> "Mark":
         """The same answer with another verdict."""
