@@ -1,4 +1,4 @@
-# The two commands of the course. Both install what they need the first time.
+# The commands of the course. They install what they need the first time.
 #
 #   make lab                      open the course in JupyterLab
 #   make test                     run all tests, in parallel

@@ -10,6 +10,7 @@ PLACE = re.compile(
     r"(?:Equations?|Sections?|Algorithm|Figure|Table|Proposition) "
     r"[\d.]*\d(?:(?:, [\d.]*\d)* and [\d.]*\d)?"
 )
+AUTHORS = re.compile(r"[A-Z][\w-]+(?:,? (?:and |et al\.|[A-Z])[\w-]*)* \(?\d{4}\)?")
 MATH = re.compile(r":math:`([^`]+)`")
 HEAD = """\
 # Papers and code
@@ -38,7 +39,7 @@ def section(course: Course, name: str) -> str:
     rows = []
     for node in public(tree):
         text = " ".join((ast.get_docstring(node) or "").split())
-        places = list(dict.fromkeys(PLACE.findall(text)))
+        places = named_places(text)
         if not places:
             continue
         formula = MATH.search(text)
@@ -55,6 +56,19 @@ def section(course: Course, name: str) -> str:
     return f"\n## {title.rstrip('.')}\n\n{about}\n\n{table}\n"
 
 
+def named_places(text: str) -> list[str]:
+    """Places in papers, each with the authors that its sentence names before it, if there are any.
+
+    Without authors it is the paper of the module.
+    """
+    found = []
+    for sentence in re.split(r"(?<!\bal)\. |; ", text):
+        for place in PLACE.finditer(sentence):
+            authors = AUTHORS.findall(sentence[: place.start()])
+            found.append(", ".join([*authors[-1:], place[0]]))
+    return list(dict.fromkeys(found))
+
+
 def public(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.ClassDef]:
     """Functions and classes of a module whose names have no underscore in front."""
     for node in tree.body:
@@ -69,7 +83,7 @@ def names_in(node: ast.AST) -> set[str]:
 
 
 def test(course: Course, module: str, name: str) -> str:
-    """A link to the first test that uses a function."""
+    """A link to the first test that uses a function, in the module's own file or another."""
     for path in (f"tests/papers/test_{module}.py", *others(course, module)):
         file = course.root / path
         if not file.exists():
@@ -79,12 +93,14 @@ def test(course: Course, module: str, name: str) -> str:
             if is_test and name in names_in(node):
                 what = node.name.removeprefix("test_").replace("_", " ")
                 return f"[{what}]({course.source(path)}#L{node.lineno})"
+        if re.search(rf"\b{name}\b", file.read_text("utf-8")):  # in a helper, or in parameters
+            return f"[{file.name}]({course.source(path)})"
     return "none"
 
 
 def others(course: Course, module: str) -> list[str]:
-    """The other test files that import a module of ``papers``."""
-    files = sorted((course.root / "tests").rglob("test_*.py"))
+    """The other test files of papers that import a module."""
+    files = sorted((course.root / "tests" / "papers").glob("test_*.py"))
     return [
         str(file.relative_to(course.root)) for file in files
         if re.search(rf"\bpapers(\.| import .*\b){module}\b", file.read_text("utf-8"))
@@ -102,8 +118,10 @@ def in_notebook(course: Course, module: str, name: str) -> str:
             number = f"{int(file.parent.name[2:])}.{int(file.name[2:4])}"
             page = next(n for n in course.notebooks if n.startswith(file.parent.name[2:]))
             return f"[Exercise {number}](notebooks/{page}.ipynb#exercise-{number})"
+    used = rf"\b{module}\.{name}\b|papers\.{module} import [^\n]*\b{name}\b"
+    used += rf"|\b{name}\b" if "_" in name else ""  # several papers have a Generator
     for page in course.notebooks:
         for cell in course.notebook("solutions", page)["cells"]:
-            if cell["cell_type"] == "code" and re.search(rf"\b{name}\b", "".join(cell["source"])):
+            if cell["cell_type"] == "code" and re.search(used, "".join(cell["source"])):
                 return f"[{page[:2]}](notebooks/{page}.ipynb)"
     return "none"

@@ -42,7 +42,9 @@ class Glossary:
         spellings |= self.terms
         longest = sorted(spellings, key=len, reverse=True)
         words = "|".join(re.escape(word) for word in longest)
-        pattern = re.compile(rf"(?<![\w-])({words})(s?)(?![\w-])")
+        # a network's evaluation mode is no mode of a distribution
+        other = "".join(f"(?<!{word} )" for word in ("eval", "evaluation", "train", "training"))
+        pattern = re.compile(rf"(?<![\w-]){other}({words})(s?)(?![\w-])")
         linked: set[str] = set()
 
         def link(found: re.Match) -> str:

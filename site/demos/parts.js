@@ -1,8 +1,9 @@
 /** Elements and pictures that several demos use. */
 
-import { button, make, paint, randomNumbers, slider } from "./latent.js";
+import { button, make, paint, pixels, randomNumbers, slider } from "./latent.js";
+import { normal } from "./mlp.js";
 
-export { button, make, paint, randomNumbers, slider };
+export { button, make, paint, pixels, randomNumbers, slider };
 
 /** @typedef {import("./runtime.js").Output} Output */
 
@@ -88,25 +89,6 @@ export function paintGrid(canvas, { data, dims: [n, channels, h, w] }, columns) 
 }
 
 /**
- * One image (channels, h, w) in [-1, 1] as pixels.
- *
- * @param {Float32Array} values
- * @param {number} channels
- * @param {number} h
- * @param {number} w
- */
-export function pixels(values, channels, h, w) {
-    const image = new ImageData(w, h), plane = w * h;
-    for (let i = 0; i < plane; i++) {
-        for (let c = 0; c < 3; c++) { // Uint8ClampedArray rounds and clips
-            image.data[4 * i + c] = 127.5 * (values[(channels === 3 ? c : 0) * plane + i] + 1);
-        }
-        image.data[4 * i + 3] = 255;
-    }
-    return image;
-}
-
-/**
  * Pixels as an image (3, h, w) in [-1, 1].
  *
  * @param {ImageData} image
@@ -149,9 +131,7 @@ export async function readImage(source, part, most = Infinity) {
  * @param {number} count
  */
 export function noise(seed, count) {
-    const uniform = randomNumbers(seed);
-    return Float32Array.from({ length: count }, () =>
-        Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()));
+    return Float32Array.from({ length: count }, normal(randomNumbers(seed)));
 }
 
 /**

@@ -142,7 +142,8 @@ export async function mount(element) {
     const key = make("p", { class: "latent-help demo-key" },
         make("span", { class: "demo-key-data" }, "data"), make("span", { class: "demo-key-fake" }, "samples of G"),
         make("span", { class: "demo-key-arrow" }, "where G's loss moves them"),
-        "The greyer a place, the surer D is that it is real.");
+        "The greyer a place, the surer D is that it is real. Eight places are spread over the data (on the " +
+        "ring: its modes); one is covered if 2 % of the samples are near it.");
     element.append(frame([plane, key, curves, line], [
         row(play, once, reset), speed.label, row(data.label, clear),
         group("The game", loss.label, k.label, lr_G.label, lr_D.label, gamma.label), row(heat.label, arrows.label),

@@ -206,3 +206,36 @@ def test_discriminators_keep_nothing_of_the_generators_turn():
     assert before == [None, None]
     for got, p in zip(calls[0], twin.parameters(), strict=True):
         assert torch.allclose(got, p.grad, atol=1e-6)
+
+
+def numbered(first, count):
+    """Images of one pixel that are recognized by their value."""
+    return torch.arange(first, first + count).float().view(-1, 1, 1, 1)
+
+
+def test_the_pool_fills_first_then_hands_out_about_half_of_its_own():
+    pool = cyclegan.ImagePool(50, torch.Generator().manual_seed(0))
+    assert torch.equal(pool(numbered(0, 30)), numbered(0, 30))
+    assert torch.equal(pool(numbered(30, 20)), numbered(30, 20))
+    old, rounds = 0, 400
+    for n in range(rounds):
+        fakes = numbered(100 + n, 1)
+        before = {*pool.kept.flatten().tolist()}
+        shown = pool(fakes)
+        after = {*pool.kept.flatten().tolist()}
+        if torch.equal(shown, fakes):
+            assert after == before
+        else:  # the new one has the place of the one that was shown
+            old += 1
+            assert shown.item() in before and after == before - {shown.item()} | {100.0 + n}
+    assert 0.4 < old / rounds < 0.6 and len(pool.kept) == 50
+
+
+def test_a_pool_of_size_0_returns_every_fake_and_a_state_goes_on():
+    none = cyclegan.ImagePool(0, torch.Generator().manual_seed(0))
+    assert torch.equal(none(numbered(0, 3)), numbered(0, 3)) and none.kept is None
+    pools = [cyclegan.ImagePool(4, torch.Generator().manual_seed(1)) for _ in range(2)]
+    pools[0](numbered(0, 4))
+    pools[1].load_state_dict(pools[0].state_dict())
+    assert torch.equal(pools[0](numbered(9, 4)), pools[1](numbered(9, 4)))
+    assert torch.equal(pools[0].kept, pools[1].kept)

@@ -22,6 +22,7 @@ from gancourse.papers.gan import (
     ema_update,
     frozen,
     gan_step,
+    lazy_r1,
     non_saturating_loss,
     optimal_discriminator,
     r1_penalty,
@@ -128,6 +129,18 @@ def test_r1_of_a_linear_discriminator_is_its_squared_weight():
     assert r1.item() == pytest.approx(D.weight.square().sum().item(), rel=1e-5)
     r1.backward()  # d |w|^2 / dw = 2 w: the penalty trains D
     torch.testing.assert_close(D.weight.grad, 2 * D.weight.detach())
+
+
+def test_lazy_r1_keeps_the_mean_effect_and_takes_the_first_examples():
+    D = nn.Sequential(nn.Linear(2, 1), nn.Flatten(0))
+    x = torch.randn(6, 2)
+    squared = D[0].weight.square().sum()
+    assert lazy_r1(3.0, 5)(D, x).item() == pytest.approx(5 * 1.5 * squared.item())
+
+    bent = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 1), nn.Flatten(0))
+    few = lazy_r1(2.0, 1, examples=2)(bent, x)
+    torch.testing.assert_close(few, r1_penalty(bent, x[:2]))
+    assert few.item() != pytest.approx(r1_penalty(bent, x).item())
 
 
 def test_r1_of_a_quadratic_by_hand_and_leaves_its_input_alone():

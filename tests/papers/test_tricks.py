@@ -113,3 +113,13 @@ def test_fixed_statistics_are_those_of_one_large_batch():
     assert fixed(z).allclose(G(z), atol=1e-6)
     assert fixed(z[:2]).allclose(G(z)[:2], atol=1e-6)  # whatever else is in the batch
     assert not G(z[:2]).allclose(G(z)[:2], atol=1e-2)  # G itself is as it was
+
+
+def test_critic_loss_of_a_plane():
+    D = nn.Sequential(nn.Linear(2, 1, bias=False), nn.Flatten(0))
+    x, fakes = torch.randn(5, 2), torch.randn(5, 2)
+    w = D[0].weight.detach()[0]
+    loss = tricks.critic_loss(torch.Generator().manual_seed(0), weight=4.0)(D, x, fakes)
+    expected = (fakes @ w).mean() - (x @ w).mean() + 4 * (w.norm() - 1).square()
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-4, abs=1e-5)
+    assert tricks.wasserstein_loss(D, x, fakes).item() == pytest.approx(-(fakes @ w).mean().item())

@@ -379,15 +379,26 @@ export function paint(canvas, { data, dims: [, channels, height, width] }) {
         canvas.height = height;
         fit(canvas);
     }
-    const pixels = new ImageData(width, height);
-    const plane = width * height;
+    canvas.getContext("2d").putImageData(pixels(data, channels, height, width), 0, 0);
+}
+
+/**
+ * One image (channels, height, width) in [-1, 1] as pixels; 1 or 3 channels.
+ *
+ * @param {Float32Array} values
+ * @param {number} channels
+ * @param {number} height
+ * @param {number} width
+ */
+export function pixels(values, channels, height, width) {
+    const image = new ImageData(width, height), plane = width * height;
     for (let i = 0; i < plane; i++) {
         for (let c = 0; c < 3; c++) { // Uint8ClampedArray rounds and clips
-            pixels.data[4 * i + c] = 127.5 * (data[(channels === 3 ? c : 0) * plane + i] + 1);
+            image.data[4 * i + c] = 127.5 * (values[(channels === 3 ? c : 0) * plane + i] + 1);
         }
-        pixels.data[4 * i + 3] = 255;
+        image.data[4 * i + 3] = 255;
     }
-    canvas.getContext("2d").putImageData(pixels, 0, 0);
+    return image;
 }
 
 /** Enlarge a canvas by a whole factor, so that every pixel is a square of the same size. */
