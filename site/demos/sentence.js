@@ -7,7 +7,7 @@ const COUNT = 8;
 const EXAMPLES = [
     "a red flower with six round petals and a yellow centre on a meadow",
     "this bloom is violet, its petals are pointed, with the sky around it",
-    "a small white flower with thin petals",
+    "a small white flower with narrow petals",
 ];
 
 /**
@@ -77,8 +77,8 @@ export async function mount(element) {
     });
     await update();
     const help = make("p", { class: "latent-help" },
-        "Petals: red, orange, yellow, white, pink, violet or blue, and their shades; round, pointed or " +
-        "thin; five to eight. After a few minutes of training G follows the colour, and the shape only " +
-        "a little.");
+        "Petals are red, pink, white, violet or blue; round, narrow or pointed; five to eight. Centres are " +
+        "yellow or orange, and no training image has yellow petals: try it. After a few minutes of " +
+        "training G follows the colour, and the shape only a little.");
     element.append(frame([canvas, line], [label, row(again), help, make("div", { class: "demo-examples" }, ...examples)]));
 }

@@ -44,8 +44,8 @@ export async function mount(element) {
         ...canvases.map((canvas, k) => make("figure", { class: "demo-stage" }, canvas, captions[k])));
     await update();
     const help = make("p", { class: "latent-help" },
-        "The networks have seen drawn flowers only, of 32 x 32 pixels. An image of your own shows what " +
-        "they do with anything else: mostly they change its colours.");
+        "The networks have seen drawn flowers only, of 32 x 32 pixels: an image of your own shows what " +
+        "they do with anything else.");
     element.append(frame([view, line], [direction.label, row(next), upload, help]));
 }
 

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from gancourse.datasets.flowers import PETAL_COLOURS
 from gancourse.papers import gan, lapgan
 from gancourse.papers.blocks import MLP
 
@@ -200,3 +201,26 @@ def test_the_exported_networks_were_compared_with_torch_and_are_small():
     assert files == {name: d["bytes"] for name, d in described.items() if "bytes" in d}
     assert all(d["difference"] <= 1e-4 for d in described.values() if "bytes" in d)
     assert sum(path.stat().st_size for path in models.iterdir()) < 15e6
+
+
+@pytest.mark.parametrize("colour", ["red", "pink", "blue"])
+def test_the_exported_reader_and_generator_belong_together(colour):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    models = SITE / "models"
+    facts = json.loads((models / "models.json").read_text("utf-8"))["sentence_reader"]
+    length, alphabet = facts["inputs"]["characters"][1], facts["alphabet"]
+    text = f"a {colour} flower with round petals and a yellow centre"
+    places = [alphabet.index(c) for c in text] + [-1] * (length - len(text))
+    one_hot = F.one_hot(torch.tensor(places) + 1, len(alphabet) + 1)[None, :, 1:].float()
+    reader, G = (
+        onnxruntime.InferenceSession(models / f"sentence_{name}.onnx")
+        for name in ("reader", "generator")
+    )
+    c = torch.from_numpy(reader.run(None, {"characters": one_hot.numpy()})[0])
+    z = torch.randn(16, G.get_inputs()[0].shape[1], generator=torch.Generator().manual_seed(0))
+    (images,) = G.run(None, {"z": z.numpy(), "c": c.repeat(16, 1).numpy()})
+    petals = torch.from_numpy(images[:, :, 7:11, 12:20]).mean(dim=(2, 3)) / 2 + 0.5
+    known = torch.tensor([*PETAL_COLOURS.values()])
+    nearest = (petals[:, None] - known).norm(dim=2).argmin(dim=1)
+    named = [*PETAL_COLOURS].index(colour)
+    assert (nearest == named).float().mean() > 0.6
